@@ -1,0 +1,4 @@
+//! Chancery.
+
+pub mod record;
+pub mod rpc;

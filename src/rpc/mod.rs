@@ -1,0 +1,2 @@
+//! The gRPC services.
+pub mod proto;
