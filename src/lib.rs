@@ -1,4 +1,6 @@
 //! Chancery.
 
+pub mod filter;
+pub mod log;
 pub mod record;
 pub mod rpc;

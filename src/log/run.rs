@@ -1,0 +1,240 @@
+//! Consecutive records in shared buffers: the form in which records travel through the program.
+//!
+//! A commit group, a frame of the journal and a block of the hot log all become runs, so that a subscriber, a view
+//! and a verifier read the same thing. A run is cheap to clone; its bytes are those on disk.
+
+use crate::record::{Position, SALT_BYTES};
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where one record ends in the columns of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The end of its leaf in the leaves' column.
+    pub leaf_end: u32,
+    /// The end of its payload in the payloads' column.
+    pub payload_end: u32,
+    /// Whether payload and salt were removed by law.
+    pub erased: bool,
+}
+
+/// Consecutive records, from `first` on, in three columns.
+#[derive(Clone, Debug)]
+pub struct Run {
+    first: Position,
+    slots: Arc<[Slot]>,
+    range: Range<usize>,
+    leaves: Bytes,
+    salts: Bytes,
+    payloads: Bytes,
+}
+
+/// One record of a run, as stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// Its position.
+    pub position: Position,
+    /// Its leaf; empty where only payloads were asked for.
+    pub leaf: &'a [u8],
+    /// The salt of its commitment; empty where erased, or where only leaves or payloads were asked for.
+    pub salt: &'a [u8],
+    /// Its payload; empty where erased, or where only leaves were asked for.
+    pub payload: &'a [u8],
+    /// Whether payload and salt were removed by law.
+    pub erased: bool,
+}
+
+/// Columns that do not fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the columns of a run do not fit its slots")]
+pub struct RunError;
+
+impl Run {
+    /// A run of these columns. A column that was not asked for is empty.
+    ///
+    /// # Errors
+    /// [`RunError`] where the slots do not rise or do not end where the columns end.
+    pub fn new(
+        first: Position,
+        slots: Vec<Slot>,
+        leaves: Bytes,
+        salts: Bytes,
+        payloads: Bytes,
+    ) -> Result<Self, RunError> {
+        let rises = slots.is_sorted_by(|a, b| a.leaf_end <= b.leaf_end && a.payload_end <= b.payload_end);
+        let (leaf_end, payload_end) = slots
+            .last()
+            .map_or((0, 0), |slot| (slot.leaf_end, slot.payload_end));
+        let fits = |column: &Bytes, end: u32| column.is_empty() || column.len() == end as usize;
+        let salted = salts.is_empty() || salts.len() == slots.len() * SALT_BYTES;
+        if rises && salted && fits(&leaves, leaf_end) && fits(&payloads, payload_end) {
+            let range = 0..slots.len();
+            Ok(Self {
+                first,
+                slots: slots.into(),
+                range,
+                leaves,
+                salts,
+                payloads,
+            })
+        } else {
+            Err(RunError)
+        }
+    }
+
+    /// The position of the first record.
+    pub fn first(&self) -> Position {
+        self.first.plus(self.range.start as u64)
+    }
+
+    /// The position after the last record.
+    pub fn end(&self) -> Position {
+        self.first.plus(self.range.end as u64)
+    }
+
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// The bytes of leaves and payloads.
+    pub fn bytes(&self) -> usize {
+        self.iter()
+            .map(|record| record.leaf.len() + record.payload.len())
+            .sum()
+    }
+
+    /// The part of the run that lies in `from..until`; it may be empty.
+    pub fn slice(&self, from: Position, until: Position) -> Self {
+        let at = |position: Position| {
+            let offset = usize::try_from(position.since(self.first)).unwrap_or(usize::MAX);
+            offset.clamp(self.range.start, self.range.end)
+        };
+        let (start, end) = (at(from), at(until));
+        Self {
+            range: start..end.max(start),
+            ..self.clone()
+        }
+    }
+
+    /// The record at `position`, where the run holds it.
+    pub fn get(&self, position: Position) -> Option<Stored<'_>> {
+        if position < self.first() || position >= self.end() {
+            return None;
+        }
+        usize::try_from(position.since(self.first))
+            .ok()
+            .map(|at| self.at(at))
+    }
+
+    /// The records, ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Stored<'_>> + ExactSizeIterator {
+        self.range.clone().map(|at| self.at(at))
+    }
+
+    /// The payload of a record as a reference-counted slice of the run.
+    pub fn payload_bytes(&self, record: &Stored<'_>) -> Bytes {
+        if record.payload.is_empty() {
+            Bytes::new()
+        } else {
+            self.payloads.slice_ref(record.payload)
+        }
+    }
+
+    /// The leaf of a record as a reference-counted slice of the run.
+    pub fn leaf_bytes(&self, record: &Stored<'_>) -> Bytes {
+        if record.leaf.is_empty() {
+            Bytes::new()
+        } else {
+            self.leaves.slice_ref(record.leaf)
+        }
+    }
+
+    fn at(&self, at: usize) -> Stored<'_> {
+        let slot = self.slots[at];
+        let before = at
+            .checked_sub(1)
+            .map_or((0, 0), |at| (self.slots[at].leaf_end, self.slots[at].payload_end));
+        let part = |column: &'_ Bytes, from: u32, to: u32| {
+            if column.is_empty() {
+                0..0
+            } else {
+                from as usize..to as usize
+            }
+        };
+        let salt = if self.salts.is_empty() || slot.erased {
+            0..0
+        } else {
+            at * SALT_BYTES..(at + 1) * SALT_BYTES
+        };
+        Stored {
+            position: self.first.plus(at as u64),
+            leaf: &self.leaves[part(&self.leaves, before.0, slot.leaf_end)],
+            salt: &self.salts[salt],
+            payload: &self.payloads[part(&self.payloads, before.1, slot.payload_end)],
+            erased: slot.erased,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> Run {
+        let slots = [(2, 3), (4, 3), (6, 7)]
+            .map(|(leaf_end, payload_end)| Slot {
+                leaf_end,
+                payload_end,
+                erased: false,
+            })
+            .to_vec();
+        let salts = Bytes::from(vec![7; 3 * SALT_BYTES]);
+        Run::new(Position::new(5), slots, "aabbcc".into(), salts, "xxxzzzz".into()).unwrap()
+    }
+
+    #[test]
+    fn a_run_gives_its_records_by_position() {
+        let run = run();
+        let second = run.get(Position::new(6)).unwrap();
+        assert_eq!((second.leaf, second.payload), (&b"bb"[..], &b""[..]));
+        assert_eq!(run.get(Position::new(7)).unwrap().payload, b"zzzz");
+        assert!(run.get(Position::new(4)).is_none() && run.get(Position::new(8)).is_none());
+    }
+
+    #[test]
+    fn a_slice_keeps_positions() {
+        let part = run().slice(Position::new(6), Position::new(100));
+        assert_eq!(
+            (part.first(), part.end(), part.len()),
+            (Position::new(6), Position::new(8), 2)
+        );
+        assert_eq!(part.iter().next().unwrap().leaf, b"bb");
+        assert!(run().slice(Position::new(9), Position::new(3)).is_empty());
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_refused() {
+        let slot = Slot {
+            leaf_end: 3,
+            payload_end: 0,
+            erased: false,
+        };
+        assert!(
+            Run::new(
+                Position::START,
+                vec![slot],
+                "ab".into(),
+                Bytes::new(),
+                Bytes::new()
+            )
+            .is_err()
+        );
+    }
+}
