@@ -5,9 +5,12 @@
 
 pub mod act;
 pub mod codec;
+pub mod date;
 pub mod leaf;
 pub mod name;
 pub mod position;
+pub mod same;
+pub mod validate;
 
 pub use act::{Act, Kind, Outcome, Status, WordError};
 pub use leaf::{Hash, Leaf, LeafError, Link, SALT_BYTES, commitment, leaf_hash};
