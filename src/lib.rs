@@ -1,5 +1,6 @@
 //! Chancery.
 
+pub mod derive;
 pub mod filter;
 pub mod log;
 pub mod record;

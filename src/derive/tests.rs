@@ -1,0 +1,240 @@
+//! The promises of the country tables.
+use super::*;
+use crate::record::codec::{Code, Country as Stated, Participant, Place};
+
+fn code(text: &str) -> Option<Iso3> {
+    Iso3::from_letters(text)
+}
+
+#[test]
+fn every_table_names_only_known_countries_and_one_version() {
+    let tables = countries();
+    assert!(tables.list().len() > 270, "{}", tables.list().len());
+    for file in [
+        "countries",
+        "names",
+        "fips",
+        "cow",
+        "cameo",
+        "icews",
+        "iso-renamed",
+    ] {
+        let path = format!("{}/data/countries/{file}.tsv", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(
+            text.lines().next(),
+            Some(format!("# version\t{}", tables.version()).as_str()),
+            "{file}"
+        );
+        let column = match file {
+            "countries" | "names" => 0,
+            "fips" | "icews" => 1,
+            _ => 2,
+        };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let found = line.split('\t').nth(column).unwrap();
+            assert!(
+                found.is_empty() || code(found).and_then(|code| tables.get(code)).is_some(),
+                "{file}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_country_is_found_by_its_own_codes_and_name() {
+    let tables = countries();
+    for country in tables.list() {
+        let wanted = Some(country.code);
+        assert_eq!(tables.from_code("iso3", country.code.as_str()), wanted);
+        assert_eq!(tables.from_name(country.name), wanted, "{}", country.name);
+        if country.until.is_none() && !country.iso2.is_empty() {
+            assert_eq!(tables.from_code("iso2", country.iso2), wanted, "{}", country.name);
+        }
+    }
+}
+
+#[test]
+fn names_in_many_forms_mean_one_country() {
+    for (name, wanted) in [
+        ("Islamic Republic of Iran", "IRN"),
+        ("Iran (Islamic Republic of)", "IRN"),
+        ("Iran, Islamic Republic of", "IRN"),
+        ("South Korea", "KOR"),
+        ("Republic of Korea", "KOR"),
+        ("the Republic of Korea", "KOR"),
+        ("NORTH\u{a0}KOREA", "PRK"),
+        ("Türkiye", "TUR"),
+        ("Turkey", "TUR"),
+        ("Cote d'Ivoire", "CIV"),
+        ("Côte d’Ivoire", "CIV"),
+        ("St. Lucia", "LCA"),
+        ("Trinidad & Tobago", "TTO"),
+        ("Россия", "RUS"),
+        ("巴基斯坦", "PAK"),
+        ("Burma", "MMR"),
+        ("Zaire", "COD"),
+        ("Soviet Union", "SUN"),
+        ("U.S.", "USA"),
+        ("Guinea-Bissau", "GNB"),
+    ] {
+        assert_eq!(countries().from_name(name), code(wanted), "{name}");
+    }
+    for name in ["", "Middle East", "Europe", "Korea", "Earth", "()", "Ministry"] {
+        assert_eq!(countries().from_name(name), None, "{name}");
+    }
+}
+
+#[test]
+fn an_actor_name_states_its_country_at_its_end() {
+    for (name, wanted) in [
+        ("Ministry (Japan)", "JPN"),
+        ("Iran", "IRN"),
+        ("Foreign Affairs\u{a0}(South\u{a0}Korea)", "KOR"),
+        ("Iran (Islamic Republic of)", "IRN"),
+        ("Police (Congo (Kinshasa))", "COD"),
+    ] {
+        assert_eq!(countries().from_actor_name(name), code(wanted), "{name}");
+    }
+    for name in [
+        "Barack Obama",
+        "Police (Gotham)",
+        "x)",
+        ")(",
+        "(Japan) Ministry",
+        "(((",
+    ] {
+        assert_eq!(countries().from_actor_name(name), None, "{name}");
+    }
+}
+
+#[test]
+fn codes_of_every_scheme_are_read() {
+    for (scheme, given, wanted) in [
+        ("iso3", "pak", "PAK"),
+        ("iso2", "RS", "SRB"),
+        ("fips", "RS", "RUS"),
+        ("fips", "RI", "SRB"),
+        ("cow", "700", "AFG"),
+        ("cow", "2", "USA"),
+        ("cow", "UKG", "GBR"),
+        ("iso-numeric", "4", "AFG"),
+        ("cameo", "ROM", "ROU"),
+        ("cameo", "TMP", "TLS"),
+        ("gdelt", "WSB", "PSE"),
+        ("icews-name", "Occupied Palestinian Territory", "PSE"),
+        ("iso3", "ROM", "ROU"),
+        ("", "FRA", "FRA"),
+    ] {
+        assert_eq!(
+            countries().from_code(scheme, given),
+            code(wanted),
+            "{scheme}:{given}"
+        );
+    }
+    for (scheme, given) in [
+        ("cameo", "EUR"),
+        ("cameo", "IGO"),
+        ("cameo", "PAP"),
+        ("iso2", "ZZ"),
+        ("nothing", "PAK"),
+        ("iso2", "éé"),
+        ("cow", "99999"),
+    ] {
+        assert_eq!(countries().from_code(scheme, given), None, "{scheme}:{given}");
+    }
+}
+
+#[test]
+fn a_year_decides_where_a_code_had_several_meanings() {
+    let tables = countries();
+    for (scheme, given, year, wanted) in [
+        ("cow", "365", 1950, "SUN"),
+        ("cow", "365", 2000, "RUS"),
+        ("cow", "255", 1850, "PRU"),
+        ("cow", "255", 1940, "DEU"),
+        ("iso2", "CS", 1980, "CSK"),
+        ("iso2", "CS", 2004, "SCG"),
+        ("cow", "816", 1970, "VDR"),
+    ] {
+        assert_eq!(
+            tables.from_code_in(scheme, given, year),
+            code(wanted),
+            "{scheme}:{given} in {year}"
+        );
+    }
+    assert_eq!(tables.from_code_in("iso3", "SUN", 2000), None);
+}
+
+#[test]
+fn two_bare_letters_are_explained_and_never_guessed() {
+    let said = countries().ambiguous_bare_code("RS");
+    assert_eq!(said.as_deref(), Some("Serbia in ISO 3166, Russia in FIPS"));
+    assert_eq!(countries().ambiguous_bare_code("QQ"), None);
+    assert_eq!(
+        countries().nearest("Pakstan").map(|country| country.code),
+        code("PAK")
+    );
+}
+
+#[test]
+fn stated_countries_come_before_codes_and_codes_before_names() {
+    let coded = |scheme: &str, given: &str| Code {
+        scheme: scheme.into(),
+        code: given.into(),
+        label: String::new(),
+    };
+    let mut one = Participant {
+        name: "Ministry (Japan)".into(),
+        ..Default::default()
+    };
+    assert_eq!(countries_of_participant(&one), [code("JPN").unwrap()]);
+    assert!(of_participant(&one, Basis::Stated).is_empty());
+    one.codes.push(coded("cameo", "PAKMIL"));
+    assert_eq!(countries_of_participant(&one), [code("PAK").unwrap()]);
+    one.countries.push(Stated {
+        scheme: "fips".into(),
+        code: "IR".into(),
+    });
+    assert_eq!(of_participant(&one, Basis::Stated), [code("IRN").unwrap()]);
+    assert_eq!(countries_of_participant(&one), [code("IRN").unwrap()]);
+    let union = Participant {
+        name: "THE EU".into(),
+        codes: vec![coded("cameo", "IGOEUREEC")],
+        ..Default::default()
+    };
+    assert!(countries_of_participant(&union).is_empty());
+    let place = Place {
+        name: "Minsk, Minskaya Voblasts', Belarus".into(),
+        ..Default::default()
+    };
+    assert_eq!(country_of_place(&place), code("BLR"));
+}
+
+#[test]
+fn folding_a_folded_letter_changes_nothing() {
+    for letter in '\0'..=char::MAX {
+        let once = fold(letter.encode_utf8(&mut [0; 4]));
+        assert_eq!(fold(&once), once, "{:04x}", u32::from(letter));
+    }
+}
+
+/// Runs over the real file where `CHANCERY_SHARED` names the folder that holds it.
+#[test]
+fn icews14_rows_give_both_countries() {
+    let Some(shared) = std::env::var_os("CHANCERY_SHARED") else {
+        return;
+    };
+    let path = std::path::Path::new(&shared).join("data/icews14/icews14_2014.tsv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let both = text.lines().filter(|line| {
+        let columns: Vec<_> = line.split('\t').collect();
+        [columns[0], columns[2]]
+            .iter()
+            .all(|name| countries().from_actor_name(name).is_some())
+    });
+    let (rows, both) = (text.lines().count(), both.count());
+    assert_eq!(rows, 90_730);
+    assert!(both >= 40_948, "{both} of {rows}");
+    eprintln!("{both} of {rows} rows give both countries");
+}
