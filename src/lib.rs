@@ -5,3 +5,4 @@ pub mod filter;
 pub mod log;
 pub mod record;
 pub mod rpc;
+pub mod view;

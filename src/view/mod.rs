@@ -1,0 +1,25 @@
+//! Answers made of the log.
+//!
+//! Whatever is here can be thrown away and made again from the records alone. For now every answer is a scan: slow on
+//! a large archive, and right by construction, so that it stays the oracle of the indexes to come.
+//!
+//! Read [`matching`] first (does this record, or this state of an entry, match?), then [`reader`] (records in order,
+//! cut into messages), [`scan`] (entries at their newest content) and [`series`]. Nothing here knows a socket, and
+//! nothing here writes.
+
+pub mod ahead;
+pub mod entry;
+pub mod error;
+pub mod matching;
+pub mod page;
+pub mod reader;
+pub mod scan;
+pub mod selection;
+pub mod series;
+
+pub use entry::EntryAnswer;
+pub use error::{EntryError, QueryError};
+pub use matching::{Asked, Matcher, Mode};
+pub use reader::{Plan, Reader};
+pub use scan::{Options, Order, Page, Scanner, Search};
+pub use selection::{Change, Picked, Selection};

@@ -1,0 +1,376 @@
+//! Records in order, filtered, cut into selections of about one message.
+//!
+//! Reads and the catch-up of subscriptions both go through [`Reader`]. It holds at most one read of the log at a time
+//! and says of every selection what it looked at, so that whoever follows can prove that nothing was skipped.
+
+use super::ahead::{Cancel, Source};
+use super::matching::{Matcher, Mode};
+use super::selection::{Change, Picked, Selection};
+use crate::log::{Columns, Log, ReadError, ReadLimit, Run, Stored};
+use crate::record::Position;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Records looked at before a selection is answered although nothing was picked.
+pub const SCANNED_MAX: u64 = 65_536;
+/// The bytes of records after which a selection ends.
+pub const SELECTION_BYTES: usize = 512 * 1024;
+/// Where a selection of this many bytes or more ends if it can: the root of the tree is at hand at multiples of 256.
+const ALIGN_FROM_BYTES: usize = SELECTION_BYTES / 4 * 3;
+const ALIGN: u64 = 256;
+/// Records that one read of the log asks for.
+const READ_RECORDS: usize = 16_384;
+/// Bytes that one read of the log asks for.
+const READ_BYTES: usize = 1024 * 1024;
+/// The bytes that a record costs besides leaf and payload, in any encoding.
+const OVERHEAD_BYTES: usize = 32;
+
+/// Which records, in which order.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// `from..until`, oldest first.
+    Forward {
+        /// The first position.
+        from: Position,
+        /// The first position not read.
+        until: Position,
+    },
+    /// `until..from`, newest first.
+    Backward {
+        /// The first position not read, above all that are.
+        from: Position,
+        /// The lowest position.
+        until: Position,
+    },
+    /// These, ascending.
+    Positions(Vec<Position>),
+}
+
+/// Reads what a plan names.
+pub struct Reader {
+    log: Log,
+    matcher: Matcher,
+    columns: Columns,
+    /// How often the payload is sent: twice where the exact bytes are asked for too.
+    weight: usize,
+    plan: Plan,
+    left: u64,
+    pending: VecDeque<Run>,
+    window: u64,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Reader {
+    /// A reader of at most `limit` records that match.
+    ///
+    /// `columns` are those to be sent; leaves are read besides where the matcher needs them. `weight` says how often
+    /// a payload is sent with a record.
+    pub fn new(
+        log: Log,
+        matcher: Matcher,
+        columns: Columns,
+        weight: usize,
+        plan: Plan,
+        limit: Option<u64>,
+    ) -> Self {
+        Self {
+            columns: columns_for(&matcher, columns),
+            log,
+            matcher,
+            weight: weight.max(1),
+            plan,
+            left: limit.unwrap_or(u64::MAX),
+            pending: VecDeque::new(),
+            window: 256,
+            cancelled: Arc::default(),
+        }
+    }
+
+    /// The next position to be looked at by a forward plan.
+    pub fn next_position(&self) -> Position {
+        match &self.plan {
+            Plan::Forward { from, .. } | Plan::Backward { from, .. } => *from,
+            Plan::Positions(positions) => positions.first().copied().unwrap_or_default(),
+        }
+    }
+
+    fn forward(&mut self, from: Position, until: Position) -> Result<Option<Selection>, ReadError> {
+        if from >= until || self.left == 0 {
+            return Ok(None);
+        }
+        let mut gather = Gather::new(self.picks_all(), self.weight);
+        let mut next = from;
+        while next < until && !gather.is_full(self.left) && !self.cancelled.load(Ordering::Relaxed) {
+            let run = self.next_run(next, until)?;
+            let end = gather.take(&run, self.left, &self.matcher)?;
+            if end < run.end() {
+                self.pending.push_front(run.slice(end, run.end()));
+            }
+            next = end;
+        }
+        self.left -= gather.count;
+        self.plan = Plan::Forward { from: next, until };
+        Ok(Some(gather.finish(from, next)))
+    }
+
+    fn next_run(&mut self, from: Position, until: Position) -> Result<Run, ReadError> {
+        loop {
+            match self.pending.pop_front() {
+                Some(run) if run.is_empty() || run.end() <= from => {}
+                Some(run) => return Ok(run.slice(from, until)),
+                None => {
+                    let limit = ReadLimit {
+                        records: READ_RECORDS,
+                        bytes: READ_BYTES,
+                    };
+                    self.pending = self.log.read(from, until, limit, self.columns)?.into();
+                    if self.pending.iter().all(Run::is_empty) {
+                        return Err(empty_read(from));
+                    }
+                }
+            }
+        }
+    }
+
+    fn backward(&mut self, from: Position, until: Position) -> Result<Option<Selection>, ReadError> {
+        if from <= until || self.left == 0 {
+            return Ok(None);
+        }
+        let start = Position::new(from.get().saturating_sub(self.window)).max(until);
+        let (start, runs) = whole_window(&self.log, start, from, self.columns, READ_BYTES)?;
+        self.window = if from.since(start) < self.window {
+            from.since(start).max(1)
+        } else {
+            (self.window * 2).min(4_096)
+        };
+        let mut picked = Vec::new();
+        let (mut lowest, mut bytes) = (from, 0);
+        for record in runs.iter().rev().flat_map(|run| run.iter().rev()) {
+            if picked.len() as u64 >= self.left || bytes >= SELECTION_BYTES {
+                break;
+            }
+            if let Some(change) = self.judge(&record)? {
+                bytes += weigh(&record, self.weight);
+                picked.push((record.position, change));
+            }
+            lowest = record.position;
+        }
+        self.left -= picked.len() as u64;
+        self.plan = Plan::Backward { from: lowest, until };
+        Ok(Some(Selection {
+            runs,
+            picked: Picked::Some(picked),
+            backward: true,
+            first: from,
+            through: lowest,
+        }))
+    }
+
+    fn positions(&mut self, positions: Vec<Position>) -> Result<Option<Selection>, ReadError> {
+        let (Some(first), true) = (positions.first().copied(), self.left > 0) else {
+            return Ok(None);
+        };
+        let mut gather = Gather::new(false, self.weight);
+        let mut through = first;
+        let mut done = 0;
+        for chunk in positions.chunks(64) {
+            if gather.is_full(self.left) {
+                break;
+            }
+            for run in self.log.fetch(chunk, self.columns)? {
+                if gather.is_full(self.left) {
+                    break;
+                }
+                through = gather.take(&run, self.left, &self.matcher)?;
+                done += 1;
+            }
+        }
+        self.left -= gather.count;
+        self.plan = Plan::Positions(positions.get(done..).unwrap_or_default().to_vec());
+        Ok(Some(gather.finish(first, through)))
+    }
+
+    fn picks_all(&self) -> bool {
+        self.matcher.asked().is_everything()
+    }
+
+    fn judge(&self, record: &Stored<'_>) -> Result<Option<Change>, ReadError> {
+        if self.picks_all() {
+            let change = match self.matcher.mode() {
+                Mode::Records => Change::Untold,
+                Mode::Changes => Change::of_everything(record.leaf),
+            };
+            return Ok(Some(change));
+        }
+        self.matcher.judge(record)
+    }
+}
+
+impl Source for Reader {
+    type Item = Selection;
+
+    fn cancel(&mut self) -> Cancel {
+        let cancel = Cancel::default();
+        self.cancelled = cancel.flag();
+        cancel
+    }
+
+    fn step(&mut self) -> Result<Option<Selection>, ReadError> {
+        match std::mem::replace(&mut self.plan, Plan::Positions(Vec::new())) {
+            Plan::Forward { from, until } => self.forward(from, until),
+            Plan::Backward { from, until } => self.backward(from, until),
+            Plan::Positions(positions) => self.positions(positions),
+        }
+    }
+}
+
+/// What the records of a commit group are to one filter.
+///
+/// # Errors
+/// As [`Matcher::judge`].
+pub fn select(run: &Run, matcher: &Matcher) -> Result<Selection, ReadError> {
+    let mut gather = Gather::new(matcher.asked().is_everything(), 1);
+    for record in run.iter() {
+        gather.judge(&record, matcher)?;
+    }
+    gather.runs.push(run.clone());
+    gather.mode = matcher.mode();
+    Ok(gather.finish(run.first(), run.end()))
+}
+
+/// A selection in the making.
+struct Gather {
+    runs: Vec<Run>,
+    all: bool,
+    mode: Mode,
+    picked: Vec<(Position, Change)>,
+    weight: usize,
+    bytes: usize,
+    count: u64,
+    scanned: u64,
+    at: Position,
+}
+
+impl Gather {
+    fn new(all: bool, weight: usize) -> Self {
+        Self {
+            runs: Vec::new(),
+            all,
+            mode: Mode::Records,
+            picked: Vec::new(),
+            weight,
+            bytes: 0,
+            count: 0,
+            scanned: 0,
+            at: Position::START,
+        }
+    }
+
+    fn is_full(&self, left: u64) -> bool {
+        let aligned = self.bytes >= ALIGN_FROM_BYTES && self.at.get().is_multiple_of(ALIGN);
+        self.count >= left || self.scanned >= SCANNED_MAX || self.bytes >= SELECTION_BYTES || aligned
+    }
+
+    /// Takes records of the run until the selection is full; answers the position after the last one looked at.
+    fn take(&mut self, run: &Run, left: u64, matcher: &Matcher) -> Result<Position, ReadError> {
+        self.mode = matcher.mode();
+        self.at = run.first();
+        let before = self.count;
+        for record in run.iter() {
+            if self.scanned > 0 && self.is_full(left) {
+                break;
+            }
+            self.judge(&record, matcher)?;
+        }
+        if self.count > before {
+            self.runs.push(run.slice(run.first(), self.at));
+        }
+        Ok(self.at)
+    }
+
+    fn judge(&mut self, record: &Stored<'_>, matcher: &Matcher) -> Result<(), ReadError> {
+        let change = if self.all {
+            Some(Change::Untold)
+        } else {
+            matcher.judge(record)?
+        };
+        if let Some(change) = change {
+            self.count += 1;
+            self.bytes += weigh(record, self.weight);
+            if !self.all {
+                self.picked.push((record.position, change));
+            }
+        }
+        self.scanned += 1;
+        self.at = record.position.next();
+        Ok(())
+    }
+
+    fn finish(self, first: Position, through: Position) -> Selection {
+        let picked = match (self.all, self.mode) {
+            (true, Mode::Records) => Picked::All,
+            (true, Mode::Changes) => Picked::AllChanges,
+            (false, _) => Picked::Some(self.picked),
+        };
+        Selection {
+            runs: self.runs,
+            picked,
+            backward: false,
+            first,
+            through,
+        }
+    }
+}
+
+/// The whole of a window that ends at `end`: it begins at `start` or, where `bytes` do not reach so far down, higher.
+///
+/// # Errors
+/// As [`Log::read`].
+pub fn whole_window(
+    log: &Log,
+    start: Position,
+    end: Position,
+    columns: Columns,
+    bytes: usize,
+) -> Result<(Position, Vec<Run>), ReadError> {
+    let mut start = start;
+    loop {
+        let limit = ReadLimit {
+            records: READ_RECORDS,
+            bytes,
+        };
+        let runs = log.read(start, end, limit, columns)?;
+        let through = runs.last().map_or(start, Run::end);
+        if through >= end {
+            return Ok((start, runs));
+        }
+        if through <= start {
+            return Err(empty_read(start));
+        }
+        // Forward reads stop at their bytes before the end: what is nearest to the end is wanted first.
+        start = start.plus(end.since(start).div_ceil(2)).max(through.min(end));
+    }
+}
+
+fn empty_read(position: Position) -> ReadError {
+    ReadError::Damaged {
+        position,
+        expected: "at least one record".to_owned(),
+        found: "none".to_owned(),
+    }
+}
+
+fn weigh(record: &Stored<'_>, weight: usize) -> usize {
+    (record.leaf.len() + record.payload.len()) * weight + OVERHEAD_BYTES
+}
+
+fn columns_for(matcher: &Matcher, wanted: Columns) -> Columns {
+    let asked = matcher.asked();
+    let leaves = !asked.is_everything() || matcher.mode() == Mode::Changes;
+    match wanted {
+        Columns::Payloads if leaves => Columns::All,
+        Columns::Leaves if asked.needs_content() => Columns::All,
+        wanted => wanted,
+    }
+}

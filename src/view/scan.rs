@@ -1,0 +1,619 @@
+//! Answers searches and counts by looking at every record.
+//!
+//! A scan goes from its position down to the first record. The first record of an entry that it meets is the entry's
+//! newest; each leaf names the entry's previous record, so that older ones are known when they are met and every
+//! entry is judged once, at its newest content. Memory is eight bytes a match and a few dozen for each entry with
+//! more than one record. It is the oracle for the indexes to come.
+
+use super::ahead;
+use super::entry::{self, EntryAnswer};
+use super::error::QueryError;
+use super::matching::{Asked, decode, entry_of};
+use super::page::{PageToken, binding};
+use super::reader::whole_window;
+use super::series::{self, SeriesCounts};
+use crate::log::{Columns, Log, ReadError, Stored};
+use crate::record::codec::DateRole;
+use crate::record::date::DaySpan;
+use crate::record::{Act, Hash, Kind, Leaf, Position, Status, codec};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Records looked at between two looks at whether the answer is still wanted.
+const WINDOW_RECORDS: u64 = 4_096;
+/// Bytes of records held at a time by one scan.
+const WINDOW_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of leaves and payloads after which a page ends.
+const PAGE_BYTES: usize = 3_000_000;
+
+/// Bounds of scanning.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Scans at a time.
+    pub concurrent_max: usize,
+    /// Scans that may wait for their turn.
+    pub waiting_max: usize,
+    /// Bytes of results kept so that a second page does not scan again.
+    pub results_bytes: usize,
+    /// How long a question waits for its `min_position`.
+    pub min_position_wait: Duration,
+}
+
+/// The order of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The position of the newest content, highest first.
+    Newest,
+    /// The earliest day it may have occurred, latest first; entries without one last.
+    Occurred,
+}
+
+/// A search.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The filter.
+    pub asked: Arc<Asked>,
+    /// The records below this position make the answer.
+    pub as_of: Position,
+    /// The order.
+    pub order: Order,
+    /// Turn the order round.
+    pub ascending: bool,
+    /// Entries a page, at least 1.
+    pub page_size: usize,
+}
+
+/// A page of entries.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// In the order asked for.
+    pub entries: Vec<EntryAnswer>,
+    /// The token of the next page; `None` on the last.
+    pub next: Option<String>,
+    /// The position that the answer speaks of.
+    pub as_of: Position,
+    /// How many entries match in all.
+    pub total: u64,
+    /// How many matching entries could not be judged since their newest content was erased.
+    pub erased: u64,
+}
+
+/// How many entries match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The entries.
+    pub count: u64,
+    /// Entries that could not be judged since their newest content was erased.
+    pub erased: u64,
+}
+
+/// Scans one log.
+pub struct Scanner {
+    log: Log,
+    options: Options,
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    results: Mutex<Results>,
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+struct Found {
+    /// Positions of newest contents, in the order of the answer.
+    positions: Vec<u64>,
+    erased: u64,
+}
+
+type ResultKey = (Hash, Position);
+
+/// Results of the last searches, the oldest first.
+#[derive(Default)]
+struct Results {
+    kept: VecDeque<(ResultKey, Arc<Found>)>,
+    bytes: usize,
+}
+
+impl Scanner {
+    /// A scanner of `log`.
+    pub fn new(log: Log, options: Options) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(options.concurrent_max)),
+            log,
+            options,
+            waiting: AtomicUsize::new(0),
+            results: Mutex::default(),
+        }
+    }
+
+    /// Waits until the log has reached `position`.
+    ///
+    /// # Errors
+    /// [`QueryError::Lagging`] where it does not within the wait that the options allow.
+    pub async fn reach(&self, position: Position) -> Result<(), QueryError> {
+        let Some(below) = position.get().checked_sub(1) else {
+            return Ok(());
+        };
+        let wait = self.options.min_position_wait;
+        let reached = tokio::time::timeout(wait, self.log.wait_beyond(Position::new(below))).await;
+        reached.map(|_| ()).map_err(|_| QueryError::Lagging {
+            wanted: position,
+            tail: self.log.tail(),
+            waited_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// The page after `token`, or the first. Dropping the call ends the scan.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn search(&self, search: Search, token: Option<&str>) -> Result<Page, QueryError> {
+        let order = match (search.order, search.ascending) {
+            (Order::Newest, false) => "newest",
+            (Order::Newest, true) => "newest ascending",
+            (Order::Occurred, false) => "occurred",
+            (Order::Occurred, true) => "occurred ascending",
+        };
+        let binding = binding(self.log.origin(), search.asked.canonical(), order);
+        let token = token.map(|text| self.check(text, binding)).transpose()?;
+        let as_of = token.map_or(search.as_of, |token| token.as_of);
+        let found = self.found((binding, as_of), &search).await?;
+        let start = token.map_or(0, |token| found.after(&token));
+        let log = self.log.clone();
+        let size = search.page_size.max(1);
+        let page = self
+            .blocking(move |_| page(&log, &found, start, size, as_of, binding))
+            .await?;
+        Ok(page?)
+    }
+
+    /// How many entries match.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn count(&self, asked: Arc<Asked>, as_of: Position) -> Result<Counted, QueryError> {
+        let log = self.log.clone();
+        let job = move |cancelled: &AtomicBool| {
+            let mut counted = Counted { count: 0, erased: 0 };
+            let only = (!asked.names("kind")).then_some(Kind::Event);
+            let columns = columns(&asked, false);
+            counted.erased = walk(&log, as_of, columns, cancelled, |hit| {
+                let counts = only.is_none_or(|kind| hit.leaf.kind == kind);
+                counted.count += u64::from(counts && hit.matches(&asked));
+            })?;
+            Ok(counted)
+        };
+        self.blocking(job).await?.map_err(QueryError::Read)
+    }
+
+    /// Every series, by name.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn series(&self, as_of: Position) -> Result<BTreeMap<String, SeriesCounts>, QueryError> {
+        let log = self.log.clone();
+        self.blocking(move |cancelled| series::count(&log, as_of, cancelled))
+            .await?
+            .map_err(QueryError::Read)
+    }
+
+    fn check(&self, text: &str, binding: Hash) -> Result<PageToken, QueryError> {
+        let token =
+            PageToken::decode(text).map_err(|_| QueryError::Token("is not a token that this server made"))?;
+        if token.binding != binding {
+            return Err(QueryError::Token("belongs to another filter, order or archive"));
+        }
+        if token.as_of > self.log.tail() {
+            return Err(QueryError::Token(
+                "speaks of records that this archive does not have",
+            ));
+        }
+        Ok(token)
+    }
+
+    async fn found(&self, key: ResultKey, search: &Search) -> Result<Arc<Found>, QueryError> {
+        if let Some(found) = self.kept().get(&key) {
+            return Ok(found);
+        }
+        let (log, asked) = (self.log.clone(), Arc::clone(&search.asked));
+        let (order, ascending, as_of) = (search.order, search.ascending, key.1);
+        let job = move |cancelled: &AtomicBool| find(&log, &asked, as_of, order, ascending, cancelled);
+        let found = Arc::new(self.blocking(job).await??);
+        self.kept()
+            .keep(key, Arc::clone(&found), self.options.results_bytes);
+        Ok(found)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Results> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `job` where blocking is allowed, when its turn comes; dropping the call tells the job to end.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let turn = {
+            let _waiting = Waiting::enter(&self.waiting, self.options.waiting_max)?;
+            Arc::clone(&self.turns).acquire_owned().await
+        };
+        let cancel = ahead::Cancel::default();
+        let cancelled = cancel.flag();
+        let work = tokio::task::spawn_blocking(move || {
+            // The turn ends with the work, not with the call, so that calls given up do not pile up.
+            let _turn = turn;
+            job(&cancelled)
+        });
+        work.await.map_err(|cause| {
+            QueryError::Read(ReadError::Io {
+                what: "the log".to_owned(),
+                cause: cause.to_string(),
+            })
+        })
+    }
+}
+
+/// One call that waits for its turn.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(waiting: &'a AtomicUsize, limit: usize) -> Result<Self, QueryError> {
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        let entered = Self(waiting);
+        if before >= limit {
+            return Err(QueryError::Busy {
+                waiting: before,
+                limit,
+            });
+        }
+        Ok(entered)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Results {
+    fn get(&mut self, key: &ResultKey) -> Option<Arc<Found>> {
+        let at = self.kept.iter().position(|(kept, _)| kept == key)?;
+        let used = self.kept.remove(at)?;
+        let found = Arc::clone(&used.1);
+        self.kept.push_back(used);
+        Some(found)
+    }
+
+    fn keep(&mut self, key: ResultKey, found: Arc<Found>, bytes_max: usize) {
+        if found.bytes() > bytes_max {
+            return;
+        }
+        self.bytes += found.bytes();
+        self.kept.push_back((key, found));
+        while self.bytes > bytes_max {
+            let Some((_, oldest)) = self.kept.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+impl Found {
+    fn bytes(&self) -> usize {
+        self.positions.len() * size_of::<u64>() + 128
+    }
+
+    /// Where the page after the token begins. An erasure may have taken entries out since.
+    fn after(&self, token: &PageToken) -> usize {
+        let answered = usize::try_from(token.answered).unwrap_or(usize::MAX);
+        let last = answered
+            .checked_sub(1)
+            .and_then(|at| self.positions.get(at))
+            .copied();
+        if last == Some(token.last.get()) {
+            return answered;
+        }
+        let found = self.positions.iter().position(|at| *at == token.last.get());
+        found.map_or(answered.min(self.positions.len()), |at| at + 1)
+    }
+}
+
+/// An entry met by a scan, at its newest content.
+struct Hit<'a, 'b> {
+    record: &'b Stored<'a>,
+    leaf: Leaf<'a>,
+    status: Status,
+}
+
+impl Hit<'_, '_> {
+    fn matches(&self, asked: &Asked) -> bool {
+        let position = self.record.position;
+        !asked.ruled_out_by(position, &self.leaf)
+            && asked.matches_state(position, &self.leaf, self.record.payload, self.status)
+    }
+}
+
+/// What a scan knows of an entry whose newer records it has met.
+#[derive(Clone, Copy)]
+enum Known {
+    /// Its newest content has been judged.
+    Judged,
+    /// Only acts were met; what they say of its retraction, if anything.
+    Acts { retracted: Option<bool> },
+}
+
+fn find(
+    log: &Log,
+    asked: &Asked,
+    as_of: Position,
+    order: Order,
+    ascending: bool,
+    cancelled: &AtomicBool,
+) -> Result<Found, ReadError> {
+    let mut hits: Vec<(i32, u64)> = Vec::new();
+    let mut positions = Vec::new();
+    let dated = order == Order::Occurred;
+    let erased = walk(log, as_of, columns(asked, dated), cancelled, |hit| {
+        if !hit.matches(asked) {
+            return;
+        }
+        let position = hit.record.position.get();
+        if dated {
+            hits.push((earliest_day(hit.record.payload), position));
+        } else {
+            positions.push(position);
+        }
+    })?;
+    if dated {
+        let undated = |day: i32| day == UNDATED;
+        hits.sort_unstable_by(|a, b| {
+            let order = a.cmp(b);
+            let order = if ascending { order } else { order.reverse() };
+            undated(a.0).cmp(&undated(b.0)).then(order)
+        });
+        positions = hits.into_iter().map(|(_, position)| position).collect();
+    } else if ascending {
+        positions.reverse();
+    }
+    Ok(Found { positions, erased })
+}
+
+/// Meets every entry with content once, at its newest content below `as_of`. Answers how many have lost it by law.
+fn walk(
+    log: &Log,
+    as_of: Position,
+    columns: Columns,
+    cancelled: &AtomicBool,
+    mut meet: impl FnMut(&Hit<'_, '_>),
+) -> Result<u64, ReadError> {
+    let mut known: HashMap<u64, Known> = HashMap::new();
+    let (mut end, mut window, mut erased) = (as_of, WINDOW_RECORDS, 0);
+    while end > Position::START && !cancelled.load(Ordering::Relaxed) {
+        let start = Position::new(end.get().saturating_sub(window));
+        let (got, runs) = whole_window(log, start, end, columns, WINDOW_BYTES)?;
+        window = if got > start {
+            end.since(got)
+        } else {
+            (window * 2).min(WINDOW_RECORDS)
+        };
+        for record in runs.iter().rev().flat_map(|run| run.iter().rev()) {
+            let leaf = decode(&record)?;
+            let (next, status) = step(known.remove(&record.position.get()), &leaf, record.erased);
+            if let Some(previous) = leaf.previous {
+                known.insert(previous.get(), next);
+            }
+            if let Some(status) = status {
+                erased += u64::from(status == Status::Erased);
+                meet(&Hit {
+                    record: &record,
+                    leaf,
+                    status,
+                });
+            }
+        }
+        end = got;
+    }
+    Ok(erased)
+}
+
+/// What is known after one more, older record of an entry; and its status, where the record is its newest content.
+fn step(known: Option<Known>, leaf: &Leaf<'_>, erased: bool) -> (Known, Option<Status>) {
+    let retracted = match known {
+        Some(Known::Judged) => return (Known::Judged, None),
+        Some(Known::Acts { retracted }) => retracted,
+        None => None,
+    };
+    match leaf.act {
+        Act::Create | Act::Amend => {
+            let status = match (erased, retracted) {
+                (true, _) => Status::Erased,
+                (false, Some(true)) => Status::Retracted,
+                (false, Some(false) | None) => Status::Current,
+            };
+            (Known::Judged, Some(status))
+        }
+        Act::Retract => (acts(retracted.or(Some(true))), None),
+        Act::Reinstate => (acts(retracted.or(Some(false))), None),
+        Act::Link | Act::Unlink | Act::Erase | Act::Hold | Act::Release | Act::Epoch | Act::Audit => {
+            (acts(retracted), None)
+        }
+    }
+}
+
+fn acts(retracted: Option<bool>) -> Known {
+    Known::Acts { retracted }
+}
+
+fn columns(asked: &Asked, dated: bool) -> Columns {
+    if dated || asked.needs_content() {
+        Columns::All
+    } else {
+        Columns::Leaves
+    }
+}
+
+const UNDATED: i32 = i32::MIN;
+
+/// The earliest day on which what the payload tells may have occurred.
+fn earliest_day(payload: &[u8]) -> i32 {
+    let Ok(Some(content)) = codec::decode_content(payload) else {
+        return UNDATED;
+    };
+    let occurred = content
+        .dates
+        .iter()
+        .filter(|date| date.role() == DateRole::Occurred);
+    let days = occurred.filter_map(|date| DaySpan::of(&date.edtf).ok().and_then(|span| span.earliest));
+    days.min().unwrap_or(UNDATED)
+}
+
+fn page(
+    log: &Log,
+    found: &Found,
+    start: usize,
+    size: usize,
+    as_of: Position,
+    binding: Hash,
+) -> Result<Page, ReadError> {
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    for position in found.positions.iter().skip(start).take(size) {
+        let Some(answer) = answer_at(log, Position::new(*position), as_of)? else {
+            continue;
+        };
+        bytes += answer.run.bytes();
+        if bytes > PAGE_BYTES && !entries.is_empty() {
+            break;
+        }
+        entries.push(answer);
+    }
+    let end = start + entries.len();
+    let more = end < found.positions.len() && !entries.is_empty();
+    let token = PageToken {
+        binding,
+        as_of,
+        answered: end as u64,
+        last: Position::new(
+            end.checked_sub(1)
+                .and_then(|at| found.positions.get(at))
+                .copied()
+                .unwrap_or_default(),
+        ),
+    };
+    Ok(Page {
+        entries,
+        next: more.then(|| token.encode()),
+        as_of,
+        total: found.positions.len() as u64,
+        erased: found.erased,
+    })
+}
+
+fn answer_at(log: &Log, position: Position, as_of: Position) -> Result<Option<EntryAnswer>, ReadError> {
+    let run = entry::one(log, position)?;
+    let Some(record) = run.get(position) else {
+        return Ok(None);
+    };
+    let leaf = decode(&record)?;
+    let state = log.entry(&entry_of(position, &leaf)?, as_of)?;
+    Ok(state.map(|state| EntryAnswer {
+        revision: state.revision(),
+        status: state.status_of(leaf.revision),
+        run: run.clone(),
+        state,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(act: Act) -> Leaf<'static> {
+        Leaf {
+            act,
+            kind: Kind::Event,
+            series: "desk",
+            key: "k",
+            revision: crate::record::Revision::FIRST,
+            previous: None,
+            recorded: crate::record::Recorded::default(),
+            batch_id: b"b",
+            batch_index: 0,
+            batch_count: 1,
+            principal: "anonymous",
+            epoch: crate::record::Epoch::default(),
+            reason: "",
+            relation: None,
+            erased: None,
+            payload_size: 0,
+            commitment: [0; 32],
+        }
+    }
+
+    /// The statuses that a scan gives to an entry whose acts are told oldest first.
+    fn judged(acts: &[Act]) -> Vec<Option<Status>> {
+        let mut known = None;
+        let mut all = Vec::new();
+        for act in acts.iter().rev() {
+            let (next, status) = step(known, &leaf(*act), false);
+            known = Some(next);
+            all.push(status);
+        }
+        all.retain(Option::is_some);
+        all
+    }
+
+    #[test]
+    fn an_entry_is_judged_once_at_its_newest_content() {
+        use Act::{Amend, Create, Hold, Reinstate, Retract};
+        assert_eq!(judged(&[Create, Amend, Amend]), [Some(Status::Current)]);
+        assert_eq!(judged(&[Create, Amend, Retract]), [Some(Status::Retracted)]);
+        assert_eq!(judged(&[Create, Retract, Hold]), [Some(Status::Retracted)]);
+        assert_eq!(
+            judged(&[Create, Retract, Reinstate, Hold]),
+            [Some(Status::Current)]
+        );
+        assert_eq!(judged(&[Act::Audit]), []);
+    }
+
+    #[test]
+    fn kept_results_stay_within_their_bytes() {
+        let found = |count: usize| {
+            Arc::new(Found {
+                positions: vec![0; count],
+                erased: 0,
+            })
+        };
+        let mut results = Results::default();
+        let key = |n: u64| ([0; 32], Position::new(n));
+        results.keep(key(1), found(100), 2_000);
+        results.keep(key(2), found(100), 2_000);
+        assert!(results.get(&key(1)).is_some());
+        results.keep(key(3), found(100), 2_000);
+        assert!(results.get(&key(2)).is_none(), "the least used goes first");
+        assert!(results.get(&key(1)).is_some());
+        results.keep(key(4), found(10_000), 2_000);
+        assert!(results.get(&key(4)).is_none());
+    }
+
+    #[test]
+    fn a_page_goes_on_after_the_last_entry_even_where_some_were_erased() {
+        let found = Found {
+            positions: vec![9, 7, 5],
+            erased: 0,
+        };
+        let token = |answered, last| PageToken {
+            binding: [0; 32],
+            as_of: Position::new(10),
+            answered,
+            last: Position::new(last),
+        };
+        assert_eq!(found.after(&token(2, 7)), 2);
+        assert_eq!(found.after(&token(3, 7)), 2);
+        assert_eq!(found.after(&token(9, 1)), 3);
+    }
+}

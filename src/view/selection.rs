@@ -1,0 +1,147 @@
+//! Records picked from runs: what a reader or subscriber is given, before it becomes bytes of any transport.
+//!
+//! A selection shares the runs that it was picked from; nothing is copied until a transport encodes it.
+
+use crate::log::{Run, Stored};
+use crate::record::{Act, Leaf, Position};
+
+/// How a change moves an entry in or out of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Changes are not followed.
+    Untold,
+    /// It did not match before and matches now.
+    Enters,
+    /// It matched and still does.
+    Stays,
+    /// It matched and no longer does.
+    Leaves,
+}
+
+impl Change {
+    /// The change that a record is for whoever follows everything.
+    ///
+    /// Everything is every entry that is not retracted or erased, as in a search without a filter.
+    pub fn of_everything(leaf: &[u8]) -> Self {
+        match Leaf::decode(leaf).map(|leaf| leaf.act) {
+            Ok(Act::Create | Act::Reinstate | Act::Epoch | Act::Audit) => Self::Enters,
+            Ok(Act::Retract | Act::Erase) => Self::Leaves,
+            Ok(Act::Amend | Act::Link | Act::Unlink | Act::Hold | Act::Release) | Err(_) => Self::Stays,
+        }
+    }
+}
+
+/// Which records of the runs were picked.
+#[derive(Clone, Debug)]
+pub enum Picked {
+    /// Every one.
+    All,
+    /// Every one, each with its change by [`Change::of_everything`].
+    AllChanges,
+    /// These, in the order of the selection.
+    Some(Vec<(Position, Change)>),
+}
+
+/// Records picked from a scanned range.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Consecutive runs, ascending.
+    pub runs: Vec<Run>,
+    /// Which of their records.
+    pub picked: Picked,
+    /// Newest first.
+    pub backward: bool,
+    /// Forward: the first position looked at. Backward: the first position that was not, above what was.
+    pub first: Position,
+    /// Forward: the first position not looked at. Backward: the lowest position looked at.
+    pub through: Position,
+}
+
+impl Selection {
+    /// Whether nothing was picked.
+    pub fn is_empty(&self) -> bool {
+        match &self.picked {
+            Picked::All | Picked::AllChanges => self.runs.iter().all(Run::is_empty),
+            Picked::Some(picked) => picked.is_empty(),
+        }
+    }
+
+    /// Hands over every picked record in order.
+    pub fn for_each(&self, mut take: impl FnMut(&Stored<'_>, Change)) {
+        match (&self.picked, self.backward) {
+            (Picked::Some(picked), _) => self.for_some(picked, take),
+            (all, false) => self
+                .runs
+                .iter()
+                .flat_map(Run::iter)
+                .for_each(|record| take(&record, change_of(all, &record))),
+            (all, true) => self
+                .runs
+                .iter()
+                .rev()
+                .flat_map(|run| run.iter().rev())
+                .for_each(|record| take(&record, change_of(all, &record))),
+        }
+    }
+
+    fn for_some(&self, picked: &[(Position, Change)], mut take: impl FnMut(&Stored<'_>, Change)) {
+        for (position, change) in picked {
+            let at = self.runs.partition_point(|run| run.end() <= *position);
+            if let Some(record) = self.runs.get(at).and_then(|run| run.get(*position)) {
+                take(&record, *change);
+            }
+        }
+    }
+}
+
+fn change_of(picked: &Picked, record: &Stored<'_>) -> Change {
+    match picked {
+        Picked::AllChanges => Change::of_everything(record.leaf),
+        Picked::All | Picked::Some(_) => Change::Untold,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Slot;
+    use bytes::Bytes;
+
+    fn run(first: u64, count: u32) -> Run {
+        let slots = (1..=count)
+            .map(|at| Slot {
+                leaf_end: at,
+                payload_end: at,
+                erased: false,
+            })
+            .collect();
+        let column = || Bytes::from(vec![b'x'; count as usize]);
+        Run::new(Position::new(first), slots, column(), Bytes::new(), column()).unwrap()
+    }
+
+    fn positions(selection: &Selection) -> Vec<u64> {
+        let mut all = Vec::new();
+        selection.for_each(|record, _| all.push(record.position.get()));
+        all
+    }
+
+    #[test]
+    fn a_selection_gives_its_records_in_order() {
+        let mut selection = Selection {
+            runs: vec![run(3, 2), run(5, 2)],
+            picked: Picked::All,
+            backward: false,
+            first: Position::new(3),
+            through: Position::new(7),
+        };
+        assert_eq!(positions(&selection), [3, 4, 5, 6]);
+        selection.backward = true;
+        assert_eq!(positions(&selection), [6, 5, 4, 3]);
+        selection.picked = Picked::Some(vec![
+            (Position::new(6), Change::Enters),
+            (Position::new(3), Change::Stays),
+        ]);
+        assert_eq!(positions(&selection), [6, 3]);
+        assert!(!selection.is_empty());
+    }
+}
