@@ -6,10 +6,12 @@
 pub mod act;
 pub mod codec;
 pub mod date;
+pub mod json;
 pub mod leaf;
 pub mod name;
 pub mod position;
 pub mod same;
+pub mod schema;
 pub mod validate;
 
 pub use act::{Act, Kind, Outcome, Status, WordError};

@@ -74,3 +74,14 @@ pub fn decode_content(payload: &[u8]) -> Result<Option<Content>, DecodeError> {
     })?;
     Ok(Some(content))
 }
+
+/// Decodes a relation that stands by itself.
+///
+/// # Errors
+/// Where the bytes are not a relation.
+pub fn decode_relation(relation: &[u8]) -> Result<Relation, DecodeError> {
+    Relation::decode(relation).map_err(|source| DecodeError {
+        message: "relation",
+        source,
+    })
+}
