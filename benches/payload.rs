@@ -6,6 +6,7 @@ use chancery::record::codec::{self, Code, Content, Country, Date, Measure, Parti
 use divan::{Bencher, black_box};
 
 fn main() {
+    println!("payload of {} bytes", codec::encode_content(event()).len());
     divan::main();
 }
 
@@ -64,13 +65,13 @@ fn event() -> Content {
     }
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn check_in_place(bencher: Bencher) {
     let payload = codec::encode_content(event());
     bencher.bench(|| codec::check_payload(black_box(&payload)).is_ok());
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn decode(bencher: Bencher) {
     let payload = codec::encode_content(event());
     bencher.bench(|| codec::decode_payload(black_box(&payload)).is_ok());

@@ -36,6 +36,12 @@ pub fn check(text: &str) -> Result<(), DateError> {
     }
 }
 
+/// Whether a text is a plain year, month or day that exists, and so a date without any closer look.
+#[inline]
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    plain(text).is_some()
+}
+
 /// Parses a date of EDTF levels 0 to 2.
 ///
 /// # Errors

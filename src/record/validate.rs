@@ -110,7 +110,7 @@ impl Check {
     /// What the text is not, and what to write instead.
     #[inline]
     pub fn run(self, text: &str) -> Result<(), TextError> {
-        if self == Self::Free || text.is_empty() || self.accepts(text.as_bytes()) {
+        if self == Self::Free || text.is_empty() {
             return Ok(());
         }
         self.judge(text).map_err(|problem| TextError {
@@ -119,12 +119,17 @@ impl Check {
         })
     }
 
-    /// The short way for the usual texts; what it does not accept may still pass.
+    /// The short way, for the usual texts: whether these bytes certainly pass. They are ASCII then. What this does not
+    /// accept may still pass [`Check::run`].
     #[inline]
-    fn accepts(self, text: &[u8]) -> bool {
+    pub(super) fn accepts(self, text: &[u8]) -> bool {
         match self {
+            Self::Free => text.is_ascii(),
+            Self::Edtf => date::is_plain(text),
             Self::Word => is_word(text),
             Self::Decimal => is_decimal(text),
+            Self::Latitude => is_small_decimal(text, 1),
+            Self::Longitude => is_small_decimal(text, 2),
             _ => false,
         }
     }
@@ -218,6 +223,15 @@ fn is_plain_decimal(text: &[u8]) -> bool {
         }
     }
     digits > 0 && points <= 1
+}
+
+/// A decimal without an exponent and with at most so many digits before its point, or a first digit below 9 and one
+/// more: within the degrees of a latitude for 1 and of a longitude for 2.
+fn is_small_decimal(text: &[u8], digits: usize) -> bool {
+    let text = without_sign(text);
+    let whole = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let below = whole == digits + 1 && digits == 1 && text[0] < b'9';
+    (whole <= digits || below) && is_plain_decimal(text)
 }
 
 fn is_digits(text: &[u8]) -> bool {
@@ -319,6 +333,45 @@ mod tests {
         );
         check(Check::Series, &["desk"], &["Desk"]);
         check(Check::Digest, &[&"0a".repeat(32)], &["0A", "ab"]);
+    }
+
+    #[test]
+    fn the_short_way_accepts_nothing_that_is_refused() {
+        let texts = [
+            "",
+            "0",
+            "-8.9",
+            "89.9",
+            "90.0",
+            "90.1",
+            "99",
+            "+7",
+            "179.9",
+            "180.1",
+            "1e9",
+            ".5",
+            ".",
+            "2021-10-13",
+            "2021-02-30",
+            "iso3",
+            "ISO3",
+            "Ankara",
+            "é",
+            "9999-99",
+        ];
+        for check in [
+            Check::Free,
+            Check::Edtf,
+            Check::Word,
+            Check::Decimal,
+            Check::Latitude,
+            Check::Longitude,
+            Check::Time,
+        ] {
+            for text in texts.into_iter().filter(|text| check.accepts(text.as_bytes())) {
+                assert!(check.run(text).is_ok() && text.is_ascii(), "{check:?} {text}");
+            }
+        }
     }
 
     #[test]

@@ -102,15 +102,29 @@ pub struct Message {
     /// The set of field numbers without which it says nothing.
     pub(crate) required: u32,
     pub(super) role: Role,
-    by_number: [Option<u8>; NUMBERS_MAX],
+    slots: [Option<Slot>; NUMBERS_MAX],
+}
+
+/// What the walk needs of a field, small enough that a message's slots lie in a few cache lines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub ty: FieldType,
+    pub check: Check,
+    pub repeated: bool,
+    index: u8,
 }
 
 impl Message {
-    /// The field of this number.
+    /// The slot of this number.
     #[inline]
+    pub(super) fn slot(&self, number: u64) -> Option<Slot> {
+        *self.slots.get(usize::try_from(number).ok()?)?
+    }
+
+    /// The field of this number.
     pub fn field_numbered(&self, number: u64) -> Option<&Field> {
-        let index = *self.by_number.get(usize::try_from(number).ok()?)?;
-        index.map(|index| &self.fields[usize::from(index)])
+        self.slot(number)
+            .map(|slot| &self.fields[usize::from(slot.index)])
     }
 
     /// The field of this name.
@@ -307,9 +321,17 @@ fn message_of(at: usize, proto: &DescriptorProto, names: &Names, comments: &Comm
     };
     let mut fields: Vec<Field> = (0..).zip(&proto.field).map(of_field).collect();
     fields.sort_by_key(|field| field.number);
-    let mut by_number = [None; NUMBERS_MAX];
+    let mut slots = [None; NUMBERS_MAX];
     for (index, field) in (0u8..).zip(&fields) {
-        by_number[field.number as usize] = Some(index);
+        let Field {
+            ty, check, repeated, ..
+        } = *field;
+        slots[field.number as usize] = Some(Slot {
+            ty,
+            check,
+            repeated,
+            index,
+        });
     }
     let required = fields
         .iter()
@@ -320,7 +342,7 @@ fn message_of(at: usize, proto: &DescriptorProto, names: &Names, comments: &Comm
         required: required.fold(0, |set, field| set | 1 << field.number),
         role: role_of(proto.name()),
         fields,
-        by_number,
+        slots,
     }
 }
 

@@ -5,7 +5,7 @@
 //! range. It allocates nothing unless it refuses; then it names the path of what it refused. It never changes a
 //! byte and never asks what the archive already holds.
 
-use super::shape::{self, Enum, Field, FieldType, Message, MessageId, Role, Shape};
+use super::shape::{self, Enum, Field, FieldType, Message, MessageId, Role, Shape, Slot};
 use super::wire::{Reader, Value, WireError, WireType};
 use super::{PARTICIPANTS_MAX, PAYLOAD_BYTES_MAX};
 use crate::record::validate::{Check, TextError};
@@ -260,12 +260,11 @@ impl Walker<'_> {
         while !reader.is_done() {
             let start = reader.position();
             let (number, wire) = reader.tag()?;
-            let Some(field) = message.field_numbered(number) else {
+            let Some(slot) = message.slot(number) else {
                 return refuse(PayloadProblem::UnknownField(number));
             };
-            if let Err(refusal) = self.field(message, field, wire, &mut reader, &mut seen) {
-                return Err(named(refusal, field, &bytes[..start]));
-            }
+            let walked = self.field(message, number as u32, slot, wire, &mut reader, &mut seen);
+            walked.map_err(|refusal| named(refusal, message, number, &bytes[..start]))?;
         }
         self.finish(message, &seen)?;
         Ok(seen.said)
@@ -275,69 +274,64 @@ impl Walker<'_> {
     fn field(
         &mut self,
         message: &Message,
-        field: &Field,
+        number: u32,
+        slot: Slot,
         wire: WireType,
         reader: &mut Reader,
         seen: &mut Seen,
     ) -> Walked<()> {
-        let own = bit(field.number);
-        if seen.stood & own != 0 && !field.repeated {
+        let own = bit(number);
+        if seen.stood & own != 0 && !slot.repeated {
             return refuse(PayloadProblem::Repeated);
         }
         seen.stood |= own;
-        match (field.ty, wire) {
+        // An element is said even where it is the default; a singular field is then as good as absent.
+        let said = |is_default: bool| if is_default && !slot.repeated { 0 } else { own };
+        match (slot.ty, wire) {
             (FieldType::Text, WireType::Length) => {
                 let text = reader.bytes()?;
-                seen.said |= if text.is_empty() && !field.repeated {
-                    0
-                } else {
-                    own
-                };
-                check_text(field.check, text)
+                seen.said |= said(text.is_empty());
+                check_text(slot.check, text)
             }
             (FieldType::Message(id), WireType::Length) => {
-                let range = reader.range()?;
                 seen.said |= own;
-                self.nested(message, field, id, range, reader)
+                self.nested(message.role, number, id, reader.range()?, reader)
             }
             (FieldType::Word(id), WireType::Varint) => {
-                let number = reader.varint()?;
-                seen.said |= if number == 0 && !field.repeated { 0 } else { own };
-                check_word(self.shape.enumeration(id), field, number)
+                let value = reader.varint()?;
+                seen.said |= said(value == 0);
+                check_word(self.shape.enumeration(id), slot, value)
             }
             (FieldType::Number, WireType::Varint) => {
-                let number = reader.varint()?;
-                seen.said |= if number == 0 && !field.repeated { 0 } else { own };
-                seen.span[field.number as usize & 1] = number;
+                let value = reader.varint()?;
+                seen.said |= said(value == 0);
+                seen.span[number as usize & 1] = value;
                 Ok(())
             }
             (FieldType::Bytes, WireType::Length) => {
-                seen.said |= if reader.bytes()?.is_empty() { 0 } else { own };
+                seen.said |= said(reader.bytes()?.is_empty());
                 Ok(())
             }
-            (FieldType::Word(_) | FieldType::Number, WireType::Length) if field.repeated => {
-                self.packed(field, reader.bytes()?, seen)
+            (FieldType::Word(_) | FieldType::Number, WireType::Length) if slot.repeated => {
+                let numbers = reader.bytes()?;
+                seen.said |= if numbers.is_empty() { 0 } else { own };
+                self.packed(slot, numbers)
             }
-            (expected, found) => refuse(PayloadProblem::WireType {
-                found: found.name(),
-                expected: wire_of(expected).name(),
-            }),
+            (expected, found) => refuse_wire(expected, found),
         }
     }
 
     fn nested(
         &mut self,
-        message: &Message,
-        field: &Field,
+        above: Role,
+        number: u32,
         id: MessageId,
         range: Range<usize>,
         reader: &Reader,
     ) -> Walked<()> {
-        match message.role {
-            Role::Payload if field.number == shape::PAYLOAD_CONTENT => {
-                self.facts.content = Some(range.clone())
-            }
-            Role::Content if field.number == shape::CONTENT_PARTICIPANTS => {
+        match above {
+            Role::Payload if number == shape::PAYLOAD_CONTENT => self.facts.content = Some(range.clone()),
+            Role::Content if number == shape::CONTENT_PARTICIPANTS => {
                 self.facts.participants += 1;
                 if self.facts.participants > PARTICIPANTS_MAX {
                     return refuse(PayloadProblem::Participants);
@@ -348,16 +342,13 @@ impl Walker<'_> {
         self.message(id, reader.slice(range)).map(drop)
     }
 
-    fn packed(&self, field: &Field, bytes: &[u8], seen: &mut Seen) -> Walked<()> {
+    fn packed(&self, slot: Slot, bytes: &[u8]) -> Walked<()> {
         let mut numbers = Reader::new(bytes);
-        for index in 0.. {
-            if numbers.is_done() {
-                break;
-            }
+        let mut index = 0;
+        while !numbers.is_done() {
             let number = numbers.varint()?;
-            seen.said |= bit(field.number);
-            if let FieldType::Word(id) = field.ty {
-                let checked = check_word(self.shape.enumeration(id), field, number);
+            if let FieldType::Word(id) = slot.ty {
+                let checked = check_word(self.shape.enumeration(id), slot, number);
                 checked.map_err(|refusal| {
                     Box::new(Refusal {
                         packed_before: index,
@@ -365,6 +356,7 @@ impl Walker<'_> {
                     })
                 })?;
             }
+            index += 1;
         }
         Ok(())
     }
@@ -394,6 +386,9 @@ impl Walker<'_> {
 
 #[inline]
 fn check_text(check: Check, text: &[u8]) -> Walked<()> {
+    if check.accepts(text) {
+        return Ok(());
+    }
     match std::str::from_utf8(text) {
         Ok(text) => check
             .run(text)
@@ -404,16 +399,28 @@ fn check_text(check: Check, text: &[u8]) -> Walked<()> {
 
 /// A word must be one of its list; 0, "not said", may stand only where a field can be left out.
 #[inline]
-fn check_word(words: &Enum, field: &Field, number: u64) -> Walked<()> {
+fn check_word(words: &Enum, slot: Slot, number: u64) -> Walked<()> {
     let last = words.words.len() - 1;
-    if number > last as u64 || (number == 0 && field.repeated) {
-        return refuse(PayloadProblem::Word {
-            number,
-            name: words.name.clone(),
-            last,
-        });
+    if number <= last as u64 && (number != 0 || !slot.repeated) {
+        return Ok(());
     }
-    Ok(())
+    refuse(PayloadProblem::Word {
+        number,
+        name: words.name.clone(),
+        last,
+    })
+}
+
+#[cold]
+fn refuse_wire(expected: FieldType, found: WireType) -> Walked<()> {
+    let expected = match expected {
+        FieldType::Text | FieldType::Bytes | FieldType::Message(_) => WireType::Length,
+        FieldType::Number | FieldType::Word(_) => WireType::Varint,
+    };
+    refuse(PayloadProblem::WireType {
+        found: found.name(),
+        expected: expected.name(),
+    })
 }
 
 #[cold]
@@ -430,7 +437,10 @@ fn refuse_missing(message: &Message, missing: u32) -> Walked<()> {
 
 /// Adds the field to the path, with its index among the elements of its number that stood before it.
 #[cold]
-fn named(mut refusal: Box<Refusal>, field: &Field, before: &[u8]) -> Box<Refusal> {
+fn named(mut refusal: Box<Refusal>, message: &Message, number: u64, before: &[u8]) -> Box<Refusal> {
+    let Some(field) = message.field_numbered(number) else {
+        return refusal;
+    };
     let too_many = matches!(refusal.problem, PayloadProblem::Participants);
     let index = standing(field, before) + std::mem::take(&mut refusal.packed_before);
     refusal.path.push(match field.repeated && !too_many {
@@ -452,13 +462,6 @@ fn standing(field: &Field, before: &[u8]) -> usize {
         _ => 1,
     });
     elements.sum()
-}
-
-fn wire_of(ty: FieldType) -> WireType {
-    match ty {
-        FieldType::Text | FieldType::Bytes | FieldType::Message(_) => WireType::Length,
-        FieldType::Number | FieldType::Word(_) => WireType::Varint,
-    }
 }
 
 #[cfg(test)]
