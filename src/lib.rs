@@ -3,6 +3,8 @@
 pub mod derive;
 pub mod filter;
 pub mod log;
+pub mod merkle;
 pub mod record;
 pub mod rpc;
+pub mod store;
 pub mod view;

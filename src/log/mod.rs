@@ -13,17 +13,39 @@
 //! The log talks to storage through the traits in [`store`] and to nobody else; it knows no socket and no database.
 
 pub mod batch;
+pub mod clock;
+mod commit;
 pub mod entry;
 pub mod error;
+mod facts;
+mod group;
+mod keeper;
+pub mod keys;
+mod matching;
+pub mod open;
+mod prepare;
+pub mod recent;
+mod requests;
+mod retry;
 pub mod run;
+mod sequencer;
+mod shared;
+pub mod store;
+pub mod tail;
 
 pub use batch::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt};
 pub use entry::{ContentAt, EntryState, LinkAt};
 pub use error::{AppendError, Closed, ReadError, Rule, Violation};
 pub use run::{Run, RunError, Slot, Stored};
 
-use crate::record::{EntryKey, Hash, Position, Recorded, Series};
-use std::sync::Arc;
+use crate::merkle::Tree;
+use crate::record::codec::{self, Payload, SystemEvent};
+use crate::record::{Act, EntryKey, Hash, Leaf, Position, Principal, Reason, Recorded, Series, leaf_hash};
+use commit::Job;
+use shared::Shared;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::oneshot;
 
 /// Which columns a reader wants. Fewer columns are fewer bytes to read and to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +70,7 @@ pub struct ReadLimit {
 /// A handle on the log; cheap to clone.
 #[derive(Clone)]
 pub struct Log {
-    shared: Arc<()>,
+    shared: Arc<Shared>,
 }
 
 /// How the log stands.
@@ -89,36 +111,103 @@ pub struct Group {
     pub root: Hash,
 }
 
-#[allow(unused_variables, missing_docs)]
+/// At most so many batches wait for a commit; further ones wait to be queued.
+pub const QUEUED_BATCHES_MAX: usize = 4_096;
+
 impl Log {
     /// Appends one batch and returns once it is durable.
     ///
-    /// A retry with the same `request_id` answers the first receipts.
+    /// A retry with the same `request_id` answers the first receipts. May read the disk before it queues the batch, for
+    /// entries that the log already knows.
     ///
     /// # Errors
     /// [`AppendError`]; only `Unknown` leaves it open whether the records were written.
     pub async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
-        todo!()
+        let mut answers = self.append_many(vec![batch]).await;
+        answers
+            .pop()
+            .unwrap_or_else(|| Err(AppendError::Closed(Closed::Draining)))
+    }
+
+    /// Appends several batches, each for itself, in this order; the answers come in the same order.
+    pub async fn append_many(&self, batches: Vec<Batch>) -> Vec<Result<Appended, AppendError>> {
+        let mut waiting = Vec::with_capacity(batches.len());
+        for batch in batches {
+            waiting.push(self.queue(batch));
+        }
+        // Should this future be dropped from here on, the batches are committed all the same.
+        let guard = KickOnDrop { shared: &self.shared };
+        // All other connections that are ready get to queue theirs: one sync for all.
+        tokio::task::yield_now().await;
+        if self.shared.slow.load(Ordering::Relaxed) {
+            self.shared.kick();
+        } else {
+            self.shared.commit_in_place();
+        }
+        let mut answers = Vec::with_capacity(waiting.len());
+        for one in waiting {
+            answers.push(match one {
+                Err(error) => Err(error),
+                Ok((request_id, answer)) => answer.await.unwrap_or_else(|_| {
+                    Err(AppendError::Unknown {
+                        request_id,
+                        cause: "the commit was not finished".into(),
+                    })
+                }),
+            });
+        }
+        std::mem::forget(guard);
+        answers
+    }
+
+    /// Prepares a batch and puts it into the queue.
+    fn queue(&self, batch: Batch) -> Result<Waiting, AppendError> {
+        if self.shared.draining.load(Ordering::Acquire) {
+            return Err(AppendError::Closed(Closed::Draining));
+        }
+        if let Some(closed) = self.shared.closed() {
+            return Err(AppendError::Closed(closed));
+        }
+        let request_id = batch.request_id.clone();
+        let batch = prepare::prepare(batch, &self.shared.hasher).map_err(AppendError::Refused)?;
+        let limit = self.shared.frame_bytes_max;
+        if batch.frame_bytes > limit {
+            let rule = Rule::TooLarge {
+                what: "batch (bytes in a frame)",
+                actual: batch.frame_bytes as u64,
+                limit: limit as u64,
+                remedy: "send several batches",
+            };
+            return Err(AppendError::Refused(vec![Violation::batch("records", rule)]));
+        }
+        let resolved = facts::resolve(&self.shared, &batch)?;
+        let (answer, receiver) = oneshot::channel();
+        self.shared.queue().jobs.push_back(Job {
+            batch,
+            resolved,
+            answer,
+        });
+        Ok((request_id, receiver))
     }
 
     /// The published tail.
     pub fn tail(&self) -> Position {
-        todo!()
+        self.shared.tail.get()
     }
 
     /// Waits until the tail is beyond `position`, and answers it. Cancel-safe.
     pub async fn wait_beyond(&self, position: Position) -> Position {
-        todo!()
+        self.shared.tail.wait_beyond(position).await
     }
 
     /// The commit groups from `from` up to the tail, from memory and without waiting; the first one may begin before
     /// `from`. `None` where memory no longer holds `from`: read the log. Empty where `from` is the tail.
     pub fn recent(&self, from: Position) -> Option<Vec<Arc<Group>>> {
-        todo!()
+        self.shared.recent.from(from, self.tail())
     }
 
     /// Contiguous runs from `from` on, at least one record, at most up to `until` and the limit. May wait for the disk:
-    /// call it where blocking is allowed.
+    /// call it where blocking is allowed. More columns than asked for may be answered.
     ///
     /// # Errors
     /// [`ReadError::BeyondTail`] where `from` is not written; [`ReadError`] where bytes cannot be served.
@@ -129,15 +218,18 @@ impl Log {
         limit: ReadLimit,
         columns: Columns,
     ) -> Result<Vec<Run>, ReadError> {
-        todo!()
+        self.shared.read(from, until, limit, columns)
     }
 
-    /// The records at these ascending positions, each as a run of one. May wait for the disk.
+    /// The records at these positions, in this order, each as a run of one. May wait for the disk.
     ///
     /// # Errors
     /// As [`Log::read`].
     pub fn fetch(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
-        todo!()
+        positions
+            .iter()
+            .map(|position| self.shared.fetch_one(*position, columns))
+            .collect()
     }
 
     /// The entry as the records below `as_of` make it; `None` where there was none. May wait for the disk.
@@ -145,7 +237,18 @@ impl Log {
     /// # Errors
     /// As [`Log::read`].
     pub fn entry(&self, entry: &EntryKey, as_of: Position) -> Result<Option<EntryState>, ReadError> {
-        todo!()
+        match self.newest(entry)? {
+            Some(last) => facts::fold(&self.shared, None, last, as_of),
+            None => Ok(None),
+        }
+    }
+
+    /// The state of the entry whose record lies at `last`, as of the position after it: a subscriber's "just after".
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn entry_at(&self, last: Position) -> Result<Option<EntryState>, ReadError> {
+        facts::fold(&self.shared, None, last, last.next())
     }
 
     /// The positions of an entry's records below `as_of`, ascending; empty where there are none.
@@ -153,7 +256,16 @@ impl Log {
     /// # Errors
     /// As [`Log::read`].
     pub fn history(&self, entry: &EntryKey, as_of: Position) -> Result<Vec<Position>, ReadError> {
-        todo!()
+        let Some(last) = self.newest(entry)? else {
+            return Ok(Vec::new());
+        };
+        let runs = facts::positions(&self.shared, None, last, as_of)?;
+        Ok(runs.iter().map(Run::first).collect())
+    }
+
+    fn newest(&self, entry: &EntryKey) -> Result<Option<Position>, ReadError> {
+        let hash = self.shared.hasher.hash(entry.series.as_str(), entry.key.as_str());
+        facts::newest(&self.shared, None, entry, hash)
     }
 
     /// The entries of `series` whose key begins with `prefix`, at most `limit`. Scans the log.
@@ -166,7 +278,22 @@ impl Log {
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<EntryKey>, ReadError> {
-        todo!()
+        let mut found = Vec::new();
+        let tail = self.tail();
+        let mut at = Position::START;
+        while at < tail && found.len() < limit {
+            for run in self.read(at, tail, SCAN_STEP, Columns::Leaves)? {
+                for record in run.iter() {
+                    let leaf = decode(record.leaf, record.position)?;
+                    let new = leaf.previous.is_none() && leaf.series == series.as_str();
+                    if new && leaf.key.starts_with(prefix) && found.len() < limit {
+                        found.extend(EntryKey::new(leaf.series, leaf.key));
+                    }
+                }
+                at = run.end();
+            }
+        }
+        Ok(found)
     }
 
     /// The first position recorded after `time`: the state of the log as of that time lies below it.
@@ -174,7 +301,15 @@ impl Log {
     /// # Errors
     /// [`ReadError::NotPassed`] where the clock has not passed `time`.
     pub fn as_of(&self, time: Recorded) -> Result<Position, ReadError> {
-        todo!()
+        let now = self.now();
+        if time >= now {
+            return Err(ReadError::NotPassed {
+                time: time.to_string(),
+                clock: now.to_string(),
+                tail: self.tail(),
+            });
+        }
+        self.partition(|recorded| recorded <= time)
     }
 
     /// The first position recorded at or after `time`; the tail where there is none.
@@ -182,30 +317,78 @@ impl Log {
     /// # Errors
     /// As [`Log::read`].
     pub fn first_at(&self, time: Recorded) -> Result<Position, ReadError> {
-        todo!()
+        self.partition(|recorded| recorded < time)
+    }
+
+    /// The first position whose time is not `before`; times never go back, so that halving finds it.
+    fn partition(&self, before: impl Fn(Recorded) -> bool) -> Result<Position, ReadError> {
+        let (mut low, mut high) = (0, self.tail().get());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let position = Position::new(middle);
+            let run = self.shared.fetch_one(position, Columns::Leaves)?;
+            if before(facts::leaf_of(&run, position)?.recorded) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Position::new(low))
     }
 
     /// The root of the tree over the first `size` leaves.
     ///
     /// # Errors
-    /// [`ReadError::BeyondTail`].
+    /// [`ReadError::BeyondTail`]; [`ReadError::Damaged`] where leaves below `size` were lost.
     pub fn root_at(&self, size: Position) -> Result<Hash, ReadError> {
-        todo!()
+        let tail = self.tail();
+        if size > tail {
+            return Err(ReadError::BeyondTail { position: size, tail });
+        }
+        if let Some((position, _)) = self.shared.lost.iter().find(|(from, _)| *from < size) {
+            let found = "a loss".to_owned();
+            return Err(ReadError::Damaged {
+                position: *position,
+                expected: "a leaf".into(),
+                found,
+            });
+        }
+        let range = Tree::loose_leaves(size.get());
+        let mut loose = Vec::with_capacity((range.end - range.start) as usize);
+        let mut at = Position::new(range.start);
+        while at < size {
+            for run in self.read(at, size, SCAN_STEP, Columns::Leaves)? {
+                loose.extend(run.iter().map(|record| leaf_hash(record.leaf)));
+                at = run.end();
+            }
+        }
+        let tree = self.shared.tree.read().unwrap_or_else(PoisonError::into_inner);
+        tree.root_at(size.get(), &loose)
+            .map_err(|error| ReadError::Damaged {
+                position: size,
+                expected: "the hashes of all leaves".into(),
+                found: error.to_string(),
+            })
     }
 
     /// The log's name.
     pub fn origin(&self) -> &str {
-        todo!()
+        &self.shared.origin
     }
 
     /// How the log stands.
     pub fn status(&self) -> LogStatus {
-        todo!()
+        self.shared.status()
     }
 
     /// The log's clock: max(system clock, last recorded).
     pub fn now(&self) -> Recorded {
-        todo!()
+        self.shared
+            .committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .time
+            .now()
     }
 
     /// Takes the clock for right. Answers the AUDIT record that says so, or `None` where the clock was not in doubt.
@@ -215,18 +398,177 @@ impl Log {
     pub async fn confirm_clock(
         &self,
         authority: &str,
-        principal: crate::record::Principal,
+        principal: Principal,
     ) -> Result<Option<Position>, AppendError> {
-        todo!()
+        let doubt = {
+            let mut committer = self
+                .shared
+                .committer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let doubt = committer.time.doubt();
+            committer.time.confirm();
+            doubt
+        };
+        let Some(doubt) = doubt else {
+            return Ok(None);
+        };
+        let details = [("authority", authority.to_owned()), ("doubt", doubt.to_string())];
+        self.audit("confirm-clock", None, &details, principal)
+            .await
+            .map(Some)
+    }
+
+    /// Writes what an archivist must be able to see later as an AUDIT record; answers its position.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn audit(
+        &self,
+        event: &str,
+        entry: Option<&EntryKey>,
+        details: &[(&str, String)],
+        principal: Principal,
+    ) -> Result<Position, AppendError> {
+        let detail = |(name, value): &(&str, String)| codec::Extra {
+            name: (*name).into(),
+            value: value.clone(),
+        };
+        let system = SystemEvent {
+            event: event.into(),
+            series: entry.map(|entry| entry.series.to_string()).unwrap_or_default(),
+            key: entry.map(|entry| entry.key.to_string()).unwrap_or_default(),
+            details: details.iter().map(detail).collect(),
+        };
+        let payload = codec::encode_payload(&Payload {
+            system: Some(system),
+            ..Payload::default()
+        });
+        let series = Series::new(Series::SYSTEM)
+            .map_err(|error| AppendError::Refused(vec![Violation::batch("series", Rule::Name(error))]))?;
+        let draft = Draft {
+            act: Act::Audit,
+            kind: None,
+            series,
+            key: None,
+            payload,
+            expected_revision: None,
+            reason: Reason::default(),
+            relation: None,
+            erased: None,
+        };
+        let batch = Batch {
+            records: vec![draft],
+            request_id: None,
+            expected_tail: None,
+            fail_if_match: None,
+            validate_only: false,
+            principal,
+            door: Door::System,
+        };
+        let appended = self.append(batch).await?;
+        Ok(appended
+            .receipts
+            .first()
+            .map_or(appended.tail, |receipt| receipt.position))
     }
 
     /// Refuses further appends as draining; those under way are answered.
     pub fn drain(&self) {
-        todo!()
+        self.shared.draining.store(true, Ordering::Release);
     }
 
-    /// Ends the log: waits for appends under way, covers and syncs everything. Call after [`Log::drain`].
-    pub async fn close(&self) {
-        todo!()
+    /// Ends the log: commits what is queued, covers and syncs everything. Call after [`Log::drain`]. Waits for the disk.
+    pub fn close(&self) {
+        self.drain();
+        self.shared.commit_waiting();
+        self.shared.cover(std::time::Duration::ZERO);
+        self.shared.keeper.stop();
+        if let Some(hot) = &self.shared.hot {
+            hot.close();
+        }
+    }
+}
+
+/// A handle that does not keep the log open.
+#[derive(Clone)]
+pub struct WeakLog(std::sync::Weak<Shared>);
+
+impl WeakLog {
+    /// The log, where it is still open.
+    pub fn upgrade(&self) -> Option<Log> {
+        self.0.upgrade().map(|shared| Log { shared })
+    }
+}
+
+/// For what follows the log from below: the hot log.
+impl Log {
+    /// A handle that does not keep the log open.
+    pub fn downgrade(&self) -> WeakLog {
+        WeakLog(Arc::downgrade(&self.shared))
+    }
+
+    /// As [`Log::read`], passing over the hot log.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn read_cold(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+    ) -> Result<Vec<Run>, ReadError> {
+        self.shared.read_cold(from, until, limit)
+    }
+
+    /// The record at a position as a run of one, passing over the hot log.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn fetch_cold(&self, position: Position) -> Result<Run, ReadError> {
+        let one = ReadLimit { records: 1, bytes: 1 };
+        let runs = self.shared.read_cold(position, position.next(), one)?;
+        runs.into_iter().next().ok_or(ReadError::BeyondTail {
+            position,
+            tail: self.tail(),
+        })
+    }
+
+    /// Records from `position` on were published once and are not in the journal: appending would fork the log.
+    pub fn records_missing(&self, position: Position, what: &str) {
+        self.shared.close_with(Closed::Damaged {
+            what: what.to_owned(),
+            position,
+        });
+    }
+}
+
+type Waiting = (
+    Option<crate::record::BatchId>,
+    oneshot::Receiver<Result<Appended, AppendError>>,
+);
+
+/// How much a scan reads at once.
+const SCAN_STEP: ReadLimit = ReadLimit {
+    records: 8_192,
+    bytes: 1 << 20,
+};
+
+fn decode(leaf: &[u8], position: Position) -> Result<Leaf<'_>, ReadError> {
+    Leaf::decode(leaf).map_err(|error| ReadError::Damaged {
+        position,
+        expected: "a leaf".into(),
+        found: error.to_string(),
+    })
+}
+
+/// Has the queue committed by someone else when an append is dropped before it could do so.
+struct KickOnDrop<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for KickOnDrop<'_> {
+    fn drop(&mut self) {
+        self.shared.kick();
     }
 }

@@ -3,6 +3,7 @@
 //! A commit group, a frame of the journal and a block of the hot log all become runs, so that a subscriber, a view
 //! and a verifier read the same thing. A run is cheap to clone; its bytes are those on disk.
 
+use super::ReadLimit;
 use crate::record::{Position, SALT_BYTES};
 use bytes::Bytes;
 use std::ops::Range;
@@ -121,6 +122,24 @@ impl Run {
             range: start..end.max(start),
             ..self.clone()
         }
+    }
+
+    /// The first records, as many as are left of a limit and at least one; takes them off the limit. Answers whether the
+    /// limit is reached.
+    pub fn clip(&self, left: &mut ReadLimit) -> (Self, bool) {
+        let (mut records, mut bytes) = (0, 0);
+        for record in self.iter() {
+            let size = record.leaf.len() + record.payload.len();
+            if records > 0 && (records >= left.records || bytes + size > left.bytes) {
+                break;
+            }
+            records += 1;
+            bytes += size;
+        }
+        left.records = left.records.saturating_sub(records);
+        left.bytes = left.bytes.saturating_sub(bytes);
+        let part = self.slice(self.first(), self.first().plus(records as u64));
+        (part, records < self.len() || left.records == 0 || left.bytes == 0)
     }
 
     /// The record at `position`, where the run holds it.

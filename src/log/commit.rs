@@ -1,0 +1,343 @@
+//! The commit path: whoever holds the lock commits the whole queue.
+//!
+//! A handler pushes its prepared batch, lets the other handlers run once, and tries the lock. Who gets it takes all that
+//! is queued, decides each batch, writes one frame, syncs once, publishes the tail and answers everyone. Nobody waits
+//! for a thread to wake up while syncs are quick; where the disk is slow, a thread of its own commits instead, so that
+//! no handler's thread is held up. The same thread writes the cover that an idle journal ends with.
+//!
+//! Barriers of a commit, in this order: 1 write, 2 sync, 3 learn keys, 4 publish the tail, 5 answer.
+
+use super::batch::{Appended, Receipt};
+use super::clock::Timekeeper;
+use super::error::{AppendError, Closed, ReadError};
+use super::facts::Resolved;
+use super::group::GroupBuilder;
+use super::prepare::{Prepared, PreparedDraft};
+use super::requests::Requests;
+use super::run::Run;
+use super::sequencer::{Plan, Step, decide};
+use super::shared::Shared;
+use super::store::{Journal, WriteError};
+use super::{Group, facts, retry};
+use crate::record::{BatchId, Epoch, Hash, Outcome, Recorded};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Syncs slower than this make a thread of its own commit.
+const SLOW_SYNC: Duration = Duration::from_millis(1);
+
+/// A prepared batch that waits for its commit.
+pub struct Job {
+    /// The batch.
+    pub batch: Prepared,
+    /// What was found of its entries before it was queued.
+    pub resolved: Resolved,
+    /// Who waits.
+    pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// Batches that wait for a commit.
+#[derive(Default)]
+pub struct Queue {
+    /// The oldest first.
+    pub jobs: VecDeque<Job>,
+}
+
+/// What only the holder of the commit lock may touch.
+pub struct Committer {
+    /// The journal; `None` where appends are refused for good.
+    pub journal: Option<Box<dyn Journal>>,
+    /// Gives records their time.
+    pub time: Timekeeper,
+    /// The reign.
+    pub epoch: Epoch,
+    /// The batches known by their name.
+    pub requests: Requests,
+    /// A group was synced since the last cover.
+    pub uncovered: bool,
+    /// When the last group was synced.
+    pub last_commit: Instant,
+    /// How long syncs take, smoothed.
+    pub sync_time: Duration,
+    /// The most bytes a frame may have.
+    pub frame_bytes_max: usize,
+}
+
+/// The answer to a batch of the group, still to be sent.
+struct Pending {
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+    result: Result<Appended, AppendError>,
+    request_id: Option<BatchId>,
+    writes: bool,
+}
+
+impl Shared {
+    /// Commits what is queued, if nobody else is at it; else whoever is at it does so.
+    pub fn commit_in_place(&self) {
+        while !self.queue().jobs.is_empty() {
+            match self.committer.try_lock() {
+                Ok(mut committer) => self.drain_queue(&mut committer),
+                Err(TryLockError::Poisoned(poisoned)) => self.drain_queue(&mut poisoned.into_inner()),
+                // The holder looks at the queue again after it has let go of the lock.
+                Err(TryLockError::WouldBlock) => return,
+            }
+        }
+    }
+
+    /// Commits what is queued, waiting for the lock: for the thread that may wait.
+    pub fn commit_waiting(&self) {
+        while !self.queue().jobs.is_empty() {
+            let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+            self.drain_queue(&mut committer);
+        }
+    }
+
+    fn drain_queue(&self, committer: &mut Committer) {
+        loop {
+            let jobs = self.take_group(committer.frame_bytes_max);
+            if jobs.is_empty() {
+                return;
+            }
+            self.commit_group(committer, jobs);
+        }
+    }
+
+    /// The oldest jobs, as many as fit into one frame.
+    fn take_group(&self, frame_bytes_max: usize) -> Vec<Job> {
+        let mut queue = self.queue();
+        let mut bytes = 0;
+        let fits = |job: &&Job| {
+            bytes += job.batch.frame_bytes;
+            bytes <= frame_bytes_max
+        };
+        let count = queue
+            .jobs
+            .iter()
+            .take_while(fits)
+            .count()
+            .max(1)
+            .min(queue.jobs.len());
+        queue.jobs.drain(..count).collect()
+    }
+
+    fn commit_group(&self, committer: &mut Committer, jobs: Vec<Job>) {
+        let recorded = match self.admit(committer) {
+            Ok(recorded) => recorded,
+            Err(closed) => return refuse_all(jobs, &closed),
+        };
+        let mut group = GroupBuilder::new(self.tail.get());
+        let mut pending = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let tail = group.tail();
+            let result = self.judge(committer, &mut group, &job, recorded);
+            let writes = group.tail() > tail;
+            pending.push(Pending {
+                answer: job.answer,
+                result,
+                request_id: job.batch.request_id,
+                writes,
+            });
+        }
+        if group.is_empty() {
+            return answer(pending);
+        }
+        match self.write(committer, &mut group, recorded) {
+            Ok(()) => answer(pending),
+            Err(error) => {
+                let closed = Closed::Failed(error.to_string());
+                self.close_with(closed.clone());
+                answer_failed(pending, &closed);
+            }
+        }
+    }
+
+    /// Whether appends are taken at all, and the time they get.
+    fn admit(&self, committer: &mut Committer) -> Result<Recorded, Closed> {
+        if let Some(closed) = self.closed() {
+            return Err(closed);
+        }
+        if let Some(closed) = committer.journal.as_ref().and_then(|journal| journal.refusal()) {
+            self.close_with(closed.clone());
+            return Err(closed);
+        }
+        committer.time.next()
+    }
+
+    fn judge(
+        &self,
+        committer: &Committer,
+        group: &mut GroupBuilder,
+        job: &Job,
+        recorded: Recorded,
+    ) -> Result<Appended, AppendError> {
+        if let Some(appended) = retry::answer(self, committer, group, job)? {
+            return Ok(appended);
+        }
+        if let Some(violation) = facts::matching(self, group, job)? {
+            return Err(AppendError::Refused(vec![violation]));
+        }
+        let known = facts::gather(self, group, job)?;
+        let tail = group.tail();
+        let plan = decide(&job.batch, known, tail).map_err(AppendError::Refused)?;
+        // Whatever can still fail is done before the group takes the batch in.
+        let mut receipts = self.receipts(group, &job.batch, &plan)?;
+        if job.batch.validate_only {
+            return Ok(Appended { receipts, tail });
+        }
+        let mut hash = group.hashes.len();
+        group.add(&job.batch, &plan, recorded, committer.epoch);
+        for receipt in receipts
+            .iter_mut()
+            .filter(|receipt| receipt.outcome != Outcome::Duplicate)
+        {
+            receipt.leaf_hash = group.hashes[hash];
+            hash += 1;
+        }
+        Ok(Appended {
+            receipts,
+            tail: group.tail(),
+        })
+    }
+
+    /// The receipts of a decided batch; the leaf hashes of records still to be written are zero.
+    fn receipts(
+        &self,
+        group: &GroupBuilder,
+        batch: &Prepared,
+        plan: &Plan,
+    ) -> Result<Vec<Receipt>, ReadError> {
+        let receipt = |(draft, step): (&PreparedDraft, &Step)| {
+            let made_key = draft.made_key.then(|| draft.entry.key.clone());
+            let (position, revision, outcome, leaf_hash) = match *step {
+                Step::Write {
+                    position,
+                    revision,
+                    outcome,
+                    ..
+                } => (position, revision, outcome, Hash::default()),
+                Step::Duplicate { position, revision } => {
+                    let hash = facts::leaf_hash_at(self, group, plan.tail, position)?;
+                    (position, revision, Outcome::Duplicate, hash)
+                }
+            };
+            Ok(Receipt {
+                position,
+                revision,
+                leaf_hash,
+                outcome,
+                made_key,
+            })
+        };
+        batch.drafts.iter().zip(&plan.steps).map(receipt).collect()
+    }
+
+    /// 1 write, 2 sync, 3 learn, 4 publish.
+    fn write(
+        &self,
+        committer: &mut Committer,
+        group: &mut GroupBuilder,
+        recorded: Recorded,
+    ) -> Result<(), WriteError> {
+        let first = self.tail.get();
+        let run = group.run().map_err(|error| WriteError {
+            what: "gathering a group".into(),
+            cause: error.to_string(),
+        })?;
+        let Some(journal) = committer.journal.as_mut() else {
+            return Err(WriteError {
+                what: "writing the journal".into(),
+                cause: "it is not open for writing".into(),
+            });
+        };
+        let started = Instant::now();
+        journal.commit(&run, first)?;
+        committer.last_commit = Instant::now();
+        committer.sync_time = (committer.sync_time * 7 + (committer.last_commit - started)) / 8;
+        committer.uncovered = true;
+        committer.time.recorded(recorded);
+        for (id, first) in group.batches.drain(..) {
+            committer.requests.record(&id, first);
+        }
+        self.note(journal.bytes(), recorded, committer.sync_time > SLOW_SYNC);
+        self.publish(group, run);
+        Ok(())
+    }
+
+    fn publish(&self, group: &mut GroupBuilder, run: Run) {
+        {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            for (hash, previous, position) in group.keys.drain(..) {
+                keys.record(hash, previous, position);
+            }
+        }
+        let root = {
+            let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+            group.hashes.iter().for_each(|hash| tree.push(*hash));
+            tree.root()
+        };
+        let end = run.end();
+        self.recent.push(Arc::new(Group { run, root }));
+        self.tail.publish(end);
+        self.keeper.committed();
+    }
+
+    /// Writes the cover that says how far the last sync reached, where no commit has followed for `idle`. Answers
+    /// whether one is still wanted.
+    pub fn cover(&self, idle: Duration) -> bool {
+        let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        if !committer.uncovered || self.closed().is_some() {
+            return false;
+        }
+        if committer.last_commit.elapsed() < idle {
+            return true;
+        }
+        let tail = self.tail.get();
+        let Some(journal) = committer.journal.as_mut() else {
+            return false;
+        };
+        let empty = Run::new(tail, Vec::new(), Bytes::new(), Bytes::new(), Bytes::new());
+        let result = match empty {
+            Ok(empty) => journal.commit(&empty, tail),
+            Err(error) => Err(WriteError {
+                what: "writing a cover".into(),
+                cause: error.to_string(),
+            }),
+        };
+        match result {
+            Ok(()) => committer.uncovered = false,
+            Err(error) => self.close_with(Closed::Failed(error.to_string())),
+        }
+        false
+    }
+}
+
+fn answer(pending: Vec<Pending>) {
+    for one in pending {
+        // Who no longer waits has given up; what was committed stays committed.
+        let _ = one.answer.send(one.result);
+    }
+}
+
+/// After a failed write or sync nothing is known about the group, so that no answer that rests on it may leave.
+fn answer_failed(pending: Vec<Pending>, closed: &Closed) {
+    for one in pending {
+        let result = if one.writes {
+            Err(AppendError::Unknown {
+                request_id: one.request_id,
+                cause: closed.to_string(),
+            })
+        } else {
+            Err(AppendError::Closed(closed.clone()))
+        };
+        let _ = one.answer.send(result);
+    }
+}
+
+fn refuse_all(jobs: Vec<Job>, closed: &Closed) {
+    for job in jobs {
+        let _ = job.answer.send(Err(AppendError::Closed(closed.clone())));
+    }
+}

@@ -1,0 +1,339 @@
+//! Gathering what the sequencer must know: the entries of a batch, with the contents that sameness is judged by.
+//!
+//! Handlers do it before they queue a batch, so that the disk is read outside the commit lock. Under the lock only what
+//! has changed since is looked up again: the key table says which entries those are.
+
+use super::commit::Job;
+use super::entry::{ContentAt, EntryState};
+use super::error::{ReadError, Rule, Violation};
+use super::group::GroupBuilder;
+use super::keys::KeyHash;
+use super::prepare::{Prepared, PreparedDraft};
+use super::run::Run;
+use super::sequencer::{Fact, Facts, Known, KnownContent};
+use super::shared::Shared;
+use super::{Columns, matching};
+use crate::record::{EntryKey, Hash, Leaf, Position, Revision, leaf_hash};
+
+/// What was found before a batch was queued.
+pub struct Resolved {
+    /// One a record; empty where nothing was looked up.
+    entries: Vec<Prior>,
+    /// No record below this position matches the batch's `fail_if_match`.
+    matched_through: Position,
+    /// The record that does.
+    matched: Option<Position>,
+}
+
+/// What was found of one entry, and what the key table said then.
+struct Prior {
+    candidates: Vec<Position>,
+    fact: Fact,
+}
+
+/// Looks up everything that a batch rests on, without the commit lock.
+///
+/// # Errors
+/// [`ReadError`] where a record that must be looked at cannot be read.
+pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError> {
+    let tail = shared.tail.get();
+    let all_absent = {
+        let keys = shared.keys_read();
+        batch.drafts.iter().all(|draft| keys.is_absent(draft.hash))
+    };
+    let mut entries = Vec::new();
+    if !all_absent {
+        for draft in &batch.drafts {
+            let candidates = shared.keys_read().candidates(draft.hash);
+            // A record beyond the tail is of a group that is being written: the committer will know it.
+            let readable: Vec<Position> = candidates.iter().copied().filter(|at| *at < tail).collect();
+            let fact = find(shared, None, draft, &readable)?;
+            entries.push(Prior { candidates, fact });
+        }
+    }
+    let mut resolved = Resolved {
+        entries,
+        matched_through: tail,
+        matched: None,
+    };
+    if let Some((filter, after)) = &batch.fail_if_match {
+        resolved.matched = matching::first_match(shared, filter, *after, tail)?;
+    }
+    Ok(resolved)
+}
+
+/// The violation of `fail_if_match`, if there is one.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn matching(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Option<Violation>, ReadError> {
+    let Some((filter, after)) = &job.batch.fail_if_match else {
+        return Ok(None);
+    };
+    let matched = match job.resolved.matched {
+        Some(position) => Some(position),
+        None => {
+            let from = job.resolved.matched_through.max(*after);
+            let published = shared.tail.get();
+            match matching::first_match(shared, filter, from, published)? {
+                Some(position) => Some(position),
+                None => matching::first_match_in(shared, group, filter, from.max(published))?,
+            }
+        }
+    };
+    let rule = |position| Rule::Match {
+        filter: filter.canonical().to_string(),
+        position,
+    };
+    Ok(matched.map(|position| Violation::batch("fail_if_match", rule(position))))
+}
+
+/// Everything that the sequencer must know of a batch, as of the group's tail.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn gather(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Facts, ReadError> {
+    let mut entries = Vec::with_capacity(job.batch.drafts.len());
+    for (index, draft) in job.batch.drafts.iter().enumerate() {
+        entries.push(fact(shared, group, draft, job.resolved.entries.get(index))?);
+    }
+    let links = job.batch.drafts.iter().any(|draft| draft.relation.is_some());
+    let mut others = Vec::new();
+    if links {
+        for draft in &job.batch.drafts {
+            others.push(match &draft.relation {
+                Some((_, other, hash)) => newest(shared, Some(group), other, *hash)?.is_some(),
+                None => true,
+            });
+        }
+    }
+    Ok(Facts { entries, others })
+}
+
+fn fact(
+    shared: &Shared,
+    group: &GroupBuilder,
+    draft: &PreparedDraft,
+    prior: Option<&Prior>,
+) -> Result<Fact, ReadError> {
+    let in_group = group.candidates(draft.hash);
+    if in_group.is_empty() {
+        let keys = shared.keys_read();
+        if keys.is_absent(draft.hash) {
+            return Ok(Fact::Absent);
+        }
+        if let Some(prior) = prior
+            && prior.candidates == keys.candidates(draft.hash)
+        {
+            return Ok(prior.fact.clone());
+        }
+    }
+    let mut candidates = in_group.to_vec();
+    candidates.extend(shared.keys_read().candidates(draft.hash));
+    find(shared, Some(group), draft, &candidates)
+}
+
+/// What is known of a draft's entry now.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn fact_now(shared: &Shared, group: &GroupBuilder, draft: &PreparedDraft) -> Result<Fact, ReadError> {
+    fact(shared, group, draft, None)
+}
+
+/// The entry of a draft among candidates, the first that bears its name.
+fn find(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    draft: &PreparedDraft,
+    candidates: &[Position],
+) -> Result<Fact, ReadError> {
+    let Some(last) = named(shared, group, &draft.entry, candidates)? else {
+        return Ok(Fact::Absent);
+    };
+    let Some(state) = fold(shared, group, last, last.next())? else {
+        return Ok(Fact::Absent);
+    };
+    let contents = contents(shared, group, draft, &state)?;
+    Ok(Fact::Known(Box::new(Known { state, contents })))
+}
+
+fn contents(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    draft: &PreparedDraft,
+    state: &EntryState,
+) -> Result<Vec<KnownContent>, ReadError> {
+    if !draft.act.has_content() || state.closed.is_some() || state.retracted.is_some() {
+        return Ok(Vec::new());
+    }
+    let from = if draft.expected_revision.is_some() {
+        state.contents.len().saturating_sub(1)
+    } else {
+        0
+    };
+    let mut contents = Vec::new();
+    for (at, content) in state.contents.iter().enumerate().skip(from) {
+        let ContentAt { position, erased } = *content;
+        if !erased {
+            let run = fetch(shared, group, position, Columns::Payloads)?;
+            let payload = run
+                .iter()
+                .next()
+                .map(|record| run.payload_bytes(&record))
+                .unwrap_or_default();
+            contents.push(KnownContent {
+                revision: Revision::new(at as u64 + 1),
+                position,
+                payload,
+            });
+        }
+    }
+    Ok(contents)
+}
+
+/// The newest record of an entry, in the group or in the log.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn newest(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    entry: &EntryKey,
+    hash: KeyHash,
+) -> Result<Option<Position>, ReadError> {
+    let mut candidates = group.map_or_else(Vec::new, |group| group.candidates(hash).to_vec());
+    let tail = shared.tail.get();
+    candidates.extend(
+        shared
+            .keys_read()
+            .candidates(hash)
+            .into_iter()
+            .filter(|at| *at < tail),
+    );
+    named(shared, group, entry, &candidates)
+}
+
+/// The first candidate whose leaf bears the entry's name.
+fn named(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    entry: &EntryKey,
+    candidates: &[Position],
+) -> Result<Option<Position>, ReadError> {
+    for position in candidates {
+        let run = fetch(shared, group, *position, Columns::Leaves)?;
+        let leaf = leaf_of(&run, *position)?;
+        if leaf.series == entry.series.as_str() && leaf.key == entry.key.as_str() {
+            return Ok(Some(*position));
+        }
+    }
+    Ok(None)
+}
+
+/// The positions of an entry's records below `as_of`, ascending, by the links from each to the one before.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn positions(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    last: Position,
+    as_of: Position,
+) -> Result<Vec<Run>, ReadError> {
+    let mut runs = Vec::new();
+    let mut next = Some(last);
+    while let Some(position) = next {
+        let run = fetch(shared, group, position, Columns::Leaves)?;
+        next = leaf_of(&run, position)?.previous;
+        if next.is_some_and(|previous| previous >= position) {
+            return Err(damaged(position, "a link to an earlier record", "a link forward"));
+        }
+        if position < as_of {
+            runs.push(run);
+        }
+    }
+    runs.reverse();
+    Ok(runs)
+}
+
+/// The state of the entry whose newest record is at `last`, as the records below `as_of` make it.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn fold(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    last: Position,
+    as_of: Position,
+) -> Result<Option<EntryState>, ReadError> {
+    let mut state: Option<EntryState> = None;
+    for run in positions(shared, group, last, as_of)? {
+        let position = run.first();
+        let leaf = leaf_of(&run, position)?;
+        let applied = match &mut state {
+            Some(state) => state.apply(position, &leaf),
+            None => EntryState::first(position, &leaf).map(|first| state = Some(first)),
+        };
+        applied.map_err(|error| damaged(position, "the names of an entry", &error.to_string()))?;
+    }
+    Ok(state)
+}
+
+/// The hash of the leaf at a position, of the group or of the log. Positions from `tail` on are of the batch itself: a
+/// duplicate within one batch, whose leaf is not yet made.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn leaf_hash_at(
+    shared: &Shared,
+    group: &GroupBuilder,
+    tail: Position,
+    position: Position,
+) -> Result<Hash, ReadError> {
+    if position >= tail {
+        return Ok(Hash::default());
+    }
+    let run = fetch(shared, Some(group), position, Columns::Leaves)?;
+    Ok(run
+        .iter()
+        .next()
+        .map(|record| leaf_hash(record.leaf))
+        .unwrap_or_default())
+}
+
+/// One record, of the group or of the log.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn fetch(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    position: Position,
+    columns: Columns,
+) -> Result<Run, ReadError> {
+    match group.and_then(|group| group.fetch(position)) {
+        Some(run) => Ok(run),
+        None => shared.fetch_one(position, columns),
+    }
+}
+
+/// The leaf of a run's first record.
+///
+/// # Errors
+/// [`ReadError::Damaged`] where the bytes are no leaf.
+pub fn leaf_of(run: &Run, position: Position) -> Result<Leaf<'_>, ReadError> {
+    let record = run
+        .iter()
+        .next()
+        .ok_or_else(|| damaged(position, "a record", "nothing"))?;
+    Leaf::decode(record.leaf).map_err(|error| damaged(position, "a leaf", &error.to_string()))
+}
+
+fn damaged(position: Position, expected: &str, found: &str) -> ReadError {
+    ReadError::Damaged {
+        position,
+        expected: expected.into(),
+        found: found.into(),
+    }
+}

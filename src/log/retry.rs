@@ -1,0 +1,158 @@
+//! A batch sent again with the `request_id` of one that was written: it gets the first receipts.
+//!
+//! What the first batch left out as duplicates is judged anew; its receipts come from the entries as they are now.
+
+use super::batch::{Appended, Receipt};
+use super::commit::{Committer, Job};
+use super::error::{AppendError, ReadError, Rule, Violation};
+use super::facts;
+use super::group::GroupBuilder;
+use super::prepare::PreparedDraft;
+use super::run::Run;
+use super::sequencer::{Facts, Step, decide};
+use super::shared::Shared;
+use super::{Columns, prepare};
+use crate::record::{Act, Leaf, Outcome, Position, leaf_hash};
+
+/// The first receipts, where the batch's `request_id` is known.
+///
+/// # Errors
+/// [`Rule::RequestIdReused`] where the id names a batch with other keys or acts; [`ReadError`].
+pub fn answer(
+    shared: &Shared,
+    committer: &Committer,
+    group: &GroupBuilder,
+    job: &Job,
+) -> Result<Option<Appended>, AppendError> {
+    let Some(id) = &job.batch.request_id else {
+        return Ok(None);
+    };
+    let in_group = group
+        .batches
+        .iter()
+        .find(|(known, _)| known == id.as_bytes())
+        .map(|(_, first)| *first);
+    let Some(first) = in_group.or_else(|| committer.requests.find(id)) else {
+        return Ok(None);
+    };
+    let written = written(shared, group, first, id.as_bytes())?;
+    if written.is_empty() {
+        return Ok(None); // Two ids share a hash; this one is new.
+    }
+    let receipts = match_up(shared, group, job, &written)?;
+    let reused = || {
+        let rule = Rule::RequestIdReused { position: first };
+        AppendError::Refused(vec![Violation::batch("request_id", rule)])
+    };
+    let receipts = receipts.ok_or_else(reused)?;
+    Ok(Some(Appended {
+        receipts,
+        tail: group.tail(),
+    }))
+}
+
+/// The records that the first batch wrote; none where the id there is another one.
+fn written(shared: &Shared, group: &GroupBuilder, first: Position, id: &[u8]) -> Result<Vec<Run>, ReadError> {
+    let mut runs = vec![facts::fetch(shared, Some(group), first, Columns::Leaves)?];
+    let leaf = facts::leaf_of(&runs[0], first)?;
+    if leaf.batch_id != id {
+        return Ok(Vec::new());
+    }
+    let count = u64::from(leaf.batch_count);
+    for offset in 1..count {
+        runs.push(facts::fetch(
+            shared,
+            Some(group),
+            first.plus(offset),
+            Columns::Leaves,
+        )?);
+    }
+    Ok(runs)
+}
+
+/// One receipt a draft, in order: of the records written then, or of what is a duplicate still. `None` where the batch
+/// is another one.
+fn match_up(
+    shared: &Shared,
+    group: &GroupBuilder,
+    job: &Job,
+    written: &[Run],
+) -> Result<Option<Vec<Receipt>>, ReadError> {
+    let mut left = written.iter();
+    let mut next = left.next();
+    let mut receipts = Vec::with_capacity(job.batch.drafts.len());
+    for draft in &job.batch.drafts {
+        if let Some(run) = next {
+            let leaf = facts::leaf_of(run, run.first())?;
+            if is_of(draft, &leaf) {
+                receipts.push(receipt(draft, run, &leaf));
+                next = left.next();
+                continue;
+            }
+        }
+        match duplicate(shared, group, job, draft)? {
+            Some(receipt) => receipts.push(receipt),
+            None => return Ok(None),
+        }
+    }
+    Ok(next.is_none().then_some(receipts))
+}
+
+fn is_of(draft: &PreparedDraft, leaf: &Leaf<'_>) -> bool {
+    let named = draft.made_key || draft.entry.key.as_str() == leaf.key;
+    draft.act == leaf.act && draft.entry.series.as_str() == leaf.series && named
+}
+
+fn receipt(draft: &PreparedDraft, run: &Run, leaf: &Leaf<'_>) -> Receipt {
+    let outcome = match leaf.act {
+        Act::Create => Outcome::Recorded,
+        Act::Amend => Outcome::Amended,
+        _ => Outcome::Acted,
+    };
+    let made_key = draft
+        .made_key
+        .then(|| crate::record::Key::new(leaf.key).ok())
+        .flatten();
+    let hash = run
+        .iter()
+        .next()
+        .map(|record| leaf_hash(record.leaf))
+        .unwrap_or_default();
+    Receipt {
+        position: run.first(),
+        revision: leaf.revision,
+        leaf_hash: hash,
+        outcome,
+        made_key,
+    }
+}
+
+/// The receipt of a draft that is a duplicate by itself.
+fn duplicate(
+    shared: &Shared,
+    group: &GroupBuilder,
+    job: &Job,
+    draft: &PreparedDraft,
+) -> Result<Option<Receipt>, ReadError> {
+    let entries = vec![facts::fact_now(shared, group, draft)?];
+    let alone = prepare::alone(&job.batch, draft);
+    let plan = decide(
+        &alone,
+        Facts {
+            entries,
+            others: vec![true],
+        },
+        group.tail(),
+    );
+    let Ok([Step::Duplicate { position, revision }]) = plan.as_ref().map(|plan| plan.steps.as_slice()) else {
+        return Ok(None);
+    };
+    let leaf_hash = facts::leaf_hash_at(shared, group, group.tail(), *position)?;
+    Ok(Some(Receipt {
+        position: *position,
+        revision: *revision,
+        leaf_hash,
+        outcome: Outcome::Duplicate,
+        made_key: None,
+    }))
+}

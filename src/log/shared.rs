@@ -1,0 +1,173 @@
+//! What all handles on the log share.
+
+use super::commit::{Committer, Queue};
+use super::error::{Closed, ReadError};
+use super::keeper::Keeper;
+use super::keys::{KeyHasher, KeyTable};
+use super::recent::Recent;
+use super::run::Run;
+use super::store::Shelf;
+use super::tail::Tail;
+use super::{Columns, LogStatus, ReadLimit};
+use crate::merkle::Tree;
+use crate::record::{Epoch, Position, Recorded};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+/// The log's one state, behind [`super::Log`].
+pub struct Shared {
+    pub(super) origin: String,
+    pub(super) epoch: Epoch,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) committer: Mutex<Committer>,
+    pub(super) tail: Tail,
+    pub(super) recent: Arc<Recent>,
+    /// In the order in which they are asked.
+    pub(super) shelves: Vec<Arc<dyn Shelf>>,
+    pub(super) hot: Option<Arc<dyn super::store::Hot>>,
+    pub(super) keys: RwLock<KeyTable>,
+    pub(super) hasher: KeyHasher,
+    pub(super) tree: RwLock<Tree>,
+    pub(super) closed: RwLock<Option<Closed>>,
+    pub(super) draining: AtomicBool,
+    pub(super) slow: AtomicBool,
+    pub(super) journal_bytes: AtomicU64,
+    pub(super) last_recorded: AtomicI64,
+    pub(super) cut: Vec<(Position, Position)>,
+    pub(super) lost: Vec<(Position, Position)>,
+    pub(super) keeper: Arc<Keeper>,
+    /// The shelves without the hot log.
+    pub(super) cold: Vec<Arc<dyn Shelf>>,
+    pub(super) frame_bytes_max: usize,
+}
+
+impl Shared {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keys_read(&self) -> RwLockReadGuard<'_, KeyTable> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why appends are refused until a restart.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Refuses appends from now on; the first reason stays.
+    pub(super) fn close_with(&self, reason: Closed) {
+        self.closed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(reason);
+    }
+
+    pub(super) fn note(&self, journal_bytes: u64, recorded: Recorded, slow: bool) {
+        self.journal_bytes.store(journal_bytes, Ordering::Relaxed);
+        self.last_recorded.store(recorded.nanos(), Ordering::Relaxed);
+        self.slow.store(slow, Ordering::Relaxed);
+    }
+
+    /// Reads from the first shelf that holds `from`. A shelf that is damaged is passed over; where no other holds the
+    /// records, its damage is the answer.
+    pub(super) fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Vec<Run>, ReadError> {
+        let tail = self.tail.get();
+        if from >= tail {
+            return Err(ReadError::BeyondTail { position: from, tail });
+        }
+        ask(&self.shelves, from, |shelf| {
+            shelf.read(from, until.min(tail), limit, columns)
+        })
+    }
+
+    pub(super) fn read_cold(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+    ) -> Result<Vec<Run>, ReadError> {
+        ask(&self.cold, from, |shelf| {
+            shelf.read(from, until.min(self.tail.get()), limit, Columns::All)
+        })
+    }
+
+    pub(super) fn fetch_one(&self, position: Position, columns: Columns) -> Result<Run, ReadError> {
+        let tail = self.tail.get();
+        if position >= tail {
+            return Err(ReadError::BeyondTail { position, tail });
+        }
+        ask(&self.shelves, position, |shelf| shelf.fetch(position, columns))
+    }
+
+    pub(super) fn status(&self) -> LogStatus {
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let hot = self.hot.as_ref().map(|hot| hot.status()).unwrap_or_default();
+        LogStatus {
+            origin: self.origin.clone(),
+            tail: self.tail.get(),
+            root: tree.root(),
+            last_recorded: Recorded::from_nanos(self.last_recorded.load(Ordering::Relaxed)),
+            closed: self.refusal(),
+            entries: self.keys_read().len() as u64,
+            journal_bytes: self.journal_bytes.load(Ordering::Relaxed),
+            hot_bytes: hot.bytes,
+            hot_through: hot.through,
+            hot_fault: hot.fault,
+            possibly_acknowledged: self.cut.clone(),
+            epoch: self.epoch.get(),
+        }
+    }
+
+    /// Why an append would be refused now.
+    fn refusal(&self) -> Option<Closed> {
+        if self.draining.load(Ordering::Acquire) {
+            return Some(Closed::Draining);
+        }
+        self.closed().or_else(|| {
+            self.committer
+                .try_lock()
+                .ok()
+                .and_then(|committer| committer.time.doubt())
+        })
+    }
+
+    /// Wakes the thread that commits what nobody else does.
+    pub(super) fn kick(&self) {
+        self.keeper.kick();
+    }
+}
+
+/// Asks one shelf after the other. One that is damaged is passed over; where no other holds the record, its damage is
+/// the answer.
+fn ask<T>(
+    shelves: &[Arc<dyn Shelf>],
+    position: Position,
+    ask: impl Fn(&dyn Shelf) -> Result<Option<T>, ReadError>,
+) -> Result<T, ReadError> {
+    let mut first_error = None;
+    for shelf in shelves {
+        match ask(shelf.as_ref()) {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            Err(error) => drop(first_error.get_or_insert(error)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| ReadError::Damaged {
+        position,
+        expected: "a record".into(),
+        found: "no copy of it".into(),
+    }))
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.keeper.stop();
+    }
+}

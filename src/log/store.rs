@@ -1,0 +1,84 @@
+//! The seam between the log and what lies on disk.
+//!
+//! The log owns these traits and [`crate::store`] implements them; only the daemon joins the two.
+
+use super::{Columns, ReadError, ReadLimit, Run};
+use crate::record::Position;
+
+/// Writes commit groups. There is one writer, and whoever holds the commit lock holds it.
+pub trait Journal: Send {
+    /// Writes the group and returns once it is synced: one write, one sync. An empty run is a cover: it only says how
+    /// far the sync before it reached.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing is then known about the group, and the journal takes no further one.
+    fn commit(&mut self, group: &Run, first: Position) -> Result<(), WriteError>;
+
+    /// Why the journal cannot take a group now although nothing has failed: a disk nearly full.
+    fn refusal(&self) -> Option<super::Closed>;
+
+    /// Bytes of all frames.
+    fn bytes(&self) -> u64;
+}
+
+/// The hot log: a shelf that may fail at any time and is never trusted with durability.
+pub trait Hot: Shelf {
+    /// How it stands.
+    fn status(&self) -> HotStatus;
+    /// Ends its threads and syncs what it holds.
+    fn close(&self);
+}
+
+/// How the hot log stands.
+#[derive(Clone, Debug, Default)]
+pub struct HotStatus {
+    /// Its bytes on disk.
+    pub bytes: u64,
+    /// The first position that it does not hold.
+    pub through: Position,
+    /// What is wrong with it, if anything.
+    pub fault: Option<String>,
+}
+
+/// Who is told what a start finds in the journal, in order of position.
+pub trait Replay {
+    /// Records that are there.
+    fn run(&mut self, run: &Run);
+    /// Records that were durable and cannot be had any more.
+    fn lost(&mut self, from: Position, until: Position);
+    /// Asks for records that the journal should hold and does not: those from `from` on, up to `until` where that is
+    /// known. Answers what another place holds of them, without a gap from `from` on; nothing where it holds none.
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run>;
+}
+
+/// A write or a sync that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}: {cause}")]
+pub struct WriteError {
+    /// What was being done.
+    pub what: String,
+    /// What the system said.
+    pub cause: String,
+}
+
+/// Answers records by position. Several shelves stand behind one another: memory, the hot log, the journal.
+pub trait Shelf: Send + Sync {
+    /// Contiguous runs from `from` on, at least one record, up to `until` and the limit; `None` where this shelf does
+    /// not hold `from`. A shelf may answer more columns than asked for.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the bytes are there and damaged, or cannot be read.
+    fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Option<Vec<Run>>, ReadError>;
+
+    /// The record at one position as a run of one; `None` where this shelf does not hold it.
+    ///
+    /// # Errors
+    /// As [`Shelf::read`].
+    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError>;
+}

@@ -1,0 +1,389 @@
+//! Writing the journal: one write and one sync a commit group.
+//!
+//! Segments are filled with zeros before they are needed, because a sync that must also allocate blocks takes half as
+//! long again. A thread of its own does that in small steps, paced by how full the newest segment is, so that no burst
+//! of zeros ever competes with a commit; it keeps one segment ready for the writer and one spare for recovery alone.
+
+use super::disk::{Disk, DiskFile};
+use super::extents::{Extent, Extents};
+use super::frame::{self, FRAME_BYTES_MAX, Link};
+use super::recover::{JournalOptions, random_id};
+use super::segment::{FRAMES_AT, Filling, Named, SegmentHeader};
+use crate::log::store::{Journal, WriteError};
+use crate::log::{Closed, Run};
+use crate::record::Position;
+use bytes::BytesMut;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The segment that takes frames.
+pub struct Active {
+    /// The file.
+    pub file: Arc<dyn DiskFile>,
+    /// Where readers find its frames.
+    pub extent: Arc<Extent>,
+    /// Its random id.
+    pub id: u64,
+    /// Where the next frame goes.
+    pub offset: u64,
+    /// Where it ends.
+    pub length: u64,
+}
+
+/// Where the writer begins.
+pub struct WriterStart {
+    /// The newest segment.
+    pub active: Active,
+    /// The number of the next frame.
+    pub sequence: u64,
+    /// The CRC of the last frame.
+    pub crc: u32,
+    /// The tail that is synced.
+    pub durable: Position,
+    /// The number of the next segment.
+    pub next_number: u64,
+    /// Bytes of all frames so far.
+    pub bytes: u64,
+}
+
+/// The one writer of the journal.
+pub struct JournalWriter {
+    disk: Arc<dyn Disk>,
+    options: JournalOptions,
+    extents: Arc<Extents>,
+    at: WriterStart,
+    buffer: BytesMut,
+    failed: Option<WriteError>,
+    filler: Arc<Filler>,
+}
+
+impl JournalWriter {
+    /// A writer that goes on where a start left the journal.
+    pub fn start(
+        disk: Arc<dyn Disk>,
+        options: JournalOptions,
+        extents: Arc<Extents>,
+        at: WriterStart,
+    ) -> Self {
+        let filler = Filler::spawn(Arc::clone(&disk), options.clone());
+        filler.used(at.active.offset);
+        Self {
+            disk,
+            options,
+            extents,
+            at,
+            buffer: BytesMut::new(),
+            failed: None,
+            filler,
+        }
+    }
+
+    fn write(&mut self, group: &Run, first: Position) -> Result<(), WriteError> {
+        let length = encoded_len(group) as u64;
+        let mut offset = self.at.active.offset;
+        self.buffer.clear();
+        if offset + length > self.at.active.length {
+            self.roll(first, length)?;
+            offset = 0;
+        }
+        let link = Link {
+            segment: self.at.active.id,
+            sequence: self.at.sequence,
+            previous_crc: self.at.crc,
+            durable_through: self.at.durable,
+        };
+        let crc = frame::encode(group, first, link, &mut self.buffer);
+        // 1 write, 2 sync; the caller publishes the tail only after this function has answered.
+        self.at
+            .active
+            .file
+            .write_all_at(&self.buffer, offset)
+            .map_err(|e| failed("writing the journal", &e))?;
+        self.at
+            .active
+            .file
+            .sync_data()
+            .map_err(|e| failed("syncing the journal", &e))?;
+        self.at.active.offset = offset + self.buffer.len() as u64;
+        self.at.active.extent.grow(first.plus(group.len() as u64), length);
+        self.at.sequence += 1;
+        self.at.crc = crc;
+        self.at.durable = first.plus(group.len() as u64);
+        self.at.bytes += length;
+        self.filler.used(self.at.active.offset);
+        if self.buffer.capacity() > FRAME_BYTES_MAX / 8 {
+            self.buffer = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Takes the segment that lies ready; its header goes out in the same write as its first frame.
+    fn roll(&mut self, first: Position, length: u64) -> Result<(), WriteError> {
+        let needed = FRAMES_AT + length;
+        if needed > self.options.segment_bytes {
+            let cause = format!("a frame of {length} bytes does not fit into a segment");
+            return Err(WriteError {
+                what: "writing the journal".into(),
+                cause,
+            });
+        }
+        let ready = self.filler.take().map_err(|cause| WriteError {
+            what: "preparing a segment".into(),
+            cause,
+        })?;
+        let path = self
+            .options
+            .folder
+            .join(Named::Segment(self.at.next_number).file());
+        let io = |error: io::Error| failed("naming a segment", &error);
+        self.disk.rename(&ready, &path).map_err(io)?;
+        self.disk.sync_folder(&self.options.folder).map_err(io)?;
+        let file = self.disk.open(&path).map_err(io)?;
+        let header = SegmentHeader {
+            id: random_id().map_err(io)?,
+            number: self.at.next_number,
+            first_sequence: self.at.sequence,
+            first,
+            recovered_through: Position::START,
+            previous_end: self.at.active.offset,
+            length: self.options.segment_bytes,
+            previous_crc: self.at.crc,
+        };
+        self.buffer.extend_from_slice(&header.encode());
+        let extent = Extent::new(Arc::clone(&file), header.id, first, FRAMES_AT);
+        self.extents.push(Arc::clone(&extent));
+        self.at.active = Active {
+            file,
+            extent,
+            id: header.id,
+            offset: FRAMES_AT,
+            length: header.length,
+        };
+        self.at.next_number += 1;
+        Ok(())
+    }
+}
+
+fn failed(what: &str, error: &io::Error) -> WriteError {
+    WriteError {
+        what: what.into(),
+        cause: error.to_string(),
+    }
+}
+
+fn encoded_len(group: &Run) -> usize {
+    let (leaves, payloads) = group.iter().fold((0, 0), |(leaves, payloads), record| {
+        (leaves + record.leaf.len(), payloads + record.payload.len())
+    });
+    frame::encoded_len(group.len(), leaves, payloads)
+}
+
+impl Journal for JournalWriter {
+    fn commit(&mut self, group: &Run, first: Position) -> Result<(), WriteError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let result = self.write(group, first);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
+    fn refusal(&self) -> Option<Closed> {
+        self.filler.refusal()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.at.bytes
+    }
+}
+
+impl Drop for JournalWriter {
+    fn drop(&mut self) {
+        self.filler.stop();
+    }
+}
+
+/// Keeps segments ready.
+struct Filler {
+    state: Mutex<FillerState>,
+    wake: Condvar,
+    segment_bytes: u64,
+}
+
+#[derive(Default)]
+struct FillerState {
+    next: Option<PathBuf>,
+    used: u64,
+    hurry: bool,
+    stopping: bool,
+    full: Option<(u64, u64)>,
+    error: Option<String>,
+}
+
+/// How long the filler waits before it looks again how full the newest segment is.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long it waits between two steps.
+const BETWEEN_STEPS: Duration = Duration::from_millis(2);
+
+impl Filler {
+    fn spawn(disk: Arc<dyn Disk>, options: JournalOptions) -> Arc<Self> {
+        let state = Mutex::new(FillerState::default());
+        let filler = Arc::new(Self {
+            state,
+            wake: Condvar::new(),
+            segment_bytes: options.segment_bytes,
+        });
+        let thread = Arc::clone(&filler);
+        let spawned = std::thread::Builder::new()
+            .name("journal-filler".into())
+            .spawn(move || thread.run(disk.as_ref(), &options));
+        if let Err(error) = spawned {
+            filler.lock().error = Some(format!("no thread for filling segments: {error}"));
+        }
+        filler
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FillerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells how far the newest segment is used: that paces the filling.
+    fn used(&self, bytes: u64) {
+        self.lock().used = bytes;
+    }
+
+    fn refusal(&self) -> Option<Closed> {
+        self.lock()
+            .full
+            .map(|(free, needed)| Closed::DiskFull { free, needed })
+    }
+
+    fn stop(&self) {
+        self.lock().stopping = true;
+        self.wake.notify_all();
+    }
+
+    /// The segment that lies ready; waits for it where the filler is behind.
+    fn take(&self) -> Result<PathBuf, String> {
+        let mut state = self.lock();
+        loop {
+            if let Some(next) = state.next.take() {
+                state.hurry = false;
+                self.wake.notify_all();
+                return Ok(next);
+            }
+            if let Some(error) = &state.error {
+                return Err(error.clone());
+            }
+            state.hurry = true;
+            self.wake.notify_all();
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, disk: &dyn Disk, options: &JournalOptions) {
+        let folder = &options.folder;
+        while !self.lock().stopping {
+            let result = if self.lock().next.is_none() {
+                self.prepare(disk, options, &Named::Next)
+                    .map(|path| self.lock().next = path)
+            } else if disk.open(&folder.join(Named::Spare.file())).is_err() {
+                self.prepare(disk, options, &Named::Spare).map(drop)
+            } else {
+                self.wait();
+                Ok(())
+            };
+            if let Err(error) = result {
+                self.fail(disk, options, &error);
+            }
+            self.wake.notify_all();
+        }
+    }
+
+    fn wait(&self) {
+        let state = self.lock();
+        if state.next.is_some() && !state.stopping {
+            drop(
+                self.wake
+                    .wait_timeout(state, LOOK_AGAIN * 25)
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+        }
+    }
+
+    /// A segment filled and named, or `None` when told to stop.
+    fn prepare(
+        &self,
+        disk: &dyn Disk,
+        options: &JournalOptions,
+        name: &Named,
+    ) -> io::Result<Option<PathBuf>> {
+        let path = options.folder.join(name.file());
+        if let Ok(file) = disk.open(&path) {
+            if file.len()? == options.segment_bytes {
+                return Ok(Some(path));
+            }
+            disk.remove(&path)?;
+        }
+        let free = disk.free(&options.folder)?;
+        let needed = options.segment_bytes.saturating_add(options.reserve_bytes);
+        if free < needed {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("{free} bytes free, {needed} needed"),
+            ));
+        }
+        let mut filling = Filling::begin(disk, &options.folder, options.segment_bytes)?;
+        loop {
+            if !self.pace(filling.filled()) {
+                return Ok(None);
+            }
+            if filling.step()? {
+                return filling.finish(disk, &options.folder, name).map(Some);
+            }
+        }
+    }
+
+    /// Waits until the next step is due; `false` when told to stop. The filling stays ahead of twice the use of the
+    /// newest segment, so that it is done well before that is full.
+    fn pace(&self, filled: u64) -> bool {
+        let mut state = self.lock();
+        loop {
+            let due = state
+                .used
+                .saturating_mul(2)
+                .saturating_add(self.segment_bytes / 8);
+            if state.stopping || state.hurry || filled <= due {
+                break;
+            }
+            let waited = self
+                .wake
+                .wait_timeout(state, LOOK_AGAIN)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = waited.0;
+        }
+        let (stopping, hurry) = (state.stopping, state.hurry);
+        drop(state);
+        if !stopping && !hurry {
+            std::thread::sleep(BETWEEN_STEPS);
+        }
+        !stopping
+    }
+
+    fn fail(&self, disk: &dyn Disk, options: &JournalOptions, error: &io::Error) {
+        let free = disk.free(&options.folder).unwrap_or(0);
+        let mut state = self.lock();
+        if error.kind() == io::ErrorKind::StorageFull {
+            state.full = Some((free, options.segment_bytes.saturating_add(options.reserve_bytes)));
+        }
+        state.error = Some(error.to_string());
+        while !state.stopping && state.next.is_none() {
+            // Refused until restart: nothing to do but to wait for the end.
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

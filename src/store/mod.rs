@@ -1,0 +1,12 @@
+//! What lies on disk, behind the traits of [`crate::log::store`].
+
+pub mod disk;
+pub mod extents;
+pub mod frame;
+pub mod journal;
+pub mod open;
+pub mod recover;
+pub mod scan;
+pub mod segment;
+pub mod sled;
+pub mod state;

@@ -1,0 +1,252 @@
+//! Opening a data directory: the lock, the name, the journal, the hot log, and from them the log.
+
+use super::disk::{Disk, RealDisk, sync_up_to};
+use super::recover::{self, JournalOptions, OpenError};
+use super::sled::HotLog;
+use super::state::{self, StateError};
+use crate::log::clock::{Clock, RealClock};
+use crate::log::open::{Fold, Options, Parts};
+use crate::log::store::{Hot, Journal, Replay, Shelf};
+use crate::log::{Closed, Log, Run};
+use crate::record::Position;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How an archive is opened.
+pub struct ArchiveOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The name that a new archive gets; one is made where there is none.
+    pub origin: Option<String>,
+    /// Take the clock for right whatever the log says.
+    pub accept_clock: bool,
+    /// The bytes of a segment of the journal.
+    pub segment_bytes: u64,
+    /// Appends are refused while fewer bytes are free on the disk.
+    pub reserve_bytes: u64,
+    /// The bytes of the newest records that sled holds.
+    pub hot_bytes: u64,
+    /// The bytes of the newest groups that memory holds.
+    pub recent_bytes: usize,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ArchiveOptions {
+    /// The defaults for a data directory.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            origin: None,
+            accept_clock: false,
+            segment_bytes: super::segment::SEGMENT_BYTES,
+            reserve_bytes: 64 << 20,
+            hot_bytes: 32 << 20,
+            recent_bytes: 16 << 20,
+            disk: Arc::new(RealDisk),
+            clock: Arc::new(RealClock::default()),
+        }
+    }
+}
+
+/// Why an archive could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Another daemon has it.
+    #[error("`{0}` is in use by another chancery; stop that one, or choose another --data")]
+    InUse(PathBuf),
+    /// The folder cannot be made or read.
+    #[error("`{path}`: {cause}")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+}
+
+/// An open archive. The lock on the data directory is held until it is dropped.
+pub struct Archive {
+    /// The log.
+    pub log: Log,
+    _lock: File,
+}
+
+/// Opens an archive, or makes one in an empty or missing folder.
+///
+/// # Errors
+/// [`ArchiveError`]. Damage is no error: the log is then read-only and says why.
+pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
+    let lock = lock(&options.data)?;
+    let folders = Folders::make(&options)?;
+    let hot = HotLog::new(folders.sled.clone(), options.hot_bytes);
+    let mut fold = Rescuing {
+        fold: Fold::default(),
+        hot: &hot,
+    };
+    let journal = JournalOptions {
+        folder: folders.journal.clone(),
+        segment_bytes: options.segment_bytes,
+        reserve_bytes: options.reserve_bytes,
+    };
+    first_segment(&options, &journal)?;
+    let recovered = recover::recover(&options.disk, &journal, &mut fold)?;
+    let fold = fold.fold;
+    let origin = origin(&options, &folders.state, recovered.tail)?;
+    let full = matches!(recovered.closed, Some(Closed::DiskFull { .. }));
+    let parts = Parts {
+        journal: recovered
+            .writer
+            .map(|writer| Box::new(writer) as Box<dyn Journal>),
+        closed: recovered.closed,
+        shelves: vec![recovered.extents as Arc<dyn Shelf>],
+        hot: Some(Arc::clone(&hot) as Arc<dyn Hot>),
+        tail: recovered.tail,
+        cut: recovered.cut,
+        lost: recovered.lost,
+    };
+    let frame_room = usize::try_from(options.segment_bytes.saturating_sub(super::segment::FRAMES_AT))
+        .unwrap_or(usize::MAX);
+    let run = Options {
+        origin,
+        recent_bytes: options.recent_bytes,
+        accept_clock: options.accept_clock,
+        clock: options.clock,
+        frame_bytes_max: frame_room.min(super::frame::FRAME_BYTES_MAX),
+    };
+    let wrap = |cause| ArchiveError::Io {
+        path: options.data.clone(),
+        cause,
+    };
+    let log = Log::start(run, fold, parts).map_err(wrap)?;
+    if !full {
+        // sled cannot be opened on a full disk; the journal serves everything.
+        hot.follow(log.downgrade()).map_err(wrap)?;
+    }
+    Ok(Archive { log, _lock: lock })
+}
+
+fn lock(data: &Path) -> Result<File, ArchiveError> {
+    let wrap = |path: &Path, cause| ArchiveError::Io {
+        path: path.into(),
+        cause,
+    };
+    std::fs::create_dir_all(data).map_err(|cause| wrap(data, cause))?;
+    let path = data.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|cause| wrap(&path, cause))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ArchiveError::InUse(data.into())),
+        Err(TryLockError::Error(cause)) => Err(wrap(&path, cause)),
+    }
+}
+
+struct Folders {
+    journal: PathBuf,
+    sled: PathBuf,
+    state: PathBuf,
+}
+
+impl Folders {
+    fn make(options: &ArchiveOptions) -> Result<Self, ArchiveError> {
+        let data = &options.data;
+        let folders = Self {
+            journal: data.join("journal"),
+            sled: data.join("sled"),
+            state: data.join("state"),
+        };
+        for path in [&folders.journal, &folders.sled, &folders.state] {
+            let wrap = |cause| ArchiveError::Io {
+                path: path.clone(),
+                cause,
+            };
+            if !path.exists() {
+                std::fs::create_dir_all(path).map_err(wrap)?;
+                sync_up_to(options.disk.as_ref(), path, data).map_err(wrap)?;
+            }
+        }
+        Ok(folders)
+    }
+}
+
+/// A new archive gets its first segment now, so that a full disk shows before the first append.
+fn first_segment(options: &ArchiveOptions, journal: &JournalOptions) -> Result<(), ArchiveError> {
+    let wrap = |cause| ArchiveError::Io {
+        path: journal.folder.clone(),
+        cause,
+    };
+    let names = options.disk.list(&journal.folder).map_err(wrap)?;
+    let free = options.disk.free(&journal.folder).map_err(wrap)?;
+    if names.is_empty() && free < options.reserve_bytes {
+        let text = format!(
+            "{free} bytes free on the disk, {} needed; make room",
+            options.reserve_bytes
+        );
+        return Err(wrap(io::Error::new(io::ErrorKind::StorageFull, text)));
+    }
+    Ok(())
+}
+
+fn origin(options: &ArchiveOptions, state: &Path, tail: Position) -> Result<String, ArchiveError> {
+    let disk = options.disk.as_ref();
+    if let Some(has) = state::origin(disk, state)? {
+        return match &options.origin {
+            Some(asked) if *asked != has => Err(StateError::Other {
+                has,
+                asked: asked.clone(),
+            }
+            .into()),
+            _ => Ok(has),
+        };
+    }
+    if tail > Position::START {
+        return Err(StateError::Missing {
+            path: state.join("origin"),
+        }
+        .into());
+    }
+    let made = match &options.origin {
+        Some(origin) => origin.clone(),
+        None => state::make_origin().map_err(|cause| ArchiveError::Io {
+            path: state.into(),
+            cause,
+        })?,
+    };
+    state::name(disk, state, &made)?;
+    Ok(made)
+}
+
+/// Folds what the journal holds, and asks the hot log for what it does not.
+struct Rescuing<'a> {
+    fold: Fold,
+    hot: &'a HotLog,
+}
+
+impl Replay for Rescuing<'_> {
+    fn run(&mut self, run: &Run) {
+        self.fold.run(run);
+    }
+
+    fn lost(&mut self, from: Position, until: Position) {
+        self.fold.lost(from, until);
+    }
+
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run> {
+        self.hot.rescue(from, until)
+    }
+}

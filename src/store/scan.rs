@@ -1,0 +1,229 @@
+//! Reading one segment from its first frame to where its frames end, and saying how they end.
+//!
+//! A scan changes nothing. It follows the links from frame to frame, steps over damage to the next frame of the same
+//! segment where there is one, and leaves it to [`super::recover`] to decide what that means.
+
+use super::disk::DiskFile;
+use super::frame::{self, FRAME_BYTES_MAX, Frame, FrameError, Header};
+use super::segment::{FRAMES_AT, SegmentHeader};
+use crate::record::Position;
+use bytes::{Buf, Bytes, BytesMut};
+use std::io;
+
+/// The bytes read at once.
+const CHUNK_BYTES: usize = 2 << 20;
+
+/// Where a chain of frames stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// The number of the next frame.
+    pub sequence: u64,
+    /// The CRC of the last frame.
+    pub crc: u32,
+    /// The position of the next record.
+    pub position: Position,
+    /// How far the frames read so far say that syncs have reached.
+    pub durable: Position,
+}
+
+/// What a scan meets.
+pub enum Found {
+    /// A frame that continues the chain, at an offset.
+    Frame(u64, Frame),
+    /// Damage, behind which the segment goes on with a frame that begins at `resumes`.
+    Hole {
+        /// The first offset that is damaged.
+        offset: u64,
+        /// The first position that is missing.
+        from: Position,
+        /// The first position that is there again.
+        resumes: Position,
+        /// What is wrong.
+        error: FrameError,
+    },
+    /// The frames end: zeros follow to the end of the file, or the next segment takes over.
+    End(u64),
+    /// The frames end in bytes that are neither zeros nor a frame, or the file is shorter than it should be.
+    Torn {
+        /// Where they end.
+        offset: u64,
+        /// The position after the torn frame, where its header can still be read.
+        until: Option<Position>,
+        /// What is wrong.
+        error: FrameError,
+    },
+}
+
+/// Walks through one segment.
+pub struct Scan<'a> {
+    file: &'a dyn DiskFile,
+    header: SegmentHeader,
+    /// The frames from this number on are in the next segment.
+    limit: Option<u64>,
+    chain: Chain,
+    offset: u64,
+    buffer: BytesMut,
+    exhausted: bool,
+    done: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// A scan from the first frame on. `chain` is how the segments before end.
+    pub fn new(file: &'a dyn DiskFile, header: SegmentHeader, limit: Option<u64>, chain: Chain) -> Self {
+        let buffer = BytesMut::new();
+        Self {
+            file,
+            header,
+            limit,
+            chain,
+            offset: FRAMES_AT,
+            buffer,
+            exhausted: false,
+            done: false,
+        }
+    }
+
+    /// How the chain stands after what was found last.
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// The next thing in the segment; `None` after its end.
+    ///
+    /// # Errors
+    /// What the system says to a read.
+    pub fn step(&mut self) -> io::Result<Option<Found>> {
+        if self.done {
+            return Ok(None);
+        }
+        if self.limit.is_some_and(|limit| self.chain.sequence >= limit) {
+            self.done = true;
+            return Ok(Some(Found::End(self.offset)));
+        }
+        match self.frame_here()? {
+            Ok(frame) => Ok(Some(self.take(frame))),
+            Err(error) => self.damage(error).map(Some),
+        }
+    }
+
+    fn take(&mut self, frame: Frame) -> Found {
+        let at = self.offset;
+        let length = frame.header.length as usize;
+        self.buffer.advance(length);
+        self.offset += length as u64;
+        self.chain = Chain {
+            sequence: frame.header.sequence + 1,
+            crc: frame.header.crc,
+            position: frame.header.end(),
+            durable: self.chain.durable.max(frame.header.durable_through),
+        };
+        Found::Frame(at, frame)
+    }
+
+    /// The frame at the current offset, where it is whole and continues the chain.
+    fn frame_here(&mut self) -> io::Result<Result<Frame, FrameError>> {
+        self.fill(frame::HEADER_BYTES)?;
+        let header = match Header::read(&self.buffer) {
+            Ok(header) => header,
+            Err(error) => return Ok(Err(error)),
+        };
+        if !self.continues(&header) {
+            return Ok(Err(FrameError::NoFrame));
+        }
+        let length = header.length as usize;
+        self.fill(length)?;
+        let there = length.min(self.buffer.len());
+        // The frame keeps its bytes; what follows is copied once a chunk, not once a frame.
+        let bytes = Bytes::copy_from_slice(&self.buffer[..there]);
+        Ok(frame::decode(&bytes))
+    }
+
+    fn continues(&self, header: &Header) -> bool {
+        header.segment == self.header.id
+            && header.sequence == self.chain.sequence
+            && header.previous_crc == self.chain.crc
+            && header.first == self.chain.position
+            && header.durable_through <= header.first
+    }
+
+    /// Makes sure that `wanted` bytes from the current offset are in the buffer, where the file has them.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        while self.buffer.len() < wanted && !self.exhausted {
+            let length = CHUNK_BYTES.max(wanted - self.buffer.len());
+            let had = self.buffer.len();
+            self.buffer.resize(had + length, 0);
+            let found = self
+                .file
+                .read_at(&mut self.buffer[had..], self.offset + had as u64)?;
+            self.buffer.truncate(had + found);
+            self.exhausted = found < length;
+        }
+        Ok(())
+    }
+
+    /// Says what the damage at the current offset is.
+    fn damage(&mut self, error: FrameError) -> io::Result<Found> {
+        let offset = self.offset;
+        let hint = self.hint();
+        let rest = self.rest()?;
+        if rest.iter().all(|byte| *byte == 0) && offset + rest.len() as u64 >= self.header.length {
+            self.done = true;
+            return Ok(Found::End(offset));
+        }
+        if let Some((at, header)) = self.resume(&rest) {
+            let from = self.chain.position;
+            self.buffer = BytesMut::from(&rest[at..]);
+            self.offset += at as u64;
+            self.exhausted = true;
+            self.chain = Chain {
+                sequence: header.sequence,
+                crc: header.previous_crc,
+                position: header.first,
+                durable: self.chain.durable.max(header.first),
+            };
+            return Ok(Found::Hole {
+                offset,
+                from,
+                resumes: header.first,
+                error,
+            });
+        }
+        self.done = true;
+        Ok(Found::Torn {
+            offset,
+            until: hint,
+            error,
+        })
+    }
+
+    /// Where the damaged frame would end, if its head can still be read.
+    fn hint(&self) -> Option<Position> {
+        let (header, _) = frame::decode_head(&self.buffer).ok()?;
+        (header.segment == self.header.id && header.first == self.chain.position).then(|| header.end())
+    }
+
+    fn rest(&self) -> io::Result<Vec<u8>> {
+        let end = self.file.len()?;
+        let mut rest = vec![0; usize::try_from(end.saturating_sub(self.offset)).unwrap_or(0)];
+        let found = self.file.read_at(&mut rest, self.offset)?;
+        rest.truncate(found);
+        Ok(rest)
+    }
+
+    /// The next whole frame of this segment behind the current offset. The segment's random id is what tells a frame
+    /// from bytes of a payload that look like one.
+    fn resume(&self, rest: &[u8]) -> Option<(usize, Header)> {
+        let id = self.header.id.to_le_bytes();
+        (1..rest.len().saturating_sub(frame::HEADER_BYTES - 1)).find_map(|at| {
+            if rest[at + 8..at + 16] != id {
+                return None;
+            }
+            let header = Header::read(&rest[at..]).ok()?;
+            let later = header.sequence > self.chain.sequence && header.first >= self.chain.position;
+            let within = self.limit.is_none_or(|limit| header.sequence < limit);
+            let end = (at + FRAME_BYTES_MAX).min(rest.len());
+            let whole = later && within && frame::decode(&Bytes::copy_from_slice(&rest[at..end])).is_ok();
+            whole.then_some((at, header))
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! One segment of the journal: a file of 32 MiB that begins with a header and goes on with frames.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 8 | magic `CHJRNL01` |
+//! | 8 | 8 | the segment's random id |
+//! | 16 | 8 | the segment's number, from 0 |
+//! | 24 | 8 | sequence number of its first frame |
+//! | 32 | 8 | position of its first record |
+//! | 40 | 8 | recovered through: the tail that was already durable when the segment got its name |
+//! | 48 | 8 | where the frames of the segment before end, as an offset in that file |
+//! | 56 | 8 | the segment's length in bytes |
+//! | 64 | 4 | CRC of the last frame before |
+//! | 68 | 4 | CRC32C of bytes 0..68 |
+//!
+//! The rest of the first 4,096 bytes is zero; the frames follow, packed, and behind the last one the file is zero to
+//! its end. Numbers are little-endian. A segment is `NNNNNNNN.segment`; a repair of a damaged stretch is
+//! `repair-POSITION.segment` with the same content.
+
+use super::disk::{Disk, DiskFile};
+use crate::record::Position;
+use bytes::BufMut;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The bytes of a segment, unless the options say otherwise.
+pub const SEGMENT_BYTES: u64 = 32 << 20;
+/// Where the first frame lies.
+pub const FRAMES_AT: u64 = 4_096;
+const MAGIC: [u8; 8] = *b"CHJRNL01";
+const HEADER_BYTES: usize = 72;
+
+/// A segment's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Random; never leaves the machine.
+    pub id: u64,
+    /// Its number, from 0; for a repair the number of the damaged segment.
+    pub number: u64,
+    /// The number of its first frame.
+    pub first_sequence: u64,
+    /// The position of its first record.
+    pub first: Position,
+    /// The tail that was durable when the segment got its name.
+    pub recovered_through: Position,
+    /// Where the frames of the segment before end.
+    pub previous_end: u64,
+    /// The segment's length in bytes; a shorter file was cut.
+    pub length: u64,
+    /// The CRC of the last frame before.
+    pub previous_crc: u32,
+}
+
+impl SegmentHeader {
+    /// The header's bytes, filled up with zeros to where the frames begin.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(FRAMES_AT as usize);
+        out.put_slice(&MAGIC);
+        out.put_u64_le(self.id);
+        out.put_u64_le(self.number);
+        out.put_u64_le(self.first_sequence);
+        out.put_u64_le(self.first.get());
+        out.put_u64_le(self.recovered_through.get());
+        out.put_u64_le(self.previous_end);
+        out.put_u64_le(self.length);
+        out.put_u32_le(self.previous_crc);
+        let crc = crc32c::crc32c(&out);
+        out.put_u32_le(crc);
+        out.resize(FRAMES_AT as usize, 0);
+        out
+    }
+
+    /// Reads a header; `None` where the bytes are not one, or where what should be zero is not.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let block = bytes.first_chunk::<{ FRAMES_AT as usize }>()?;
+        let number = |at: usize| block[at..].first_chunk().map(|eight| u64::from_le_bytes(*eight));
+        let crc = block[68..].first_chunk().map(|four| u32::from_le_bytes(*four));
+        let whole = block[..8] == MAGIC && crc == Some(crc32c::crc32c(&block[..68]));
+        if !whole || block[HEADER_BYTES..].iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        Some(Self {
+            id: number(8)?,
+            number: number(16)?,
+            first_sequence: number(24)?,
+            first: Position::new(number(32)?),
+            recovered_through: Position::new(number(40)?),
+            previous_end: number(48)?,
+            length: number(56)?,
+            previous_crc: block[64..].first_chunk().map(|four| u32::from_le_bytes(*four))?,
+        })
+    }
+}
+
+/// What the files of the journal are called.
+pub enum Named {
+    /// Segment `number`.
+    Segment(u64),
+    /// The repair of a stretch that begins at a position.
+    Repair(Position),
+    /// A file filled with zeros and synced, for the segment after the newest.
+    Next,
+    /// A file filled with zeros and synced, for recovery alone.
+    Spare,
+    /// A file that is still being filled; worth nothing.
+    Filling,
+}
+
+impl Named {
+    /// The file's name.
+    pub fn file(&self) -> String {
+        match self {
+            Self::Segment(number) => format!("{number:08}.segment"),
+            Self::Repair(position) => format!("repair-{position}.segment"),
+            Self::Next => "next.zeros".into(),
+            Self::Spare => "spare.zeros".into(),
+            Self::Filling => "filling.zeros".into(),
+        }
+    }
+
+    /// What a file with this name is; `None` for a name that the journal does not give.
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "next.zeros" => Some(Self::Next),
+            "spare.zeros" => Some(Self::Spare),
+            "filling.zeros" => Some(Self::Filling),
+            _ => {
+                let stem = name.strip_suffix(".segment")?;
+                match stem.strip_prefix("repair-") {
+                    Some(position) => position.parse().ok().map(Self::Repair),
+                    None => stem.parse().ok().map(Self::Segment),
+                }
+            }
+        }
+    }
+}
+
+/// The bytes written at once while a file is filled with zeros.
+pub const FILL_STEP_BYTES: usize = 256 << 10;
+
+/// A file being filled with zeros, in steps that the caller paces.
+pub struct Filling {
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    filled: u64,
+}
+
+impl Filling {
+    /// Begins a file in `folder`; what was left of an earlier one is removed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin(disk: &dyn Disk, folder: &Path, length: u64) -> io::Result<Self> {
+        let path = folder.join(Named::Filling.file());
+        match disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self {
+            file: disk.create(&path)?,
+            length,
+            filled: 0,
+        })
+    }
+
+    /// The bytes filled so far.
+    pub fn filled(&self) -> u64 {
+        self.filled
+    }
+
+    /// Fills one step; answers whether the file is whole.
+    ///
+    /// # Errors
+    /// What the system says, a full disk above all.
+    pub fn step(&mut self) -> io::Result<bool> {
+        static ZEROS: [u8; FILL_STEP_BYTES] = [0; FILL_STEP_BYTES];
+        let left = usize::try_from(self.length - self.filled).unwrap_or(usize::MAX);
+        let step = left.min(FILL_STEP_BYTES);
+        if step > 0 {
+            self.file.write_all_at(&ZEROS[..step], self.filled)?;
+            self.filled += step as u64;
+        }
+        Ok(self.filled == self.length)
+    }
+
+    /// Syncs the whole file and gives it its name.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn finish(self, disk: &dyn Disk, folder: &Path, name: &Named) -> io::Result<PathBuf> {
+        self.file.sync_data()?;
+        let path = folder.join(name.file());
+        disk.rename(&folder.join(Named::Filling.file()), &path)?;
+        disk.sync_folder(folder)?;
+        Ok(path)
+    }
+
+    /// Fills and names a file at once: for start, where nothing else is going on.
+    ///
+    /// # Errors
+    /// What the system says, a full disk above all.
+    pub fn whole(disk: &dyn Disk, folder: &Path, length: u64, name: &Named) -> io::Result<PathBuf> {
+        let mut filling = Self::begin(disk, folder, length)?;
+        while !filling.step()? {}
+        filling.finish(disk, folder, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_reads_back_and_every_flipped_byte_is_found() {
+        let header = SegmentHeader {
+            id: 1,
+            number: 2,
+            first_sequence: 3,
+            first: Position::new(4),
+            recovered_through: Position::new(5),
+            previous_end: 6,
+            length: 8,
+            previous_crc: 7,
+        };
+        let bytes = header.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Some(header));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert_eq!(SegmentHeader::decode(&damaged), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for named in [
+            Named::Segment(12),
+            Named::Repair(Position::new(99)),
+            Named::Next,
+            Named::Spare,
+        ] {
+            assert_eq!(Named::of(&named.file()).unwrap().file(), named.file());
+        }
+        assert!(Named::of("readme.txt").is_none());
+    }
+}

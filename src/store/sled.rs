@@ -1,0 +1,565 @@
+//! The hot log: the newest records once more, in sled, for quick reads by position.
+//!
+//! The only file that names sled. sled serves and is never trusted: it may be deleted, cut, flipped, or panic at open or
+//! at any read. Every call into it is guarded; after a fault reads come from the journal, the handle is leaked (closing
+//! it could panic again), and the hot log is built anew in another folder. Nobody waits for it: a thread of its own
+//! copies what has been published, and waits while appends come fast.
+//!
+//! | key | value |
+//! |---|---|
+//! | first position of a block, u64 big-endian ‖ part number, u16 big-endian | at most 8,000 bytes of the block |
+//!
+//! A block is a frame as in [`super::frame`], with zeros where the journal has its links. Values stay small because sled
+//! moves larger leaves into files that it never syncs. Records over 64 KiB are left to the journal.
+
+use super::frame::{self, Frame, Link};
+use crate::log::store::{Hot, HotStatus, Shelf};
+use crate::log::{Columns, Log, ReadError, ReadLimit, Run, WeakLog};
+use crate::record::Position;
+use bytes::{Bytes, BytesMut};
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// The most bytes that one value may have.
+pub const VALUE_BYTES_MAX: usize = 8_000;
+/// Larger records are served from the journal only.
+pub const RECORD_BYTES_MAX: usize = 64 << 10;
+const SEGMENT_BYTES: usize = 2 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
+/// How often the thread looks for new records.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often what was written is flushed and synced. No acknowledgement waits for it.
+const SYNC_EVERY: Duration = Duration::from_secs(5);
+/// Appends faster than this many records a look come first; the copy waits for calmer times.
+const BUSY_RECORDS: u64 = 10_000;
+/// How many times sled is built anew before it is given up until the next start.
+const REBUILDS_MAX: u32 = 3;
+
+/// The hot log.
+pub struct HotLog {
+    folder: PathBuf,
+    bytes_max: u64,
+    db: RwLock<Option<sled::Db>>,
+    /// The range of positions held.
+    low: AtomicU64,
+    through: AtomicU64,
+    bytes: AtomicU64,
+    fault: Mutex<Option<String>>,
+    faulted: AtomicBool,
+    stop: Mutex<bool>,
+    wake: Condvar,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// A call into sled that failed or panicked.
+struct Fault(String);
+
+type Guarded<T> = Result<T, Fault>;
+
+fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Guarded<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Fault(error.to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(Fault(format!(
+                "sled panicked: {}",
+                text.unwrap_or_else(|| "without a word".into())
+            )))
+        }
+    }
+}
+
+impl HotLog {
+    /// A hot log in `folder` that keeps about so many bytes of the newest records. sled is not opened yet.
+    pub fn new(folder: PathBuf, bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            folder,
+            bytes_max,
+            db: RwLock::new(None),
+            low: AtomicU64::new(0),
+            through: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            fault: Mutex::new(None),
+            faulted: AtomicBool::new(false),
+            stop: Mutex::new(false),
+            wake: Condvar::new(),
+            thread: Mutex::new(None),
+        })
+    }
+
+    /// What sled holds from `from` on without a gap, up to `until`: for a start that finds the journal damaged.
+    pub fn rescue(&self, from: Position, until: Option<Position>) -> Vec<Run> {
+        if !self.is_open() && self.open().is_err() {
+            return Vec::new();
+        }
+        let until = until.unwrap_or(Position::new(u64::MAX));
+        let mut runs = Vec::new();
+        let mut at = from;
+        while at < until {
+            let Some(block) = self.block(at) else { break };
+            let part = block.run.slice(at, until);
+            at = part.end();
+            runs.push(part);
+        }
+        runs
+    }
+
+    /// Follows a log from a thread of its own until it is closed or the log is gone.
+    ///
+    /// # Errors
+    /// What the system says where no thread can be started.
+    pub fn follow(self: &Arc<Self>, log: WeakLog) -> std::io::Result<()> {
+        let this = Arc::clone(self);
+        let thread = std::thread::Builder::new()
+            .name("hot-log".into())
+            .spawn(move || this.run(&log))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.db.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn stopping(&self) -> MutexGuard<'_, bool> {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until the next look; `false` when told to stop.
+    fn pause(&self, time: Duration) -> bool {
+        let stop = self.stopping();
+        let (stop, _) = self
+            .wake
+            .wait_timeout_while(stop, time, |stop| !*stop)
+            .unwrap_or_else(PoisonError::into_inner);
+        !*stop
+    }
+
+    fn run(&self, log: &WeakLog) {
+        let mut rebuilds = 0;
+        let mut copier = Copier::default();
+        loop {
+            if !self.is_open() && !self.start(log, &mut rebuilds) {
+                return;
+            }
+            let Some(open) = log.upgrade() else { return };
+            let copied = self.copy(&open, &mut copier);
+            drop(open);
+            if let Err(Fault(what)) = copied {
+                self.fail(&what);
+            }
+            if self.faulted.load(Ordering::Acquire) {
+                self.forget();
+                copier = Copier::default();
+            }
+            if !self.pause(LOOK_EVERY) {
+                let _ = self.sync();
+                return;
+            }
+        }
+    }
+
+    /// Opens sled, in a new folder where the last one failed; `false` where it is given up.
+    fn start(&self, log: &WeakLog, rebuilds: &mut u32) -> bool {
+        while *rebuilds <= REBUILDS_MAX {
+            let opened = self.open();
+            let Some(open) = log.upgrade() else { return false };
+            match opened.and_then(|()| self.agree(&open)) {
+                Ok(()) => return true,
+                Err(Fault(what)) => {
+                    self.fail(&what);
+                    self.forget();
+                    *rebuilds += 1;
+                }
+            }
+        }
+        false
+    }
+
+    /// Opens the newest folder.
+    fn open(&self) -> Guarded<()> {
+        let folder = self.newest().unwrap_or_else(|| self.folder.join("00000000"));
+        let db = guard(|| {
+            sled::Config::new()
+                .path(&folder)
+                .segment_size(SEGMENT_BYTES)
+                .cache_capacity(CACHE_BYTES)
+                .flush_every_ms(None)
+                .open()
+        })?;
+        let bound = |pair: Option<(sled::IVec, sled::IVec)>| pair.and_then(|(key, _)| key_parts(&key));
+        let first = guard(|| db.first())?;
+        let last = guard(|| db.last())?;
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        self.low.store(
+            bound(first).map_or(0, |(position, _)| position.get()),
+            Ordering::Release,
+        );
+        let through = match bound(last) {
+            None => Position::START,
+            Some((position, _)) => self
+                .block(position)
+                .map(|block| block.run.end())
+                .ok_or(Fault("the newest block is damaged".into()))?,
+        };
+        self.through.store(through.get(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Holds what sled has against the log: it may have less, but nothing else and nothing more.
+    fn agree(&self, log: &Log) -> Guarded<()> {
+        let through = Position::new(self.through.load(Ordering::Acquire));
+        let Some(last) = through.get().checked_sub(1).map(Position::new) else {
+            return Ok(());
+        };
+        if through > log.tail() {
+            log.records_missing(log.tail(), "the hot log holds records that the journal does not");
+            return Ok(());
+        }
+        let block = self
+            .block(last)
+            .ok_or(Fault("the newest block is damaged".into()))?;
+        let run = log.fetch_cold(last).map_err(|error| Fault(error.to_string()))?;
+        let same = |run: &Run| {
+            run.get(last)
+                .map(|record| (record.leaf.to_vec(), record.payload.to_vec()))
+        };
+        if same(&block.run) == same(&run) {
+            Ok(())
+        } else {
+            Err(Fault("sled is of another log".into()))
+        }
+    }
+
+    fn newest(&self) -> Option<PathBuf> {
+        let names = std::fs::read_dir(&self.folder).ok()?;
+        names
+            .filter_map(|item| item.ok().map(|item| item.path()))
+            .filter(|path| path.is_dir())
+            .max()
+    }
+
+    /// Reads come from the journal from now on.
+    fn fail(&self, what: &str) {
+        self.faulted.store(true, Ordering::Release);
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+        tracing::warn!(
+            fault = what,
+            "the hot log failed; reads come from the journal while it is built anew"
+        );
+    }
+
+    /// Leaks the handle and makes a new, empty folder. Older folders are removed.
+    fn forget(&self) {
+        if let Some(db) = self.db.write().unwrap_or_else(PoisonError::into_inner).take() {
+            std::mem::forget(db);
+        }
+        self.low.store(0, Ordering::Release);
+        self.through.store(0, Ordering::Release);
+        self.bytes.store(0, Ordering::Release);
+        let number = self
+            .newest()
+            .and_then(|path| path.file_name()?.to_str()?.parse::<u64>().ok());
+        let old: Vec<PathBuf> = std::fs::read_dir(&self.folder)
+            .map(|names| {
+                names
+                    .filter_map(|item| item.ok().map(|item| item.path()))
+                    .collect()
+            })
+            .unwrap_or_default();
+        let next = self
+            .folder
+            .join(format!("{:08}", number.map_or(0, |number| number + 1)));
+        if std::fs::create_dir_all(next).is_ok() {
+            for path in old.iter().filter(|path| path.is_dir()) {
+                let _ = std::fs::remove_dir_all(path);
+            }
+        }
+        self.faulted.store(false, Ordering::Release);
+    }
+
+    /// Copies what is new, a step at a time.
+    fn copy(&self, log: &Log, copier: &mut Copier) -> Guarded<()> {
+        let tail = log.tail();
+        let grown = tail.since(copier.seen);
+        copier.seen = tail;
+        if grown > BUSY_RECORDS && copier.looked {
+            return Ok(());
+        }
+        copier.looked = true;
+        let mut at = self.begin(log, tail)?;
+        while at < tail {
+            let limit = ReadLimit {
+                records: 4_096,
+                bytes: 1 << 20,
+            };
+            let runs = log
+                .read_cold(at, tail, limit)
+                .map_err(|error| Fault(error.to_string()))?;
+            for run in runs {
+                self.insert(&run)?;
+                at = run.end();
+                self.through.store(at.get(), Ordering::Release);
+                copier.dirty = true;
+            }
+            self.evict()?;
+            if log.tail().since(copier.seen) > BUSY_RECORDS || *self.stopping() {
+                break;
+            }
+        }
+        if copier.dirty && copier.synced.is_none_or(|when| when.elapsed() > SYNC_EVERY) {
+            self.sync()?;
+            copier.synced = Some(Instant::now());
+            copier.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Where to go on: after what is held, or so far back as the bound allows.
+    fn begin(&self, log: &Log, tail: Position) -> Guarded<Position> {
+        let through = Position::new(self.through.load(Ordering::Acquire));
+        let record_bytes = log
+            .status()
+            .journal_bytes
+            .checked_div(tail.get())
+            .unwrap_or(512)
+            .max(64);
+        let fit = (self.bytes_max / record_bytes).max(1);
+        if tail.since(through) <= fit {
+            return Ok(through);
+        }
+        // What is held would be evicted at once: begin anew where the bound begins.
+        self.with(|db| db.clear())?;
+        self.bytes.store(0, Ordering::Release);
+        let from = Position::new(tail.get() - fit);
+        self.low.store(from.get(), Ordering::Release);
+        self.through.store(from.get(), Ordering::Release);
+        Ok(from)
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Guarded<T> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        match db.as_ref() {
+            Some(db) => guard(|| call(db)),
+            None => Err(Fault("sled is not open".into())),
+        }
+    }
+
+    /// Writes a run as blocks.
+    fn insert(&self, run: &Run) -> Guarded<()> {
+        for block in blocks(run) {
+            let mut bytes = BytesMut::new();
+            let link = Link {
+                segment: 0,
+                sequence: 0,
+                previous_crc: 0,
+                durable_through: Position::START,
+            };
+            frame::encode(&block, block.first(), link, &mut bytes);
+            for (part, value) in bytes.chunks(VALUE_BYTES_MAX).enumerate() {
+                assert!(value.len() <= VALUE_BYTES_MAX, "values of sled stay small");
+                let key = key(block.first(), part as u16);
+                self.with(|db| db.insert(key, value))?;
+                self.bytes.fetch_add(value.len() as u64, Ordering::AcqRel);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest blocks beyond the bound.
+    fn evict(&self) -> Guarded<()> {
+        while self.bytes.load(Ordering::Acquire) > self.bytes_max {
+            let Some((key, value)) = self.with(|db| db.pop_min())? else {
+                return Ok(());
+            };
+            self.bytes.fetch_sub(value.len() as u64, Ordering::AcqRel);
+            if let Some((position, _)) = key_parts(&key) {
+                self.low.store(position.next().get(), Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// sled's own flush does not reach the disk: its file is synced behind it.
+    fn sync(&self) -> Guarded<()> {
+        self.with(|db| db.flush().map(drop))?;
+        let file = self.newest().map(|folder| folder.join("db"));
+        match file.map(|path| File::open(path).and_then(|file| file.sync_data())) {
+            Some(Err(error)) => Err(Fault(error.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// The block that holds a position.
+    fn block(&self, position: Position) -> Option<Frame> {
+        match self.try_block(position) {
+            Ok(frame) => frame,
+            Err(Fault(what)) => {
+                self.fail(&what);
+                None
+            }
+        }
+    }
+
+    fn try_block(&self, position: Position) -> Guarded<Option<Frame>> {
+        let found = self.with(|db| db.get_lt(key(position.next(), 0)))?;
+        let Some((first, last_part)) = found.as_ref().and_then(|(key, _)| key_parts(key)) else {
+            return Ok(None);
+        };
+        let bytes = match found {
+            Some((_, value)) if last_part == 0 => Bytes::copy_from_slice(&value),
+            _ => self.join(first)?,
+        };
+        let frame =
+            frame::decode(&bytes).map_err(|error| Fault(format!("a block of sled is damaged: {error}")))?;
+        let holds = frame.run.first() == first && frame.run.get(position).is_some();
+        Ok(holds.then_some(frame))
+    }
+
+    fn join(&self, first: Position) -> Guarded<Bytes> {
+        let parts = self.with(|db| {
+            db.range(key(first, 0)..=key(first, u16::MAX))
+                .map(|pair| pair.map(|(_, value)| value))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut bytes = BytesMut::new();
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Ok(bytes.freeze())
+    }
+
+    fn holds(&self, position: Position) -> bool {
+        let range = self.low.load(Ordering::Acquire)..self.through.load(Ordering::Acquire);
+        range.contains(&position.get()) && !self.faulted.load(Ordering::Acquire)
+    }
+
+    fn size_on_disk(&self) -> u64 {
+        self.newest().map_or(0, |folder| folder_bytes(&folder))
+    }
+}
+
+/// Where a copy stands.
+#[derive(Default)]
+struct Copier {
+    seen: Position,
+    looked: bool,
+    dirty: bool,
+    synced: Option<Instant>,
+}
+
+fn key(position: Position, part: u16) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..8].copy_from_slice(&position.get().to_be_bytes());
+    key[8..].copy_from_slice(&part.to_be_bytes());
+    key
+}
+
+fn key_parts(key: &[u8]) -> Option<(Position, u16)> {
+    let (position, part) = key.split_first_chunk::<8>()?;
+    let part = part.first_chunk::<2>()?;
+    Some((
+        Position::new(u64::from_be_bytes(*position)),
+        u16::from_be_bytes(*part),
+    ))
+}
+
+/// Cuts a run into blocks that fit one value where their records do; records too large for sled are left out.
+fn blocks(run: &Run) -> Vec<Run> {
+    let mut blocks = Vec::new();
+    let mut start = run.first();
+    let mut bytes = frame::encoded_len(0, 0, 0);
+    for record in run.iter() {
+        let one =
+            frame::encoded_len(1, record.leaf.len(), record.payload.len()) - frame::encoded_len(0, 0, 0);
+        let too_large = one > RECORD_BYTES_MAX;
+        if (bytes + one > VALUE_BYTES_MAX || too_large) && record.position > start {
+            blocks.push(run.slice(start, record.position));
+            start = record.position;
+            bytes = frame::encoded_len(0, 0, 0);
+        }
+        bytes += one;
+        if too_large {
+            start = record.position.next();
+            bytes = frame::encoded_len(0, 0, 0);
+        }
+    }
+    if start < run.end() {
+        blocks.push(run.slice(start, run.end()));
+    }
+    blocks
+}
+
+/// The bytes of all files below a folder.
+fn folder_bytes(folder: &Path) -> u64 {
+    let Ok(items) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    items
+        .filter_map(Result::ok)
+        .map(|item| match item.metadata() {
+            Ok(meta) if meta.is_dir() => folder_bytes(&item.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+impl Shelf for HotLog {
+    fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        _columns: Columns,
+    ) -> Result<Option<Vec<Run>>, ReadError> {
+        let mut left = limit;
+        let mut at = from;
+        let mut runs = Vec::new();
+        while at < until && self.holds(at) {
+            let Some(block) = self.block(at) else { break };
+            let (part, full) = block.run.slice(at, until).clip(&mut left);
+            at = part.end();
+            runs.push(part);
+            if full {
+                break;
+            }
+        }
+        Ok((!runs.is_empty()).then_some(runs))
+    }
+
+    fn fetch(&self, position: Position, _columns: Columns) -> Result<Option<Run>, ReadError> {
+        if !self.holds(position) {
+            return Ok(None);
+        }
+        Ok(self
+            .block(position)
+            .map(|block| block.run.slice(position, position.next())))
+    }
+}
+
+impl Hot for HotLog {
+    fn status(&self) -> HotStatus {
+        HotStatus {
+            bytes: self.size_on_disk(),
+            through: Position::new(self.through.load(Ordering::Acquire)),
+            fault: self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    fn close(&self) {
+        *self.stopping() = true;
+        self.wake.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! What an append does, and that it is still there after a restart.
+
+use crate::harness::*;
+use chancery::log::{Columns, ReadLimit, Rule};
+use chancery::record::{Act, EntryKey, Leaf, Outcome, Position, Revision, Status};
+
+const ALL: ReadLimit = ReadLimit {
+    records: 1_000_000,
+    bytes: 1 << 30,
+};
+
+fn titles(log: &chancery::log::Log) -> Vec<(u64, String, Act)> {
+    let mut found = Vec::new();
+    let mut at = Position::START;
+    while at < log.tail() {
+        for run in log.read(at, log.tail(), ALL, Columns::All).unwrap() {
+            assert_eq!(run.first(), at);
+            for record in run.iter() {
+                let leaf = Leaf::decode(record.leaf).unwrap();
+                assert_eq!(
+                    chancery::record::commitment(record.salt.try_into().unwrap(), record.payload),
+                    leaf.commitment
+                );
+                found.push((record.position.get(), leaf.key.to_owned(), leaf.act));
+            }
+            at = run.end();
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_appended_is_read_back_before_and_after_a_restart_and_a_crash() {
+    let mut opened = Opened::new();
+    for n in 0..50 {
+        let records = (0..1 + n % 7)
+            .map(|m| create(&format!("{n}-{m}"), &format!("title {n} {m}")))
+            .collect();
+        let appended = append(opened.log(), batch(records)).unwrap();
+        assert_eq!(appended.tail, opened.log().tail());
+        assert!(
+            appended
+                .receipts
+                .iter()
+                .all(|receipt| receipt.outcome == Outcome::Recorded)
+        );
+    }
+    let before = titles(opened.log());
+    let root = opened.log().status().root;
+    assert_eq!(before.len() as u64, opened.log().tail().get());
+    opened.restart();
+    assert_eq!(titles(opened.log()), before);
+    append(opened.log(), batch(vec![create("after", "x")])).unwrap();
+    opened.crash();
+    let after = titles(opened.log());
+    assert_eq!(after.len(), before.len() + 1);
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(
+        opened.log().root_at(Position::new(before.len() as u64)).unwrap(),
+        root
+    );
+    append(opened.log(), batch(vec![create("later", "x")])).unwrap();
+    opened.crash();
+    assert_eq!(titles(opened.log()).len(), before.len() + 2);
+}
+
+#[test]
+fn the_state_table_holds() {
+    let opened = Opened::new();
+    let log = opened.log();
+    let one = |draft| append(log, batch(vec![draft])).unwrap().receipts.remove(0);
+    assert!(matches!(
+        rule(log, batch(vec![amend("a", "x", None)])),
+        Rule::Unknown(_)
+    ));
+    assert!(matches!(
+        rule(log, batch(vec![act(Act::Retract, "a")])),
+        Rule::Unknown(_)
+    ));
+    assert_eq!(one(create("a", "first")).revision, Revision::FIRST);
+    assert_eq!(one(create("a", "first")).outcome, Outcome::Duplicate);
+    assert!(matches!(
+        rule(log, batch(vec![create("a", "other")])),
+        Rule::Exists { .. }
+    ));
+    assert!(matches!(
+        rule(log, batch(vec![amend("a", "x", Some(7))])),
+        Rule::Revision { .. }
+    ));
+    let amended = one(amend("a", "second", Some(1)));
+    assert_eq!(
+        (amended.revision, amended.outcome),
+        (Revision::new(2), Outcome::Amended)
+    );
+    // An import of the old file undoes nothing; a person may go back.
+    assert_eq!(one(amend("a", "first", None)).outcome, Outcome::Duplicate);
+    assert_eq!(one(create("a", "first")).position, Position::START);
+    assert_eq!(one(amend("a", "first", Some(2))).revision, Revision::new(3));
+    assert!(matches!(
+        rule(log, batch(vec![act(Act::Reinstate, "a")])),
+        Rule::NotSo { .. }
+    ));
+    assert_eq!(one(act(Act::Retract, "a")).outcome, Outcome::Acted);
+    assert!(matches!(
+        rule(log, batch(vec![act(Act::Retract, "a")])),
+        Rule::AlreadySo { .. }
+    ));
+    assert!(matches!(
+        rule(log, batch(vec![create("a", "first")])),
+        Rule::Retracted { .. }
+    ));
+    assert!(matches!(
+        rule(log, batch(vec![amend("a", "first", Some(3))])),
+        Rule::Retracted { .. }
+    ));
+    one(act(Act::Hold, "a"));
+    assert!(matches!(
+        rule(log, batch(vec![act(Act::Hold, "a")])),
+        Rule::AlreadySo { .. }
+    ));
+    assert!(matches!(
+        rule(log, batch(vec![act(Act::Erase, "a")])),
+        Rule::Held { .. }
+    ));
+    one(act(Act::Release, "a"));
+    one(act(Act::Reinstate, "a"));
+    let state = log
+        .entry(&EntryKey::new("desk", "a").unwrap(), log.tail())
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (state.status(), state.revision(), state.held),
+        (Status::Current, Revision::new(3), None)
+    );
+    assert_eq!(state.status_of(Revision::new(1)), Status::Superseded);
+}
+
+#[test]
+fn a_batch_builds_on_itself_and_on_the_batch_before_it() {
+    let opened = Opened::new();
+    let log = opened.log();
+    let records = vec![
+        create("a", "1"),
+        amend("a", "2", Some(1)),
+        act(Act::Retract, "a"),
+        act(Act::Reinstate, "a"),
+    ];
+    let appended = append(log, batch(records)).unwrap();
+    let revisions: Vec<u64> = appended
+        .receipts
+        .iter()
+        .map(|receipt| receipt.revision.get())
+        .collect();
+    assert_eq!(revisions, [1, 2, 2, 2]);
+    let answers = runtime().block_on(log.append_many(vec![
+        batch(vec![create("b", "1")]),
+        batch(vec![create("b", "1")]),
+        batch(vec![create("b", "2")]),
+        batch(vec![amend("b", "2", Some(1))]),
+    ]));
+    let outcomes: Vec<Option<Outcome>> = answers
+        .iter()
+        .map(|answer| answer.as_ref().ok().map(|appended| appended.receipts[0].outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            Some(Outcome::Recorded),
+            Some(Outcome::Duplicate),
+            None,
+            Some(Outcome::Amended)
+        ]
+    );
+}
+
+#[test]
+fn a_retry_by_request_id_gets_the_first_receipts_even_after_a_restart() {
+    let mut opened = Opened::new();
+    let first = append(opened.log(), named("r1", vec![create("a", "1"), create("", "2")])).unwrap();
+    let retract = append(opened.log(), named("r2", vec![act(Act::Retract, "a")])).unwrap();
+    for _ in 0..2 {
+        let again = append(opened.log(), named("r1", vec![create("a", "1"), create("", "2")])).unwrap();
+        assert_eq!(again.receipts, first.receipts);
+        let again = append(opened.log(), named("r2", vec![act(Act::Retract, "a")])).unwrap();
+        assert_eq!(again.receipts, retract.receipts);
+        let reused = rule(opened.log(), named("r2", vec![act(Act::Reinstate, "a")]));
+        assert!(matches!(reused, Rule::RequestIdReused { .. }));
+        opened.crash();
+    }
+    assert_eq!(opened.log().tail(), Position::new(3));
+}
+
+#[test]
+fn all_broken_rules_are_reported_together_and_nothing_is_written() {
+    let opened = Opened::new();
+    let log = opened.log();
+    append(log, batch(vec![create("a", "1")])).unwrap();
+    let records = vec![create("a", "2"), create("new", "x"), amend("nowhere", "y", None)];
+    let paths: Vec<String> = refused(log, batch(records))
+        .iter()
+        .map(|violation| violation.path())
+        .collect();
+    assert_eq!(paths, ["records[0].key", "records[2].key"]);
+    assert!(
+        log.entry(&EntryKey::new("desk", "new").unwrap(), log.tail())
+            .unwrap()
+            .is_none()
+    );
+}

@@ -1,0 +1,4 @@
+//! The log against a real file system: append, read, restart.
+
+mod basics;
+mod harness;
