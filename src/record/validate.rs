@@ -1,6 +1,6 @@
 //! What the texts of a record must look like beyond being texts: dates, decimals, names of schemes and so on.
 //!
-//! [`check_of`] says which field needs which check; [`super::codec::check_payload`] runs them in its one walk over
+//! `check_of` says which field needs which check; [`super::codec::check_payload`] runs them in its one walk over
 //! the bytes, so that a usual event is checked without allocating. Absent and empty texts are always fine: what a
 //! source leaves out is left out.
 

@@ -14,13 +14,15 @@ mod output;
 mod path;
 mod pretty;
 mod short;
+mod syntax;
 
 pub use error::{JsonError, JsonProblem, nearest};
-pub use input::{ENVELOPE, Input, Member, SHORT_DATES, read};
+pub use input::{ENVELOPE, Input, Member, SHORT_DATES};
 pub use output::{RecordView, line, payload, record};
 pub use path::set_path;
 pub use pretty::pretty;
 pub use short::{forms, is_pair};
+pub use syntax::read;
 
 /// The name under which `raw` stands where it is not UTF-8.
 pub const RAW_BASE64: &str = "raw_base64";
