@@ -1,12 +1,185 @@
-//! The filter language. (Placeholder until the language lands; replace this whole file.)
+//! The filter language: one language for read, search, count, subscribe, export and append conditions.
+//!
+//! [`Filter::parse`] turns a text into a typed tree, or says which column holds what it did not expect.
+//! [`Filter::matches`] decides one record ([`Subject`]) by looking at it; that is the meaning of the language.
+//! [`terms()`] are what an index of a record holds, and [`Filter::lookup`] says which of them decide the filter: an index
+//! may answer only what the two agree on, and a property test holds them together. Users read
+//! `docs/filter-language.md`.
+//!
+//! The language never reads a clock, a log or a file, and never changes a record. It asks [`crate::derive`] what follows
+//! from what was stated.
 
-/// A parsed filter.
-#[derive(Clone, Debug)]
-pub struct Filter;
+mod canonical;
+mod error;
+mod eval;
+mod explain;
+mod field;
+mod number;
+mod parse;
+mod scan;
+mod subject;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
+mod values;
+mod words;
+
+pub use error::{FilterError, FilterProblem};
+pub use explain::Asked;
+pub use subject::{LazyContent, Subject};
+pub use terms::{Lookup, Term, TermField, each_term, terms};
+
+use crate::derive::Basis;
+use crate::record::Kind;
+use crate::record::codec::parts::Parts;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use tree::{Node, Test};
+
+/// The most bytes a filter may have, as given and in its canonical form.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// The most levels of parentheses and NOT, the outermost included.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// The most conditions and connectives.
+pub const FILTER_NODES_MAX: usize = 1_000;
+
+/// A parsed filter. Cheap to clone; two are equal when they have the same tree.
+#[derive(Clone)]
+pub struct Filter(Arc<Inner>);
+
+struct Inner {
+    root: Node,
+    /// The tree with cheap conditions first.
+    plan: Node,
+    basis: Option<Basis>,
+    parts: Parts,
+    canonical: String,
+}
 
 impl Filter {
-    /// Its canonical form.
-    pub fn canonical(&self) -> String {
-        String::new()
+    /// Reads a filter; an empty text matches everything.
+    ///
+    /// ```
+    /// let filter = chancery::filter::Filter::parse("country = Iran type : 04")?;
+    /// assert_eq!(filter.canonical(), "country = IRN AND type = cameo:04*");
+    /// # Ok::<(), chancery::filter::FilterError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The column, what was found there and what was expected; or the limit that it exceeds.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        let (root, basis) = parse::parse(text)?;
+        let filter = Self::of(root, basis);
+        match filter.0.canonical.len() {
+            0..=FILTER_BYTES_MAX => Ok(filter),
+            length => Err(FilterError {
+                column: 1,
+                found: format!("{length} bytes with every short form written out"),
+                expected: format!("{FILTER_BYTES_MAX} bytes"),
+                problem: FilterProblem::TooLong,
+            }),
+        }
+    }
+
+    /// The filter that matches everything.
+    pub fn all() -> Self {
+        Self::of(Node::All, None)
+    }
+
+    fn of(root: Node, basis: Option<Basis>) -> Self {
+        let canonical = canonical::text_of(&root, basis);
+        let (plan, parts) = (explain::cheap_first(root.clone()), root.parts());
+        Self(Arc::new(Inner {
+            root,
+            plan,
+            basis,
+            parts,
+            canonical,
+        }))
+    }
+
+    /// This filter, and a kind that entries must have besides.
+    pub fn of_kind(&self, kind: Kind) -> Self {
+        let test = Node::Test(Test::Kind(kind));
+        let root = match self.0.root.clone() {
+            Node::All => test,
+            Node::And(mut nodes) => {
+                nodes.insert(0, test);
+                Node::And(nodes)
+            }
+            other => Node::And(vec![test, other]),
+        };
+        Self::of(root, self.0.basis)
+    }
+
+    /// Whether it matches everything, because it says nothing.
+    pub fn is_all(&self) -> bool {
+        self.0.root == Node::All
+    }
+
+    /// The one text of this filter: every short form written out. It parses to an equal filter, and stays the same from
+    /// version to version.
+    pub fn canonical(&self) -> &str {
+        &self.0.canonical
+    }
+
+    /// SHA-256 of the canonical text: what resume and page tokens are bound to.
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.0.canonical.as_bytes()).into()
+    }
+
+    /// Whether a record passes. Content is decoded at most once, only where a condition needs it, and only in part.
+    pub fn matches(&self, subject: &Subject) -> bool {
+        let evaluation = eval::Evaluation {
+            subject,
+            basis: self.basis(),
+            parts: self.0.parts,
+        };
+        evaluation.node(&self.0.plan)
+    }
+
+    /// Whether any condition looks at content; where not, [`LazyContent::absent`] will do.
+    pub fn needs_content(&self) -> bool {
+        self.0.parts != Parts::NONE
+    }
+
+    fn basis(&self) -> Basis {
+        self.0.basis.unwrap_or(Basis::Derived)
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        Self::parse(text)
+    }
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self::all()
+    }
+}
+
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.root == other.0.root && self.0.basis == other.0.basis
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.canonical())
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Filter({})", self.canonical())
     }
 }

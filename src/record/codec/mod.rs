@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+pub mod parts;
 pub mod shape;
 pub mod walk;
 pub(crate) mod wire;

@@ -1,0 +1,161 @@
+//! What `explain` says about a filter, and what its callers must know of it.
+
+use super::Filter;
+use super::field::Field;
+use super::tree::{Node, Test};
+use crate::derive::{Basis, CAMEO_QUAD, countries};
+use crate::record::codec::parts::Parts;
+
+/// What a filter is asked for; it decides what the answer takes for granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Records of every act: read and subscribe.
+    Records,
+    /// Entries: search.
+    Entries,
+    /// A number of entries: count.
+    Count,
+}
+
+impl Filter {
+    /// The tree, one line a node, indented by two spaces a level.
+    pub fn tree(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        write_tree(&self.0.root, 0, &mut lines);
+        if let Some(basis) = self.0.basis {
+            lines.push(format!("basis = {}", basis_word(basis)));
+        }
+        lines
+    }
+
+    /// What an answer takes for granted, one sentence each, in a stable order.
+    pub fn notes(&self, asked: Asked) -> Vec<String> {
+        let mut notes = Vec::new();
+        if asked == Asked::Count && !self.names_kind() {
+            notes.push("counts entries of kind `event`; name a kind to count others".to_owned());
+        }
+        if asked != Asked::Records && !self.names_status() {
+            notes.push("leaves retracted entries out; name a status to see them".to_owned());
+        }
+        self.0.root.each(&mut |test| {
+            if let Some(note) = note_of(test, self.basis()).filter(|note| !notes.contains(note)) {
+                notes.push(note);
+            }
+        });
+        notes
+    }
+
+    /// Whether it names a kind anywhere. Counts take events where it does not.
+    pub fn names_kind(&self) -> bool {
+        self.names(&Field::Kind)
+    }
+
+    /// Whether it names a status anywhere. Searches and counts leave retracted entries out where it does not.
+    pub fn names_status(&self) -> bool {
+        self.names(&Field::Status)
+    }
+
+    /// Whether it names a type, a root, a mode or a quad class anywhere.
+    pub fn names_type(&self) -> bool {
+        [Field::Type, Field::Root, Field::Mode, Field::Quad]
+            .iter()
+            .any(|field| self.names(field))
+    }
+
+    fn names(&self, field: &Field) -> bool {
+        let mut found = false;
+        self.0
+            .root
+            .each(&mut |test| found = found || test.field().as_ref() == Some(field));
+        found
+    }
+}
+
+fn write_tree(node: &Node, level: usize, lines: &mut Vec<String>) {
+    let indent = "  ".repeat(level);
+    let (word, inner) = match node {
+        Node::All => ("everything".to_owned(), &[][..]),
+        Node::And(nodes) => ("AND".to_owned(), nodes.as_slice()),
+        Node::Or(nodes) => ("OR".to_owned(), nodes.as_slice()),
+        Node::Not(node) => ("NOT".to_owned(), std::slice::from_ref(&**node)),
+        Node::Test(test) => (test.to_string(), &[][..]),
+    };
+    lines.push(format!("{indent}{word}"));
+    inner.iter().for_each(|node| write_tree(node, level + 1, lines));
+}
+
+fn basis_word(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Stated => "stated",
+        Basis::Derived => "derived",
+    }
+}
+
+fn note_of(test: &Test, basis: Basis) -> Option<String> {
+    Some(match test {
+        Test::Country { .. } | Test::Dyad { .. } => {
+            let how = match basis {
+                Basis::Stated => "as stated in any scheme",
+                Basis::Derived => "as stated in any scheme, else as derived from actor codes and names",
+            };
+            format!(
+                "countries are read {how}, by the country tables of version {}",
+                countries().version()
+            )
+        }
+        Test::Code {
+            field: Field::Type,
+            scheme: Some(scheme),
+            ..
+        } => {
+            format!("type codes are read in the scheme `{scheme}`")
+        }
+        Test::Code {
+            field: Field::Type,
+            scheme: None,
+            ..
+        } => "types without a scheme are looked for in every scheme, by code and label".to_owned(),
+        Test::Root { scheme, .. } if scheme == "cameo" => {
+            "roots are the first two digits of codes of the scheme `cameo`".to_owned()
+        }
+        Test::Quad(_) if basis == Basis::Derived => {
+            format!("quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`")
+        }
+        Test::ExtraText { .. } | Test::ExtraNumber { .. } => {
+            format!("`{}` is answered by scan", test.field()?)
+        }
+        Test::Words(_) => "words are looked for in titles, bodies and names; they are not stemmed".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The tree with cheap conditions before dear ones at each level; it means the same.
+pub(super) fn cheap_first(node: Node) -> Node {
+    let sorted = |nodes: Vec<Node>| {
+        let mut nodes: Vec<Node> = nodes.into_iter().map(cheap_first).collect();
+        nodes.sort_by_key(cost);
+        nodes
+    };
+    match node {
+        Node::And(nodes) => Node::And(sorted(nodes)),
+        Node::Or(nodes) => Node::Or(sorted(nodes)),
+        Node::Not(node) => Node::Not(Box::new(cheap_first(*node))),
+        other => other,
+    }
+}
+
+/// 0: the envelope decides; 1: codes and short texts; 2: long texts.
+fn cost(node: &Node) -> u8 {
+    match node {
+        Node::All => 0,
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(cost).max().unwrap_or(0),
+        Node::Not(node) => cost(node),
+        Node::Test(
+            Test::Words(_)
+            | Test::Text {
+                field: Field::Text, ..
+            },
+        ) => 2,
+        Node::Test(test) => u8::from(test.parts() != Parts::NONE),
+    }
+}

@@ -1,0 +1,199 @@
+//! The fields of the filter language, by name.
+
+use crate::record::codec::parts::Parts;
+use std::fmt;
+
+/// A field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Field {
+    Kind,
+    Series,
+    Key,
+    Act,
+    Status,
+    Revision,
+    Position,
+    Recorded,
+    Principal,
+    Occurred,
+    Reported,
+    Country,
+    SourceCountry,
+    TargetCountry,
+    MentionedCountry,
+    PlaceCountry,
+    Dyad,
+    ActorDyad,
+    Actor,
+    Name,
+    SourceName,
+    TargetName,
+    Sector,
+    Identifier,
+    Type,
+    Root,
+    Mode,
+    Quad,
+    Topic,
+    Context,
+    Flag,
+    Place,
+    Text,
+    Title,
+    Language,
+    Publisher,
+    Url,
+    Basis,
+    /// `measure.NAME`, the name in lower case.
+    Measure(String),
+    /// `extra.COLUMN`, the column folded.
+    Extra(String),
+}
+
+/// Every field that has a fixed name, in the order of the documentation.
+const NAMED: [(&str, Field); 38] = [
+    ("kind", Field::Kind),
+    ("series", Field::Series),
+    ("key", Field::Key),
+    ("act", Field::Act),
+    ("status", Field::Status),
+    ("revision", Field::Revision),
+    ("position", Field::Position),
+    ("recorded", Field::Recorded),
+    ("principal", Field::Principal),
+    ("occurred", Field::Occurred),
+    ("reported", Field::Reported),
+    ("country", Field::Country),
+    ("source.country", Field::SourceCountry),
+    ("target.country", Field::TargetCountry),
+    ("mentioned.country", Field::MentionedCountry),
+    ("place.country", Field::PlaceCountry),
+    ("dyad", Field::Dyad),
+    ("actor_dyad", Field::ActorDyad),
+    ("actor", Field::Actor),
+    ("name", Field::Name),
+    ("source.name", Field::SourceName),
+    ("target.name", Field::TargetName),
+    ("sector", Field::Sector),
+    ("identifier", Field::Identifier),
+    ("type", Field::Type),
+    ("root", Field::Root),
+    ("mode", Field::Mode),
+    ("quad", Field::Quad),
+    ("topic", Field::Topic),
+    ("context", Field::Context),
+    ("flag", Field::Flag),
+    ("place", Field::Place),
+    ("text", Field::Text),
+    ("title", Field::Title),
+    ("language", Field::Language),
+    ("publisher", Field::Publisher),
+    ("url", Field::Url),
+    ("basis", Field::Basis),
+];
+
+/// The numbers of the fields of `Content` in `record.proto`.
+mod number {
+    pub const TITLE: u32 = 1;
+    pub const BODY: u32 = 2;
+    pub const LANGUAGE: u32 = 3;
+    pub const TEXTS: u32 = 5;
+    pub const DATES: u32 = 6;
+    pub const PARTICIPANTS: u32 = 7;
+    pub const TYPES: u32 = 8;
+    pub const FLAGS: u32 = 9;
+    pub const TOPICS: u32 = 10;
+    pub const CONTEXTS: u32 = 11;
+    pub const PLACES: u32 = 12;
+    pub const MEASURES: u32 = 13;
+    pub const REPORTS: u32 = 14;
+    pub const EXTRA: u32 = 17;
+    pub const NAMES: u32 = 19;
+    pub const IDENTIFIERS: u32 = 20;
+}
+
+/// The parts of a content in which bare words are looked for.
+pub(super) const WORD_PARTS: Parts = parts(&[
+    number::TITLE,
+    number::BODY,
+    number::TEXTS,
+    number::PARTICIPANTS,
+    number::NAMES,
+]);
+
+/// The parts in which `near` looks.
+pub(super) const PLACE_PARTS: Parts = parts(&[number::PLACES]);
+
+const fn parts(numbers: &[u32]) -> Parts {
+    let mut parts = Parts::NONE;
+    let mut at = 0;
+    while at < numbers.len() {
+        parts = parts.and(Parts::field(numbers[at]));
+        at += 1;
+    }
+    parts
+}
+
+impl Field {
+    /// The field of a fixed name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let found = NAMED.iter().find(|(own, _)| *own == name);
+        found.map(|(_, field)| field.clone())
+    }
+
+    /// Every fixed name.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, _)| *name)
+    }
+
+    /// Which parts of a content it looks at.
+    pub(super) fn parts(&self) -> Parts {
+        use number::*;
+        parts(match self {
+            Self::Kind | Self::Series | Self::Key | Self::Act | Self::Status | Self::Revision => &[],
+            Self::Position | Self::Recorded | Self::Principal | Self::Basis => &[],
+            Self::Occurred | Self::Reported => &[DATES],
+            Self::Country | Self::SourceCountry | Self::TargetCountry | Self::MentionedCountry => {
+                &[PARTICIPANTS]
+            }
+            Self::Dyad | Self::ActorDyad | Self::Sector | Self::SourceName | Self::TargetName => {
+                &[PARTICIPANTS]
+            }
+            Self::PlaceCountry | Self::Place => &[PLACES],
+            Self::Actor | Self::Name => &[PARTICIPANTS, NAMES],
+            Self::Identifier => &[PARTICIPANTS, IDENTIFIERS],
+            Self::Type | Self::Root | Self::Mode => &[TYPES],
+            Self::Quad => &[TYPES, MEASURES],
+            Self::Topic => &[TOPICS],
+            Self::Context => &[CONTEXTS],
+            Self::Flag => &[FLAGS],
+            Self::Text => &[TITLE, BODY, TEXTS],
+            Self::Title => &[TITLE, TEXTS],
+            Self::Language => &[LANGUAGE, TEXTS],
+            Self::Publisher | Self::Url => &[REPORTS],
+            Self::Measure(_) => &[MEASURES],
+            Self::Extra(_) => &[EXTRA],
+        })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (group, name) = match self {
+            Self::Measure(name) => ("measure", name),
+            Self::Extra(column) => ("extra", column),
+            fixed => {
+                let found = NAMED.iter().find(|(_, own)| own == fixed);
+                return f.write_str(found.map_or("", |(name, _)| name));
+            }
+        };
+        let plain = !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        match plain {
+            true => write!(f, "{group}.{name}"),
+            false => write!(f, "{group}.{}", super::canonical::quoted(name)),
+        }
+    }
+}

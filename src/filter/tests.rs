@@ -1,0 +1,256 @@
+//! The promises of the parser: what is read, in which one form, and what is said about the rest.
+
+use super::*;
+
+fn canonical(text: &str) -> String {
+    Filter::parse(text)
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+        .canonical()
+        .to_owned()
+}
+
+fn refused(text: &str) -> FilterError {
+    Filter::parse(text)
+        .map(|filter| panic!("{text} was read as {filter}"))
+        .unwrap_err()
+}
+
+#[test]
+fn every_short_form_is_written_out() {
+    for (text, wanted) in [
+        ("", ""),
+        ("  ", ""),
+        ("country = PAK", "country = PAK"),
+        ("country=pakistan", "country = PAK"),
+        ("country : Pakistan", "country = PAK"),
+        ("country = fips:RS", "country = RUS"),
+        ("country = cow:700", "country = AFG"),
+        ("country = \"South Korea\"", "country = KOR"),
+        ("country = US", "country = USA"),
+        ("country = AND", "country = AND"),
+        ("country != PAK", "NOT country = PAK"),
+        ("-country = PAK", "NOT country = PAK"),
+        ("NOT NOT country = PAK", "country = PAK"),
+        ("country = (PAK OR IRN)", "country = PAK OR country = IRN"),
+        ("country != (PAK OR IRN)", "NOT (country = PAK OR country = IRN)"),
+        ("kind = event country = PAK", "kind = event AND country = PAK"),
+        (
+            "(kind = event) AND ((country = PAK) AND act = create)",
+            "kind = event AND country = PAK AND act = create",
+        ),
+        ("dyad = PAK-IRN", "dyad = IRN-PAK"),
+        ("dyad = \"PAK,IRN\"", "dyad = IRN-PAK"),
+        ("dyad = PAK>IRN", "dyad = PAK>IRN"),
+        ("dyad = \"Guinea-Bissau-Pakistan\"", "dyad = GNB-PAK"),
+        (
+            "actor_dyad = \"Imran Khan, Barack Obama\"",
+            "actor_dyad = \"barack obama,imran khan\"",
+        ),
+        ("actor_dyad = \"B > A\"", "actor_dyad = \"b>a\""),
+        ("type = \"04*\"", "type = cameo:04*"),
+        ("type = 04*", "type = cameo:04*"),
+        ("type : 04", "type = cameo:04*"),
+        ("type = plover:CONSULT", "type = plover:consult"),
+        ("type : visit", "type : \"visit\""),
+        ("type = cameo:*", "type = cameo:*"),
+        ("root = 4", "root = cameo:04"),
+        ("quad = 4", "quad = material-conflict"),
+        ("occurred = 2021-10", "occurred = 2021-10"),
+        ("occurred >= 1939", "occurred >= 1939"),
+        ("possibly(occurred, 1939-05~)", "possibly(occurred, 1939-05~)"),
+        ("recorded >= 2026-11-23", "recorded >= 2026-11-23"),
+        (
+            "recorded < 2026-11-23T10:00:00+01:00",
+            "recorded < 2026-11-23T09:00:00.000000000Z",
+        ),
+        ("near(33.6, 73.05, 50)", "near(33.6, 73.05, 50)"),
+        ("measure.Goldstein < -5.0", "measure.goldstein < -5.0"),
+        (
+            "extra.\"Source Sectors\" : Army",
+            "extra.\"source sectors\" : \"army\"",
+        ),
+        ("extra.NumArticles >= 10", "extra.numarticles >= 10"),
+        ("has:place.country", "has:place.country"),
+        ("place : *", "has:place"),
+        ("has:extra.\"Story ID\"", "has:extra.\"story id\""),
+        ("actor = \"=Imran Khan\"", "actor = \"=Imran Khan\""),
+        ("name = \"Côte d’Ivoire*\"", "name = \"cote d'ivoire*\""),
+        ("\"counter terrorism\"", "\"counter terrorism\""),
+        ("counter-terrorism", "\"counter terrorism\""),
+        ("terror* talks", "\"terror*\" AND \"talks\""),
+        ("東京 伊", "\"東京\" AND \"伊\""),
+        (
+            "basis = stated AND country = PAK",
+            "country = PAK AND basis = stated",
+        ),
+        (
+            "(country = PAK OR dyad = PAK-IRN) basis = stated",
+            "(country = PAK OR dyad = IRN-PAK) AND basis = stated",
+        ),
+        ("principal = local:*", "principal = local:*"),
+        ("key = \"a\\\"b\\\\c\\*\"", "key = \"a\\\"b\\\\c\\*\""),
+        ("url : bbc.co.uk", "url : bbc.co.uk"),
+        (
+            "position >= 4711 revision > 1",
+            "position >= 4711 AND revision > 1",
+        ),
+        (
+            "flag = root status = retracted",
+            "flag = root AND status = retracted",
+        ),
+        ("title : 'Iran''Iraq'", "title : \"iran\" AND \"iraq\""),
+    ] {
+        assert_eq!(canonical(text), wanted, "{text}");
+        assert_eq!(canonical(wanted), wanted);
+        assert_eq!(Filter::parse(text), Filter::parse(wanted), "{text}");
+    }
+}
+
+#[test]
+fn a_bad_filter_is_answered_with_column_found_and_expected() {
+    for (text, column, said) in [
+        (
+            "country = PAK AND kind = event OR act = create",
+            32,
+            "AND and OR are mixed without parentheses",
+        ),
+        ("a OR b c", 8, "AND and OR are mixed without parentheses"),
+        ("country = RS", 11, "Serbia in ISO 3166, Russia in FIPS"),
+        ("country = EUR", 11, "CAMEO's `EUR` is Europe"),
+        ("country = Pakstan", 11, "did you mean Pakistan (PAK)?"),
+        ("country = mars:PAK", 11, "a scheme of countries: one of iso3"),
+        (
+            "contry = PAK",
+            1,
+            "no field is called `contry`; expected a field such as `country`",
+        ),
+        ("country =", 10, "found the end of the filter, expected a value"),
+        ("(country = PAK", 15, "expected `)`"),
+        ("country = PAK)", 14, "found `)`"),
+        ("country > PAK", 11, "expected = or !="),
+        ("occurred = 2021-02-30", 12, "a date in EDTF"),
+        ("name = \"abc", 8, "a quote that is not closed"),
+        ("name = a*b", 9, "`*` only at the end"),
+        ("type = \"0*4\"", 10, "`*` only at the end"),
+        (
+            "ü AND kind = evnt",
+            14,
+            "found `evnt`, expected one of event, document",
+        ),
+        ("recorded > 4711", 12, "compare `position` with a position"),
+        (
+            "basis = suggested",
+            9,
+            "field `basis = suggested` is not answered by this version",
+        ),
+        (
+            "country = PAK OR basis = stated",
+            26,
+            "`basis` once, outside parentheses",
+        ),
+        ("basis = stated basis = stated", 24, "`basis` once"),
+        ("country = PAK and kind = event", 15, "AND in capitals"),
+        ("text = abc", 8, "`text : WORDS`"),
+        ("near(91, 0, 1)", 6, "degrees north from -90 to 90"),
+        ("near(1, 2)", 1, "`near(latitude, longitude, kilometres)`"),
+        ("possibly(recorded, 1939)", 10, "`occurred` or `reported`"),
+        ("distance(1)", 1, "`near(...)`, `possibly(...)`"),
+        ("\"!!!\"", 1, "at least one letter or digit"),
+        ("quad = 5", 8, "1 to 4"),
+        ("root = 21", 8, "a CAMEO root from 01 to 20"),
+        ("measure.tone < abc", 16, "a decimal number"),
+        ("measure. < 1", 1, "`measure.NAME`"),
+        ("revision = -1", 12, "a whole number"),
+        ("has = country", 4, "`has:FIELD`"),
+        ("\"kind\" = event", 7, "a field without quotes"),
+        ("name = \"a\\n\"", 10, "`\\\"`"),
+        ("country == PAK", 10, "a country as ISO alpha-3"),
+        ("- a", 2, "a condition right behind `-`"),
+    ] {
+        let error = refused(text);
+        let shown = error.to_string();
+        assert!(shown.contains(said), "{text}: {shown}");
+        assert_eq!(error.column, column, "{text}: {shown}");
+        assert!(!error.found.is_empty() && !error.expected.is_empty());
+    }
+}
+
+#[test]
+fn each_limit_is_refused_by_name() {
+    let deep = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
+    assert!(Filter::parse(&deep(FILTER_DEPTH_MAX - 1)).is_ok());
+    let error = refused(&deep(FILTER_DEPTH_MAX));
+    assert_eq!(error.problem, FilterProblem::TooDeep);
+    assert_eq!(
+        error.to_string(),
+        "filter nests too deep at column 32: 33 levels exceeds limit of 32"
+    );
+    assert_eq!(refused(&"NOT ".repeat(5_000)).problem, FilterProblem::TooLong);
+    assert_eq!(refused(&"-".repeat(16_000)).problem, FilterProblem::TooDeep);
+
+    assert!(Filter::parse(&vec!["a"; FILTER_NODES_MAX - 1].join(" ")).is_ok());
+    let error = refused(&vec!["a"; FILTER_NODES_MAX].join(" OR "));
+    assert_eq!(error.problem, FilterProblem::TooManyNodes);
+    assert!(
+        error
+            .to_string()
+            .contains("1001 conditions and connectives exceeds limit of 1000"),
+        "{error}"
+    );
+
+    let error = refused(&format!("\"{}\"", "a".repeat(FILTER_BYTES_MAX)));
+    assert_eq!(
+        error.to_string(),
+        "filter too long: 16386 bytes exceeds limit of 16384 bytes; split it"
+    );
+    let error = refused(&format!(
+        "extra.\"{}\" = (a{})",
+        "b".repeat(100),
+        " OR a".repeat(200)
+    ));
+    assert_eq!(error.problem, FilterProblem::TooLong);
+}
+
+#[test]
+fn explain_shows_the_tree_and_what_is_taken_for_granted() {
+    let filter = Filter::parse("(country = PAK OR extra.X = 1) type : 04 NOT flag = root").unwrap();
+    assert_eq!(
+        filter.tree(),
+        [
+            "AND",
+            "  OR",
+            "    country = PAK",
+            "    extra.x = 1",
+            "  type = cameo:04*",
+            "  NOT",
+            "    flag = root"
+        ]
+    );
+    let notes = filter.notes(Asked::Count).join("\n");
+    for note in [
+        "kind `event`",
+        "retracted",
+        "country tables",
+        "`extra.x` is answered by scan",
+        "scheme `cameo`",
+    ] {
+        assert!(notes.contains(note), "{notes}");
+    }
+    assert!(!filter.names_kind() && !filter.names_status() && filter.names_type());
+    assert_eq!(Filter::all().notes(Asked::Records), Vec::<String>::new());
+    assert_eq!(Filter::all().of_kind(Kind::Event).canonical(), "kind = event");
+    assert_eq!(
+        Filter::parse("a OR b").unwrap().of_kind(Kind::Event).canonical(),
+        "kind = event AND (\"a\" OR \"b\")"
+    );
+}
+
+#[test]
+fn the_digest_is_that_of_the_canonical_text() {
+    let (short, long) = (
+        Filter::parse("country=Iran").unwrap(),
+        Filter::parse("country = IRN").unwrap(),
+    );
+    assert_eq!(short.sha256(), long.sha256());
+    assert_eq!(hex::encode(Filter::all().sha256())[..8], *"e3b0c442");
+}

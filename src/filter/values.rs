@@ -1,0 +1,252 @@
+//! The values that a record has for a field: what a condition is tried on, and what an index holds.
+
+use super::field::Field;
+use crate::derive::{Basis, Iso3, Quad, any_of_participant, of_place, quad_of_root, root_of_cameo};
+use crate::record::codec::{Code, Content, DateRole, Participant, Side, Topic};
+
+/// A code with its scheme and its words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CodeRef<'c> {
+    pub(super) scheme: &'c str,
+    pub(super) code: &'c str,
+    pub(super) label: &'c str,
+}
+
+impl<'c> From<&'c Code> for CodeRef<'c> {
+    fn from(code: &'c Code) -> Self {
+        Self {
+            scheme: &code.scheme,
+            code: &code.code,
+            label: &code.label,
+        }
+    }
+}
+
+impl<'c> From<&'c Topic> for CodeRef<'c> {
+    fn from(topic: &'c Topic) -> Self {
+        Self {
+            scheme: &topic.scheme,
+            code: &topic.code,
+            label: &topic.word,
+        }
+    }
+}
+
+/// Whether any text that the field has passes `test`; empty texts are none.
+pub(super) fn any_text<'c>(
+    field: &Field,
+    content: &'c Content,
+    mut test: impl FnMut(&'c str) -> bool,
+) -> bool {
+    let mut test = |text: &'c str| !text.is_empty() && test(text);
+    let texts = &content.texts;
+    match field {
+        Field::Title => test(&content.title) || texts.iter().any(|text| test(&text.title)),
+        Field::Text => {
+            test(&content.title)
+                || test(&content.body)
+                || texts.iter().any(|text| test(&text.title) || test(&text.body))
+        }
+        Field::Language => test(&content.language) || texts.iter().any(|text| test(&text.language)),
+        Field::Name | Field::Actor => {
+            content
+                .participants
+                .iter()
+                .any(|one| test(&one.name) || test(&one.stated_name))
+                || content.names.iter().any(|name| test(&name.name))
+        }
+        Field::SourceName | Field::TargetName => {
+            let side = if *field == Field::SourceName {
+                Side::Source
+            } else {
+                Side::Target
+            };
+            let mut on_side = content.participants.iter().filter(|one| one.side() == side);
+            on_side.any(|one| test(&one.name) || test(&one.stated_name))
+        }
+        Field::Mode => content.types.iter().any(|one| test(&one.mode)),
+        Field::Place => content.places.iter().any(|place| {
+            let mut features = place.features.iter();
+            [&place.name, &place.admin1, &place.admin2, &place.admin3]
+                .into_iter()
+                .any(|name| test(name))
+                || features.any(|feature| test(&feature.code) || test(&feature.label))
+        }),
+        Field::Publisher => content.reports.iter().any(|report| test(&report.publisher)),
+        Field::Url => content.reports.iter().any(|report| test(&report.url)),
+        Field::Extra(column) => {
+            let mut named = content
+                .extra
+                .iter()
+                .filter(|extra| is_column(&extra.name, column));
+            named.any(|extra| test(&extra.value))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a column's name folds to `folded`.
+fn is_column(name: &str, folded: &str) -> bool {
+    match name.is_ascii() {
+        true => name.trim().eq_ignore_ascii_case(folded),
+        false => crate::derive::with_folded(name, |name| name.trim() == folded),
+    }
+}
+
+/// Whether any code that the field has passes `test`.
+pub(super) fn any_code<'c>(
+    field: &Field,
+    content: &'c Content,
+    mut test: impl FnMut(CodeRef<'c>) -> bool,
+) -> bool {
+    let mut all = |codes: &'c [Code]| codes.iter().any(|code| test(code.into()));
+    match field {
+        Field::Sector => content.participants.iter().any(|one| all(&one.sectors)),
+        Field::Actor => content.participants.iter().any(|one| all(&one.codes)),
+        Field::Identifier => {
+            content.participants.iter().any(|one| all(&one.identifiers)) || all(&content.identifiers)
+        }
+        Field::Type => {
+            let mut types = content.types.iter();
+            types.any(|one| {
+                test(CodeRef {
+                    scheme: &one.scheme,
+                    code: &one.code,
+                    label: &one.label,
+                })
+            })
+        }
+        Field::Topic => content.topics.iter().any(|topic| test(topic.into())),
+        Field::Context => content.contexts.iter().any(|topic| test(topic.into())),
+        _ => false,
+    }
+}
+
+/// Whether any country that the field has passes `test`.
+pub(super) fn any_country(
+    field: &Field,
+    content: &Content,
+    basis: Basis,
+    mut test: impl FnMut(Iso3) -> bool,
+) -> bool {
+    let side = match field {
+        Field::PlaceCountry => {
+            return content
+                .places
+                .iter()
+                .any(|place| of_place(place, basis).is_some_and(&mut test));
+        }
+        Field::SourceCountry => Some(Side::Source),
+        Field::TargetCountry => Some(Side::Target),
+        Field::MentionedCountry => Some(Side::Mentioned),
+        _ => None,
+    };
+    let mut asked = content
+        .participants
+        .iter()
+        .filter(|one| side.is_none_or(|side| one.side() == side));
+    asked.any(|one| any_of_participant(one, basis, &mut test))
+}
+
+/// Whether any root of a type, with its scheme, passes `test`.
+pub(super) fn any_root<'c>(content: &'c Content, mut test: impl FnMut(&'c str, &'c str) -> bool) -> bool {
+    content.types.iter().any(|one| match &*one.scheme {
+        "cameo" => root_of_cameo(&one.code).is_some_and(|root| test("cameo", root)),
+        "" => false,
+        scheme => !one.code.is_empty() && test(scheme, &one.code),
+    })
+}
+
+/// Whether any quad class passes `test`: the stated ones, or, where none is, those of the CAMEO codes.
+pub(super) fn any_quad(content: &Content, basis: Basis, mut test: impl FnMut(Quad) -> bool) -> bool {
+    let is_quad = |name: &str| matches!(name, "quad" | "quad-class" | "gdelt-quad" | "cameo-quad");
+    let measures = content
+        .measures
+        .iter()
+        .filter(|one| is_quad(&one.name))
+        .map(|one| &*one.value);
+    let types = content
+        .types
+        .iter()
+        .filter(|one| is_quad(&one.scheme))
+        .map(|one| &*one.code);
+    let mut stated = measures.chain(types).filter_map(Quad::parse).peekable();
+    if stated.peek().is_some() || basis == Basis::Stated {
+        return stated.any(test);
+    }
+    any_root(content, |scheme, root| {
+        scheme == "cameo" && quad_of_root(root).is_some_and(&mut test)
+    })
+}
+
+/// The EDTF texts of the field's dates.
+pub(super) fn dates<'c>(field: &Field, content: &'c Content) -> impl Iterator<Item = &'c str> {
+    let role = if *field == Field::Occurred {
+        DateRole::Occurred
+    } else {
+        DateRole::Reported
+    };
+    content
+        .dates
+        .iter()
+        .filter(move |date| date.role() == role)
+        .map(|date| &*date.edtf)
+}
+
+/// The stated values of a measure.
+pub(super) fn measures<'c>(name: &str, content: &'c Content) -> impl Iterator<Item = &'c str> {
+    let named = content
+        .measures
+        .iter()
+        .filter(move |one| one.name.eq_ignore_ascii_case(name));
+    named.map(|one| &*one.value).filter(|value| !value.is_empty())
+}
+
+/// How a participant stands in a dyad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Facing {
+    Source,
+    Target,
+    /// A party, host, mediator, or one whose side is not said: faces everyone.
+    Anyone,
+}
+
+impl Facing {
+    /// `None` for those who were only mentioned.
+    pub(super) fn of(one: &Participant) -> Option<Self> {
+        match one.side() {
+            Side::Source => Some(Self::Source),
+            Side::Target => Some(Self::Target),
+            Side::Mentioned => None,
+            Side::Unspecified | Side::Party | Side::Host | Side::Mediator => Some(Self::Anyone),
+        }
+    }
+
+    /// Whether two participants make a dyad: two sources do not, nor two targets.
+    pub(super) fn faces(self, other: Self) -> bool {
+        self == Self::Anyone || self != other
+    }
+}
+
+/// Whether two different participants face each other, of whom `is` says the first is the one and the second the
+/// other; where `directed`, the first must be a source and the second a target.
+pub(super) fn any_dyad(content: &Content, directed: bool, is: impl Fn(&Participant) -> (bool, bool)) -> bool {
+    // Asking whose country a participant is costs far more than comparing pairs, so each is asked once.
+    let (mut ones, mut others) = (Vec::new(), Vec::new());
+    for (at, one) in content.participants.iter().enumerate() {
+        let Some(facing) = Facing::of(one) else { continue };
+        let (first, second) = is(one);
+        if first {
+            ones.push((at, facing));
+        }
+        if second {
+            others.push((at, facing));
+        }
+    }
+    let makes = |(a, first): (usize, Facing), (b, second): (usize, Facing)| match directed {
+        true => first == Facing::Source && second == Facing::Target,
+        false => a != b && first.faces(second),
+    };
+    ones.iter()
+        .any(|one| others.iter().any(|other| makes(*one, *other)))
+}
