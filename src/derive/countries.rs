@@ -184,7 +184,7 @@ impl Countries {
         let code = code.trim();
         match scheme {
             Scheme::Iso3 => self.known(Iso3::from_letters(code)?),
-            Scheme::Cameo => self.from_cameo(code),
+            Scheme::Cameo => self.read_cameo_code(code),
             Scheme::IcewsName | Scheme::Name => self.from_name(code),
             Scheme::Iso2 => pick(&self.iso2, code, year),
             Scheme::Fips => pick(&self.fips, code, year),
@@ -201,7 +201,7 @@ impl Countries {
         }
     }
 
-    fn from_cameo(&self, code: &str) -> Option<Iso3> {
+    fn read_cameo_code(&self, code: &str) -> Option<Iso3> {
         let code = Iso3::from_letters(code)?;
         match self.cameo.get(&code) {
             Some((country, _)) => *country,
@@ -220,7 +220,7 @@ impl Countries {
 
     /// The country that a CAMEO actor code begins with: `PAKMIL` is Pakistan, `IGOUNO` no country.
     pub fn from_actor_code(&self, code: &str) -> Option<Iso3> {
-        self.from_cameo(code.get(..3)?)
+        self.read_cameo_code(code.get(..3)?)
     }
 
     /// The country of a name in any language and form: folded, without article, `&` as `and`, `St.` as `Saint`.

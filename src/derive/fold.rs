@@ -29,7 +29,7 @@ pub fn fold_into(text: &str, folded: &mut String) {
     let lower = text.nfkd().flat_map(char::to_lowercase);
     // Lower case may bring compatibility characters and marks of its own, so it is decomposed again.
     let bare = lower.nfkd().filter(|&mark| !is_accent(mark));
-    for letter in bare.flat_map(|letter| plain(letter)).nfc() {
+    for letter in bare.flat_map(plain).nfc() {
         folded.push(letter);
     }
 }

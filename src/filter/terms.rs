@@ -290,7 +290,11 @@ fn add_words(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
 
 /// As much of a text as a term keeps.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TERM_BYTES_MAX)]
+    let mut end = TERM_BYTES_MAX.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// How a filter is decided by terms.
