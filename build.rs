@@ -41,7 +41,10 @@ fn compile_record(set: FileDescriptorSet, out: PathBuf) -> std::io::Result<()> {
 
 fn compile_services(mut set: FileDescriptorSet, out: PathBuf) -> std::io::Result<()> {
     std::fs::create_dir_all(&out)?;
-    let mut config = tonic_prost_build::configure().bytes(".").out_dir(out);
+    let mut config = tonic_prost_build::configure()
+        .bytes(".")
+        .codec_path("crate::rpc::codec::ProtoCodec")
+        .out_dir(out);
     for name in names_of_record(&set) {
         config = config.extern_path(
             format!(".chancery.v1.{name}"),

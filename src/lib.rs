@@ -1,5 +1,8 @@
 //! Chancery.
 
+pub mod client;
+pub mod config;
+pub mod daemon;
 pub mod derive;
 pub mod filter;
 pub mod log;
@@ -7,4 +10,6 @@ pub mod merkle;
 pub mod record;
 pub mod rpc;
 pub mod store;
+pub mod subscription;
+pub mod telemetry;
 pub mod view;

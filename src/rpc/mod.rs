@@ -1,2 +1,59 @@
 //! The gRPC services.
+//!
+//! Convert in, call one method below, convert out: the work is done in the log, the views and the subscriptions, where
+//! tests reach it without a socket. [`status`] is the one place where errors become codes, [`convert`] the one where
+//! messages become values, [`wire`] and [`raw`] send records without encoding them again. [`server`] puts the services
+//! on a listener and takes them off it.
+
+pub mod admin;
+pub mod archive;
+pub mod codec;
+pub mod convert;
 pub mod proto;
+pub mod query;
+pub mod raw;
+pub mod server;
+pub mod status;
+pub mod subscriptions;
+pub mod wire;
+
+use crate::log::{Log, ReadError};
+use crate::subscription::Hub;
+use crate::view::Scanner;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What all services share.
+pub struct Core {
+    /// The log.
+    pub log: Log,
+    /// Answers questions about entries.
+    pub scanner: Scanner,
+    /// Feeds subscribers.
+    pub hub: Arc<Hub>,
+    /// Told when `Admin.Drain` asks for the end.
+    pub stop: Notify,
+    /// When the server started, as the log's clock said.
+    pub started: crate::record::Recorded,
+}
+
+/// Runs `job` where blocking is allowed.
+///
+/// # Errors
+/// As `job`, on the wire.
+async fn blocking<T, E>(
+    job: impl FnOnce() -> Result<T, E> + Send + 'static,
+    to_status: fn(&E) -> tonic::Status,
+) -> Result<T, tonic::Status>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    match tokio::task::spawn_blocking(job).await {
+        Ok(done) => done.map_err(|error| to_status(&error)),
+        Err(cause) => Err(status::read(&ReadError::Io {
+            what: "the log".to_owned(),
+            cause: cause.to_string(),
+        })),
+    }
+}

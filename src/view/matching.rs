@@ -68,6 +68,16 @@ impl Asked {
         }
     }
 
+    /// The tree of the filter, one line a node.
+    pub fn tree(&self) -> Vec<String> {
+        vec![self.canonical().to_owned()]
+    }
+
+    /// What the filter takes for granted, such as the scheme in which a bare code was read.
+    pub fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether leaves alone decide, so that payloads need not be read.
     pub fn needs_content(&self) -> bool {
         self.filter.is_some()

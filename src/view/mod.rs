@@ -22,4 +22,4 @@ pub use error::{EntryError, QueryError};
 pub use matching::{Asked, Matcher, Mode};
 pub use reader::{Plan, Reader};
 pub use scan::{Options, Order, Page, Scanner, Search};
-pub use selection::{Change, Picked, Selection};
+pub use selection::{Change, Parts, Picked, Selection};

@@ -11,11 +11,14 @@ use crate::record::Position;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Records looked at before a selection is answered although nothing was picked.
 pub const SCANNED_MAX: u64 = 65_536;
 /// The bytes of records after which a selection ends.
 pub const SELECTION_BYTES: usize = 512 * 1024;
+/// How long one step looks for matches before it says how far it has looked.
+const STEP_TIME: Duration = Duration::from_secs(1);
 /// Where a selection of this many bytes or more ends if it can: the root of the tree is at hand at multiples of 256.
 const ALIGN_FROM_BYTES: usize = SELECTION_BYTES / 4 * 3;
 const ALIGN: u64 = 256;
@@ -101,7 +104,12 @@ impl Reader {
         }
         let mut gather = Gather::new(self.picks_all(), self.weight);
         let mut next = from;
+        let began = Instant::now();
+        let late = || began.elapsed() >= STEP_TIME;
         while next < until && !gather.is_full(self.left) && !self.cancelled.load(Ordering::Relaxed) {
+            if next > from && late() {
+                break;
+            }
             let run = self.next_run(next, until)?;
             let end = gather.take(&run, self.left, &self.matcher)?;
             if end < run.end() {

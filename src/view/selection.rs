@@ -2,8 +2,50 @@
 //!
 //! A selection shares the runs that it was picked from; nothing is copied until a transport encodes it.
 
-use crate::log::{Run, Stored};
+use crate::log::{Columns, Run, Stored};
 use crate::record::{Act, Leaf, Position};
+
+/// Which parts of records are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Parts {
+    /// Leaves and payloads.
+    Both,
+    /// Payloads and positions.
+    Payload,
+    /// Leaves and positions.
+    Leaf,
+    /// Both, and the exact bytes with the salt.
+    Exact,
+}
+
+impl Parts {
+    /// The columns that hold these parts.
+    pub fn columns(self) -> Columns {
+        match self {
+            Self::Both | Self::Exact => Columns::All,
+            Self::Payload => Columns::Payloads,
+            Self::Leaf => Columns::Leaves,
+        }
+    }
+
+    /// How often leaf and payload are sent.
+    pub fn weight(self) -> usize {
+        match self {
+            Self::Both | Self::Payload | Self::Leaf => 1,
+            Self::Exact => 2,
+        }
+    }
+
+    /// Whether leaves are sent.
+    pub fn has_leaf(self) -> bool {
+        !matches!(self, Self::Payload)
+    }
+
+    /// Whether payloads are sent.
+    pub fn has_payload(self) -> bool {
+        !matches!(self, Self::Leaf)
+    }
+}
 
 /// How a change moves an entry in or out of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +100,17 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Nothing picked from a scanned range.
+    pub fn nothing(first: Position, through: Position) -> Self {
+        Self {
+            runs: Vec::new(),
+            picked: Picked::All,
+            backward: false,
+            first,
+            through,
+        }
+    }
+
     /// Whether nothing was picked.
     pub fn is_empty(&self) -> bool {
         match &self.picked {

@@ -1,0 +1,203 @@
+//! The client library: a daemon's services for Rust programs.
+//!
+//! [`Client`] connects as the daemon is best talked to, and wraps the calls that most programs make; the generated
+//! clients are there for the others. [`Feed`] follows the log and checks on the way that nothing was skipped.
+
+mod feed;
+
+pub use feed::{Feed, FeedError};
+
+use crate::rpc::proto::admin_client::AdminClient;
+use crate::rpc::proto::archive_client::ArchiveClient;
+use crate::rpc::proto::query_client::QueryClient;
+use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
+use crate::rpc::proto::{self};
+use futures::{Stream, StreamExt, TryStreamExt};
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
+use tonic_types::StatusExt;
+
+/// Where a daemon listens unless told otherwise.
+pub const DEFAULT_SERVER: &str = "http://127.0.0.1:4710";
+/// The most bytes of one answer. The server cuts its messages well below.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest frame that the server may send; with the default of 16 KiB reading takes twice as long.
+const FRAME_BYTES: u32 = 256 * 1024;
+/// Bytes that the server may send before they are read: of one call, and of the connection.
+const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// How long connecting may take.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// Why no connection was made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The text is not an address.
+    #[error("`{server}` is not an address; write http://HOST:PORT, as {DEFAULT_SERVER}")]
+    Address {
+        /// What was given.
+        server: String,
+        /// What is wrong with it.
+        source: tonic::transport::Error,
+    },
+    /// Nobody listens there.
+    #[error("no daemon answers at {server}; start one with: chancery serve")]
+    NoDaemon {
+        /// The address.
+        server: String,
+        /// What the system said.
+        source: tonic::transport::Error,
+    },
+}
+
+/// A connection to a daemon; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channel: Channel,
+}
+
+impl Client {
+    /// Connects to a daemon. An address without `http://` is taken as one with it.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(server: &str) -> Result<Self, ConnectError> {
+        let server = if server.contains("://") {
+            server.to_owned()
+        } else {
+            format!("http://{server}")
+        };
+        let endpoint = Endpoint::from_shared(server.clone()).map_err(|source| ConnectError::Address {
+            server: server.clone(),
+            source,
+        })?;
+        let channel = endpoint
+            // Without it a small request waits some 40 ms for the server's delayed acknowledgement.
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_WAIT)
+            .max_frame_size(FRAME_BYTES)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .connect()
+            .await
+            .map_err(|source| ConnectError::NoDaemon { server, source })?;
+        Ok(Self { channel })
+    }
+
+    /// The generated client of `Archive`.
+    pub fn archive(&self) -> ArchiveClient<Channel> {
+        ArchiveClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The generated client of `Query`.
+    pub fn query(&self) -> QueryClient<Channel> {
+        QueryClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The generated client of `Subscriptions`.
+    pub fn subscriptions(&self) -> SubscriptionsClient<Channel> {
+        SubscriptionsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The generated client of `Admin`.
+    pub fn admin(&self) -> AdminClient<Channel> {
+        AdminClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// Appends one batch; the receipts are durable.
+    ///
+    /// # Errors
+    /// The server's status; see `docs/errors.md`.
+    pub async fn append(&self, request: proto::AppendRequest) -> Result<proto::AppendResponse, Status> {
+        Ok(self.archive().append(request).await?.into_inner())
+    }
+
+    /// Appends batches in a pipeline. The answers come in the order of the batches; a refused batch is an answer too.
+    ///
+    /// # Errors
+    /// The status of the stream as a whole; each batch's own is in its answer.
+    pub async fn append_stream(
+        &self,
+        requests: impl Stream<Item = proto::AppendRequest> + Send + 'static,
+    ) -> Result<Streaming<proto::AppendStreamResponse>, Status> {
+        Ok(self.archive().append_stream(requests).await?.into_inner())
+    }
+
+    /// Reads records, message by message.
+    ///
+    /// # Errors
+    /// The server's status, at once or in the stream.
+    pub async fn read(&self, request: proto::ReadRequest) -> Result<Streaming<proto::ReadResponse>, Status> {
+        Ok(self.archive().read(request).await?.into_inner())
+    }
+
+    /// Reads records, one by one.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub async fn records(
+        &self,
+        request: proto::ReadRequest,
+    ) -> Result<impl Stream<Item = Result<proto::Record, Status>> + Send + use<>, Status> {
+        let messages = self.read(request).await?;
+        let records = messages.map_ok(|message| futures::stream::iter(message.records).map(Ok));
+        Ok(records.try_flatten())
+    }
+
+    /// One entry.
+    ///
+    /// # Errors
+    /// NOT_FOUND, or another status of the server.
+    pub async fn get_entry(
+        &self,
+        request: proto::GetEntryRequest,
+    ) -> Result<proto::GetEntryResponse, Status> {
+        Ok(self.archive().get_entry(request).await?.into_inner())
+    }
+
+    /// How the log stands.
+    ///
+    /// # Errors
+    /// The server's status.
+    pub async fn status(&self) -> Result<proto::GetStatusResponse, Status> {
+        let request = proto::GetStatusRequest {};
+        Ok(self.archive().get_status(request).await?.into_inner())
+    }
+
+    /// The pages of a search, from the one that the request asks for to the last. All speak of the same position.
+    pub fn pages(
+        &self,
+        request: proto::SearchRequest,
+    ) -> impl Stream<Item = Result<proto::SearchResponse, Status>> + Send + use<> {
+        let query = self.query();
+        futures::stream::try_unfold(Some((query, request)), |state| async move {
+            let Some((mut query, mut request)) = state else {
+                return Ok(None);
+            };
+            let page = query.search(request.clone()).await?.into_inner();
+            request.page_token.clone_from(&page.next_page_token);
+            let next = (!page.next_page_token.is_empty()).then_some((query, request));
+            Ok(Some((page, next)))
+        })
+    }
+
+    /// Follows the log, and checks that nothing is skipped.
+    ///
+    /// # Errors
+    /// The server's status.
+    pub async fn subscribe(&self, request: proto::SubscribeRequest) -> Result<Feed, Status> {
+        Ok(Feed::new(
+            self.subscriptions().subscribe(request).await?.into_inner(),
+        ))
+    }
+}
+
+/// The stable reason of a failed call, where the server gave one: see `docs/errors.md`.
+pub fn reason(status: &Status) -> Option<String> {
+    status.get_details_error_info().map(|info| info.reason)
+}
+
+/// The status that an in-band refusal stands for.
+pub fn refused(refusal: proto::Refusal) -> Status {
+    Status::with_details(refusal.code.into(), refusal.message, refusal.details)
+}

@@ -1,0 +1,185 @@
+//! The wiring: what starts, in which order, and what stops.
+//!
+//! Start: the archive is opened and its log recovered, then the services are put on the listener. Stop: health says so,
+//! appends are refused while those under way are answered, subscribers are told where to resume, calls are given a
+//! bounded time to end, and last the log is covered and synced.
+
+use crate::config::Config;
+use crate::log::Log;
+use crate::rpc::{Core, server, wire};
+use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
+use crate::subscription::Hub;
+use crate::view::{self, Scanner};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tonic_health::server::HealthReporter;
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The data directory could not be opened.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The services could not be served.
+    #[error(transparent)]
+    Serve(#[from] server::ServeError),
+    /// The address could not be taken.
+    #[error("cannot listen on {address}: {cause}; choose another --listen, or stop what is there")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// A thread of the daemon was lost.
+    #[error("a thread of the daemon was lost: {0}")]
+    Lost(#[from] tokio::task::JoinError),
+}
+
+/// Takes the address that the settings name.
+///
+/// # Errors
+/// [`DaemonError::Listen`].
+pub async fn listen(config: &Config) -> Result<TcpListener, DaemonError> {
+    let address = config.listen;
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| DaemonError::Listen { address, cause })
+}
+
+/// Runs a daemon on `listener` until `shutdown`, or until a client asks for the end.
+///
+/// # Errors
+/// [`DaemonError`].
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let options = archive_options(&config);
+    let archive = tokio::task::spawn_blocking(move || open(options)).await??;
+    serve(&config, &archive.log, listener, shutdown).await?;
+    tokio::task::spawn_blocking(move || close(archive)).await?;
+    Ok(())
+}
+
+/// Serves a log that is open already, until `shutdown` or until a client asks for the end. The log stays open.
+///
+/// # Errors
+/// [`DaemonError::Serve`].
+pub async fn serve(
+    config: &Config,
+    log: &Log,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let core = Arc::new(core(config, log.clone()));
+    let options = server::Options {
+        streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
+        keepalive: Duration::from_secs(config.keepalive_s),
+    };
+    let (router, health) = server::router(&core, &options).await?;
+    let (stopping, mut stopped) = watch::channel(false);
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, origin = log.origin(), tail = log.tail().get(), "serving");
+    }
+    let served = server::serve(router, listener, async move {
+        // Both an order and a lost sender end the service.
+        let _ = stopped.wait_for(|stopping| *stopping).await;
+    });
+    let stop = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = core.stop.notified() => {}
+        }
+        drain(&core, &health).await;
+        stopping.send_replace(true);
+        tokio::time::sleep(Duration::from_secs(config.shutdown_s)).await;
+        tracing::warn!(
+            seconds = config.shutdown_s,
+            "calls did not end in time and are cut off"
+        );
+    };
+    tokio::select! {
+        served = served => served.map_err(DaemonError::from),
+        () = stop => Ok(()),
+    }
+}
+
+/// Tells everyone that the daemon is stopping.
+async fn drain(core: &Core, health: &HealthReporter) {
+    tracing::info!(tail = core.log.tail().get(), "stopping");
+    server::set_serving(health, false).await;
+    core.log.drain();
+    core.hub.drain();
+}
+
+fn close(archive: Archive) {
+    archive.log.close();
+    tracing::info!(tail = archive.log.tail().get(), "stopped; everything is on disk");
+}
+
+fn core(config: &Config, log: Log) -> Core {
+    let options = view::Options {
+        concurrent_max: bounded(config.scans_max),
+        waiting_max: bounded(config.scans_waiting_max),
+        results_bytes: bounded(config.results_bytes),
+        min_position_wait: Duration::from_millis(config.min_position_wait_ms),
+    };
+    Core {
+        scanner: Scanner::new(log.clone(), options),
+        hub: Arc::new(Hub::new(log.clone(), wire::batch)),
+        stop: Notify::new(),
+        started: log.now(),
+        log,
+    }
+}
+
+fn archive_options(config: &Config) -> ArchiveOptions {
+    ArchiveOptions {
+        origin: Some(config.origin.clone()).filter(|origin| !origin.is_empty()),
+        accept_clock: config.accept_clock,
+        reserve_bytes: config.reserve_bytes,
+        hot_bytes: config.hot_bytes,
+        recent_bytes: bounded(config.recent_bytes),
+        ..ArchiveOptions::new(&config.data)
+    }
+}
+
+fn bounded(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Ends when the process is told to, by SIGTERM or SIGINT. A second signal ends the process at once.
+///
+/// # Errors
+/// What the system says where signals cannot be listened to.
+pub fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (first, told) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut first = Some(first);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            match first.take() {
+                // Whoever waited may be gone; then there is nothing left to stop.
+                Some(first) => drop(first.send(())),
+                None => {
+                    tracing::warn!("a second signal: ending at once");
+                    std::process::exit(130);
+                }
+            }
+        }
+    });
+    Ok(async move {
+        // The task above keeps its end for as long as the process runs.
+        let _ = told.await;
+    })
+}

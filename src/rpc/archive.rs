@@ -1,0 +1,314 @@
+//! `Archive`: append, read, look at one entry.
+
+use super::raw::{RawCall, RawStream};
+use super::status::RequestError;
+use super::{Core, blocking, convert, proto, status, wire};
+use crate::log::{Appended, Door, Log, ReadError};
+use crate::record::{Position, Revision};
+use crate::view::ahead::{Ahead, Cancel, Source};
+use crate::view::{Asked, EntryError, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Requests of one stream that are taken up together.
+const STREAM_CHUNK: usize = 512;
+/// Chunks of one stream under way at a time.
+const STREAM_CHUNKS: usize = 4;
+
+/// Answers `Archive`.
+pub struct Archive(pub Arc<Core>);
+
+#[tonic::async_trait]
+impl proto::archive_server::Archive for Archive {
+    async fn append(
+        &self,
+        request: Request<proto::AppendRequest>,
+    ) -> Result<Response<proto::AppendResponse>, Status> {
+        append(&self.0.log, request.into_inner()).await.map(Response::new)
+    }
+
+    type AppendStreamStream = BoxStream<'static, Result<proto::AppendStreamResponse, Status>>;
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<proto::AppendRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        let log = self.0.log.clone();
+        let chunks = request.into_inner().ready_chunks(STREAM_CHUNK);
+        let answers = chunks
+            .map(move |chunk| answer_chunk(log.clone(), chunk))
+            .buffered(STREAM_CHUNKS)
+            .flat_map(futures::stream::iter);
+        Ok(Response::new(answers.boxed()))
+    }
+
+    type ReadStream = BoxStream<'static, Result<proto::ReadResponse, Status>>;
+
+    async fn read(&self, _: Request<proto::ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        Err(Status::unimplemented(ENCODED))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<proto::GetEntryRequest>,
+    ) -> Result<Response<proto::GetEntryResponse>, Status> {
+        let request = request.into_inner();
+        let name = convert::entry_ref(request.entry)?;
+        let log = self.0.log.clone();
+        let job = move || {
+            let as_of = convert::as_of(&log, request.as_of.as_ref())?;
+            let found = entry::find(&log, &name, as_of)?;
+            let revision = request.revision.map(Revision::new);
+            Ok((entry::answer(&log, &found, as_of, revision)?, as_of))
+        };
+        let (answer, as_of) = blocking(job, status::entry).await?;
+        Ok(Response::new(proto::GetEntryResponse {
+            entry: Some(convert::entry(&answer, request.exact)),
+            view_position: as_of.get(),
+        }))
+    }
+
+    type GetHistoryStream = BoxStream<'static, Result<proto::GetHistoryResponse, Status>>;
+
+    async fn get_history(
+        &self,
+        _: Request<proto::GetHistoryRequest>,
+    ) -> Result<Response<Self::GetHistoryStream>, Status> {
+        Err(Status::unimplemented(ENCODED))
+    }
+
+    async fn get_status(
+        &self,
+        _: Request<proto::GetStatusRequest>,
+    ) -> Result<Response<proto::GetStatusResponse>, Status> {
+        let core = Arc::clone(&self.0);
+        let job = move || Ok(core.log.status());
+        let now = blocking(job, status::read).await?;
+        let span = |(from, to): &(Position, Position)| crate::record::codec::Span {
+            from: from.get(),
+            to: to.get(),
+        };
+        Ok(Response::new(proto::GetStatusResponse {
+            origin: now.origin,
+            tail: now.tail.get(),
+            durable: now.tail.get(),
+            root: Bytes::copy_from_slice(&now.root),
+            last_recorded: now.last_recorded.nanos(),
+            appending: now.closed.is_none(),
+            refusal: now.closed.map(|closed| closed.to_string()).unwrap_or_default(),
+            entries: now.entries,
+            journal_bytes: now.journal_bytes,
+            sled_bytes: now.hot_bytes,
+            hot_through: now.hot_through.get(),
+            sled_fault: now.hot_fault.unwrap_or_default(),
+            possibly_acknowledged: now.possibly_acknowledged.iter().map(span).collect(),
+            subscribers: self.0.hub.subscribers(),
+            epoch: now.epoch,
+        }))
+    }
+}
+
+/// Said by the generated code of calls that [`super::raw`] answers: nobody is ever told.
+const ENCODED: &str = "this call is answered with encoded messages";
+
+async fn append(log: &Log, request: proto::AppendRequest) -> Result<proto::AppendResponse, Status> {
+    let batch = convert::batch(request, Door::Archive)?;
+    let appended = log.append(batch).await;
+    appended
+        .map(convert::appended)
+        .map_err(|error| status::append(&error))
+}
+
+type StreamAnswer = Result<proto::AppendStreamResponse, Status>;
+
+/// Appends what has arrived together: the batches are queued in order, so that one commit takes all of them.
+async fn answer_chunk(log: Log, chunk: Vec<Result<proto::AppendRequest, Status>>) -> Vec<StreamAnswer> {
+    let mut batches = Vec::with_capacity(chunk.len());
+    // What is not queued is answered already; what is queued is answered in its turn.
+    let mut answers: Vec<(Bytes, Option<Status>)> = Vec::with_capacity(chunk.len());
+    let mut broken = None;
+    for request in chunk {
+        match request {
+            Ok(request) => {
+                let request_id = request.request_id.clone();
+                let batch = convert::batch(request, Door::Archive).map(|batch| batches.push(batch));
+                answers.push((request_id, batch.err()));
+            }
+            Err(status) => broken = Some(Err(status)),
+        }
+    }
+    let mut appended = log.append_many(batches).await.into_iter();
+    let answer = |(request_id, refused): (Bytes, Option<Status>)| {
+        let result = match refused {
+            Some(status) => Err(status),
+            None => match appended.next() {
+                Some(appended) => appended.map_err(|error| status::append(&error)),
+                None => Err(Status::internal(
+                    "the log answered fewer batches than it was given",
+                )),
+            },
+        };
+        Ok(stream_answer(request_id, result))
+    };
+    answers.into_iter().map(answer).chain(broken).collect()
+}
+
+fn stream_answer(request_id: Bytes, result: Result<Appended, Status>) -> proto::AppendStreamResponse {
+    let result = match result {
+        Ok(appended) => proto::append_stream_response::Result::Response(convert::appended(appended)),
+        Err(status) => proto::append_stream_response::Result::Refusal(convert::refusal(&status)),
+    };
+    proto::AppendStreamResponse {
+        request_id,
+        result: Some(result),
+    }
+}
+
+impl RawCall<proto::ReadRequest> for Archive {
+    fn call(
+        self: Arc<Self>,
+        request: Request<proto::ReadRequest>,
+    ) -> BoxFuture<'static, Result<RawStream, Status>> {
+        Box::pin(async move {
+            let request = request.into_inner();
+            let parts = convert::parts(request.parts)?;
+            let asked = convert::filter(&request.filter)?;
+            let log = self.0.log.clone();
+            let tail = log.tail();
+            let as_of = request.as_of;
+            let as_of = blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await?;
+            let limit = Some(request.limit).filter(|limit| *limit > 0);
+            let plan = plan(request, tail, as_of)?;
+            let source = Messages {
+                reader: reader(&self.0.log, asked, parts, plan, limit),
+                encode: Box::new(move |selection| wire::read_response(selection, parts, tail)),
+                sent: false,
+            };
+            Ok(stream(source))
+        })
+    }
+}
+
+impl RawCall<proto::GetHistoryRequest> for Archive {
+    fn call(
+        self: Arc<Self>,
+        request: Request<proto::GetHistoryRequest>,
+    ) -> BoxFuture<'static, Result<RawStream, Status>> {
+        Box::pin(async move {
+            let request = request.into_inner();
+            let parts = convert::parts(request.parts)?;
+            let name = convert::entry_ref(request.entry)?;
+            let log = self.0.log.clone();
+            let job = move || {
+                let as_of = convert::as_of(&log, request.as_of.as_ref())?;
+                let found = entry::find(&log, &name, as_of)?;
+                let positions = log.history(&found, as_of)?;
+                if positions.is_empty() {
+                    return Err(EntryError::Unknown(found.to_string()));
+                }
+                Ok(positions)
+            };
+            let positions = blocking(job, status::entry).await?;
+            let asked = Arc::new(Asked::everything());
+            let source = Messages {
+                reader: reader(&self.0.log, asked, parts, Plan::Positions(positions), None),
+                encode: Box::new(move |selection| wire::history_response(selection, parts)),
+                sent: false,
+            };
+            Ok(stream(source))
+        })
+    }
+}
+
+fn reader(log: &Log, asked: Arc<Asked>, parts: Parts, plan: Plan, limit: Option<u64>) -> Reader {
+    let matcher = Matcher::new(log.clone(), asked, Mode::Records);
+    Reader::new(log.clone(), matcher, parts.columns(), parts.weight(), plan, limit)
+}
+
+/// Reads and encodes messages, at least one.
+struct Messages {
+    reader: Reader,
+    encode: Box<dyn Fn(&Selection) -> Bytes + Send>,
+    sent: bool,
+}
+
+impl Source for Messages {
+    type Item = Bytes;
+
+    fn cancel(&mut self) -> Cancel {
+        self.reader.cancel()
+    }
+
+    fn step(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let at = self.reader.next_position();
+        let selection = match self.reader.step()? {
+            Some(selection) => selection,
+            // A read of nothing still answers the tail and how far it looked.
+            None if !self.sent => Selection::nothing(at, at),
+            None => return Ok(None),
+        };
+        self.sent = true;
+        Ok(Some((self.encode)(&selection)))
+    }
+}
+
+fn stream(source: Messages) -> RawStream {
+    let messages = futures::stream::try_unfold(Ahead::new(source), |mut ahead| async move {
+        Ok::<_, ReadError>(ahead.next().await?.map(|message| (message, ahead)))
+    });
+    messages.map_err(|error| status::read(&error)).boxed()
+}
+
+fn plan(request: proto::ReadRequest, tail: Position, as_of: Position) -> Result<Plan, Status> {
+    if !request.positions.is_empty() {
+        return positions(request, tail, as_of);
+    }
+    let within = |position: Option<u64>, absent: Position| match position.map(Position::new) {
+        Some(position) if position > tail => Err(status::read(&ReadError::BeyondTail { position, tail })),
+        Some(position) => Ok(position.min(as_of)),
+        None => Ok(absent),
+    };
+    if request.backward {
+        return Ok(Plan::Backward {
+            from: within(request.from, as_of)?,
+            until: within(request.until, Position::START)?,
+        });
+    }
+    Ok(Plan::Forward {
+        from: within(request.from, Position::START)?,
+        until: within(request.until, as_of)?,
+    })
+}
+
+fn positions(request: proto::ReadRequest, tail: Position, as_of: Position) -> Result<Plan, Status> {
+    let positions = &request.positions;
+    if request.from.is_some() || request.until.is_some() || request.backward {
+        let problem = "given beside from, until or backward; give either a range or positions";
+        return Err(RequestError::field("positions", problem).into());
+    }
+    if positions.len() > convert::POSITIONS_MAX {
+        let problem = format!(
+            "{} positions exceed the limit of {}; ask several times",
+            positions.len(),
+            convert::POSITIONS_MAX
+        );
+        return Err(RequestError::field("positions", problem).into());
+    }
+    if let Some(at) = positions.windows(2).position(|pair| pair[0] >= pair[1]) {
+        let path = format!("positions[{}]", at + 1);
+        return Err(RequestError::field(path, "not above the one before; sort them, each once").into());
+    }
+    if let Some(position) = positions.last().map(|last| Position::new(*last))
+        && position >= tail
+    {
+        return Err(status::read(&ReadError::BeyondTail { position, tail }));
+    }
+    let held = positions.iter().map(|position| Position::new(*position));
+    Ok(Plan::Positions(
+        held.filter(|position| *position < as_of).collect(),
+    ))
+}

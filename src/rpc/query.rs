@@ -1,0 +1,161 @@
+//! `Query`: questions about entries.
+
+use super::status::RequestError;
+use super::{Core, blocking, convert, proto, status};
+use crate::record::Position;
+use crate::view::series::SeriesCounts;
+use crate::view::{Asked, Order, Search};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// Entries a page where the request does not say.
+const PAGE_SIZE: u32 = 50;
+/// The most entries a page.
+const PAGE_SIZE_MAX: u32 = 1_000;
+
+/// Answers `Query`.
+pub struct Query(pub Arc<Core>);
+
+impl Query {
+    async fn as_of(&self, as_of: Option<proto::AsOf>, min_position: u64) -> Result<Position, Status> {
+        let reached = self.0.scanner.reach(Position::new(min_position)).await;
+        reached.map_err(|error| status::query(&error))?;
+        let log = self.0.log.clone();
+        blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await
+    }
+}
+
+#[tonic::async_trait]
+impl proto::query_server::Query for Query {
+    async fn search(
+        &self,
+        request: Request<proto::SearchRequest>,
+    ) -> Result<Response<proto::SearchResponse>, Status> {
+        let request = request.into_inner();
+        let asked = convert::filter(&request.filter)?;
+        let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
+        let search = Search {
+            asked: Arc::clone(&asked),
+            as_of: self.as_of(request.as_of, request.min_position).await?,
+            order,
+            ascending: request.ascending,
+            page_size,
+        };
+        let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
+        let page = self.0.scanner.search(search, token).await;
+        let page = page.map_err(|error| status::query(&error))?;
+        let mut notes = notes(&asked);
+        notes.extend(erased_note(page.erased));
+        Ok(Response::new(proto::SearchResponse {
+            entries: page
+                .entries
+                .iter()
+                .map(|entry| convert::entry(entry, false))
+                .collect(),
+            next_page_token: page.next.unwrap_or_default(),
+            view_position: page.as_of.get(),
+            total: page.total,
+            notes,
+        }))
+    }
+
+    async fn count(
+        &self,
+        request: Request<proto::CountRequest>,
+    ) -> Result<Response<proto::CountResponse>, Status> {
+        let request = request.into_inner();
+        let asked = convert::filter(&request.filter)?;
+        let as_of = self.as_of(request.as_of, request.min_position).await?;
+        let mut notes = notes(&asked);
+        if !asked.names("kind") {
+            notes.push("counts entries of kind event; name a kind to count others".to_owned());
+        }
+        let counted = self.0.scanner.count(asked, as_of).await;
+        let counted = counted.map_err(|error| status::query(&error))?;
+        notes.extend(erased_note(counted.erased));
+        Ok(Response::new(proto::CountResponse {
+            count: counted.count,
+            view_position: as_of.get(),
+            notes,
+        }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainRequest>,
+    ) -> Result<Response<proto::ExplainResponse>, Status> {
+        let request = request.into_inner();
+        let asked = convert::filter(&request.filter)?;
+        let as_of = self.as_of(request.as_of, 0).await?;
+        Ok(Response::new(proto::ExplainResponse {
+            canonical: asked.canonical().to_owned(),
+            canonical_sha256: hex::encode(asked.digest()),
+            tree: asked.tree(),
+            plan: "scan".to_owned(),
+            records_scanned: as_of.get(),
+            notes: notes(&asked),
+            view_position: as_of.get(),
+        }))
+    }
+
+    async fn list_series(
+        &self,
+        request: Request<proto::ListSeriesRequest>,
+    ) -> Result<Response<proto::ListSeriesResponse>, Status> {
+        let as_of = self.as_of(request.into_inner().as_of, 0).await?;
+        let all = self.0.scanner.series(as_of).await;
+        let all = all.map_err(|error| status::query(&error))?;
+        Ok(Response::new(proto::ListSeriesResponse {
+            series: all.iter().map(|(name, counts)| series(name, counts)).collect(),
+            view_position: as_of.get(),
+        }))
+    }
+}
+
+fn series(name: &str, counts: &SeriesCounts) -> proto::Series {
+    let kind = |(kind, entries): (&crate::record::Kind, &u64)| proto::KindCount {
+        kind: kind.number(),
+        entries: *entries,
+    };
+    proto::Series {
+        name: name.to_owned(),
+        entries: counts.entries,
+        records: counts.records,
+        retracted: counts.retracted,
+        kinds: counts.kinds.iter().map(kind).collect(),
+        first_recorded: counts.first_recorded.nanos(),
+        last_recorded: counts.last_recorded.nanos(),
+    }
+}
+
+fn order(number: i32) -> Result<Order, RequestError> {
+    match proto::Order::try_from(number) {
+        Ok(proto::Order::Unspecified | proto::Order::Newest) => Ok(Order::Newest),
+        Ok(proto::Order::Occurred) => Ok(Order::Occurred),
+        Err(_) => Err(convert::unknown_number("order", number)),
+    }
+}
+
+fn page_size(size: u32) -> Result<usize, RequestError> {
+    match size {
+        0 => Ok(PAGE_SIZE as usize),
+        size if size <= PAGE_SIZE_MAX => Ok(size as usize),
+        size => Err(RequestError::field(
+            "page_size",
+            format!("{size} exceeds the limit of {PAGE_SIZE_MAX}; ask for more pages instead"),
+        )),
+    }
+}
+
+/// What every answer to this filter takes for granted.
+fn notes(asked: &Asked) -> Vec<String> {
+    let mut notes = asked.notes();
+    if !asked.names("status") {
+        notes.push("leaves retracted entries out; name a status to see them".to_owned());
+    }
+    notes
+}
+
+fn erased_note(erased: u64) -> Option<String> {
+    (erased > 0).then(|| format!("{erased} entries have lost their content by law and are not in the answer"))
+}

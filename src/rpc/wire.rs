@@ -1,0 +1,166 @@
+//! Records written straight into the messages that carry them.
+//!
+//! The encoding is exactly prost's of [`proto::ReadResponse`](super::proto::ReadResponse) and
+//! [`proto::SubscribeResponse`](super::proto::SubscribeResponse), without a struct for each record: a message is made
+//! once, of stored bytes, and shared by reference among all who are sent it. A test holds it to prost's.
+
+use super::proto;
+use crate::log::Stored;
+use crate::record::Position;
+use crate::view::{Change, Parts, Selection};
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Room before a message for the tag and length of what it will be wrapped in.
+const HEAD: usize = 6;
+/// The tag of `SubscribeResponse.batch`.
+const TAG_BATCH: u8 = 2 << 3 | 2;
+
+/// A `ReadResponse` of the selection.
+pub fn read_response(selection: &Selection, parts: Parts, tail: Position) -> Bytes {
+    let mut out = BytesMut::with_capacity(capacity(selection, parts));
+    put_records(&mut out, selection, parts);
+    put_number(&mut out, 2, selection.through.get());
+    put_number(&mut out, 3, tail.get());
+    out.freeze()
+}
+
+/// A `GetHistoryResponse` of the selection.
+pub fn history_response(selection: &Selection, parts: Parts) -> Bytes {
+    let mut out = BytesMut::with_capacity(capacity(selection, parts));
+    put_records(&mut out, selection, parts);
+    out.freeze()
+}
+
+/// A `SubscribeResponse` with the selection as its batch.
+pub fn batch(selection: &Selection, parts: Parts, resume_token: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(HEAD + capacity(selection, parts) + resume_token.len() + 32);
+    out.put_bytes(0, HEAD);
+    put_records(&mut out, selection, parts);
+    put_number(&mut out, 2, selection.first.get());
+    put_number(&mut out, 3, selection.through.get());
+    put_bytes(&mut out, 4, resume_token);
+    wrap(out, TAG_BATCH)
+}
+
+/// Puts tag and length into the room before the message.
+fn wrap(mut out: BytesMut, tag: u8) -> Bytes {
+    let length = (out.len() - HEAD) as u64;
+    let mut head = BytesMut::with_capacity(HEAD);
+    head.put_u8(tag);
+    put_varint(&mut head, length);
+    let start = HEAD - head.len();
+    out[start..HEAD].copy_from_slice(&head);
+    out.freeze().slice(start..)
+}
+
+fn capacity(selection: &Selection, parts: Parts) -> usize {
+    let mut bytes = 32;
+    selection.for_each(|record, _| {
+        bytes += (record.leaf.len() + record.payload.len()) * parts.weight() + 80;
+    });
+    bytes
+}
+
+fn put_records(out: &mut BytesMut, selection: &Selection, parts: Parts) {
+    selection.for_each(|record, change| put_record(out, record, change, parts));
+}
+
+fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Parts) {
+    let payload_sent = parts.has_payload() && !record.erased;
+    let exact = (parts == Parts::Exact).then(|| exact_len(record));
+    let change = change_number(change);
+    let mut length = number_len(record.position.get());
+    if parts.has_leaf() {
+        length += field_len(record.leaf.len());
+    }
+    if payload_sent {
+        length += field_len(record.payload.len());
+    }
+    if let Some(exact) = exact {
+        length += field_len(exact);
+    }
+    length += number_len(change) + usize::from(record.erased) * 2;
+
+    out.put_u8(1 << 3 | 2);
+    put_varint(out, length as u64);
+    put_number(out, 1, record.position.get());
+    if parts.has_leaf() {
+        put_present(out, 2, record.leaf);
+    }
+    if payload_sent {
+        put_present(out, 3, record.payload);
+    }
+    if let Some(exact) = exact {
+        out.put_u8(4 << 3 | 2);
+        put_varint(out, exact as u64);
+        put_bytes(out, 1, record.leaf);
+        put_bytes(out, 2, record.payload);
+        put_bytes(out, 3, record.salt);
+    }
+    put_number(out, 5, change);
+    put_number(out, 6, u64::from(record.erased));
+}
+
+fn exact_len(record: &Stored<'_>) -> usize {
+    let present = |bytes: &[u8]| {
+        if bytes.is_empty() {
+            0
+        } else {
+            field_len(bytes.len())
+        }
+    };
+    present(record.leaf) + present(record.payload) + present(record.salt)
+}
+
+fn change_number(change: Change) -> u64 {
+    let change = match change {
+        Change::Untold => proto::Change::Unspecified,
+        Change::Enters => proto::Change::Enters,
+        Change::Stays => proto::Change::Stays,
+        Change::Leaves => proto::Change::Leaves,
+    };
+    u64::from((change as i32).unsigned_abs())
+}
+
+/// A field that is there even where it is empty.
+fn put_present(out: &mut BytesMut, field: u8, bytes: &[u8]) {
+    out.put_u8(field << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.put_slice(bytes);
+}
+
+fn put_bytes(out: &mut BytesMut, field: u8, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        put_present(out, field, bytes);
+    }
+}
+
+fn put_number(out: &mut BytesMut, field: u8, number: u64) {
+    if number != 0 {
+        out.put_u8(field << 3);
+        put_varint(out, number);
+    }
+}
+
+fn put_varint(out: &mut BytesMut, mut number: u64) {
+    while number >= 0x80 {
+        out.put_u8(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.put_u8(number.to_le_bytes()[0]);
+}
+
+const fn varint_len(number: u64) -> usize {
+    (70 - (number | 1).leading_zeros() as usize) / 7
+}
+
+const fn number_len(number: u64) -> usize {
+    if number == 0 { 0 } else { 1 + varint_len(number) }
+}
+
+const fn field_len(length: usize) -> usize {
+    1 + varint_len(length as u64) + length
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use super::*;
+use crate::log::{Run, Slot};
+use crate::record::SALT_BYTES;
+use crate::view::Picked;
+use proptest::prelude::*;
+use prost::Message;
+
+fn selection(first: u64, records: &[(Vec<u8>, Vec<u8>, bool)], picked: Picked) -> Selection {
+    let (mut leaves, mut payloads, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+    for (leaf, payload, erased) in records {
+        leaves.extend(leaf);
+        if !erased {
+            payloads.extend(payload);
+        }
+        slots.push(Slot {
+            leaf_end: leaves.len() as u32,
+            payload_end: payloads.len() as u32,
+            erased: *erased,
+        });
+    }
+    let salts = vec![7; records.len() * SALT_BYTES];
+    let first = Position::new(first);
+    let run = Run::new(first, slots, leaves.into(), salts.into(), payloads.into()).unwrap();
+    Selection {
+        through: run.end(),
+        runs: vec![run],
+        picked,
+        backward: false,
+        first,
+    }
+}
+
+fn records_of(selection: &Selection, parts: Parts) -> Vec<proto::Record> {
+    let mut all = Vec::new();
+    selection.for_each(|stored, change| {
+        let bytes = |part: &[u8], sent: bool| {
+            if sent {
+                Bytes::copy_from_slice(part)
+            } else {
+                Bytes::new()
+            }
+        };
+        all.push(proto::Record {
+            position: stored.position.get(),
+            leaf: bytes(stored.leaf, parts.has_leaf()),
+            payload: bytes(stored.payload, parts.has_payload()),
+            exact: (parts == Parts::Exact).then(|| proto::Exact {
+                leaf: bytes(stored.leaf, true),
+                payload: bytes(stored.payload, true),
+                salt: bytes(stored.salt, true),
+            }),
+            change: change_number(change) as i32,
+            erased: stored.erased,
+        });
+    });
+    all
+}
+
+fn parts() -> impl Strategy<Value = Parts> {
+    prop_oneof![
+        Just(Parts::Both),
+        Just(Parts::Payload),
+        Just(Parts::Leaf),
+        Just(Parts::Exact)
+    ]
+}
+
+type Raw = Vec<(Vec<u8>, Vec<u8>, bool)>;
+
+fn raw() -> impl Strategy<Value = Raw> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..300);
+    proptest::collection::vec((bytes(), bytes(), any::<bool>()), 1..20)
+}
+
+proptest! {
+    #[test]
+    fn messages_are_read_by_prost_as_they_were_meant(
+        first in prop_oneof![Just(0u64), any::<u32>().prop_map(u64::from)],
+        raw in raw(),
+        parts in parts(),
+        token in proptest::collection::vec(any::<u8>(), 0..120),
+        tags in any::<bool>(),
+    ) {
+        let picked = if tags {
+            let some = (0..raw.len() as u64).step_by(2);
+            Picked::Some(some.map(|at| (Position::new(first + at), Change::Leaves)).collect())
+        } else {
+            Picked::All
+        };
+        let selection = selection(first, &raw, picked);
+        let records = records_of(&selection, parts);
+
+        let message = batch(&selection, parts, &token);
+        let decoded = proto::SubscribeResponse::decode(message).unwrap();
+        let expected = proto::Batch {
+            records: records.clone(),
+            first_scanned: first,
+            scanned_through: selection.through.get(),
+            resume_token: token.into(),
+        };
+        prop_assert_eq!(decoded.message, Some(proto::subscribe_response::Message::Batch(expected)));
+
+        let message = read_response(&selection, parts, Position::new(9));
+        let expected = proto::ReadResponse { records, scanned_through: selection.through.get(), tail: 9 };
+        prop_assert_eq!(proto::ReadResponse::decode(message).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_empty_batch_still_says_what_was_scanned() {
+    let selection = Selection {
+        runs: Vec::new(),
+        picked: Picked::All,
+        backward: false,
+        first: Position::new(3),
+        through: Position::new(70_000),
+    };
+    let message = batch(&selection, Parts::Both, b"t");
+    let Some(proto::subscribe_response::Message::Batch(batch)) =
+        proto::SubscribeResponse::decode(message).unwrap().message
+    else {
+        panic!("not a batch");
+    };
+    assert_eq!((batch.first_scanned, batch.scanned_through), (3, 70_000));
+}

@@ -1,0 +1,172 @@
+//! What all subscriptions of a server share: the log, the frames, the news that the server is stopping.
+
+use super::cursor::{ResumeToken, TokenError};
+use super::frames::Frames;
+use super::session::Session;
+use crate::log::{Log, ReadError};
+use crate::record::{Hash, Position, Recorded};
+use crate::view::{Asked, Mode, Parts, Selection};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Makes a message of a batch and its resume token.
+pub type Encode = fn(&Selection, Parts, &[u8]) -> Bytes;
+
+/// What is made of records: subscribers who ask for the same share their messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// SHA-256 of the filter's canonical form.
+    pub filter: Hash,
+    /// What is judged.
+    pub mode: Mode,
+    /// What is sent.
+    pub parts: Parts,
+}
+
+/// Where a subscription starts.
+#[derive(Clone, Debug)]
+pub enum From {
+    /// The first record.
+    Start,
+    /// What is appended from now on.
+    Tail,
+    /// This position.
+    Position(Position),
+    /// The first record recorded at or after this time.
+    Recorded(Recorded),
+    /// Where an earlier subscription stood.
+    Token(Bytes),
+}
+
+/// What to follow.
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// Where to start.
+    pub from: From,
+    /// Only what matches.
+    pub asked: Arc<Asked>,
+    /// Which parts to send.
+    pub parts: Parts,
+    /// The first position that is not wanted; `None` to follow for ever.
+    pub until: Option<Position>,
+    /// A heartbeat after so long without a message.
+    pub heartbeat: Duration,
+    /// Judge records or changes.
+    pub mode: Mode,
+}
+
+/// Why a subscription did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscribeError {
+    /// The token is not of this log, filter and history. Subscribe from a position.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The start lies beyond the tail, or cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The server is stopping. Subscribe again in a moment.
+    #[error("the server is stopping; try again in a moment")]
+    Draining,
+}
+
+/// Shared by all subscriptions.
+pub struct Hub {
+    pub(super) log: Log,
+    pub(super) frames: Frames,
+    pub(super) encode: Encode,
+    draining: watch::Sender<bool>,
+    subscribers: Arc<AtomicU64>,
+}
+
+/// Counts one subscriber for as long as it lives.
+pub(super) struct Counted(Arc<AtomicU64>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Hub {
+    /// A hub of `log` whose messages are made by `encode`.
+    pub fn new(log: Log, encode: Encode) -> Self {
+        Self {
+            log,
+            frames: Frames::default(),
+            encode,
+            draining: watch::Sender::new(false),
+            subscribers: Arc::default(),
+        }
+    }
+
+    /// How many subscribe now.
+    pub fn subscribers(&self) -> u64 {
+        self.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Tells every subscriber that the server is stopping, and ends its session. Later ones are refused.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Begins a subscription.
+    ///
+    /// # Errors
+    /// [`SubscribeError`].
+    pub async fn subscribe(self: &Arc<Self>, request: Subscribe) -> Result<Session, SubscribeError> {
+        let draining = self.draining.subscribe();
+        if *draining.borrow() {
+            return Err(SubscribeError::Draining);
+        }
+        let hub = Arc::clone(self);
+        let resolved = tokio::task::spawn_blocking(move || {
+            let from = hub.start(&request)?;
+            let root = hub.log.root_at(from)?;
+            Ok::<_, SubscribeError>((request, from, root))
+        });
+        let (request, from, root) = resolved.await.map_err(|cause| ReadError::Io {
+            what: "the log".to_owned(),
+            cause: cause.to_string(),
+        })??;
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(Arc::clone(&self.subscribers));
+        Ok(Session::new(
+            Arc::clone(self),
+            counted,
+            draining,
+            request,
+            from,
+            root,
+        ))
+    }
+
+    fn start(&self, request: &Subscribe) -> Result<Position, SubscribeError> {
+        let tail = self.log.tail();
+        match &request.from {
+            From::Start => Ok(Position::START),
+            From::Tail => Ok(tail),
+            From::Position(position) if *position <= tail => Ok(*position),
+            From::Position(position) => {
+                let position = *position;
+                Err(ReadError::BeyondTail { position, tail }.into())
+            }
+            From::Recorded(time) => Ok(self.log.first_at(*time)?),
+            From::Token(bytes) => self.resume(bytes, &request.asked, tail),
+        }
+    }
+
+    fn resume(&self, bytes: &[u8], asked: &Asked, tail: Position) -> Result<Position, SubscribeError> {
+        let token = ResumeToken::decode(bytes)?;
+        token.check_names(self.log.origin(), asked.digest(), asked.canonical())?;
+        let root = if token.position > tail {
+            None
+        } else {
+            Some(self.log.root_at(token.position)?)
+        };
+        token.check_root(root, tail)?;
+        Ok(token.position)
+    }
+}

@@ -1,0 +1,17 @@
+//! Change feeds: catch up from the log, then follow it, without a gap and without a repeat.
+//!
+//! A [`Session`] is pulled: it reads the next records only when the one before was taken, so that a slow subscriber
+//! holds a bounded number of bytes and never delays anyone. While the log's memory still has what comes next the
+//! session is live; where it no longer does, the session goes back to the log and says so.
+//!
+//! [`cursor`] holds the rules as plain values; [`hub`] is what all sessions share; [`frames`] lets them share their
+//! messages. Messages are encoded by a function that the transport gives: nothing here knows gRPC.
+
+pub mod cursor;
+pub mod frames;
+pub mod hub;
+pub mod session;
+
+pub use cursor::{Cursor, ResumeToken, TokenError};
+pub use hub::{Encode, Form, From, Hub, Subscribe, SubscribeError};
+pub use session::{Item, Session};

@@ -1,0 +1,477 @@
+//! One subscription, from its first message to its last.
+//!
+//! Whoever sends the messages pulls them with [`Session::next`]. The session holds at most one encoded batch and one
+//! being read while it catches up, and at most [`QUEUE_BYTES`] of shared commit groups while it is live. Dropping it
+//! ends everything it started.
+
+use super::cursor::{Cursor, ResumeToken};
+use super::frames::{Frame, FrameKey};
+use super::hub::{Counted, Form, Hub, Subscribe};
+use crate::log::{Group, ReadError, Run};
+use crate::record::{Hash, Position};
+use crate::view::ahead::{Ahead, Cancel, Source};
+use crate::view::reader::{self, SCANNED_MAX, SELECTION_BYTES};
+use crate::view::{Matcher, Plan, Reader, Selection};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Bytes of commit groups that a live subscriber keeps from being dropped; a single larger group is kept alone.
+pub const QUEUE_BYTES: usize = 1024 * 1024;
+/// How long a live subscriber waits to hear that nothing of what was appended matched.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// One message of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The first message.
+    Started {
+        /// The first position that will be scanned.
+        from: Position,
+        /// The tail now.
+        tail: Position,
+        /// Where to resume before anything has come.
+        token: Vec<u8>,
+    },
+    /// A batch, encoded.
+    Batch(Bytes),
+    /// From here on records come as they are appended.
+    CaughtUp {
+        /// The first position that will come live.
+        position: Position,
+    },
+    /// The reader was too slow for the live feed and reads from the log again.
+    FellBehind {
+        /// The first position that will come from the log.
+        position: Position,
+        /// The tail now.
+        tail: Position,
+    },
+    /// Nothing else happened for a while.
+    Heartbeat {
+        /// The tail now.
+        tail: Position,
+        /// The records between what was scanned and the tail.
+        lag: u64,
+    },
+    /// The server is stopping. The last message.
+    Draining {
+        /// Where to resume.
+        token: Vec<u8>,
+        /// The first position not scanned.
+        position: Position,
+    },
+}
+
+/// A subscription under way.
+pub struct Session {
+    hub: Arc<Hub>,
+    matcher: Matcher,
+    request: Subscribe,
+    form: Form,
+    draining: watch::Receiver<bool>,
+    phase: Phase,
+    /// What the subscriber was told of.
+    told: Cursor,
+    /// The first position not looked at; at or after what was told.
+    looked: Position,
+    /// The root of the tree of size `looked`.
+    root: Hash,
+    /// Once this is looked at, and the log's memory has what follows, the subscriber has caught up.
+    target: Position,
+    caught_up: bool,
+    ready: VecDeque<Item>,
+    last_sent: Instant,
+    _counted: Counted,
+}
+
+enum Phase {
+    Starting,
+    Reading(Ahead<CatchUp>),
+    Live(VecDeque<Arc<Group>>),
+    Ended,
+}
+
+/// What ended a wait.
+enum Woken {
+    Appended,
+    Late,
+    Draining,
+}
+
+impl Session {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        counted: Counted,
+        draining: watch::Receiver<bool>,
+        request: Subscribe,
+        from: Position,
+        root: Hash,
+    ) -> Self {
+        Self {
+            matcher: Matcher::new(hub.log.clone(), Arc::clone(&request.asked), request.mode),
+            form: Form {
+                filter: request.asked.digest(),
+                mode: request.mode,
+                parts: request.parts,
+            },
+            target: hub.log.tail(),
+            hub,
+            request,
+            draining,
+            phase: Phase::Starting,
+            told: Cursor::new(from),
+            looked: from,
+            root,
+            caught_up: false,
+            ready: VecDeque::new(),
+            last_sent: Instant::now(),
+            _counted: counted,
+        }
+    }
+
+    /// The next message; `None` after the last. An error is the last message too. A call that is dropped before it
+    /// answers ends the session.
+    pub async fn next(&mut self) -> Option<Result<Item, ReadError>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                self.last_sent = Instant::now();
+                return Some(Ok(item));
+            }
+            if let Err(error) = self.step().await {
+                self.phase = Phase::Ended;
+                return Some(Err(error));
+            }
+            if self.ready.is_empty() && matches!(self.phase, Phase::Ended) {
+                return None;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), ReadError> {
+        if matches!(self.phase, Phase::Ended) {
+            return Ok(());
+        }
+        if *self.draining.borrow() {
+            self.drain();
+            return Ok(());
+        }
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Starting => self.start(),
+            Phase::Reading(ahead) => return self.read(ahead).await,
+            Phase::Live(groups) => return self.follow(groups).await,
+            Phase::Ended => {}
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) {
+        self.ready.push_back(Item::Started {
+            from: self.looked,
+            tail: self.hub.log.tail(),
+            token: self.token(),
+        });
+        self.go_on();
+    }
+
+    /// Chooses how the next records come.
+    fn go_on(&mut self) {
+        if self.request.until.is_some_and(|until| self.looked >= until) {
+            self.tell_progress();
+            return;
+        }
+        match self.hub.log.recent(self.looked) {
+            Some(groups) => self.phase = Phase::Live(bounded(groups)),
+            None => {
+                let tail = self.hub.log.tail();
+                let until = self.request.until.map_or(tail, |until| until.min(tail));
+                self.phase = Phase::Reading(Ahead::new(CatchUp::new(self, until)));
+            }
+        }
+    }
+
+    async fn read(&mut self, mut ahead: Ahead<CatchUp>) -> Result<(), ReadError> {
+        let mut draining = self.draining.clone();
+        let step = tokio::select! {
+            biased;
+            _ = draining.wait_for(|draining| *draining) => {
+                self.drain();
+                return Ok(());
+            }
+            step = ahead.next() => step?,
+        };
+        match step {
+            Some(batch) => {
+                self.looked = batch.through;
+                self.root = batch.root;
+                self.tell(batch.first, batch.through, batch.message)?;
+                self.phase = Phase::Reading(ahead);
+            }
+            None => self.go_on(),
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, mut groups: VecDeque<Arc<Group>>) -> Result<(), ReadError> {
+        if let Some(group) = groups.pop_front() {
+            let end = self.take(&group).await?;
+            if end < group.run.end() {
+                groups.push_front(group);
+            }
+            self.phase = Phase::Live(groups);
+            return self.end_at_until();
+        }
+        self.say_caught_up();
+        match self.hub.log.recent(self.looked) {
+            None => self.fall_behind(),
+            Some(groups) if !groups.is_empty() => self.phase = Phase::Live(bounded(groups)),
+            Some(groups) => {
+                self.phase = Phase::Live(groups.into());
+                if self.ready.is_empty() {
+                    self.wait().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the group from where the session stands, as far as one message goes, and answers where that is.
+    async fn take(&mut self, group: &Arc<Group>) -> Result<Position, ReadError> {
+        let until = self.request.until.unwrap_or(group.run.end());
+        let run = one_message(&group.run.slice(self.looked, until), self.request.parts.weight());
+        let (first, end) = (run.first(), run.end());
+        if run.is_empty() {
+            return Ok(group.run.end());
+        }
+        let root = if end == group.run.end() {
+            group.root
+        } else {
+            self.root_at(end).await?
+        };
+        let frame = self.frame(run, root).await?;
+        if frame.is_some() {
+            self.tell_progress();
+        }
+        self.looked = end;
+        self.root = root;
+        match frame {
+            Some(message) => self.tell(first, end, message)?,
+            None if self.progress_is_due() => self.tell_progress(),
+            None => {}
+        }
+        Ok(end)
+    }
+
+    async fn frame(&self, run: Run, root: Hash) -> Result<Frame, ReadError> {
+        let key = FrameKey {
+            first: run.first(),
+            end: run.end(),
+            form: self.form.clone(),
+        };
+        let token = self.token_at(run.end(), root);
+        let (matcher, parts, encode) = (self.matcher.clone(), self.request.parts, self.hub.encode);
+        let bytes = run.bytes();
+        let make = move || {
+            let selection = reader::select(&run, &matcher)?;
+            Ok((!selection.is_empty()).then(|| encode(&selection, parts, &token)))
+        };
+        // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
+        let in_place = self.request.asked.is_everything();
+        let make = || async move { if in_place { make() } else { blocking(make).await } };
+        self.hub.frames.get(key, bytes, make).await
+    }
+
+    async fn root_at(&self, size: Position) -> Result<Hash, ReadError> {
+        let log = self.hub.log.clone();
+        blocking(move || log.root_at(size)).await
+    }
+
+    async fn wait(&mut self) {
+        let mut late = self.last_sent + self.request.heartbeat;
+        if self.told.next() < self.looked {
+            late = late.min(self.last_sent + PROGRESS_EVERY);
+        }
+        let mut draining = self.draining.clone();
+        let woken = tokio::select! {
+            biased;
+            _ = draining.wait_for(|draining| *draining) => Woken::Draining,
+            _ = self.hub.log.wait_beyond(self.looked) => Woken::Appended,
+            () = tokio::time::sleep_until(late) => Woken::Late,
+        };
+        match woken {
+            Woken::Appended | Woken::Draining => {}
+            Woken::Late if self.told.next() < self.looked => self.tell_progress(),
+            Woken::Late => {
+                let tail = self.hub.log.tail();
+                let lag = tail.since(self.looked);
+                self.ready.push_back(Item::Heartbeat { tail, lag });
+            }
+        }
+    }
+
+    fn end_at_until(&mut self) -> Result<(), ReadError> {
+        if self.request.until.is_some_and(|until| self.looked >= until) {
+            self.tell_progress();
+            self.phase = Phase::Ended;
+        }
+        Ok(())
+    }
+
+    fn say_caught_up(&mut self) {
+        if !self.caught_up && self.looked >= self.target {
+            self.tell_progress();
+            self.caught_up = true;
+            self.ready.push_back(Item::CaughtUp {
+                position: self.looked,
+            });
+        }
+    }
+
+    fn fall_behind(&mut self) {
+        self.tell_progress();
+        let tail = self.hub.log.tail();
+        self.ready.push_back(Item::FellBehind {
+            position: self.looked,
+            tail,
+        });
+        self.target = tail;
+        self.caught_up = false;
+        self.go_on();
+    }
+
+    fn drain(&mut self) {
+        self.tell_progress();
+        self.ready.push_back(Item::Draining {
+            token: self.token(),
+            position: self.looked,
+        });
+        self.phase = Phase::Ended;
+    }
+
+    fn progress_is_due(&self) -> bool {
+        self.looked.since(self.told.next()) >= SCANNED_MAX || self.last_sent.elapsed() >= PROGRESS_EVERY
+    }
+
+    /// Tells the subscriber of what was looked at without a match.
+    fn tell_progress(&mut self) {
+        let (first, through) = (self.told.next(), self.looked);
+        if first < through {
+            let nothing = Selection::nothing(first, through);
+            let message = (self.hub.encode)(&nothing, self.request.parts, &self.token());
+            self.told = Cursor::new(through);
+            self.ready.push_back(Item::Batch(message));
+        }
+    }
+
+    fn tell(&mut self, first: Position, through: Position, message: Bytes) -> Result<(), ReadError> {
+        self.told
+            .advance(first, through)
+            .map_err(|gap| ReadError::Damaged {
+                position: first,
+                expected: format!("what follows position {}", gap.next),
+                found: gap.to_string(),
+            })?;
+        self.ready.push_back(Item::Batch(message));
+        Ok(())
+    }
+
+    fn token(&self) -> Vec<u8> {
+        self.token_at(self.looked, self.root)
+    }
+
+    fn token_at(&self, position: Position, root: Hash) -> Vec<u8> {
+        ResumeToken::new(self.hub.log.origin(), self.form.filter, position, root).encode()
+    }
+}
+
+/// The part of a run that one message carries: at least one record.
+fn one_message(run: &Run, weight: usize) -> Run {
+    let mut bytes = 0;
+    let too_far = run.iter().skip(1).find(|record| {
+        bytes += (record.leaf.len() + record.payload.len()) * weight;
+        bytes > SELECTION_BYTES
+    });
+    match too_far.map(|record| record.position) {
+        Some(position) => run.slice(run.first(), position),
+        None => run.clone(),
+    }
+}
+
+/// The first groups, as many as a subscriber may keep.
+fn bounded(groups: Vec<Arc<Group>>) -> VecDeque<Arc<Group>> {
+    let mut bytes = 0;
+    let fits = |group: &Arc<Group>| {
+        let first = bytes == 0;
+        bytes += group.run.bytes().max(1);
+        first || bytes <= QUEUE_BYTES
+    };
+    groups.into_iter().take_while(fits).collect()
+}
+
+async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    let done = tokio::task::spawn_blocking(job).await;
+    done.map_err(|cause| ReadError::Io {
+        what: "the log".to_owned(),
+        cause: cause.to_string(),
+    })?
+}
+
+/// A batch read from the log.
+struct ReadBatch {
+    first: Position,
+    through: Position,
+    root: Hash,
+    message: Bytes,
+}
+
+/// Reads and encodes batches up to where the log's memory begins.
+struct CatchUp {
+    hub: Arc<Hub>,
+    reader: Reader,
+    request: Subscribe,
+}
+
+impl CatchUp {
+    fn new(session: &Session, until: Position) -> Self {
+        let parts = session.request.parts;
+        let plan = Plan::Forward {
+            from: session.looked,
+            until,
+        };
+        let matcher = session.matcher.clone();
+        let log = session.hub.log.clone();
+        Self {
+            reader: Reader::new(log, matcher, parts.columns(), parts.weight(), plan, None),
+            hub: Arc::clone(&session.hub),
+            request: session.request.clone(),
+        }
+    }
+}
+
+impl Source for CatchUp {
+    type Item = ReadBatch;
+
+    fn cancel(&mut self) -> Cancel {
+        self.reader.cancel()
+    }
+
+    fn step(&mut self) -> Result<Option<ReadBatch>, ReadError> {
+        let Some(selection) = self.reader.step()? else {
+            return Ok(None);
+        };
+        let root = self.hub.log.root_at(selection.through)?;
+        let filter = self.request.asked.digest();
+        let token = ResumeToken::new(self.hub.log.origin(), filter, selection.through, root).encode();
+        Ok(Some(ReadBatch {
+            first: selection.first,
+            through: selection.through,
+            root,
+            message: (self.hub.encode)(&selection, self.request.parts, &token),
+        }))
+    }
+}
