@@ -327,7 +327,15 @@ pub fn leaf_of(run: &Run, position: Position) -> Result<Leaf<'_>, ReadError> {
         .iter()
         .next()
         .ok_or_else(|| damaged(position, "a record", "nothing"))?;
-    Leaf::decode(record.leaf).map_err(|error| damaged(position, "a leaf", &error.to_string()))
+    decode(record.leaf, position)
+}
+
+/// A stored leaf.
+///
+/// # Errors
+/// [`ReadError::Damaged`] where the bytes are no leaf.
+pub fn decode(leaf: &[u8], position: Position) -> Result<Leaf<'_>, ReadError> {
+    Leaf::decode(leaf).map_err(|error| damaged(position, "a leaf", &error.to_string()))
 }
 
 fn damaged(position: Position, expected: &str, found: &str) -> ReadError {

@@ -4,9 +4,9 @@ use super::error::ReadError;
 use super::facts;
 use super::group::GroupBuilder;
 use super::shared::Shared;
-use super::{Columns, ReadLimit};
-use crate::filter::Filter;
-use crate::record::Position;
+use super::{Columns, ReadLimit, Stored};
+use crate::filter::{Filter, LazyContent, Subject};
+use crate::record::{Leaf, Position, Status};
 
 /// How much is read at once.
 const STEP: ReadLimit = ReadLimit {
@@ -28,7 +28,7 @@ pub fn first_match(
     while at < until {
         for run in shared.read(at, until, STEP, Columns::All)? {
             for record in run.iter() {
-                if matches(filter, &record) {
+                if matches(shared, None, filter, &record)? {
                     return Ok(Some(record.position));
                 }
             }
@@ -51,14 +51,59 @@ pub fn first_match_in(
     let mut at = from;
     while at < group.tail() {
         let run = facts::fetch(shared, Some(group), at, Columns::All)?;
-        if run.iter().any(|record| matches(filter, &record)) {
-            return Ok(Some(at));
+        for record in run.iter() {
+            if matches(shared, Some(group), filter, &record)? {
+                return Ok(Some(at));
+            }
         }
         at = at.next();
     }
     Ok(None)
 }
 
-fn matches(_filter: &Filter, _record: &super::Stored<'_>) -> bool {
-    false
+/// Whether a record matches. An act without content is judged by its entry's content at that point.
+fn matches(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    filter: &Filter,
+    record: &Stored<'_>,
+) -> Result<bool, ReadError> {
+    let position = record.position;
+    let leaf = facts::decode(record.leaf, position)?;
+    if leaf.act.has_content() {
+        return Ok(filter.matches(&subject(
+            position,
+            &leaf,
+            Status::Current,
+            LazyContent::payload(record.payload),
+        )));
+    }
+    let state = facts::fold(shared, group, position, position.next())?;
+    let status = state.as_ref().map_or(Status::Current, super::EntryState::status);
+    match state
+        .and_then(|state| state.newest())
+        .filter(|content| !content.erased)
+    {
+        None => Ok(filter.matches(&subject(position, &leaf, status, LazyContent::absent()))),
+        Some(content) => {
+            let run = facts::fetch(shared, group, content.position, Columns::Payloads)?;
+            let payload = run.iter().next().map_or(&[][..], |record| record.payload);
+            Ok(filter.matches(&subject(position, &leaf, status, LazyContent::payload(payload))))
+        }
+    }
+}
+
+fn subject<'a>(position: Position, leaf: &Leaf<'a>, status: Status, content: LazyContent<'a>) -> Subject<'a> {
+    Subject {
+        position,
+        act: leaf.act,
+        kind: leaf.kind,
+        series: leaf.series,
+        key: leaf.key,
+        revision: leaf.revision,
+        recorded: leaf.recorded,
+        status,
+        principal: leaf.principal,
+        content,
+    }
 }

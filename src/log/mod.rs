@@ -40,7 +40,7 @@ pub use run::{Run, RunError, Slot, Stored};
 
 use crate::merkle::Tree;
 use crate::record::codec::{self, Payload, SystemEvent};
-use crate::record::{Act, EntryKey, Hash, Leaf, Position, Principal, Reason, Recorded, Series, leaf_hash};
+use crate::record::{Act, EntryKey, Hash, Position, Principal, Reason, Recorded, Series, leaf_hash};
 use commit::Job;
 use shared::Shared;
 use std::sync::atomic::Ordering;
@@ -284,7 +284,7 @@ impl Log {
         while at < tail && found.len() < limit {
             for run in self.read(at, tail, SCAN_STEP, Columns::Leaves)? {
                 for record in run.iter() {
-                    let leaf = decode(record.leaf, record.position)?;
+                    let leaf = facts::decode(record.leaf, record.position)?;
                     let new = leaf.previous.is_none() && leaf.series == series.as_str();
                     if new && leaf.key.starts_with(prefix) && found.len() < limit {
                         found.extend(EntryKey::new(leaf.series, leaf.key));
@@ -553,14 +553,6 @@ const SCAN_STEP: ReadLimit = ReadLimit {
     records: 8_192,
     bytes: 1 << 20,
 };
-
-fn decode(leaf: &[u8], position: Position) -> Result<Leaf<'_>, ReadError> {
-    Leaf::decode(leaf).map_err(|error| ReadError::Damaged {
-        position,
-        expected: "a leaf".into(),
-        found: error.to_string(),
-    })
-}
 
 /// Has the queue committed by someone else when an append is dropped before it could do so.
 struct KickOnDrop<'a> {
