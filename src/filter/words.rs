@@ -41,7 +41,8 @@ impl<'a> Words<'a> {
                 self.ahead = self.inner.next();
             }
         }
-        self.text.get(start..end)
+        // A space with an accent on it belongs to the word behind it.
+        self.text.get(start..end).map(str::trim)
     }
 
     /// The first pair of letters of the stretch, or its last letter.
@@ -71,6 +72,13 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
+/// The words and stretches of a folded text, with one space between two.
+fn units(folded: &str) -> String {
+    let mut cut = words(folded);
+    let units: Vec<&str> = std::iter::from_fn(|| cut.unit()).collect();
+    units.join(" ")
+}
+
 /// Whether a word begins in a script that writes no spaces between words.
 fn is_unspaced(word: &str) -> bool {
     let first = word.chars().next().unwrap_or(' ');
@@ -95,13 +103,16 @@ pub(super) struct Phrase {
 impl Phrase {
     /// Reads the words of `text`; `starred` makes the last one a beginning. `None` where there is no word.
     pub(super) fn read(text: &str, starred: bool) -> Option<Self> {
-        let folded = fold(text);
-        let units: Vec<&str> = {
-            let mut cut = words(&folded);
-            std::iter::from_fn(|| cut.unit()).collect()
-        };
-        let last = *units.last()?;
-        let shown = units.join(" ");
+        // Words may be cut otherwise once what stood between them is gone; then they are cut again.
+        let mut shown = units(&fold(text));
+        for _ in 0..4 {
+            let again = units(&shown);
+            if again == shown {
+                break;
+            }
+            shown = again;
+        }
+        let last = shown.rsplit(' ').next().filter(|last| !last.is_empty())?;
         let mut words: Vec<String> = words(&shown).map(str::to_owned).collect();
         let unspaced = is_unspaced(last);
         let letters = last.chars().count();

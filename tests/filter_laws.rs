@@ -1,0 +1,371 @@
+//! Laws of the filter language, on random filters, records and texts.
+
+use chancery::filter::{Filter, LazyContent, Subject, Term, terms};
+use chancery::record::codec::{
+    Code, Content, Country, Date, Measure, Participant, Place, Report, Topic, TypeCode, encode_content,
+};
+use chancery::record::{Act, Kind, Position, Recorded, Revision, Status};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const NAMES: [&str; 9] = [
+    "",
+    "Imran Khan",
+    "Ministry (Japan)",
+    "Iran",
+    "İRAN",
+    "Armed Gang\u{a0}(Thailand)",
+    "伊朗总统",
+    "Türkiye's Army",
+    "PAK",
+];
+const CODES: [(&str, &str, &str); 8] = [
+    ("cameo", "043", "Host a visit"),
+    ("cameo", "190", ""),
+    ("CAMEO", "04", "x"),
+    ("plover", "CONSULT", "Consult"),
+    ("", "043", ""),
+    ("icews-text", "Make a visit", ""),
+    ("cameo", "PAKMIL", "military"),
+    ("quad", "4", ""),
+];
+const COUNTRIES: [(&str, &str); 6] = [
+    ("iso3", "PAK"),
+    ("fips", "IR"),
+    ("cameo", "EUR"),
+    ("icews-name", "Japan"),
+    ("iso3", "???"),
+    ("cow", "770"),
+];
+const DATES: [&str; 5] = ["2021-10-13", "2021-10", "1939", "1939~/..", "not a date"];
+
+/// Conditions that between them use every field, operator and form of value.
+const CONDITIONS: [&str; 58] = [
+    "kind = event",
+    "kind != document",
+    "act = create",
+    "status = current",
+    "series = desk",
+    "series = d*",
+    "key = \"a b\"",
+    "principal = local:*",
+    "revision > 1",
+    "position <= 7",
+    "recorded >= 1970-01-01",
+    "recorded < 1970-01-01T00:00:00.000000005Z",
+    "country = PAK",
+    "country = Iran",
+    "source.country = JPN",
+    "target.country != PAK",
+    "mentioned.country = PAK",
+    "place.country = fips:PK",
+    "dyad = PAK-IRN",
+    "dyad = PAK>IRN",
+    "dyad = PAK-PAK",
+    "actor_dyad = \"Iran,Imran Khan\"",
+    "actor = Iran",
+    "actor = \"=Iran\"",
+    "actor = \"armed gang*\"",
+    "actor = cameo:PAK*",
+    "actor : gang",
+    "name = \"IRAN\"",
+    "name : 伊朗",
+    "source.name = \"imran khan\"",
+    "target.name : ministry",
+    "sector = MIL",
+    "identifier = wikidata:Q1",
+    "type = 04*",
+    "type = cameo:043",
+    "type : visit",
+    "type = 'make a visit'",
+    "root = 4",
+    "root = plover:CONSULT",
+    "mode = assault",
+    "quad = 4",
+    "quad = verbal-cooperation",
+    "topic = nuclear",
+    "context = \"legal*\"",
+    "flag = root",
+    "place = Rawalpindi",
+    "near(33.6, 73.05, 50)",
+    "text : \"imran khan\"",
+    "title : army",
+    "language = en",
+    "publisher = ISPR",
+    "url : ispr",
+    "measure.goldstein < 0",
+    "extra.Story = 5",
+    "extra.\"Story\" > 4.99",
+    "occurred = 2021",
+    "possibly(occurred, 1939-05)",
+    "occurred >= 1939",
+];
+const MORE: [&str; 16] = [
+    "reported < 2021-11",
+    "has:country",
+    "has:quad",
+    "has:measure.goldstein",
+    "NOT has:dyad",
+    "visit",
+    "arm*",
+    "\"imran khan\"",
+    "朗",
+    "\"iran army\"",
+    "country = (PAK OR JPN)",
+    "country != (IRN OR JPN)",
+    "type = (043 OR 190)",
+    "\"of a stretch\"",
+    "has:root",
+    "sector : mil",
+];
+
+fn condition() -> impl Strategy<Value = String> {
+    let all: Vec<String> = CONDITIONS
+        .iter()
+        .chain(&MORE)
+        .map(|text| (*text).to_owned())
+        .collect();
+    prop::sample::select(all)
+}
+
+fn filter() -> impl Strategy<Value = String> {
+    let tree = condition().prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(|all| format!("({})", all.join(" AND "))),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(|any| format!("({})", any.join(" OR "))),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(|all| format!("({})", all.join("  "))),
+            inner.prop_map(|one| format!("NOT {one}")),
+        ]
+    });
+    (
+        tree,
+        prop::sample::select(vec!["", " AND basis = stated", " basis = derived"]),
+    )
+        .prop_map(|(tree, basis)| format!("{tree}{basis}"))
+}
+
+fn coded() -> impl Strategy<Value = (&'static str, &'static str, &'static str)> {
+    prop::sample::select(CODES.to_vec())
+}
+
+fn code() -> impl Strategy<Value = Code> {
+    let more = vec![("cameo", "MIL", "Military"), ("wikidata", "Q1", "")];
+    prop_oneof![coded(), prop::sample::select(more)].prop_map(|(scheme, code, label)| Code {
+        scheme: scheme.into(),
+        code: code.into(),
+        label: label.into(),
+    })
+}
+
+fn country() -> impl Strategy<Value = Country> {
+    prop::sample::select(COUNTRIES.to_vec()).prop_map(|(scheme, code)| Country {
+        scheme: scheme.into(),
+        code: code.into(),
+    })
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned),
+        "\\PC{0,12}"
+    ]
+}
+
+fn few<T: std::fmt::Debug>(one: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(one, 0..3)
+}
+
+fn participant() -> impl Strategy<Value = Participant> {
+    (0..8_i32, name(), name(), few(country()), few(code()), few(code())).prop_map(
+        |(side, name, stated_name, countries, codes, sectors)| Participant {
+            side,
+            name,
+            stated_name,
+            countries,
+            codes,
+            identifiers: sectors.clone(),
+            sectors,
+            ..Default::default()
+        },
+    )
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    let names = prop::sample::select(vec!["Rawalpindi", "Minsk, Belarus", ""]);
+    let degrees = prop::sample::select(vec!["33.6", "73.05", "x", ""]);
+    (names, prop::option::of(country()), degrees.clone(), degrees).prop_map(
+        |(name, country, latitude, longitude)| Place {
+            name: name.into(),
+            country,
+            latitude: latitude.into(),
+            longitude: longitude.into(),
+            ..Default::default()
+        },
+    )
+}
+
+fn classes() -> impl Strategy<Value = Content> {
+    let topic = prop::sample::select(vec!["nuclear", "Legal matters", ""]).prop_map(|word| Topic {
+        word: word.into(),
+        ..Default::default()
+    });
+    let measure = (
+        prop::sample::select(vec!["goldstein", "quad-class"]),
+        prop::sample::select(vec!["-5", "4", "x"]),
+    )
+        .prop_map(|(name, value)| Measure {
+            name: name.into(),
+            value: value.into(),
+        });
+    let kind =
+        (coded(), prop::sample::select(vec!["", "Assault"])).prop_map(|((scheme, code, label), mode)| {
+            TypeCode {
+                scheme: scheme.into(),
+                code: code.into(),
+                label: label.into(),
+                mode: mode.into(),
+            }
+        });
+    (
+        few(kind),
+        few(topic.clone()),
+        few(topic),
+        few(measure),
+        few(0..6_i32),
+    )
+        .prop_map(|(types, topics, contexts, measures, flags)| Content {
+            types,
+            topics,
+            contexts,
+            measures,
+            flags,
+            ..Default::default()
+        })
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let date = (0..4_i32, prop::sample::select(DATES.to_vec())).prop_map(|(role, edtf)| Date {
+        role,
+        edtf: edtf.into(),
+        ..Default::default()
+    });
+    let report = Just(Report {
+        publisher: "ISPR".into(),
+        url: "https://ispr.example/1".into(),
+        ..Default::default()
+    });
+    let words = (name(), name(), prop::sample::select(vec!["", "en-GB", "ur"]));
+    (
+        classes(),
+        words,
+        few(participant()),
+        few(place()),
+        few(date),
+        few(report),
+    )
+        .prop_map(
+            |(classes, (title, body, language), participants, places, dates, reports)| Content {
+                title,
+                body,
+                language: language.into(),
+                participants,
+                places,
+                dates,
+                reports,
+                ..classes
+            },
+        )
+}
+
+fn subject<'a>(envelope: (u64, usize, usize, usize), content: LazyContent<'a>) -> Subject<'a> {
+    let (number, act, kind, status) = envelope;
+    Subject {
+        position: Position::new(number),
+        act: Act::ALL[act % Act::ALL.len()],
+        kind: Kind::ALL[kind % Kind::ALL.len()],
+        series: if number.is_multiple_of(2) { "desk" } else { "icews" },
+        key: "a b",
+        revision: Revision::new(number % 3),
+        recorded: Recorded::from_nanos(number as i64),
+        status: Status::ALL[status % Status::ALL.len()],
+        principal: "local:desk",
+        content,
+    }
+}
+
+fn envelope() -> impl Strategy<Value = (u64, usize, usize, usize)> {
+    (0..10_u64, 0..2_usize, 0..3_usize, 0..3_usize)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_parser_panic_and_what_it_reads_is_stable(text in "\\PC{0,60}") {
+        if let Ok(filter) = Filter::parse(&text) {
+            let again = Filter::parse(filter.canonical());
+            prop_assert_eq!(again.as_ref(), Ok(&filter), "{}", filter.canonical());
+        }
+    }
+
+    #[test]
+    fn no_mixture_of_its_own_signs_makes_the_parser_panic(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "(", ")", "\"", "'", "\\", "*", ",", "=", "!=", "<", ":", "-", "NOT ", " AND ", " OR ", " ", "country", "type",
+            "has", "extra.", "measure.a", "near(", "possibly(", "occurred", "PAK", "04", "é", "東京", "ﬁ", "＝", "\u{a0}", "name",
+            "actor", "url", "key", ">", "dyad", "a", "1939~", "basis = stated", "\u{300}", "K", "ſ", "\u{ad}", "٣",
+        ]), 0..14)
+    ) {
+        let text = parts.concat();
+        if let Ok(filter) = Filter::parse(&text) {
+            let again = Filter::parse(filter.canonical());
+            prop_assert_eq!(again.as_ref(), Ok(&filter), "{} -> {}", text, filter.canonical());
+        }
+    }
+
+    #[test]
+    fn a_canonical_text_parses_to_an_equal_filter(text in filter()) {
+        let filter = Filter::parse(&text).unwrap();
+        let again = Filter::parse(filter.canonical()).unwrap();
+        prop_assert_eq!(again.canonical(), filter.canonical());
+        prop_assert_eq!(again, filter);
+    }
+
+    #[test]
+    fn terms_and_the_record_itself_agree(text in filter(), content in content(), envelope in envelope()) {
+        let filter = Filter::parse(&text).unwrap();
+        let subject = subject(envelope, LazyContent::ready(&content));
+        let terms: BTreeSet<Term> = terms(&subject).collect();
+        let lookup = filter.lookup();
+        let decided = lookup.decide(&terms);
+        prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?}");
+        prop_assert!(!lookup.is_exact() || decided.is_some());
+    }
+
+    #[test]
+    fn each_condition_agrees_with_its_terms(content in content(), envelope in envelope()) {
+        let subject = subject(envelope, LazyContent::ready(&content));
+        let terms: BTreeSet<Term> = terms(&subject).collect();
+        for text in CONDITIONS.iter().chain(&MORE) {
+            let filter = Filter::parse(text).unwrap();
+            let decided = filter.lookup().decide(&terms);
+            prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_decoded_in_part_is_judged_as_the_whole(
+        texts in prop::collection::vec(filter(), 1..4),
+        content in content(),
+        envelope in envelope(),
+    ) {
+        let payload = encode_content(content.clone());
+        let whole = subject(envelope, LazyContent::ready(&content));
+        // One subject for several filters: what the first one had decoded must not blind the next.
+        let lazy = subject(envelope, LazyContent::payload(&payload));
+        for text in texts {
+            let filter = Filter::parse(&text).unwrap();
+            prop_assert_eq!(filter.matches(&lazy), filter.matches(&whole), "{}", filter);
+        }
+    }
+}
