@@ -1,0 +1,280 @@
+//! The workloads.
+
+use super::BenchError;
+use super::events::{Events, clock, due_of};
+use super::report::{Latencies, Row};
+use super::server::Server;
+use crate::client::Client;
+use crate::rpc::proto::append_stream_response::Result as Answer;
+use crate::rpc::proto::subscribe_response::Message;
+use crate::rpc::proto::{AppendRequest, Parts, ReadRequest, SubscribeRequest};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio_stream::wrappers::ReceiverStream;
+
+/// What can be read: its name and the parts.
+pub const READS: &[(&str, Parts)] =
+    &[("read, payloads", Parts::Payload), ("read, leaves and payloads", Parts::LeafAndPayload)];
+
+fn request(events: &mut Events, batch: u32, due: u64) -> AppendRequest {
+    AppendRequest { records: (0..batch).map(|_| events.next(due)).collect(), ..AppendRequest::default() }
+}
+
+fn named(what: &str, clients: u32, batch: u32) -> String {
+    let s = if clients == 1 { "" } else { "s" };
+    format!("{what}, {clients} client{s}, batches of {batch}")
+}
+
+/// Unary appends: each client sends its next batch when the last is acknowledged.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn append(server: &Server, clients: u32, batch: u32, seconds: f64) -> Result<Row, BenchError> {
+    let mut tasks = Vec::new();
+    let mut connected = Vec::new();
+    for _ in 0..clients {
+        connected.push(Client::connect(server.address()).await?);
+    }
+    let started = Instant::now();
+    let until = started + Duration::from_secs_f64(seconds);
+    for (number, client) in connected.into_iter().enumerate() {
+        let mut archive = client.archive();
+        tasks.push(tokio::spawn(async move {
+            let mut events = Events::new(fresh(number));
+            let mut latencies = Latencies::default();
+            while Instant::now() < until {
+                let request = request(&mut events, batch, 0);
+                let call = Instant::now();
+                archive.append(request).await?;
+                latencies.add(call.elapsed());
+            }
+            Ok::<_, tonic::Status>(latencies)
+        }));
+    }
+    let mut all = Latencies::default();
+    for task in tasks {
+        all.merge(task.await??);
+    }
+    let count = all.count() as u64 * u64::from(batch);
+    Ok(Row::rate(&named("append", clients, batch), count, started.elapsed(), all))
+}
+
+/// Keys of one client are never those of another, nor of another workload on the same archive.
+fn fresh(number: usize) -> u64 {
+    static CLIENTS: AtomicU64 = AtomicU64::new(0);
+    CLIENTS.fetch_add(1, Ordering::Relaxed) * 4_096 + number as u64
+}
+
+/// Batches under way on one stream at a time.
+const IN_FLIGHT: usize = 256;
+
+/// Appends through AppendStream, pipelined.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn stream(server: &Server, clients: u32, batch: u32, seconds: f64) -> Result<Row, BenchError> {
+    let mut tasks = Vec::new();
+    let started = Instant::now();
+    let until = started + Duration::from_secs_f64(seconds);
+    for number in 0..clients as usize {
+        let client = Client::connect(server.address()).await?;
+        tasks.push(tokio::spawn(stream_one(client, number, batch, until)));
+    }
+    let mut count = 0;
+    for task in tasks {
+        count += task.await??;
+    }
+    let name = named("append stream", clients, batch);
+    Ok(Row::rate(&name, count * u64::from(batch), started.elapsed(), Latencies::default()))
+}
+
+async fn stream_one(client: Client, number: usize, batch: u32, until: Instant) -> Result<u64, tonic::Status> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(IN_FLIGHT);
+    let mut answers = client.append_stream(ReceiverStream::new(receiver)).await?;
+    let room = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let permits = Arc::clone(&room);
+    tokio::spawn(async move {
+        let mut events = Events::new(fresh(number));
+        while Instant::now() < until {
+            let Ok(permit) = permits.acquire().await else { return };
+            permit.forget();
+            if sender.send(request(&mut events, batch, 0)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut count = 0;
+    while let Some(answer) = answers.message().await? {
+        match answer.result {
+            Some(Answer::Response(_)) => count += 1,
+            Some(Answer::Refusal(refusal)) => return Err(crate::client::refused(refusal)),
+            None => {}
+        }
+        room.add_permits(1);
+    }
+    Ok(count)
+}
+
+/// Fills a log with so many records.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn fill(server: &Server, records: u64) -> Result<Row, BenchError> {
+    const CLIENTS: u64 = 8;
+    const BATCH: u64 = 500;
+    let started = Instant::now();
+    let mut tasks = Vec::new();
+    for number in 0..CLIENTS {
+        let mut archive = Client::connect(server.address()).await?.archive();
+        let mut left = records / CLIENTS + u64::from(number < records % CLIENTS);
+        tasks.push(tokio::spawn(async move {
+            let mut events = Events::new(fresh(number as usize));
+            while left > 0 {
+                let batch = left.min(BATCH);
+                archive.append(request(&mut events, batch as u32, 0)).await?;
+                left -= batch;
+            }
+            Ok::<_, tonic::Status>(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    let name = format!("append, 8 clients, batches of {BATCH}");
+    let row = Row::rate(&name, records, started.elapsed(), Latencies::default());
+    Ok(row.noted(format!("{records} records, the log of what follows")))
+}
+
+/// One client reads the whole log.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn read(server: &Server, name: &str, parts: Parts) -> Result<Row, BenchError> {
+    let client = Client::connect(server.address()).await?;
+    let started = Instant::now();
+    let request = ReadRequest { parts: parts as i32, ..ReadRequest::default() };
+    let mut messages = client.read(request).await?;
+    let (mut records, mut bytes) = (0u64, 0u64);
+    while let Some(message) = messages.message().await? {
+        records += message.records.len() as u64;
+        bytes += message.records.iter().map(|r| (r.payload.len() + r.leaf.len()) as u64).sum::<u64>();
+    }
+    let time = started.elapsed();
+    let row = Row::rate(name, records, time, Latencies::default());
+    Ok(row.noted(format!("{:.0} MB/s", bytes as f64 / time.as_secs_f64() / 1e6)))
+}
+
+/// Live subscribers while records arrive at a steady rate; latencies run from when a record was due.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn fan_out(server: &Server, subscribers: u32, rate: u64, seconds: f64) -> Result<Row, BenchError> {
+    let total = (rate as f64 * seconds) as u64;
+    let base = Instant::now();
+    let from = Arc::new(AtomicU64::new(u64::MAX));
+    let mut tasks = Vec::new();
+    for _ in 0..subscribers {
+        let client = Client::connect(server.address()).await?;
+        let request = SubscribeRequest { parts: Parts::Payload as i32, ..SubscribeRequest::default() };
+        let mut feed = client.subscriptions().subscribe(request).await?.into_inner();
+        feed.message().await?; // Started: the subscription stands.
+        tasks.push(tokio::spawn(follow(feed, base, Arc::clone(&from), total)));
+    }
+    let (sent, time) = feed_at_rate(server, base, &from, rate, total).await?;
+    let mut all = Latencies::default();
+    let mut delivered = 0;
+    for task in tasks {
+        let (count, latencies) = task.await??;
+        delivered += count;
+        all.merge(latencies);
+    }
+    let expected = sent * u64::from(subscribers);
+    let name = format!("fan-out, {subscribers} subscribers at {rate}/s");
+    let row = Row::rate(&name, sent, time, all);
+    Ok(row.noted(format!("{delivered} of {expected} delivered")))
+}
+
+/// How long a subscriber waits for what is still missing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn follow(
+    mut feed: tonic::Streaming<crate::rpc::proto::SubscribeResponse>,
+    base: Instant,
+    from: Arc<AtomicU64>,
+    total: u64,
+) -> Result<(u64, Latencies), tonic::Status> {
+    let mut latencies = Latencies::default();
+    let mut count = 0;
+    while count < total {
+        let Ok(message) = tokio::time::timeout(PATIENCE, feed.message()).await else { break };
+        let Some(Message::Batch(batch)) = message?.and_then(|message| message.message) else { continue };
+        let now = clock(base);
+        for record in &batch.records {
+            count += 1;
+            let due = due_of(&record.payload).filter(|due| *due >= from.load(Ordering::Relaxed));
+            if let Some(due) = due {
+                latencies.add(Duration::from_nanos(now.saturating_sub(due)));
+            }
+        }
+    }
+    Ok((count, latencies))
+}
+
+/// Sends what is due each millisecond as one append; the first half second is left out of the latencies.
+async fn feed_at_rate(
+    server: &Server,
+    base: Instant,
+    from: &AtomicU64,
+    rate: u64,
+    total: u64,
+) -> Result<(u64, Duration), BenchError> {
+    let mut archive = Client::connect(server.address()).await?.archive();
+    let mut events = Events::new(fresh(0));
+    let start = clock(base);
+    from.store(start + 500_000_000, Ordering::Relaxed);
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut sent = 0;
+    while sent < total {
+        tick.tick().await;
+        let passed = u128::from(clock(base) - start);
+        let due = u64::try_from(passed * u128::from(rate) / 1_000_000_000).unwrap_or(total);
+        let due = due.min(total).min(sent + 1_000);
+        if due > sent {
+            let records = (sent..due).map(|k| events.next(start + k * 1_000_000_000 / rate)).collect();
+            archive.append(AppendRequest { records, ..AppendRequest::default() }).await?;
+            sent = due;
+        }
+    }
+    Ok((sent, Duration::from_nanos(clock(base) - start)))
+}
+
+/// From the start of a daemon on a log that was killed to its first record.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn restart(data: &Path) -> Result<(Server, Row), BenchError> {
+    const GIVE_UP: Duration = Duration::from_secs(90);
+    let started = Instant::now();
+    let server = Server::spawn(data)?;
+    loop {
+        if first_record(server.address()).await.is_ok_and(|found| found) {
+            break;
+        }
+        if started.elapsed() > GIVE_UP {
+            return Err(BenchError::NotUp(GIVE_UP.as_secs(), data.with_extension("log")));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let row = Row::new("restart after kill -9, first record", started.elapsed().as_secs_f64() * 1e3, "ms");
+    Ok((server, row))
+}
+
+async fn first_record(address: &str) -> Result<bool, BenchError> {
+    let client = Client::connect(address).await?;
+    let request = ReadRequest { limit: 1, ..ReadRequest::default() };
+    let message = client.read(request).await?.message().await?;
+    Ok(message.is_some_and(|message| !message.records.is_empty()))
+}
