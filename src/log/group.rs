@@ -1,13 +1,35 @@
 //! The commit group that is being gathered: records that have a position and are not yet written.
 
-use super::keys::KeyHash;
+use super::keys::{KeyHash, KeyMap};
 use super::prepare::{Prepared, PreparedDraft};
 use super::requests::made_id;
 use super::run::{Run, RunError, Slot};
 use super::sequencer::{Plan, Step};
 use crate::record::{Epoch, Hash, Leaf, Position, Recorded, SALT_BYTES, leaf_hash};
 use bytes::{BufMut, BytesMut};
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// The newest positions of the entries with one hash: nearly always one.
+enum Newest {
+    One([Position; 1]),
+    Many(Vec<Position>),
+}
+
+impl Newest {
+    fn as_slice(&self) -> &[Position] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn record(&mut self, previous: Option<Position>, position: Position) {
+        let mut all = self.as_slice().to_vec();
+        all.retain(|at| Some(*at) != previous);
+        all.push(position);
+        *self = Self::Many(all);
+    }
+}
 
 /// A group under construction.
 pub struct GroupBuilder {
@@ -21,7 +43,7 @@ pub struct GroupBuilder {
     /// What the key table has to learn: hash, the record before, the record.
     pub keys: Vec<(KeyHash, Option<Position>, Position)>,
     /// The newest position of each name in the group; names that collide share a place.
-    newest: HashMap<KeyHash, Vec<Position>>,
+    newest: KeyMap<Newest>,
     /// The batches of the group, by id.
     pub batches: Vec<(Vec<u8>, Position)>,
 }
@@ -37,7 +59,7 @@ impl GroupBuilder {
             payloads: BytesMut::new(),
             hashes: Vec::new(),
             keys: Vec::new(),
-            newest: HashMap::new(),
+            newest: KeyMap::default(),
             batches: Vec::new(),
         }
     }
@@ -107,14 +129,15 @@ impl GroupBuilder {
             erased: false,
         });
         self.keys.push((draft.hash, leaf.previous, position));
-        let newest = self.newest.entry(draft.hash).or_default();
-        newest.retain(|at| Some(*at) != leaf.previous);
-        newest.push(position);
+        match self.newest.entry(draft.hash) {
+            Entry::Vacant(vacant) => drop(vacant.insert(Newest::One([position]))),
+            Entry::Occupied(mut known) => known.get_mut().record(leaf.previous, position),
+        }
     }
 
     /// The newest positions of the group's entries with this hash.
     pub fn candidates(&self, hash: KeyHash) -> &[Position] {
-        self.newest.get(&hash).map_or(&[], Vec::as_slice)
+        self.newest.get(&hash).map_or(&[], Newest::as_slice)
     }
 
     /// The record at a position of the group, as a run of one. Its bytes are copied: it is asked for when one batch of a

@@ -6,7 +6,7 @@
 
 use crate::record::Position;
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// The keyed hash of series and key, cut to 56 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +116,30 @@ impl KeyTable {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+}
+
+/// A map by key hash that does not hash again.
+pub type KeyMap<V> = std::collections::HashMap<KeyHash, V, BuildHasherDefault<Spread>>;
+
+/// Hands a key hash on as it is, spread over the bits that a map looks at.
+#[derive(Default)]
+pub struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Key hashes come through `write_u64`; whatever else there is only has to be mixed in.
+        bytes
+            .iter()
+            .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = spread(hash);
     }
 }
 

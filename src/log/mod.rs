@@ -58,12 +58,13 @@ pub enum Columns {
     Leaves,
 }
 
-/// How much one read may answer.
+/// How much one read gathers. The run that reaches the limit is answered whole: it lies in memory already, and to cut
+/// it would only have its frame read again.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimit {
-    /// At most so many records, at least 1.
+    /// Stop once so many records have been gathered.
     pub records: usize,
-    /// Stop once so many bytes have been gathered; one record is answered whatever its size.
+    /// Stop once so many bytes have been gathered.
     pub bytes: usize,
 }
 

@@ -6,7 +6,7 @@
 
 use super::batch::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft};
 use super::error::{Rule, Violation};
-use super::keys::{KeyHash, KeyHasher};
+use super::keys::{KeyHash, KeyHasher, KeyMap};
 use crate::filter::Filter;
 use crate::record::codec::RelationType;
 use crate::record::codec::walk::{PayloadFacts, check_payload};
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 
 /// A batch that breaks no rule by itself.
 pub struct Prepared {
@@ -315,8 +315,8 @@ pub fn alone(batch: &Prepared, draft: &PreparedDraft) -> Prepared {
 
 /// Whether two drafts are of one entry. Names that collide are taken for one here: the sequencer compares them truly.
 fn repeats(drafts: &[PreparedDraft]) -> bool {
-    let mut seen = HashSet::with_capacity(drafts.len());
-    drafts.len() > 1 && drafts.iter().any(|draft| !seen.insert(draft.hash))
+    let mut seen = KeyMap::with_capacity_and_hasher(drafts.len(), BuildHasherDefault::default());
+    drafts.len() > 1 && drafts.iter().any(|draft| seen.insert(draft.hash, ()).is_some())
 }
 
 thread_local! {

@@ -91,7 +91,8 @@ impl Shelf for Recent {
         let mut at = from;
         let mut runs = Vec::new();
         while let Some(group) = self.holding(at).filter(|_| at < until) {
-            let (part, full) = group.run.slice(at, until).clip(&mut left);
+            let part = group.run.slice(at, until);
+            let full = part.spend(&mut left);
             at = part.end();
             runs.push(part);
             if full {

@@ -104,11 +104,13 @@ impl Run {
         self.range.is_empty()
     }
 
-    /// The bytes of leaves and payloads.
+    /// The bytes of leaves and payloads, whether the run has both columns or not.
     pub fn bytes(&self) -> usize {
-        self.iter()
-            .map(|record| record.leaf.len() + record.payload.len())
-            .sum()
+        let end = |at: Option<usize>| {
+            let slot = at.and_then(|at| self.slots.get(at));
+            slot.map_or(0, |slot| slot.leaf_end as usize + slot.payload_end as usize)
+        };
+        end(self.range.end.checked_sub(1)).saturating_sub(end(self.range.start.checked_sub(1)))
     }
 
     /// The part of the run that lies in `from..until`; it may be empty.
@@ -124,22 +126,11 @@ impl Run {
         }
     }
 
-    /// The first records, as many as are left of a limit and at least one; takes them off the limit. Answers whether the
-    /// limit is reached.
-    pub fn clip(&self, left: &mut ReadLimit) -> (Self, bool) {
-        let (mut records, mut bytes) = (0, 0);
-        for record in self.iter() {
-            let size = record.leaf.len() + record.payload.len();
-            if records > 0 && (records >= left.records || bytes + size > left.bytes) {
-                break;
-            }
-            records += 1;
-            bytes += size;
-        }
-        left.records = left.records.saturating_sub(records);
-        left.bytes = left.bytes.saturating_sub(bytes);
-        let part = self.slice(self.first(), self.first().plus(records as u64));
-        (part, records < self.len() || left.records == 0 || left.bytes == 0)
+    /// Takes the run off what is left of a limit; answers whether the limit is reached.
+    pub fn spend(&self, left: &mut ReadLimit) -> bool {
+        left.records = left.records.saturating_sub(self.len());
+        left.bytes = left.bytes.saturating_sub(self.bytes());
+        left.records == 0 || left.bytes == 0
     }
 
     /// The record at `position`, where the run holds it.

@@ -150,7 +150,7 @@ impl Extent {
                     Step::Frame(length, run) => {
                         at += length;
                         let part = run.slice(expect, until);
-                        let (part, full) = part.clip(&mut left);
+                        let full = part.spend(&mut left);
                         expect = part.end();
                         runs.push(part);
                         if full {

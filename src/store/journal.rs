@@ -227,7 +227,7 @@ struct FillerState {
 /// How long the filler waits before it looks again how full the newest segment is.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long it waits between two steps.
-const BETWEEN_STEPS: Duration = Duration::from_millis(2);
+const BETWEEN_STEPS: Duration = Duration::from_millis(1);
 
 impl Filler {
     fn spawn(disk: Arc<dyn Disk>, options: JournalOptions) -> Arc<Self> {

@@ -522,7 +522,8 @@ impl Shelf for HotLog {
         let mut runs = Vec::new();
         while at < until && self.holds(at) {
             let Some(block) = self.block(at) else { break };
-            let (part, full) = block.run.slice(at, until).clip(&mut left);
+            let part = block.run.slice(at, until);
+            let full = part.spend(&mut left);
             at = part.end();
             runs.push(part);
             if full {
