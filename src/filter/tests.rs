@@ -254,3 +254,11 @@ fn the_digest_is_that_of_the_canonical_text() {
     assert_eq!(short.sha256(), long.sha256());
     assert_eq!(hex::encode(Filter::all().sha256())[..8], *"e3b0c442");
 }
+
+#[test]
+fn every_field_is_on_the_page_of_the_language() {
+    let page = include_str!("../../docs/filter-language.md");
+    for name in field::Field::names().chain(["measure.NAME", "extra.COLUMN", "has:FIELD"]) {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
