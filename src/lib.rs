@@ -5,6 +5,7 @@ pub mod config;
 pub mod daemon;
 pub mod derive;
 pub mod filter;
+pub mod import;
 pub mod log;
 pub mod merkle;
 pub mod record;
