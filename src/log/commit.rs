@@ -24,7 +24,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Syncs slower than this make a thread of its own commit.
 const SLOW_SYNC: Duration = Duration::from_millis(1);
@@ -37,6 +37,8 @@ pub struct Job {
     pub resolved: Resolved,
     /// Who waits.
     pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Its room in the queue, until it is committed.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// Batches that wait for a commit.
@@ -133,6 +135,7 @@ impl Shared {
         for job in jobs {
             let tail = group.tail();
             let result = self.judge(committer, &mut group, &job, recorded);
+            drop(job.room);
             let writes = group.tail() > tail;
             pending.push(Pending {
                 answer: job.answer,
@@ -187,14 +190,9 @@ impl Shared {
         if job.batch.validate_only {
             return Ok(Appended { receipts, tail });
         }
-        let mut hash = group.hashes.len();
         group.add(&job.batch, &plan, recorded, committer.epoch);
-        for receipt in receipts
-            .iter_mut()
-            .filter(|receipt| receipt.outcome != Outcome::Duplicate)
-        {
-            receipt.leaf_hash = group.hashes[hash];
-            hash += 1;
+        for receipt in receipts.iter_mut().filter(|receipt| receipt.position >= tail) {
+            receipt.leaf_hash = group.hash_of(receipt.position);
         }
         Ok(Appended {
             receipts,

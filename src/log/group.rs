@@ -135,6 +135,12 @@ impl GroupBuilder {
         }
     }
 
+    /// The hash of the leaf at a position of the group.
+    pub fn hash_of(&self, position: Position) -> Hash {
+        let at = usize::try_from(position.since(self.first)).unwrap_or(usize::MAX);
+        self.hashes.get(at).copied().unwrap_or_default()
+    }
+
     /// The newest positions of the group's entries with this hash.
     pub fn candidates(&self, hash: KeyHash) -> &[Position] {
         self.newest.get(&hash).map_or(&[], Newest::as_slice)

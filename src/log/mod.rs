@@ -45,7 +45,7 @@ use commit::Job;
 use shared::Shared;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Which columns a reader wants. Fewer columns are fewer bytes to read and to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,8 @@ pub struct Group {
     pub root: Hash,
 }
 
-/// At most so many batches wait for a commit; further ones wait to be queued.
-pub const QUEUED_BATCHES_MAX: usize = 4_096;
+/// At most so many KiB of batches wait for a commit; further ones wait to be queued.
+pub const QUEUED_KIB_MAX: u32 = 64 << 10;
 
 impl Log {
     /// Appends one batch and returns once it is durable.
@@ -134,7 +134,7 @@ impl Log {
     pub async fn append_many(&self, batches: Vec<Batch>) -> Vec<Result<Appended, AppendError>> {
         let mut waiting = Vec::with_capacity(batches.len());
         for batch in batches {
-            waiting.push(self.queue(batch));
+            waiting.push(self.queue(batch).await);
         }
         // Should this future be dropped from here on, the batches are committed all the same.
         let guard = KickOnDrop { shared: &self.shared };
@@ -161,8 +161,8 @@ impl Log {
         answers
     }
 
-    /// Prepares a batch and puts it into the queue.
-    fn queue(&self, batch: Batch) -> Result<Waiting, AppendError> {
+    /// Prepares a batch and puts it into the queue, once there is room.
+    async fn queue(&self, batch: Batch) -> Result<Waiting, AppendError> {
         if self.shared.draining.load(Ordering::Acquire) {
             return Err(AppendError::Closed(Closed::Draining));
         }
@@ -181,14 +181,32 @@ impl Log {
             };
             return Err(AppendError::Refused(vec![Violation::batch("records", rule)]));
         }
+        let room = self.room(batch.frame_bytes).await;
         let resolved = facts::resolve(&self.shared, &batch)?;
         let (answer, receiver) = oneshot::channel();
         self.shared.queue().jobs.push_back(Job {
             batch,
             resolved,
             answer,
+            room,
         });
         Ok((request_id, receiver))
+    }
+
+    /// Waits for room in the queue. What is queued is committed meanwhile, also the caller's own.
+    async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1_024))
+            .unwrap_or(u32::MAX)
+            .clamp(1, QUEUED_KIB_MAX);
+        let room = Arc::clone(&self.shared.room);
+        match Arc::clone(&room).try_acquire_many_owned(kib) {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                self.shared.kick();
+                // The semaphore is never closed.
+                room.acquire_many_owned(kib).await.ok()
+            }
+        }
     }
 
     /// The published tail.
@@ -484,10 +502,24 @@ impl Log {
         self.drain();
         self.shared.commit_waiting();
         self.shared.cover(std::time::Duration::ZERO);
+        self.release();
+    }
+
+    /// Lets go of the journal and of the hot log without another write: nothing touches their folders any more. Records
+    /// can still be read; appends are refused.
+    pub fn release(&self) {
+        self.drain();
+        self.shared.close_with(Closed::Draining);
         self.shared.keeper.stop();
         if let Some(hot) = &self.shared.hot {
             hot.close();
         }
+        let mut committer = self
+            .shared
+            .committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(committer.journal.take());
     }
 }
 

@@ -161,6 +161,7 @@ impl Log {
             keeper: Arc::new(Keeper::default()),
             cold,
             frame_bytes_max: options.frame_bytes_max,
+            room: Arc::new(tokio::sync::Semaphore::new(super::QUEUED_KIB_MAX as usize)),
         });
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new()

@@ -39,6 +39,8 @@ pub struct Shared {
     /// The shelves without the hot log.
     pub(super) cold: Vec<Arc<dyn Shelf>>,
     pub(super) frame_bytes_max: usize,
+    /// Room in the queue, in KiB.
+    pub(super) room: Arc<tokio::sync::Semaphore>,
 }
 
 impl Shared {

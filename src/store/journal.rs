@@ -57,6 +57,7 @@ pub struct JournalWriter {
     buffer: BytesMut,
     failed: Option<WriteError>,
     filler: Arc<Filler>,
+    filling: Option<std::thread::JoinHandle<()>>,
 }
 
 impl JournalWriter {
@@ -67,7 +68,7 @@ impl JournalWriter {
         extents: Arc<Extents>,
         at: WriterStart,
     ) -> Self {
-        let filler = Filler::spawn(Arc::clone(&disk), options.clone());
+        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone());
         filler.used(at.active.offset);
         Self {
             disk,
@@ -77,6 +78,7 @@ impl JournalWriter {
             buffer: BytesMut::new(),
             failed: None,
             filler,
+            filling,
         }
     }
 
@@ -202,8 +204,13 @@ impl Journal for JournalWriter {
 }
 
 impl Drop for JournalWriter {
+    /// Waits for the filler, so that nobody touches the folder any more once the writer is gone.
     fn drop(&mut self) {
         self.filler.stop();
+        if let Some(filling) = self.filling.take() {
+            // A filler that panicked has nothing left to tell: its segment is simply not there.
+            let _ = filling.join();
+        }
     }
 }
 
@@ -230,7 +237,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const BETWEEN_STEPS: Duration = Duration::from_millis(1);
 
 impl Filler {
-    fn spawn(disk: Arc<dyn Disk>, options: JournalOptions) -> Arc<Self> {
+    fn spawn(
+        disk: Arc<dyn Disk>,
+        options: JournalOptions,
+    ) -> (Arc<Self>, Option<std::thread::JoinHandle<()>>) {
         let state = Mutex::new(FillerState::default());
         let filler = Arc::new(Self {
             state,
@@ -241,10 +251,13 @@ impl Filler {
         let spawned = std::thread::Builder::new()
             .name("journal-filler".into())
             .spawn(move || thread.run(disk.as_ref(), &options));
-        if let Err(error) = spawned {
-            filler.lock().error = Some(format!("no thread for filling segments: {error}"));
+        match spawned {
+            Ok(filling) => (filler, Some(filling)),
+            Err(error) => {
+                filler.lock().error = Some(format!("no thread for filling segments: {error}"));
+                (filler, None)
+            }
         }
-        filler
     }
 
     fn lock(&self) -> MutexGuard<'_, FillerState> {

@@ -82,6 +82,13 @@ pub struct Archive {
     _lock: File,
 }
 
+impl Drop for Archive {
+    /// Whoever opens the folder next finds nobody else in it.
+    fn drop(&mut self) {
+        self.log.release();
+    }
+}
+
 /// Opens an archive, or makes one in an empty or missing folder.
 ///
 /// # Errors
@@ -104,6 +111,7 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let fold = fold.fold;
     let origin = origin(&options, &folders.state, recovered.tail)?;
     let full = matches!(recovered.closed, Some(Closed::DiskFull { .. }));
+    let lost = !recovered.lost.is_empty();
     let parts = Parts {
         journal: recovered
             .writer
@@ -129,8 +137,8 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         cause,
     };
     let log = Log::start(run, fold, parts).map_err(wrap)?;
-    if !full {
-        // sled cannot be opened on a full disk; the journal serves everything.
+    if !full && !lost {
+        // sled cannot be opened on a full disk, and where records are lost it stays as it is; the journal serves.
         hot.follow(log.downgrade()).map_err(wrap)?;
     }
     Ok(Archive { log, _lock: lock })
