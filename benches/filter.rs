@@ -1,6 +1,7 @@
 //! How fast a scan decides: one record, encoded, from a cold subject to the answer.
 //!
-//! `cargo bench --bench filter`. Records are like ICEWS rows: two participants, a type, a place, a raw row, some columns.
+//! `cargo bench --bench filter`. Records are like ICEWS rows: two participants, a type, a place, a raw row,
+//! some columns.
 
 use chancery::filter::{Filter, LazyContent, Subject, each_term};
 use chancery::record::codec::{Content, Country, Date, Extra, Participant, Place, TypeCode, encode_content};

@@ -1,4 +1,5 @@
-//! Every example of `docs/filter-language.md` is true of the record on that page, and every refusal is as it says.
+//! Every example of `docs/filter-language.md` is true of the record on that page, and every refusal is as it
+//! says.
 
 use chancery::filter::{Filter, LazyContent, Subject};
 use chancery::record::json::Input;

@@ -1,7 +1,7 @@
 //! Which countries a participant and a place stand for.
 //!
-//! Stated countries first, in whatever scheme; where none of them names a country, the country that an actor code begins
-//! with; else the country in the name. Nothing is guessed beyond that.
+//! Stated countries first, in whatever scheme; where none of them names a country, the country that an actor
+//! code begins with; else the country in the name. Nothing is guessed beyond that.
 
 use super::code::Iso3;
 use super::countries::countries;
@@ -16,7 +16,8 @@ pub enum Basis {
     Derived,
 }
 
-/// Whether one of the participant's countries passes `test`, which sees each once or more. Allocates nothing for codes.
+/// Whether one of the participant's countries passes `test`, which sees each once or more. Allocates nothing
+/// for codes.
 pub fn any_of_participant(
     participant: &Participant,
     basis: Basis,
@@ -77,8 +78,8 @@ pub fn any_of_place(place: &Place, basis: Basis, test: impl FnMut(Iso3) -> bool)
     of_place(place, basis).is_some_and(test)
 }
 
-/// The country of a place: as stated, else the place's own name, or what follows the last comma in it, where that is a
-/// country (`Minsk, Belarus`).
+/// The country of a place: as stated, else the place's own name, or what follows the last comma in it, where
+/// that is a country (`Minsk, Belarus`).
 pub fn of_place(place: &Place, basis: Basis) -> Option<Iso3> {
     let tables = countries();
     let stated = place

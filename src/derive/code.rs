@@ -1,13 +1,13 @@
 //! The code under which a country is known here.
 //!
-//! Three letters: ISO 3166-1 alpha-3 where there is one, else a code of our own for a state of the past. Knows no
-//! tables: a well-formed code may name no country at all.
+//! Three letters: ISO 3166-1 alpha-3 where there is one, else a code of our own for a state of the past.
+//! Knows no tables: a well-formed code may name no country at all.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Three ASCII capitals: ISO 3166-1 alpha-3, or a code of `data/countries/countries.tsv` for a state that ISO does not
-/// list (any more), such as `SUN` and `PRU`.
+/// Three ASCII capitals: ISO 3166-1 alpha-3, or a code of `data/countries/countries.tsv` for a state that ISO
+/// does not list (any more), such as `SUN` and `PRU`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Iso3([u8; 3]);
 

@@ -1,7 +1,7 @@
 //! The tables of countries, read once from the files of `data/countries`.
 //!
-//! The files are compiled into the program. Their lines are this project's own, so a malformed one is a mistake of ours,
-//! which a test finds; at run time such a line is left out.
+//! The files are compiled into the program. Their lines are this project's own, so a malformed one is a
+//! mistake of ours, which a test finds; at run time such a line is left out.
 
 use super::code::Iso3;
 use super::fold::with_folded;
@@ -162,13 +162,15 @@ impl Countries {
         self.get(code).map(|country| country.name)
     }
 
-    /// Reads `code` in the scheme of that name. `None` where scheme or code is unknown, and for codes that name no
-    /// country, such as CAMEO's `EUR` and `IGO`. Where a code meant several countries, the last one is meant.
+    /// Reads `code` in the scheme of that name. `None` where scheme or code is unknown, and for codes that
+    /// name no country, such as CAMEO's `EUR` and `IGO`. Where a code meant several countries, the last one
+    /// is meant.
     pub fn from_code(&self, scheme: &str, code: &str) -> Option<Iso3> {
         self.read_code(Scheme::parse(scheme)?, code, None)
     }
 
-    /// The same as of a year: `cow` 365 is the Soviet Union in 1950. `None` also where the code meant nothing then.
+    /// The same as of a year: `cow` 365 is the Soviet Union in 1950. `None` also where the code meant nothing
+    /// then.
     pub fn from_code_in(&self, scheme: &str, code: &str, year: i32) -> Option<Iso3> {
         let found = self.read_code(Scheme::parse(scheme)?, code, Some(year))?;
         let country = self.get(found)?;
@@ -223,13 +225,14 @@ impl Countries {
         self.read_cameo_code(code.get(..3)?)
     }
 
-    /// The country of a name in any language and form: folded, without article, `&` as `and`, `St.` as `Saint`.
+    /// The country of a name in any language and form: folded, without article, `&` as `and`, `St.` as
+    /// `Saint`.
     pub fn from_name(&self, name: &str) -> Option<Iso3> {
         with_key(name, |key| self.names.get(key).copied())
     }
 
-    /// The country that an actor's name states: the name itself (`Iran`), or the last pair of parentheses at its end, as
-    /// ICEWS writes it (`Ministry (Japan)`).
+    /// The country that an actor's name states: the name itself (`Iran`), or the last pair of parentheses at
+    /// its end, as ICEWS writes it (`Ministry (Japan)`).
     pub fn from_actor_name(&self, name: &str) -> Option<Iso3> {
         self.from_name(name)
             .or_else(|| self.from_name(in_parentheses(name)?))

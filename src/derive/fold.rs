@@ -1,8 +1,8 @@
 //! One form for texts that people take for the same.
 //!
-//! NFKC, lower case, accents off: `Türkiye`, `TURKIYE` and `Tu\u{308}rkiye` become one. Only the accents of Latin, Greek and
-//! Cyrillic and the optional points of Hebrew and Arabic go; the vowel signs of Indic scripts and the voicing marks of
-//! kana are letters and stay. Folding a folded text changes nothing.
+//! NFKC, lower case, accents off: `Türkiye`, `TURKIYE` and `Tu\u{308}rkiye` become one. Only the accents of
+//! Latin, Greek and Cyrillic and the optional points of Hebrew and Arabic go; the vowel signs of Indic
+//! scripts and the voicing marks of kana are letters and stay. Folding a folded text changes nothing.
 
 use std::cell::Cell;
 use unicode_normalization::UnicodeNormalization;
@@ -18,7 +18,8 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
-/// Folds `text` and appends it to `folded`. Allocates only where `folded` is too small or `text` is not ASCII.
+/// Folds `text` and appends it to `folded`. Allocates only where `folded` is too small or `text` is not
+/// ASCII.
 pub fn fold_into(text: &str, folded: &mut String) {
     if text.is_ascii() {
         let from = folded.len();
@@ -55,7 +56,8 @@ fn is_accent(letter: char) -> bool {
         | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}' | '\u{ad}' | '\u{200b}'..='\u{200f}')
 }
 
-/// Letters that have no decomposition and that people type without their stroke, and marks that are typed in many ways.
+/// Letters that have no decomposition and that people type without their stroke, and marks that are typed in
+/// many ways.
 fn plain(letter: char) -> impl Iterator<Item = char> {
     let (first, second) = match letter {
         'ø' => ('o', None),

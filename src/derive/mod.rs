@@ -1,11 +1,12 @@
 //! What follows from what was stated: pure functions of content and of versioned tables.
 //!
-//! Sources write countries in many ways: ISO 3166 codes, FIPS 10-4, Correlates of War numbers, CAMEO prefixes, names in
-//! any language, `Ministry (Japan)`. [`Countries`] reads them all as one code, and [`of_participant`] and [`of_place`]
-//! say which countries a part of a record stands for. The filter language and every view ask here, so that they agree.
+//! Sources write countries in many ways: ISO 3166 codes, FIPS 10-4, Correlates of War numbers, CAMEO
+//! prefixes, names in any language, `Ministry (Japan)`. [`Countries`] reads them all as one code, and
+//! [`of_participant`] and [`of_place`] say which countries a part of a record stands for. The filter language
+//! and every view ask here, so that they agree.
 //!
-//! Nothing here is ever written into a record, reads a file or a clock, or depends on the order of records. A changed
-//! table is a new [`Countries::version`], and old records profit from it.
+//! Nothing here is ever written into a record, reads a file or a clock, or depends on the order of records. A
+//! changed table is a new [`Countries::version`], and old records profit from it.
 
 mod actor;
 mod code;

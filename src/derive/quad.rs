@@ -1,7 +1,7 @@
 //! Classes that follow from a CAMEO code: its root, and its quad class.
 //!
-//! A stated class beats a derived one. Real GDELT files state other classes than this table for the roots 09 and 14;
-//! what they state stays.
+//! A stated class beats a derived one. Real GDELT files state other classes than this table for the roots 09
+//! and 14; what they state stays.
 
 /// The name and version of the table from CAMEO roots to quad classes.
 pub const CAMEO_QUAD: &str = "cameo-quad 1";

@@ -213,7 +213,8 @@ fn stated_countries_come_before_codes_and_codes_before_names() {
 
 #[test]
 fn folding_a_folded_letter_changes_nothing() {
-    for letter in '\0'..=char::MAX {
+    // Beyond these planes there are only marks without a shape and private letters.
+    for letter in '\0'..='\u{323af}' {
         let once = fold(letter.encode_utf8(&mut [0; 4]));
         assert_eq!(fold(&once), once, "{:04x}", u32::from(letter));
     }

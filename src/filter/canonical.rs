@@ -1,4 +1,5 @@
-//! The one text of a filter: every short form written out, every value in one form. It parses to the same tree.
+//! The one text of a filter: every short form written out, every value in one form. It parses to the same
+//! tree.
 
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::value::FLAGS;

@@ -1,7 +1,7 @@
 //! Whether a record passes a filter, decided on the record itself.
 //!
-//! This is the meaning of the language: every index must agree with it. Conditions on the envelope are tried before
-//! those that need content, and only the parts of the content that the filter names are decoded.
+//! This is the meaning of the language: every index must agree with it. Conditions on the envelope are tried
+//! before those that need content, and only the parts of the content that the filter names are decoded.
 
 use super::field::Field;
 use super::number::Decimal;
@@ -88,27 +88,6 @@ impl Evaluation<'_> {
             } => values::any_dyad(content, *directed, |one| {
                 (is_actor(one, first), is_actor(one, second))
             }),
-            Test::Text {
-                field: field @ Field::Actor,
-                check,
-            } => {
-                values::any_text(field, content, |text| check.passes(text))
-                    || values::any_code(field, content, |code| check.passes(code.code))
-            }
-            Test::Text {
-                field: field @ Field::Language,
-                check,
-            } => values::any_text(field, content, |tag| check.passes_tag(tag)),
-            Test::Text { field, check } => values::any_text(field, content, |text| check.passes(text)),
-            Test::Code { field, scheme, check } => values::any_code(field, content, |code| {
-                let scheme_fits = scheme
-                    .as_ref()
-                    .is_none_or(|scheme| is_folded(code.scheme, scheme));
-                scheme_fits && (check.passes(code.code) || check.passes(code.label))
-            }),
-            Test::Root { scheme, code } => values::any_root(content, |own, root| {
-                is_folded(own, scheme) && is_folded(root, code)
-            }),
             Test::Quad(quad) => values::any_quad(content, self.basis, |own| own == *quad),
             Test::Near {
                 latitude,
@@ -118,21 +97,8 @@ impl Evaluation<'_> {
                 .places
                 .iter()
                 .any(|place| distance_km(place, *latitude, *longitude).is_some_and(|d| d <= *km)),
-            Test::Measure { name, compare, value } => {
-                values::measures(name, content).any(|own| compare.holds_for_decimals(own, value))
-            }
-            Test::ExtraNumber { compare, value, .. } => test.field().is_some_and(|field| {
-                values::any_text(&field, content, |own| compare.holds_for_decimals(own, value))
-            }),
-            Test::ExtraText { check, .. } => test
-                .field()
-                .is_some_and(|field| values::any_text(&field, content, |own| check.passes(own))),
-            Test::Words(words) => {
-                let has = |text: &str| with_folded(text, |folded| words.is_in(folded));
-                values::any_text(&Field::Text, content, has) || values::any_text(&Field::Name, content, has)
-            }
             Test::Has(field) => self.has(field, content),
-            _ => false,
+            _ => texts(test, content),
         }
     }
 
@@ -158,6 +124,47 @@ impl Evaluation<'_> {
             Field::Measure(name) => values::measures(name, content).next().is_some(),
             _ => values::any_text(field, content, |_| true) || values::any_code(field, content, |_| true),
         }
+    }
+}
+
+/// The conditions on names, texts, codes and numbers, which no basis changes.
+fn texts(test: &Test, content: &Content) -> bool {
+    match test {
+        Test::Text {
+            field: field @ Field::Actor,
+            check,
+        } => {
+            values::any_text(field, content, |text| check.passes(text))
+                || values::any_code(field, content, |code| check.passes(code.code))
+        }
+        Test::Text {
+            field: field @ Field::Language,
+            check,
+        } => values::any_text(field, content, |tag| check.passes_tag(tag)),
+        Test::Text { field, check } => values::any_text(field, content, |text| check.passes(text)),
+        Test::Code { field, scheme, check } => values::any_code(field, content, |code| {
+            let scheme_fits = scheme
+                .as_ref()
+                .is_none_or(|scheme| is_folded(code.scheme, scheme));
+            scheme_fits && (check.passes(code.code) || check.passes(code.label))
+        }),
+        Test::Root { scheme, code } => values::any_root(content, |own, root| {
+            is_folded(own, scheme) && is_folded(root, code)
+        }),
+        Test::Measure { name, compare, value } => {
+            values::measures(name, content).any(|own| compare.holds_for_decimals(own, value))
+        }
+        Test::ExtraNumber {
+            field,
+            compare,
+            value,
+        } => values::any_text(field, content, |own| compare.holds_for_decimals(own, value)),
+        Test::ExtraText { field, check } => values::any_text(field, content, |own| check.passes(own)),
+        Test::Words(words) => {
+            let has = |text: &str| with_folded(text, |folded| words.is_in(folded));
+            values::any_text(&Field::Text, content, has) || values::any_text(&Field::Name, content, has)
+        }
+        _ => false,
     }
 }
 

@@ -1,15 +1,16 @@
 //! The filter language: one language for read, search, count, subscribe, export and append conditions.
 //!
 //! [`Filter::parse`] turns a text into a typed tree, or says which column holds what it did not expect.
-//! [`Filter::matches`] decides one record ([`Subject`]) by looking at it; that is the meaning of the language.
-//! [`terms()`] are what an index of a record holds, and [`Filter::lookup`] says which of them decide the filter: an index
-//! may answer only what the two agree on, and a property test holds them together. Users read
-//! `docs/filter-language.md`.
+//! [`Filter::matches`] decides one record ([`Subject`]) by looking at it; that is the meaning of the
+//! language. [`terms()`] are what an index of a record holds, and [`Filter::lookup`] says which of them
+//! decide the filter: an index may answer only what the two agree on, and a property test holds them
+//! together. Users read `docs/filter-language.md`.
 //!
-//! The language never reads a clock, a log or a file, and never changes a record. It asks [`crate::derive`] what follows
-//! from what was stated.
+//! The language never reads a clock, a log or a file, and never changes a record. It asks [`crate::derive`]
+//! what follows from what was stated.
 
 mod canonical;
+mod countries;
 mod error;
 mod eval;
 mod explain;
@@ -121,8 +122,8 @@ impl Filter {
         self.0.root == Node::All
     }
 
-    /// The one text of this filter: every short form written out. It parses to an equal filter, and stays the same from
-    /// version to version.
+    /// The one text of this filter: every short form written out. It parses to an equal filter, and stays the
+    /// same from version to version.
     pub fn canonical(&self) -> &str {
         &self.0.canonical
     }
@@ -132,7 +133,8 @@ impl Filter {
         Sha256::digest(self.0.canonical.as_bytes()).into()
     }
 
-    /// Whether a record passes. Content is decoded at most once, only where a condition needs it, and only in part.
+    /// Whether a record passes. Content is decoded at most once, only where a condition needs it, and only in
+    /// part.
     pub fn matches(&self, subject: &Subject) -> bool {
         let evaluation = eval::Evaluation {
             subject,

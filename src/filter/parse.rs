@@ -1,7 +1,8 @@
 //! The grammar: conditions joined by AND, OR and NOT, read by recursive descent.
 //!
-//! The grammar is that of AIP-160 with one difference: AND (also as mere adjacency) and OR at one level are refused, because
-//! AIP-160 binds OR tighter and most people do not expect it. [`super::value`] reads what stands behind an operator.
+//! The grammar is that of AIP-160 with one difference: AND (also as mere adjacency) and OR at one level are
+//! refused, because AIP-160 binds OR tighter and most people do not expect it. [`super::value`] reads what
+//! stands behind an operator.
 
 use super::error::{FilterError, FilterProblem};
 use super::field::Field;

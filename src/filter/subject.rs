@@ -71,8 +71,8 @@ impl<'a> LazyContent<'a> {
         }
     }
 
-    /// The content with at least the parts `wanted`. What is asked for first decides what is decoded first; a later and
-    /// larger wish decodes the whole.
+    /// The content with at least the parts `wanted`. What is asked for first decides what is decoded first; a
+    /// later and larger wish decodes the whole.
     pub(super) fn get(&self, wanted: Parts) -> Option<&Content> {
         let payload = match self.source {
             Source::Absent => return None,

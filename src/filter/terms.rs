@@ -1,7 +1,8 @@
 //! What an index of a record holds, and how a filter is looked up in it.
 //!
-//! [`each_term`] makes the terms of a record, [`Filter::lookup`] the terms that decide a filter. Whatever a lookup answers
-//! for sure, [`Filter::matches`] answers too; where a lookup is not sure the record itself must be asked.
+//! [`each_term`] makes the terms of a record, [`Filter::lookup`] the terms that decide a filter. Whatever a
+//! lookup answers for sure, [`Filter::matches`] answers too; where a lookup is not sure the record itself
+//! must be asked.
 
 use super::field::Field;
 use super::subject::Subject;

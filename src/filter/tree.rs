@@ -90,10 +90,10 @@ pub(super) enum Test {
         value: String,
     },
     /// A column without a field of its own, as text.
-    ExtraText { column: String, check: TextCheck },
+    ExtraText { field: Field, check: TextCheck },
     /// A column without a field of its own, as a number.
     ExtraNumber {
-        column: String,
+        field: Field,
         compare: Compare,
         value: String,
     },
@@ -186,7 +186,7 @@ impl Test {
             Self::Root { .. } => Field::Root,
             Self::Quad(_) => Field::Quad,
             Self::Measure { name, .. } => Field::Measure(name.clone()),
-            Self::ExtraText { column, .. } | Self::ExtraNumber { column, .. } => Field::Extra(column.clone()),
+            Self::ExtraText { field, .. } | Self::ExtraNumber { field, .. } => field.clone(),
             Self::Basis { .. } => Field::Basis,
             Self::Near { .. } | Self::Words(_) => return None,
         })

@@ -1,5 +1,6 @@
 //! What stands behind an operator, read as the field wants it.
 
+use super::countries::{actor_dyad, country, dyad};
 use super::error::{FilterError, FilterProblem};
 use super::field::Field;
 use super::number::Decimal;
@@ -7,7 +8,7 @@ use super::parse::negate;
 use super::scan::{Op, Scanner, Value, shown};
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::words::Phrase;
-use crate::derive::{Basis, Countries, Iso3, Quad, Scheme, countries, fold};
+use crate::derive::{Basis, Quad, fold};
 use crate::record::Recorded;
 use crate::record::codec::Flag;
 use crate::record::date::DaySpan;
@@ -51,7 +52,8 @@ impl Wrong {
     }
 }
 
-type Read<T> = Result<T, Wrong>;
+/// What a value is read as, or what is wrong with it.
+pub(super) type Read<T> = Result<T, Wrong>;
 
 /// The condition that a field, an operator and a value make.
 pub(super) fn condition(field: &Field, op: Op, value: &Value) -> Read<Node> {
@@ -106,7 +108,7 @@ fn test(field: &Field, op: Op, value: &Value) -> Read<Test> {
                 value: decimal(value)?,
             })
         }
-        Field::Extra(column) => extra(field, column, op, value),
+        Field::Extra(_) => extra(field, op, value),
         Field::Text if op != Op::Has => Err(Wrong::operator(
             field,
             value,
@@ -120,7 +122,7 @@ fn test(field: &Field, op: Op, value: &Value) -> Read<Test> {
 }
 
 /// `=`, and `:` as the same.
-fn only_equal(field: &Field, op: Op, value: &Value) -> Read<()> {
+pub(super) fn only_equal(field: &Field, op: Op, value: &Value) -> Read<()> {
     match op {
         Op::Equal | Op::Has => Ok(()),
         _ => Err(Wrong::operator(field, value, "= or !=")),
@@ -128,7 +130,7 @@ fn only_equal(field: &Field, op: Op, value: &Value) -> Read<()> {
 }
 
 /// A value without a `*`.
-fn whole<'a>(value: &'a Value, expected: &str) -> Read<&'a str> {
+pub(super) fn whole<'a>(value: &'a Value, expected: &str) -> Read<&'a str> {
     match value.star {
         false => Ok(value.text.trim()),
         true => Err(Wrong::value(value, format!("{expected}, without `*`"))),
@@ -261,98 +263,6 @@ pub(super) fn date(field: Field, how: DateCompare, value: &Value) -> Read<Test> 
     })
 }
 
-fn country(value: &Value) -> Read<Iso3> {
-    let text = whole(value, "a country")?;
-    country_of(text).map_err(|expected| Wrong::value(value, expected))
-}
-
-/// A country by ISO alpha-3, by a known name, or as `scheme:code`.
-fn country_of(text: &str) -> Result<Iso3, String> {
-    let tables = countries();
-    if let Some((scheme, code)) = text.split_once(':') {
-        return country_in(tables, scheme, code);
-    }
-    let known = tables.from_code("iso3", text).or_else(|| tables.from_name(text));
-    known.ok_or_else(
-        || match (tables.ambiguous_bare_code(text), tables.not_a_country(text)) {
-            (Some(said), _) => format!("a country: `{text}` is {said}; write `iso2:{text}` or `fips:{text}`"),
-            (None, Some(label)) => format!("a country: CAMEO's `{text}` is {label}, which is none"),
-            (None, None) => match tables.nearest(text) {
-                Some(near) => format!(
-                    "a country as ISO alpha-3, a name or scheme:code; did you mean {} ({})?",
-                    near.name, near.code
-                ),
-                None => {
-                    "a country as ISO alpha-3 (`PAK`), a name (`\"South Korea\"`) or scheme:code (`fips:RS`)"
-                        .to_owned()
-                }
-            },
-        },
-    )
-}
-
-fn country_in(tables: &Countries, scheme: &str, code: &str) -> Result<Iso3, String> {
-    if scheme.is_empty() || Scheme::parse(scheme).is_none() {
-        let schemes = Scheme::ALL.map(Scheme::name).join(", ");
-        return Err(format!("a scheme of countries: one of {schemes}"));
-    }
-    tables
-        .from_code(scheme, code)
-        .ok_or_else(|| match tables.not_a_country(code) {
-            Some(label) if matches!(scheme, "cameo" | "gdelt") => {
-                format!("a country: `{code}` is {label}, which is none")
-            }
-            _ => format!("a country of the scheme `{scheme}`"),
-        })
-}
-
-fn dyad(op: Op, value: &Value) -> Read<Test> {
-    only_equal(&Field::Dyad, op, value)?;
-    let expected =
-        "two countries as `PAK-IRN` or `\"PAK,IRN\"`, or `PAK>IRN` for the first acting on the second";
-    let text = whole(value, expected)?;
-    let both = |(a, b): (&str, &str)| Some((country_of(a.trim()).ok()?, country_of(b.trim()).ok()?));
-    if let Some(pair) = text.split_once('>') {
-        let (first, second) = both(pair).ok_or_else(|| Wrong::value(value, expected))?;
-        return Ok(Test::Dyad {
-            first,
-            second,
-            directed: true,
-        });
-    }
-    // Names of countries may hold hyphens too: the first hyphen between two countries counts.
-    let hyphens = text
-        .match_indices('-')
-        .map(|(at, _)| (&text[..at], &text[at + 1..]));
-    let pair = text.split_once(',').into_iter().chain(hyphens).find_map(both);
-    let (a, b) = pair.ok_or_else(|| Wrong::value(value, expected))?;
-    Ok(Test::Dyad {
-        first: a.min(b),
-        second: a.max(b),
-        directed: false,
-    })
-}
-
-fn actor_dyad(op: Op, value: &Value) -> Read<Test> {
-    only_equal(&Field::ActorDyad, op, value)?;
-    let expected = "two actors as `\"A,B\"`, or `\"A>B\"` for the first acting on the second";
-    let text = fold(whole(value, expected)?);
-    let (pair, directed) = match text.split_once('>') {
-        Some(pair) => (Some(pair), true),
-        None => (text.split_once(','), false),
-    };
-    let pair = pair.map(|(a, b)| (a.trim().to_owned(), b.trim().to_owned()));
-    let pair =
-        pair.filter(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains(['>', ',']) && !a.contains(','));
-    let (a, b) = pair.ok_or_else(|| Wrong::value(value, expected))?;
-    let (first, second) = if directed || a <= b { (a, b) } else { (b, a) };
-    Ok(Test::ActorDyad {
-        first,
-        second,
-        directed,
-    })
-}
-
 /// `scheme:rest` in a folded value; a scheme is letters, digits and hyphens, and what follows is no address.
 fn split_scheme(folded: &str) -> (Option<String>, &str) {
     let Some((scheme, rest)) = folded.split_once(':') else {
@@ -446,15 +356,14 @@ fn decimal(value: &Value) -> Read<String> {
     }
 }
 
-fn extra(field: &Field, column: &str, op: Op, value: &Value) -> Read<Test> {
-    let column = column.to_owned();
+fn extra(field: &Field, op: Op, value: &Value) -> Read<Test> {
     match op {
         Op::Equal | Op::Has | Op::NotEqual => Ok(Test::ExtraText {
-            column,
+            field: field.clone(),
             check: text_check(field, op, value)?,
         }),
         _ => Ok(Test::ExtraNumber {
-            column,
+            field: field.clone(),
             compare: compare(field, op, value)?,
             value: decimal(value)?,
         }),

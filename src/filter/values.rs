@@ -228,8 +228,8 @@ impl Facing {
     }
 }
 
-/// Whether two different participants face each other, of whom `is` says the first is the one and the second the
-/// other; where `directed`, the first must be a source and the second a target.
+/// Whether two different participants face each other, of whom `is` says the first is the one and the second
+/// the other; where `directed`, the first must be a source and the second a target.
 pub(super) fn any_dyad(content: &Content, directed: bool, is: impl Fn(&Participant) -> (bool, bool)) -> bool {
     // Asking whose country a participant is costs far more than comparing pairs, so each is asked once.
     let (mut ones, mut others) = (Vec::new(), Vec::new());

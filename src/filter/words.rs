@@ -1,8 +1,9 @@
 //! Texts as words: what "has a word" means.
 //!
-//! A text is folded (see [`crate::derive::fold`]) and cut by the word boundaries of Unicode (UAX 29). Scripts that write no
-//! spaces are cut into pairs of letters, and the last letter of such a stretch stands once more alone, so that any stretch
-//! can be found in a longer one. There is no stemming and no list of words left out.
+//! A text is folded (see [`crate::derive::fold`]) and cut by the word boundaries of Unicode (UAX 29). Scripts
+//! that write no spaces are cut into pairs of letters, and the last letter of such a stretch stands once more
+//! alone, so that any stretch can be found in a longer one. There is no stemming and no list of words left
+//! out.
 
 use crate::derive::fold;
 use std::collections::VecDeque;

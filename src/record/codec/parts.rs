@@ -1,7 +1,8 @@
 //! Decoding only what is asked of a content.
 //!
-//! A filter on countries needs participants and places, not the body, the raw row or sixty extra columns. The wanted
-//! fields are copied together, still encoded, and decoded as a content of their own; the rest is stepped over.
+//! A filter on countries needs participants and places, not the body, the raw row or sixty extra columns. The
+//! wanted fields are copied together, still encoded, and decoded as a content of their own; the rest is
+//! stepped over.
 
 use super::{Content, DecodeError, decode_content, shape, wire};
 use prost::Message as _;
@@ -37,7 +38,8 @@ impl Parts {
     }
 }
 
-/// Decodes `wanted` fields of a payload's content; the others are as if absent. `None` where it has no content.
+/// Decodes `wanted` fields of a payload's content; the others are as if absent. `None` where it has no
+/// content.
 ///
 /// # Errors
 /// Where the bytes are not a payload at all.
