@@ -5,7 +5,7 @@
 //! base and root of the code) goes to `extra`, so that a count by type counts an event once.
 
 use super::line::Lines;
-use super::reading::{Field, Reading, Source, code, columns, country};
+use super::reading::{Field, Reading, Source, code, columns, country, each_row};
 use super::{Format, ImportError, Item, Options, Sink};
 use crate::record::codec::{Date, DateRole, Flag, Participant, Place, PlaceRole, Report, Side};
 use crate::record::validate::Check;
@@ -107,17 +107,9 @@ pub(super) fn read(
     options: &Options,
     sink: &mut Sink<'_>,
 ) -> Result<ControlFlow<()>, ImportError> {
-    let mut lines = Lines::new(input);
-    while let Some(line) = lines.next_filled()? {
-        if is_header(line.bytes) {
-            continue;
-        }
-        let item = Source::of_line(Format::GdeltV2, options, line).and_then(row);
-        if sink(item.unwrap_or_else(|reject| reject)).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
+    each_row(Lines::new(input), Format::GdeltV2, options, sink, |source| {
+        (!is_header(source.bytes)).then(|| row(source))
+    })
 }
 
 /// Whether a line names the columns in their order, as table programs add it.

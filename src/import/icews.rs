@@ -5,7 +5,7 @@
 //! stand in quotes, as table programs write them, mean that the whole file is quoted.
 
 use super::line::Lines;
-use super::reading::{Field, Reading, Source, code, columns, country, is_day, type_code};
+use super::reading::{Field, Reading, Source, code, columns, country, each_row, is_day, type_code};
 use super::{Format, ImportError, Item, Options, Sink};
 use crate::record::Kind;
 use crate::record::codec::{Code, Country, DateRole, Participant, Place, PlaceRole, Report, Side};
@@ -54,17 +54,11 @@ pub(super) fn read(
             return Ok(ControlFlow::Break(()));
         }
     }
-    while let Some(line) = lines.next_filled()? {
-        // Files put one after another repeat their header.
-        if header.is_stated() && line.bytes == header.line {
-            continue;
-        }
-        let item = Source::of_line(Format::Icews, options, line).and_then(|source| row(&header, source));
-        if sink(item.unwrap_or_else(|reject| reject)).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
+    // Files put one after another repeat their header.
+    let is_repeated = |line: &[u8]| header.is_stated() && line == header.line;
+    each_row(lines, Format::Icews, options, sink, |source| {
+        (!is_repeated(source.bytes)).then(|| row(&header, source))
+    })
 }
 
 /// Whether a line is a header of this format.

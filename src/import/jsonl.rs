@@ -5,7 +5,7 @@
 //! here. A line that its archive no longer stands by is refused.
 
 use super::line::Lines;
-use super::reading::{Source, hash};
+use super::reading::{Source, each_row, hash};
 use super::{Draft, Format, ImportError, Item, Options, Sink};
 use crate::record::json::{self, Input};
 use crate::record::{Act, Key, Series, Status};
@@ -19,17 +19,9 @@ pub(super) fn read(
     options: &Options,
     sink: &mut Sink<'_>,
 ) -> Result<ControlFlow<()>, ImportError> {
-    let mut lines = Lines::new(input);
-    while let Some(line) = lines.next_filled()? {
-        if line.too_long.is_none() && line.bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        let item = Source::of_line(Format::Jsonl, options, line).and_then(record);
-        if sink(item.unwrap_or_else(|reject| reject)).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
+    each_row(Lines::new(input), Format::Jsonl, options, sink, |source| {
+        (!source.bytes.trim_ascii().is_empty()).then(|| record(source))
+    })
 }
 
 fn record(source: Source<'_>) -> Result<Item, Item> {

@@ -4,7 +4,7 @@
 //! all there is, so they are stated to the letter, no-break spaces included.
 
 use super::line::Lines;
-use super::reading::{Field, Reading, Source, columns, hash, type_code};
+use super::reading::{Field, Reading, Source, columns, each_row, hash, type_code};
 use super::{Format, ImportError, Item, Options, Sink};
 use crate::record::Kind;
 use crate::record::codec::{DateRole, Participant, Side};
@@ -16,14 +16,9 @@ pub(super) fn read(
     options: &Options,
     sink: &mut Sink<'_>,
 ) -> Result<ControlFlow<()>, ImportError> {
-    let mut lines = Lines::new(input);
-    while let Some(line) = lines.next_filled()? {
-        let item = Source::of_line(Format::IcewsQuad, options, line).and_then(row);
-        if sink(item.unwrap_or_else(|reject| reject)).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
+    each_row(Lines::new(input), Format::IcewsQuad, options, sink, |source| {
+        Some(row(source))
+    })
 }
 
 fn row(source: Source<'_>) -> Result<Item, Item> {

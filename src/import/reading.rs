@@ -3,8 +3,8 @@
 //! The importers state fields through a [`Reading`], which keeps three promises: an absent value states nothing, a
 //! value that fits is stated as it stands, and a value that does not fit is kept in `extra` with a warning.
 
-use super::line::{LINE_BYTES_MAX, Line};
-use super::{Draft, Format, Item, Keys, Options, Reject};
+use super::line::{LINE_BYTES_MAX, Line, Lines};
+use super::{Draft, Format, ImportError, Item, Keys, Options, Reject, Sink};
 use crate::record::codec::{
     Code, Content, Country, Date, DateRole, Extra, Measure, Payload, Provenance, TypeCode, Warning,
     check_payload, encode_payload,
@@ -14,6 +14,7 @@ use crate::record::{Act, Key, Kind, Reason, date};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 /// The words that mean that a value is absent.
 const ABSENT: [&str; 5] = ["", "NA", "NULL", "None", "---"];
@@ -220,6 +221,27 @@ impl<'a> Source<'a> {
             Err(error) => Err(self.reject(error.to_string())),
         }
     }
+}
+
+/// Hands on one item for each line that `row` does not leave out with `None`, and ends where the sink breaks.
+pub(super) fn each_row(
+    mut lines: Lines<'_>,
+    format: Format,
+    options: &Options,
+    sink: &mut Sink<'_>,
+    row: impl Fn(Source<'_>) -> Option<Result<Item, Item>>,
+) -> Result<ControlFlow<()>, ImportError> {
+    while let Some(line) = lines.next_filled()? {
+        let item = match Source::of_line(format, options, line) {
+            Ok(source) => row(source),
+            Err(reject) => Some(Err(reject)),
+        };
+        let Some(item) = item else { continue };
+        if sink(item.unwrap_or_else(|reject| reject)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Lower-case hex SHA-256.

@@ -124,9 +124,12 @@ fn of_first_line(line: &[u8]) -> Option<Guess> {
     None
 }
 
+/// Judges one line.
+type IsRow = fn(&[u8]) -> bool;
+
 /// The format that more than half of the lines have: a broken row does not hide what its file is.
 fn of_most_rows(lines: &[&[u8]]) -> Option<Guess> {
-    let rows: [(Format, &'static str, fn(&[u8]) -> bool); 4] = [
+    let rows: [(Format, &'static str, IsRow); 4] = [
         (
             Format::GdeltV2,
             "61 tab-separated columns, the first two of them numbers",
@@ -144,7 +147,7 @@ fn of_most_rows(lines: &[&[u8]]) -> Option<Guess> {
         ),
         (Format::Jsonl, "each line is a JSON object", is_object),
     ];
-    let fits = |is_row: fn(&[u8]) -> bool| lines.iter().filter(|line| is_row(line)).count() * 2 > lines.len();
+    let fits = |is_row: IsRow| lines.iter().filter(|line| is_row(line)).count() * 2 > lines.len();
     let (format, because, _) = rows.into_iter().find(|(_, _, is_row)| fits(*is_row))?;
     taken(format, because)
 }

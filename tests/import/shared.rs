@@ -26,27 +26,31 @@ fn rows(bytes: &[u8]) -> Vec<&[u8]> {
 /// Every text that the content states, `raw` apart.
 fn stated(content: &Content) -> HashSet<String> {
     let mut texts = HashSet::new();
-    let mut put = |text: &str| texts.insert(text.to_owned());
+    let mut put = |text: &str| {
+        texts.insert(text.to_owned());
+    };
     for Date { edtf, stated, .. } in &content.dates {
         put(edtf);
         put(stated);
     }
     for one in &content.participants {
         put(&one.name);
-        one.countries.iter().for_each(|country| drop(put(&country.code)));
+        one.countries.iter().for_each(|country| put(&country.code));
         one.sectors
             .iter()
             .chain(&one.codes)
-            .for_each(|code| drop(put(&code.code)));
+            .for_each(|code| put(&code.code));
     }
-    content.types.iter().for_each(|one| drop(put(&one.code)));
-    content.measures.iter().for_each(|one| drop(put(&one.value)));
-    content.identifiers.iter().for_each(|one| drop(put(&one.code)));
-    content.extra.iter().for_each(|one| drop(put(&one.value)));
+    content.types.iter().for_each(|one| put(&one.code));
+    content.measures.iter().for_each(|one| put(&one.value));
+    content.identifiers.iter().for_each(|one| put(&one.code));
+    content.extra.iter().for_each(|one| put(&one.value));
     for one in &content.places {
-        [&one.name, &one.admin1, &one.admin2, &one.latitude, &one.longitude].map(|text| put(text));
-        one.country.iter().for_each(|country| drop(put(&country.code)));
-        one.features.iter().for_each(|code| drop(put(&code.code)));
+        [&one.name, &one.admin1, &one.admin2, &one.latitude, &one.longitude]
+            .into_iter()
+            .for_each(|text| put(text));
+        one.country.iter().for_each(|country| put(&country.code));
+        one.features.iter().for_each(|code| put(&code.code));
     }
     for one in &content.reports {
         [
@@ -56,7 +60,8 @@ fn stated(content: &Content) -> HashSet<String> {
             &one.document_id,
             &one.sentence,
         ]
-        .map(|text| put(text));
+        .into_iter()
+        .for_each(|text| put(text));
     }
     if !content.flags.is_empty() {
         put("1");
