@@ -64,7 +64,7 @@ impl Timekeeper {
     ///
     /// # Errors
     /// [`Closed::Clock`] where the clock is more than five minutes off.
-    pub fn next(&mut self) -> Result<Recorded, Closed> {
+    pub fn tell(&mut self) -> Result<Recorded, Closed> {
         let now = self.clock.system();
         self.check(now)?;
         self.trusted = Some((now, self.clock.monotonic()));
@@ -151,16 +151,16 @@ pub mod tests {
             let clock = Arc::new(SetClock::default());
             clock.pass(1_000_000);
             let mut keeper = Timekeeper::new(clock.clone(), Recorded::default(), false);
-            assert!(keeper.next().is_ok());
+            assert!(keeper.tell().is_ok());
             clock.pass(86_400);
-            assert!(keeper.next().is_ok());
+            assert!(keeper.tell().is_ok());
             clock.jump(jump);
             assert!(
-                matches!(keeper.next(), Err(Closed::Clock { seconds: 400, .. })),
+                matches!(keeper.tell(), Err(Closed::Clock { seconds: 400, .. })),
                 "{jump}"
             );
             keeper.confirm();
-            assert!(keeper.next().is_ok());
+            assert!(keeper.tell().is_ok());
         }
     }
 
@@ -169,10 +169,10 @@ pub mod tests {
         let clock = Arc::new(SetClock::default());
         clock.pass(1_000);
         let last = Recorded::from_nanos(1_000_000_000 * 1_301);
-        assert!(Timekeeper::new(clock.clone(), last, false).next().is_err());
-        assert!(Timekeeper::new(clock.clone(), last, true).next().is_ok());
+        assert!(Timekeeper::new(clock.clone(), last, false).tell().is_err());
+        assert!(Timekeeper::new(clock.clone(), last, true).tell().is_ok());
         clock.pass(1_000_000);
-        assert!(Timekeeper::new(clock, last, false).next().is_ok());
+        assert!(Timekeeper::new(clock, last, false).tell().is_ok());
     }
 
     #[test]
@@ -180,9 +180,9 @@ pub mod tests {
         let clock = Arc::new(SetClock::default());
         clock.pass(1_000);
         let mut keeper = Timekeeper::new(clock.clone(), Recorded::default(), false);
-        let first = keeper.next().unwrap();
+        let first = keeper.tell().unwrap();
         keeper.recorded(first);
         clock.jump(-100);
-        assert_eq!(keeper.next().unwrap(), first);
+        assert_eq!(keeper.tell().unwrap(), first);
     }
 }

@@ -166,7 +166,7 @@ impl Shared {
             self.close_with(closed.clone());
             return Err(closed);
         }
-        committer.time.next()
+        committer.time.tell()
     }
 
     fn judge(
