@@ -361,30 +361,22 @@ impl Filler {
         }
     }
 
-    /// Waits until the next step is due; `false` when told to stop. The filling stays ahead of twice the use of the
-    /// newest segment, so that it is done well before that is full.
+    /// Waits until the next step is due; `false` when told to stop. While frames come the filling stays ahead of twice the
+    /// use of the newest segment, so that it is done well before that is full; else it goes on slowly.
     fn pace(&self, filled: u64) -> bool {
-        let mut state = self.lock();
-        loop {
-            let due = state
-                .used
-                .saturating_mul(2)
-                .saturating_add(self.segment_bytes / 8);
-            if state.stopping || state.hurry || filled <= due {
-                break;
-            }
-            let waited = self
-                .wake
-                .wait_timeout(state, LOOK_AGAIN)
-                .unwrap_or_else(PoisonError::into_inner);
-            state = waited.0;
-        }
-        let (stopping, hurry) = (state.stopping, state.hurry);
-        drop(state);
-        if !stopping && !hurry {
-            std::thread::sleep(BETWEEN_STEPS);
-        }
-        !stopping
+        let state = self.lock();
+        let due = state
+            .used
+            .saturating_mul(2)
+            .saturating_add(self.segment_bytes / 8);
+        let pause = match (state.hurry || state.stopping, filled <= due) {
+            (true, _) => Duration::ZERO,
+            (false, true) => BETWEEN_STEPS,
+            (false, false) => LOOK_AGAIN,
+        };
+        let wanted = |state: &mut FillerState| !state.hurry && !state.stopping;
+        let waited = self.wake.wait_timeout_while(state, pause, wanted);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.stopping
     }
 
     fn fail(&self, disk: &dyn Disk, options: &JournalOptions, error: &io::Error) {
