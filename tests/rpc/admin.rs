@@ -1,0 +1,106 @@
+//! Admin, health and reflection.
+
+use crate::harness::*;
+use chancery::record::codec::decode_payload;
+use chancery::rpc::proto;
+use tonic::Code;
+
+fn hold(authority: &str) -> proto::HoldRequest {
+    proto::HoldRequest {
+        entry: Some(proto::EntryKey {
+            series: "desk".into(),
+            key: "k".into(),
+        }),
+        authority: authority.into(),
+        request_id: "hold".into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_needs_an_authority_and_is_written_down_once() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("k")).await;
+    let mut admin = server.client.admin();
+    refused(
+        admin.hold(hold("")).await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    let first = admin.hold(hold("court order 7")).await.unwrap().into_inner();
+    let again = admin.hold(hold("court order 7")).await.unwrap().into_inner();
+    assert_eq!(
+        first.receipt.unwrap().position,
+        again.receipt.unwrap().position,
+        "a retry answers the first receipt"
+    );
+    let records = server.read(proto::ReadRequest::default()).await.unwrap();
+    assert_eq!(records.len(), 3, "the entry, the hold, one audit record");
+    let audit = decode_payload(&records[2].payload).unwrap().system.unwrap();
+    assert_eq!((&*audit.event, &*audit.series, &*audit.key), ("hold", "desk", "k"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_entry_is_released_on_authority() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("k")).await;
+    let mut admin = server.client.admin();
+    let release = proto::ReleaseRequest {
+        entry: hold("").entry,
+        authority: "court order 8".into(),
+        ..Default::default()
+    };
+    refused(
+        admin.release(release.clone()).await,
+        Code::FailedPrecondition,
+        "NOT_SO",
+    );
+    admin.hold(hold("court order 7")).await.unwrap();
+    let held = |server: &Server| {
+        let client = server.client.clone();
+        async move {
+            let request = proto::GetEntryRequest {
+                entry: Some(proto::EntryName {
+                    name: hold("").entry.map(proto::entry_name::Name::Key),
+                }),
+                ..Default::default()
+            };
+            client.get_entry(request).await.unwrap().entry.unwrap().held
+        }
+    };
+    assert!(held(&server).await);
+    admin.release(release).await.unwrap();
+    assert!(!held(&server).await);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_says_its_bounds() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let info = server.client.admin().get_server_info(proto::GetServerInfoRequest {}).await;
+    let info = info.unwrap().into_inner();
+    let limits = info.limits.unwrap();
+    assert_eq!(
+        (limits.batch_records_max, limits.payload_bytes_max, limits.key_bytes_max),
+        (1_000, 1 << 20, 1_024)
+    );
+    assert_eq!(info.origin, server.log.origin());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_nobody_doubts_is_confirmed_without_a_record() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let request = proto::ConfirmClockRequest {
+        authority: "the operator".into(),
+    };
+    let answer = server.client.admin().confirm_clock(request).await.unwrap().into_inner();
+    assert_eq!(answer.position, None);
+    assert!(answer.clock > 0);
+    server.stop().await;
+}

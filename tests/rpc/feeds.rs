@@ -1,0 +1,205 @@
+//! Subscribe: all its messages, changes, and readers who do not read.
+
+use crate::harness::*;
+use chancery::config::Config;
+use chancery::record::codec::Act;
+use chancery::rpc::proto::{self, Change, subscribe_from::From, subscribe_response::Message};
+use tonic::Code;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_starts_catches_up_and_beats() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 5, 5).await;
+    let request = proto::SubscribeRequest {
+        heartbeat_ms: 100,
+        ..from_start()
+    };
+    let mut feed = server.subscribe(request).await;
+    let Message::Started(started) = next(&mut feed).await else {
+        panic!("no start");
+    };
+    assert_eq!((started.from, started.tail), (0, 5));
+    assert_eq!(started.origin, server.log.origin());
+    records_until(&mut feed, 5).await;
+    let Message::CaughtUp(caught_up) = next(&mut feed).await else {
+        panic!("not caught up");
+    };
+    assert_eq!(caught_up.position, 5);
+    let Message::Heartbeat(heartbeat) = next(&mut feed).await else {
+        panic!("no heartbeat");
+    };
+    assert_eq!((heartbeat.tail, heartbeat.lag), (5, 0));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_enter_stay_and_leave() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("k")).await;
+    server.put(amend("k", "IRN")).await;
+    server.put(act(Act::Retract, "k")).await;
+    server.put(act(Act::Reinstate, "k")).await;
+    let mut feed = server.subscribe(from_start()).await;
+    let records = records_until(&mut feed, 4).await;
+    let changes: Vec<Change> = records.iter().map(proto::Record::change).collect();
+    assert_eq!(
+        changes,
+        [Change::Enters, Change::Stays, Change::Leaves, Change::Enters]
+    );
+    let request = proto::SubscribeRequest {
+        records_only: true,
+        ..from_start()
+    };
+    let mut feed = server.subscribe(request).await;
+    let records = records_until(&mut feed, 4).await;
+    assert!(records.iter().all(|record| record.change() == Change::Unspecified));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_ends_after_the_position_it_was_asked_for() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 20, 20).await;
+    let request = proto::SubscribeRequest {
+        until: Some(24),
+        ..from_start()
+    };
+    let mut feed = server.subscribe(request).await;
+    records_until(&mut feed, 20).await;
+    server.fill(20, 20, 20).await;
+    let rest = records_until(&mut feed, 25).await;
+    assert_eq!(positions(&rest), [20, 21, 22, 23, 24]);
+    assert!(feed.next().await.unwrap().is_none());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_begins_at_a_position_a_time_or_the_tail() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 10, 1).await;
+    let leaf = server.read(proto::ReadRequest::default()).await.unwrap()[4].leaf.clone();
+    let recorded = chancery::record::Leaf::decode(&leaf).unwrap().recorded.nanos();
+    let starts = [
+        (From::Position(7), 7),
+        (From::Recorded(recorded), 4),
+        (From::Tail(true), 10),
+    ];
+    for (from, expected) in starts {
+        let request = proto::SubscribeRequest {
+            from: Some(proto::SubscribeFrom { from: Some(from) }),
+            ..Default::default()
+        };
+        let mut feed = server.subscribe(request).await;
+        let Message::Started(started) = next(&mut feed).await else {
+            panic!("no start");
+        };
+        assert_eq!(started.from, expected);
+    }
+    let beyond = proto::SubscribeRequest {
+        from: Some(proto::SubscribeFrom {
+            from: Some(From::Position(11)),
+        }),
+        ..Default::default()
+    };
+    refused(
+        server.client.subscribe(beyond).await,
+        Code::OutOfRange,
+        "BEYOND_TAIL",
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_archive_is_refused() {
+    let (one, two) = (folder(), folder());
+    let first = Server::start(one.path()).await;
+    let second = Server::start(two.path()).await;
+    first.fill(0, 3, 3).await;
+    let mut feed = first.subscribe(from_start()).await;
+    records_until(&mut feed, 3).await;
+    let token = feed.token().clone();
+    refused(
+        second.client.subscribe(from_token(token)).await,
+        Code::FailedPrecondition,
+        "TOKEN_OF_ANOTHER_LOG",
+    );
+    refused(
+        second.client.subscribe(from_token(&b"nonsense"[..])).await,
+        Code::InvalidArgument,
+        "INVALID_RESUME_TOKEN",
+    );
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_feeds_are_all_the_log() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let mut feeds = Vec::new();
+    for _ in 0..32 {
+        feeds.push(server.subscribe(from_start()).await);
+    }
+    let readers = feeds.into_iter().map(|mut feed| {
+        tokio::spawn(async move { positions(&records_until(&mut feed, 1_000).await) })
+    });
+    let readers: Vec<_> = readers.collect();
+    server.fill(0, 1_000, 3).await;
+    for reader in readers {
+        assert!(reader.await.unwrap().into_iter().eq(0..1_000));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_a_reader_that_stops_while_200000_records_go_by_gets_all_of_them_in_order() {
+    let folder = folder();
+    let config = Config {
+        recent_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let server = Server::start_with(folder.path(), config).await;
+    let request = proto::SubscribeRequest {
+        records_only: true,
+        ..from_start()
+    };
+    let mut feed = server.subscribe(request).await;
+    assert!(matches!(next(&mut feed).await, Message::Started(_)));
+    let before = resident_bytes();
+    server.fill(0, 200_000, 1_000).await;
+    let grown = resident_bytes().saturating_sub(before);
+    // 200,000 records are some 60 MB; what is kept for the reader is far less than that, beside the log's own tables.
+    assert!(grown < 200 << 20, "grew by {grown} bytes");
+
+    let (mut expected, mut fell_behind) = (0, false);
+    while expected < 200_000 {
+        match next(&mut feed).await {
+            Message::Batch(batch) => {
+                for record in batch.records {
+                    assert_eq!(record.position, expected);
+                    expected += 1;
+                }
+            }
+            Message::FellBehind(_) => fell_behind = true,
+            Message::Started(_) | Message::CaughtUp(_) | Message::Heartbeat(_) => {}
+            Message::Draining(_) => panic!("the server is not stopping"),
+        }
+    }
+    assert!(fell_behind, "a slow reader is told");
+    server.stop().await;
+}
+
+/// Bytes of memory that this process holds.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = status
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or_default();
+    pages * 4_096
+}

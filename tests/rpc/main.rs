@@ -1,0 +1,11 @@
+//! The services through gRPC, against a real server on a port of its own and a temporary directory.
+
+mod admin;
+mod appending;
+mod bad_input;
+mod feeds;
+mod guarantees;
+mod harness;
+mod questions;
+mod reading;
+mod stopping;

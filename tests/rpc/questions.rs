@@ -1,0 +1,164 @@
+//! Search, Count, Explain, ListSeries.
+
+use crate::harness::*;
+use chancery::record::codec::Act;
+use chancery::rpc::proto::{self, Order};
+use futures::TryStreamExt;
+use tonic::Code;
+
+async fn archive() -> (tempfile::TempDir, Server) {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event_of("a", "PAK", "2021-10-13")).await;
+    server.put(event_of("b", "IRN", "2020-01-01")).await;
+    server.put(event_of("c", "PAK", "2022")).await;
+    server.put(amend("a", "PAK")).await;
+    server.put(act(Act::Retract, "b")).await;
+    (folder, server)
+}
+
+async fn found(server: &Server, request: proto::SearchRequest) -> Vec<u64> {
+    let pages: Vec<_> = server.client.pages(request).try_collect().await.unwrap();
+    pages
+        .into_iter()
+        .flat_map(|page| page.entries)
+        .map(|entry| entry.record.unwrap().position)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_answers_each_entry_once_at_its_newest_content() {
+    let (_folder, server) = archive().await;
+    assert_eq!(found(&server, proto::SearchRequest::default()).await, [3, 2]);
+    let ascending = proto::SearchRequest {
+        ascending: true,
+        ..Default::default()
+    };
+    assert_eq!(found(&server, ascending).await, [2, 3]);
+    let occurred = proto::SearchRequest {
+        order: Order::Occurred.into(),
+        ..Default::default()
+    };
+    assert_eq!(found(&server, occurred).await, [2, 3]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_as_of_then_answers_what_was_known() {
+    let (_folder, server) = archive().await;
+    let then = |position| proto::SearchRequest {
+        as_of: Some(proto::AsOf {
+            at: Some(proto::as_of::At::Position(position)),
+        }),
+        ..Default::default()
+    };
+    assert_eq!(found(&server, then(3)).await, [2, 1, 0]);
+    assert_eq!(found(&server, then(4)).await, [3, 2, 1]);
+    assert_eq!(found(&server, then(0)).await, [0u64; 0]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_join_and_speak_of_one_position() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 95, 10).await;
+    let request = proto::SearchRequest {
+        page_size: 10,
+        ..Default::default()
+    };
+    let first = server
+        .client
+        .query()
+        .search(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((first.total, first.entries.len()), (95, 10));
+    server.fill(95, 5, 5).await;
+    let rest = proto::SearchRequest {
+        page_token: first.next_page_token.clone(),
+        ..request.clone()
+    };
+    let pages: Vec<_> = server.client.pages(rest).try_collect().await.unwrap();
+    assert!(
+        pages
+            .iter()
+            .all(|page| (page.view_position, page.total) == (95, 95))
+    );
+    let all: Vec<u64> = std::iter::once(&first)
+        .chain(&pages)
+        .flat_map(|page| &page.entries)
+        .map(|entry| entry.record.as_ref().unwrap().position)
+        .collect();
+    assert_eq!(all, (0..95).rev().collect::<Vec<u64>>());
+
+    let other = proto::SearchRequest {
+        page_token: first.next_page_token,
+        order: Order::Occurred.into(),
+        ..Default::default()
+    };
+    refused(
+        server.client.query().search(other).await,
+        Code::InvalidArgument,
+        "INVALID_PAGE_TOKEN",
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_is_of_events_that_stand() {
+    let (_folder, server) = archive().await;
+    let mut document = content("a dispatch", "PAK", "2021");
+    document.body = "text".into();
+    let mut document = record(Act::Create, "d", Some(document));
+    document.kind = chancery::record::codec::Kind::Document.into();
+    server.put(document).await;
+    let counted = server
+        .client
+        .query()
+        .count(proto::CountRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((counted.count, counted.view_position), (2, 6));
+    assert!(counted.notes.iter().any(|note| note.contains("kind event")));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_series_is_listed_with_its_counts() {
+    let (_folder, server) = archive().await;
+    let request = proto::ListSeriesRequest::default();
+    let listed = server
+        .client
+        .query()
+        .list_series(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let desk = &listed.series[0];
+    assert_eq!(
+        (&*desk.name, desk.entries, desk.records, desk.retracted),
+        ("desk", 3, 5, 1)
+    );
+    assert_eq!(desk.kinds[0].entries, 3);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_the_log_does_not_reach_is_waited_for_and_then_told() {
+    let folder = folder();
+    let config = chancery::config::Config {
+        min_position_wait_ms: 1,
+        ..Default::default()
+    };
+    let server = Server::start_with(folder.path(), config).await;
+    let request = proto::CountRequest {
+        min_position: 5,
+        ..Default::default()
+    };
+    let answer = server.client.query().count(request).await;
+    refused(answer, Code::Unavailable, "VIEW_LAGGING");
+    server.stop().await;
+}
