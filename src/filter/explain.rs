@@ -50,6 +50,11 @@ impl Filter {
         self.names(&Field::Kind)
     }
 
+    /// Whether it names an act anywhere. A filter for the records of an act asks for retracted entries too.
+    pub fn names_act(&self) -> bool {
+        self.names(&Field::Act)
+    }
+
     /// Whether it names a status anywhere. Searches and counts leave retracted entries out where it does not.
     pub fn names_status(&self) -> bool {
         self.names(&Field::Status)

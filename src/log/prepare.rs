@@ -8,8 +8,9 @@ use super::batch::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft};
 use super::error::{Rule, Violation};
 use super::keys::{KeyHash, KeyHasher, KeyMap};
 use crate::filter::Filter;
+use crate::record::codec::PAYLOAD_BYTES_MAX;
 use crate::record::codec::RelationType;
-use crate::record::codec::walk::{PayloadFacts, check_payload};
+use crate::record::codec::walk::{PayloadFacts, PayloadProblem, check_payload};
 use crate::record::{
     Act, BatchId, EntryKey, Hash, Key, Kind, Position, Principal, Reason, Revision, SALT_BYTES, commitment,
 };
@@ -153,7 +154,16 @@ fn check(index: usize, draft: &Draft, door: Door, broken: &mut Vec<Violation>) -
             } else {
                 format!("payload.{}", error.path)
             };
-            refuse(&path, Rule::Invalid(error.problem.to_string()));
+            let rule = match error.problem {
+                PayloadProblem::TooLarge(bytes) => Rule::TooLarge {
+                    what: "payload (bytes)",
+                    actual: bytes as u64,
+                    limit: PAYLOAD_BYTES_MAX as u64,
+                    remedy: "split the text or name it as an attachment",
+                },
+                problem => Rule::Invalid(problem.to_string()),
+            };
+            refuse(&path, rule);
             None
         }
         Ok(facts) => {

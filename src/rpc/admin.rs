@@ -134,21 +134,20 @@ impl Admin {
             request_id: convert::request_id(order.request_id).map_err(|error| named("request_id", error))?,
             ..batch(draft, principal.clone(), Door::Admin)
         };
-        let receipt = only(
-            self.0
-                .log
-                .append(batch)
-                .await
-                .map_err(|error| status::append(&error))?,
-        )?;
-        self.audit(
-            &order.entry,
-            order.act,
-            &order.authority,
-            receipt.position,
-            principal,
-        )
-        .await;
+        let before = self.0.log.tail();
+        let appended = self.0.log.append(batch).await;
+        let receipt = only(appended.map_err(|error| status::append(&error))?)?;
+        // A retry is answered with the first receipt, and what that did is written down already.
+        if receipt.position >= before {
+            self.audit(
+                &order.entry,
+                order.act,
+                &order.authority,
+                receipt.position,
+                principal,
+            )
+            .await;
+        }
         Ok(convert::receipt(&receipt))
     }
 

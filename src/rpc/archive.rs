@@ -3,21 +3,24 @@
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{Core, blocking, convert, proto, status, wire};
+use crate::filter::Filter;
 use crate::log::{Appended, Door, Log, ReadError};
 use crate::record::{Position, Revision};
 use crate::view::ahead::{Ahead, Cancel, Source};
-use crate::view::{Asked, EntryError, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
+use crate::view::{EntryError, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Requests of one stream that are taken up together.
+/// Requests of one stream that are taken up together, at most.
 const STREAM_CHUNK: usize = 512;
-/// Chunks of one stream under way at a time.
-const STREAM_CHUNKS: usize = 4;
+/// Bytes of requests after which no more are taken up together.
+const STREAM_CHUNK_BYTES: usize = 2 * 1024 * 1024;
+/// Chunks of one stream under way at a time: one is committed while the next is made ready.
+const STREAM_CHUNKS: usize = 2;
 
 /// Answers `Archive`.
 pub struct Archive(pub Arc<Core>);
@@ -38,7 +41,9 @@ impl proto::archive_server::Archive for Archive {
         request: Request<Streaming<proto::AppendRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let log = self.0.log.clone();
-        let chunks = request.into_inner().ready_chunks(STREAM_CHUNK);
+        let chunks = futures::stream::unfold(request.into_inner(), |mut requests| async move {
+            Some((next_chunk(&mut requests).await?, requests))
+        });
         let answers = chunks
             .map(move |chunk| answer_chunk(log.clone(), chunk))
             .buffered(STREAM_CHUNKS)
@@ -123,10 +128,31 @@ async fn append(log: &Log, request: proto::AppendRequest) -> Result<proto::Appen
         .map_err(|error| status::append(&error))
 }
 
+/// The next request, and those that have arrived behind it.
+async fn next_chunk(requests: &mut Streaming<proto::AppendRequest>) -> Option<Vec<StreamRequest>> {
+    let mut chunk = vec![requests.next().await?];
+    let mut bytes = request_bytes(&chunk[0]);
+    while chunk.len() < STREAM_CHUNK && bytes < STREAM_CHUNK_BYTES {
+        let Some(Some(request)) = requests.next().now_or_never() else {
+            break;
+        };
+        bytes += request_bytes(&request);
+        chunk.push(request);
+    }
+    Some(chunk)
+}
+
+fn request_bytes(request: &StreamRequest) -> usize {
+    let records = request.iter().flat_map(|request| &request.records);
+    let payloads = records.flat_map(|record| &record.payload);
+    payloads.map(|payload| payload.len() + 128).sum()
+}
+
+type StreamRequest = Result<proto::AppendRequest, Status>;
 type StreamAnswer = Result<proto::AppendStreamResponse, Status>;
 
 /// Appends what has arrived together: the batches are queued in order, so that one commit takes all of them.
-async fn answer_chunk(log: Log, chunk: Vec<Result<proto::AppendRequest, Status>>) -> Vec<StreamAnswer> {
+async fn answer_chunk(log: Log, chunk: Vec<StreamRequest>) -> Vec<StreamAnswer> {
     let mut batches = Vec::with_capacity(chunk.len());
     // What is not queued is answered already; what is queued is answered in its turn.
     let mut answers: Vec<(Bytes, Option<Status>)> = Vec::with_capacity(chunk.len());
@@ -176,7 +202,7 @@ impl RawCall<proto::ReadRequest> for Archive {
         Box::pin(async move {
             let request = request.into_inner();
             let parts = convert::parts(request.parts)?;
-            let asked = convert::filter(&request.filter)?;
+            let filter = convert::filter(&request.filter)?;
             let log = self.0.log.clone();
             let tail = log.tail();
             let as_of = request.as_of;
@@ -184,7 +210,7 @@ impl RawCall<proto::ReadRequest> for Archive {
             let limit = Some(request.limit).filter(|limit| *limit > 0);
             let plan = plan(request, tail, as_of)?;
             let source = Messages {
-                reader: reader(&self.0.log, asked, parts, plan, limit),
+                reader: reader(&self.0.log, filter, parts, plan, limit),
                 encode: Box::new(move |selection| wire::read_response(selection, parts, tail)),
                 sent: false,
             };
@@ -213,9 +239,14 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
                 Ok(positions)
             };
             let positions = blocking(job, status::entry).await?;
-            let asked = Arc::new(Asked::everything());
             let source = Messages {
-                reader: reader(&self.0.log, asked, parts, Plan::Positions(positions), None),
+                reader: reader(
+                    &self.0.log,
+                    Filter::all(),
+                    parts,
+                    Plan::Positions(positions),
+                    None,
+                ),
                 encode: Box::new(move |selection| wire::history_response(selection, parts)),
                 sent: false,
             };
@@ -224,8 +255,8 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
     }
 }
 
-fn reader(log: &Log, asked: Arc<Asked>, parts: Parts, plan: Plan, limit: Option<u64>) -> Reader {
-    let matcher = Matcher::new(log.clone(), asked, Mode::Records);
+fn reader(log: &Log, filter: Filter, parts: Parts, plan: Plan, limit: Option<u64>) -> Reader {
+    let matcher = Matcher::new(log.clone(), filter, Mode::Records);
     Reader::new(log.clone(), matcher, parts.columns(), parts.weight(), plan, limit)
 }
 

@@ -15,9 +15,8 @@ use crate::record::{
     Series, Status,
 };
 use crate::view::entry::{EntryRef, PREFIX_CHARS_MIN};
-use crate::view::{Asked, EntryAnswer, Parts};
+use crate::view::{EntryAnswer, Parts};
 use bytes::Bytes;
-use std::sync::Arc;
 
 /// The most positions that one `Read` may name.
 pub const POSITIONS_MAX: usize = 100_000;
@@ -91,10 +90,12 @@ pub fn request_id(id: Bytes) -> Result<Option<BatchId>, NameError> {
 }
 
 fn condition_filter(text: &str) -> Result<Filter, Rule> {
-    let asked = Asked::parse(text).map_err(|error| Rule::Invalid(error.to_string()))?;
-    asked.filter().cloned().ok_or_else(|| {
-        Rule::Invalid("the filter is empty; name what may not be there, or use expected_tail".to_owned())
-    })
+    let filter = Filter::parse(text).map_err(|error| Rule::Invalid(error.to_string()))?;
+    if filter.is_all() {
+        let problem = "the filter is empty; name what may not be there, or use expected_tail";
+        return Err(Rule::Invalid(problem.to_owned()));
+    }
+    Ok(filter)
 }
 
 fn draft(broken: &mut Vec<Violation>, index: usize, record: proto::AppendRecord) -> Option<Draft> {
@@ -271,13 +272,11 @@ pub fn parts(number: i32) -> Result<Parts, RequestError> {
 ///
 /// # Errors
 /// [`RequestError::Filter`].
-pub fn filter(text: &str) -> Result<Arc<Asked>, RequestError> {
-    Asked::parse(text)
-        .map(Arc::new)
-        .map_err(|error| RequestError::Filter {
-            path: "filter".to_owned(),
-            problem: error.to_string(),
-        })
+pub fn filter(text: &str) -> Result<Filter, RequestError> {
+    Filter::parse(text).map_err(|error| RequestError::Filter {
+        path: "filter".to_owned(),
+        problem: error.to_string(),
+    })
 }
 
 /// The point that a question speaks of. May wait for the disk where it is a time.

@@ -2,9 +2,10 @@
 
 use super::status::RequestError;
 use super::{Core, blocking, convert, proto, status};
+use crate::filter::Asked;
 use crate::record::Position;
 use crate::view::series::SeriesCounts;
-use crate::view::{Asked, Order, Search};
+use crate::view::{Order, Search};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -32,10 +33,10 @@ impl proto::query_server::Query for Query {
         request: Request<proto::SearchRequest>,
     ) -> Result<Response<proto::SearchResponse>, Status> {
         let request = request.into_inner();
-        let asked = convert::filter(&request.filter)?;
+        let filter = convert::filter(&request.filter)?;
         let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
         let search = Search {
-            asked: Arc::clone(&asked),
+            filter: filter.clone(),
             as_of: self.as_of(request.as_of, request.min_position).await?,
             order,
             ascending: request.ascending,
@@ -44,7 +45,7 @@ impl proto::query_server::Query for Query {
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let page = self.0.scanner.search(search, token).await;
         let page = page.map_err(|error| status::query(&error))?;
-        let mut notes = notes(&asked);
+        let mut notes = filter.notes(Asked::Entries);
         notes.extend(erased_note(page.erased));
         Ok(Response::new(proto::SearchResponse {
             entries: page
@@ -64,13 +65,10 @@ impl proto::query_server::Query for Query {
         request: Request<proto::CountRequest>,
     ) -> Result<Response<proto::CountResponse>, Status> {
         let request = request.into_inner();
-        let asked = convert::filter(&request.filter)?;
+        let filter = convert::filter(&request.filter)?;
         let as_of = self.as_of(request.as_of, request.min_position).await?;
-        let mut notes = notes(&asked);
-        if !asked.names("kind") {
-            notes.push("counts entries of kind event; name a kind to count others".to_owned());
-        }
-        let counted = self.0.scanner.count(asked, as_of).await;
+        let mut notes = filter.notes(Asked::Count);
+        let counted = self.0.scanner.count(filter, as_of).await;
         let counted = counted.map_err(|error| status::query(&error))?;
         notes.extend(erased_note(counted.erased));
         Ok(Response::new(proto::CountResponse {
@@ -85,15 +83,15 @@ impl proto::query_server::Query for Query {
         request: Request<proto::ExplainRequest>,
     ) -> Result<Response<proto::ExplainResponse>, Status> {
         let request = request.into_inner();
-        let asked = convert::filter(&request.filter)?;
+        let filter = convert::filter(&request.filter)?;
         let as_of = self.as_of(request.as_of, 0).await?;
         Ok(Response::new(proto::ExplainResponse {
-            canonical: asked.canonical().to_owned(),
-            canonical_sha256: hex::encode(asked.digest()),
-            tree: asked.tree(),
+            canonical: filter.canonical().to_owned(),
+            canonical_sha256: hex::encode(filter.sha256()),
+            tree: filter.tree(),
             plan: "scan".to_owned(),
             records_scanned: as_of.get(),
-            notes: notes(&asked),
+            notes: filter.notes(Asked::Entries),
             view_position: as_of.get(),
         }))
     }
@@ -145,15 +143,6 @@ fn page_size(size: u32) -> Result<usize, RequestError> {
             format!("{size} exceeds the limit of {PAGE_SIZE_MAX}; ask for more pages instead"),
         )),
     }
-}
-
-/// What every answer to this filter takes for granted.
-fn notes(asked: &Asked) -> Vec<String> {
-    let mut notes = asked.notes();
-    if !asked.names("status") {
-        notes.push("leaves retracted entries out; name a status to see them".to_owned());
-    }
-    notes
 }
 
 fn erased_note(erased: u64) -> Option<String> {

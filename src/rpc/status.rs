@@ -223,10 +223,6 @@ pub fn read(error: &ReadError) -> Status {
 pub fn query(error: &QueryError) -> Status {
     let message = error.to_string();
     match error {
-        QueryError::Filter(filter) => {
-            let (path, problem) = ("filter".to_owned(), filter.to_string());
-            RequestError::Filter { path, problem }.into()
-        }
         QueryError::Read(error) => read(error),
         QueryError::Token(problem) => answer(Code::InvalidArgument, Reason::InvalidPageToken, message)
             .field("page_token", problem)

@@ -3,9 +3,10 @@
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{Core, convert, proto, status};
+use crate::filter::Filter;
 use crate::record::{Position, Recorded};
 use crate::subscription::{From, Item, Session, Subscribe};
-use crate::view::{Asked, Mode};
+use crate::view::Mode;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -46,7 +47,7 @@ impl RawCall<proto::SubscribeRequest> for Subscriptions {
     ) -> BoxFuture<'static, Result<RawStream, Status>> {
         Box::pin(async move {
             let request = subscribe(request.into_inner())?;
-            let asked = Arc::clone(&request.asked);
+            let filter = request.filter.clone();
             let session = self.0.hub.subscribe(request).await;
             let session = session.map_err(|error| status::subscribe(&error))?;
             let origin = self.0.log.origin().to_owned();
@@ -54,7 +55,7 @@ impl RawCall<proto::SubscribeRequest> for Subscriptions {
                 session.next().await.map(|item| (item, session))
             });
             let messages = items
-                .map_ok(move |item| message(item, &origin, &asked))
+                .map_ok(move |item| message(item, &origin, &filter))
                 .map_err(|error| status::read(&error));
             Ok(messages.boxed())
         })
@@ -64,7 +65,7 @@ impl RawCall<proto::SubscribeRequest> for Subscriptions {
 fn subscribe(request: proto::SubscribeRequest) -> Result<Subscribe, RequestError> {
     Ok(Subscribe {
         from: from(request.from)?,
-        asked: convert::filter(&request.filter)?,
+        filter: convert::filter(&request.filter)?,
         parts: convert::parts(request.parts)?,
         until: request.until.map(|last| Position::new(last).next()),
         heartbeat: heartbeat(request.heartbeat_ms)?,
@@ -104,7 +105,7 @@ fn heartbeat(milliseconds: u32) -> Result<Duration, RequestError> {
 }
 
 /// A message of a session, encoded.
-fn message(item: Item, origin: &str, asked: &Asked) -> Bytes {
+fn message(item: Item, origin: &str, filter: &Filter) -> Bytes {
     use proto::subscribe_response::Message as Sent;
     let sent = match item {
         Item::Batch(encoded) => return encoded,
@@ -112,7 +113,7 @@ fn message(item: Item, origin: &str, asked: &Asked) -> Bytes {
             origin: origin.to_owned(),
             from: from.get(),
             tail: tail.get(),
-            canonical_filter: asked.canonical().to_owned(),
+            canonical_filter: filter.canonical().to_owned(),
             resume_token: token.into(),
         }),
         Item::CaughtUp { position } => Sent::CaughtUp(proto::CaughtUp {

@@ -85,7 +85,8 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{Asked, Mode, Parts};
+    use crate::filter::Filter;
+    use crate::view::{Mode, Parts};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn key(first: u64) -> FrameKey {
@@ -93,7 +94,7 @@ mod tests {
             first: Position::new(first),
             end: Position::new(first + 1),
             form: Form {
-                filter: Asked::everything().digest(),
+                filter: Filter::all().sha256(),
                 mode: Mode::Records,
                 parts: Parts::Both,
             },

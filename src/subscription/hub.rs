@@ -3,9 +3,10 @@
 use super::cursor::{ResumeToken, TokenError};
 use super::frames::Frames;
 use super::session::Session;
+use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
-use crate::view::{Asked, Mode, Parts, Selection};
+use crate::view::{Mode, Parts, Selection};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +48,7 @@ pub struct Subscribe {
     /// Where to start.
     pub from: From,
     /// Only what matches.
-    pub asked: Arc<Asked>,
+    pub filter: Filter,
     /// Which parts to send.
     pub parts: Parts,
     /// The first position that is not wanted; `None` to follow for ever.
@@ -154,13 +155,13 @@ impl Hub {
                 Err(ReadError::BeyondTail { position, tail }.into())
             }
             From::Recorded(time) => Ok(self.log.first_at(*time)?),
-            From::Token(bytes) => self.resume(bytes, &request.asked, tail),
+            From::Token(bytes) => self.resume(bytes, &request.filter, tail),
         }
     }
 
-    fn resume(&self, bytes: &[u8], asked: &Asked, tail: Position) -> Result<Position, SubscribeError> {
+    fn resume(&self, bytes: &[u8], filter: &Filter, tail: Position) -> Result<Position, SubscribeError> {
         let token = ResumeToken::decode(bytes)?;
-        token.check_names(self.log.origin(), asked.digest(), asked.canonical())?;
+        token.check_names(self.log.origin(), filter.sha256(), filter.canonical())?;
         let root = if token.position > tail {
             None
         } else {

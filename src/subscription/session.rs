@@ -112,9 +112,9 @@ impl Session {
         root: Hash,
     ) -> Self {
         Self {
-            matcher: Matcher::new(hub.log.clone(), Arc::clone(&request.asked), request.mode),
+            matcher: Matcher::new(hub.log.clone(), request.filter.clone(), request.mode),
             form: Form {
-                filter: request.asked.digest(),
+                filter: request.filter.sha256(),
                 mode: request.mode,
                 parts: request.parts,
             },
@@ -279,7 +279,7 @@ impl Session {
             Ok((!selection.is_empty()).then(|| encode(&selection, parts, &token)))
         };
         // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
-        let in_place = self.request.asked.is_everything();
+        let in_place = self.request.filter.is_all();
         let make = || async move { if in_place { make() } else { blocking(make).await } };
         self.hub.frames.get(key, bytes, make).await
     }
@@ -433,7 +433,7 @@ struct ReadBatch {
 struct CatchUp {
     hub: Arc<Hub>,
     reader: Reader,
-    request: Subscribe,
+    form: Form,
 }
 
 impl CatchUp {
@@ -448,7 +448,7 @@ impl CatchUp {
         Self {
             reader: Reader::new(log, matcher, parts.columns(), parts.weight(), plan, None),
             hub: Arc::clone(&session.hub),
-            request: session.request.clone(),
+            form: session.form.clone(),
         }
     }
 }
@@ -465,13 +465,13 @@ impl Source for CatchUp {
             return Ok(None);
         };
         let root = self.hub.log.root_at(selection.through)?;
-        let filter = self.request.asked.digest();
-        let token = ResumeToken::new(self.hub.log.origin(), filter, selection.through, root).encode();
+        let token =
+            ResumeToken::new(self.hub.log.origin(), self.form.filter, selection.through, root).encode();
         Ok(Some(ReadBatch {
             first: selection.first,
             through: selection.through,
             root,
-            message: (self.hub.encode)(&selection, self.request.parts, &token),
+            message: (self.hub.encode)(&selection, self.form.parts, &token),
         }))
     }
 }

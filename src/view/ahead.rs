@@ -44,13 +44,9 @@ type Step<S> = (S, Result<Option<<S as Source>::Item>, ReadError>);
 
 /// A source that works one step ahead.
 pub struct Ahead<S: Source> {
-    state: State<S>,
+    /// The step under way; `None` at the end.
+    step: Option<JoinHandle<Step<S>>>,
     _cancel: Cancel,
-}
-
-enum State<S: Source> {
-    Working(JoinHandle<Step<S>>),
-    Ended(Option<S>),
 }
 
 impl<S: Source> Ahead<S> {
@@ -58,7 +54,7 @@ impl<S: Source> Ahead<S> {
     pub fn new(mut source: S) -> Self {
         Self {
             _cancel: source.cancel(),
-            state: State::Working(work(source)),
+            step: Some(work(source)),
         }
     }
 
@@ -67,32 +63,19 @@ impl<S: Source> Ahead<S> {
     /// # Errors
     /// As [`Source::step`]; after an error it is at its end.
     pub async fn next(&mut self) -> Result<Option<S::Item>, ReadError> {
-        let State::Working(handle) = &mut self.state else {
+        let Some(handle) = &mut self.step else {
             return Ok(None);
         };
-        let (source, step) = match handle.await {
-            Ok(done) => done,
-            Err(cause) => {
-                self.state = State::Ended(None);
-                return Err(ReadError::Io {
-                    what: "the log".to_owned(),
-                    cause: cause.to_string(),
-                });
-            }
-        };
-        self.state = match &step {
-            Ok(Some(_)) => State::Working(work(source)),
-            Ok(None) | Err(_) => State::Ended(Some(source)),
-        };
-        step
-    }
-
-    /// The source, once it has ended.
-    pub fn into_source(self) -> Option<S> {
-        match self.state {
-            State::Working(_) => None,
-            State::Ended(source) => source,
+        let done = handle.await;
+        self.step = None;
+        let (source, step) = done.map_err(|cause| ReadError::Io {
+            what: "the log".to_owned(),
+            cause: cause.to_string(),
+        })?;
+        if matches!(step, Ok(Some(_))) {
+            self.step = Some(work(source));
         }
+        step
     }
 }
 
@@ -131,6 +114,5 @@ mod tests {
         }
         assert_eq!(seen, [3, 2, 1]);
         assert!(ahead.next().await.unwrap().is_none());
-        assert!(ahead.into_source().is_some());
     }
 }

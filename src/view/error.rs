@@ -1,15 +1,11 @@
 //! What can go wrong with a question, for callers who must tell one from the other.
 
-use super::matching::FilterError;
 use crate::log::ReadError;
 use crate::record::{EntryKey, Position};
 
 /// Why a search, count or list was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The filter cannot be read. Mend it and ask again.
-    #[error(transparent)]
-    Filter(#[from] FilterError),
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -19,7 +19,7 @@ pub mod series;
 
 pub use entry::EntryAnswer;
 pub use error::{EntryError, QueryError};
-pub use matching::{Asked, Matcher, Mode};
+pub use matching::{Matcher, Mode};
 pub use reader::{Plan, Reader};
 pub use scan::{Options, Order, Page, Scanner, Search};
 pub use selection::{Change, Parts, Picked, Selection};

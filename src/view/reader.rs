@@ -200,7 +200,7 @@ impl Reader {
     }
 
     fn picks_all(&self) -> bool {
-        self.matcher.asked().is_everything()
+        self.matcher.filter().is_all()
     }
 
     fn judge(&self, record: &Stored<'_>) -> Result<Option<Change>, ReadError> {
@@ -238,7 +238,7 @@ impl Source for Reader {
 /// # Errors
 /// As [`Matcher::judge`].
 pub fn select(run: &Run, matcher: &Matcher) -> Result<Selection, ReadError> {
-    let mut gather = Gather::new(matcher.asked().is_everything(), 1);
+    let mut gather = Gather::new(matcher.filter().is_all(), 1);
     for record in run.iter() {
         gather.judge(&record, matcher)?;
     }
@@ -374,11 +374,11 @@ fn weigh(record: &Stored<'_>, weight: usize) -> usize {
 }
 
 fn columns_for(matcher: &Matcher, wanted: Columns) -> Columns {
-    let asked = matcher.asked();
-    let leaves = !asked.is_everything() || matcher.mode() == Mode::Changes;
+    let filter = matcher.filter();
+    let leaves = !filter.is_all() || matcher.mode() == Mode::Changes;
     match wanted {
         Columns::Payloads if leaves => Columns::All,
-        Columns::Leaves if asked.needs_content() => Columns::All,
+        Columns::Leaves if filter.needs_content() => Columns::All,
         wanted => wanted,
     }
 }

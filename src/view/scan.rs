@@ -8,10 +8,11 @@
 use super::ahead;
 use super::entry::{self, EntryAnswer};
 use super::error::QueryError;
-use super::matching::{Asked, decode, entry_of};
+use super::matching::{decode, entry_of, matches_state, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
 use super::series::{self, SeriesCounts};
+use crate::filter::Filter;
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
@@ -55,7 +56,7 @@ pub enum Order {
 #[derive(Clone, Debug)]
 pub struct Search {
     /// The filter.
-    pub asked: Arc<Asked>,
+    pub filter: Filter,
     /// The records below this position make the answer.
     pub as_of: Position,
     /// The order.
@@ -156,7 +157,7 @@ impl Scanner {
             (Order::Occurred, false) => "occurred",
             (Order::Occurred, true) => "occurred ascending",
         };
-        let binding = binding(self.log.origin(), search.asked.canonical(), order);
+        let binding = binding(self.log.origin(), search.filter.canonical(), order);
         let token = token.map(|text| self.check(text, binding)).transpose()?;
         let as_of = token.map_or(search.as_of, |token| token.as_of);
         let found = self.found((binding, as_of), &search).await?;
@@ -173,15 +174,15 @@ impl Scanner {
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn count(&self, asked: Arc<Asked>, as_of: Position) -> Result<Counted, QueryError> {
+    pub async fn count(&self, filter: Filter, as_of: Position) -> Result<Counted, QueryError> {
         let log = self.log.clone();
         let job = move |cancelled: &AtomicBool| {
             let mut counted = Counted { count: 0, erased: 0 };
-            let only = (!asked.names("kind")).then_some(Kind::Event);
-            let columns = columns(&asked, false);
+            let only = (!filter.names_kind()).then_some(Kind::Event);
+            let columns = columns(&filter, false);
             counted.erased = walk(&log, as_of, columns, cancelled, |hit| {
                 let counts = only.is_none_or(|kind| hit.leaf.kind == kind);
-                counted.count += u64::from(counts && hit.matches(&asked));
+                counted.count += u64::from(counts && hit.matches(&filter));
             })?;
             Ok(counted)
         };
@@ -217,9 +218,9 @@ impl Scanner {
         if let Some(found) = self.kept().get(&key) {
             return Ok(found);
         }
-        let (log, asked) = (self.log.clone(), Arc::clone(&search.asked));
+        let (log, filter) = (self.log.clone(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
-        let job = move |cancelled: &AtomicBool| find(&log, &asked, as_of, order, ascending, cancelled);
+        let job = move |cancelled: &AtomicBool| find(&log, &filter, as_of, order, ascending, cancelled);
         let found = Arc::new(self.blocking(job).await??);
         self.kept()
             .keep(key, Arc::clone(&found), self.options.results_bytes);
@@ -330,10 +331,9 @@ struct Hit<'a, 'b> {
 }
 
 impl Hit<'_, '_> {
-    fn matches(&self, asked: &Asked) -> bool {
-        let position = self.record.position;
-        !asked.ruled_out_by(position, &self.leaf)
-            && asked.matches_state(position, &self.leaf, self.record.payload, self.status)
+    fn matches(&self, filter: &Filter) -> bool {
+        let (payload, _) = own_content(self.record);
+        matches_state(filter, self.record.position, &self.leaf, payload, self.status)
     }
 }
 
@@ -348,7 +348,7 @@ enum Known {
 
 fn find(
     log: &Log,
-    asked: &Asked,
+    filter: &Filter,
     as_of: Position,
     order: Order,
     ascending: bool,
@@ -357,8 +357,8 @@ fn find(
     let mut hits: Vec<(i32, u64)> = Vec::new();
     let mut positions = Vec::new();
     let dated = order == Order::Occurred;
-    let erased = walk(log, as_of, columns(asked, dated), cancelled, |hit| {
-        if !hit.matches(asked) {
+    let erased = walk(log, as_of, columns(filter, dated), cancelled, |hit| {
+        if !hit.matches(filter) {
             return;
         }
         let position = hit.record.position.get();
@@ -448,8 +448,8 @@ fn acts(retracted: Option<bool>) -> Known {
     Known::Acts { retracted }
 }
 
-fn columns(asked: &Asked, dated: bool) -> Columns {
-    if dated || asked.needs_content() {
+fn columns(filter: &Filter, dated: bool) -> Columns {
+    if dated || filter.needs_content() {
         Columns::All
     } else {
         Columns::Leaves

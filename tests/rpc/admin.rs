@@ -23,11 +23,7 @@ async fn a_hold_needs_an_authority_and_is_written_down_once() {
     let server = Server::start(folder.path()).await;
     server.put(event("k")).await;
     let mut admin = server.client.admin();
-    refused(
-        admin.hold(hold("")).await,
-        Code::InvalidArgument,
-        "INVALID_FIELD",
-    );
+    refused(admin.hold(hold("")).await, Code::InvalidArgument, "INVALID_FIELD");
     let first = admin.hold(hold("court order 7")).await.unwrap().into_inner();
     let again = admin.hold(hold("court order 7")).await.unwrap().into_inner();
     assert_eq!(
@@ -36,9 +32,16 @@ async fn a_hold_needs_an_authority_and_is_written_down_once() {
         "a retry answers the first receipt"
     );
     let records = server.read(proto::ReadRequest::default()).await.unwrap();
-    assert_eq!(records.len(), 3, "the entry, the hold, one audit record");
+    assert_eq!(
+        records.len(),
+        3,
+        "the entry, the hold, one audit record: {records:?}"
+    );
     let audit = decode_payload(&records[2].payload).unwrap().system.unwrap();
-    assert_eq!((&*audit.event, &*audit.series, &*audit.key), ("hold", "desk", "k"));
+    assert_eq!(
+        (&*audit.event, &*audit.series, &*audit.key),
+        ("hold", "desk", "k")
+    );
     server.stop().await;
 }
 
@@ -81,11 +84,19 @@ async fn a_held_entry_is_released_on_authority() {
 async fn the_server_says_its_bounds() {
     let folder = folder();
     let server = Server::start(folder.path()).await;
-    let info = server.client.admin().get_server_info(proto::GetServerInfoRequest {}).await;
+    let info = server
+        .client
+        .admin()
+        .get_server_info(proto::GetServerInfoRequest {})
+        .await;
     let info = info.unwrap().into_inner();
     let limits = info.limits.unwrap();
     assert_eq!(
-        (limits.batch_records_max, limits.payload_bytes_max, limits.key_bytes_max),
+        (
+            limits.batch_records_max,
+            limits.payload_bytes_max,
+            limits.key_bytes_max
+        ),
         (1_000, 1 << 20, 1_024)
     );
     assert_eq!(info.origin, server.log.origin());
@@ -99,7 +110,13 @@ async fn a_clock_that_nobody_doubts_is_confirmed_without_a_record() {
     let request = proto::ConfirmClockRequest {
         authority: "the operator".into(),
     };
-    let answer = server.client.admin().confirm_clock(request).await.unwrap().into_inner();
+    let answer = server
+        .client
+        .admin()
+        .confirm_clock(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(answer.position, None);
     assert!(answer.clock > 0);
     server.stop().await;

@@ -50,7 +50,14 @@ async fn a_key_that_the_server_makes_is_answered() {
         ..Default::default()
     };
     assert_eq!(
-        server.client.get_entry(request).await.unwrap().entry.unwrap().revision,
+        server
+            .client
+            .get_entry(request)
+            .await
+            .unwrap()
+            .entry
+            .unwrap()
+            .revision,
         1
     );
     server.stop().await;
@@ -72,7 +79,11 @@ async fn conditions_that_do_not_hold_are_conflicts() {
         expected_tail: Some(9),
         ..batch(vec![event("x")])
     };
-    refused(server.client.append(request).await, Code::Aborted, "TAIL_CONFLICT");
+    refused(
+        server.client.append(request).await,
+        Code::Aborted,
+        "TAIL_CONFLICT",
+    );
     refused(
         server.append(vec![event_of("k", "IRN", "2021")]).await,
         Code::AlreadyExists,

@@ -65,7 +65,11 @@ async fn a_truncated_payload_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_field_in_a_payload_is_refused() {
-    check(vec![with_payload(&b"\x0a\x03\x0a\x01a\xf8\x07\x01"[..])], "INVALID_FIELD").await;
+    check(
+        vec![with_payload(&b"\x0a\x03\x0a\x01a\xf8\x07\x01"[..])],
+        "INVALID_FIELD",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,14 +112,20 @@ async fn all_broken_rules_are_told_together() {
     bad.reason = "two words".into();
     let folder = folder();
     let server = Server::start(folder.path()).await;
-    let status = server.append(vec![bad, event(&"k".repeat(2_000))]).await.unwrap_err();
+    let status = server
+        .append(vec![bad, event(&"k".repeat(2_000))])
+        .await
+        .unwrap_err();
     let details = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
     let fields: Vec<&str> = details
         .field_violations
         .iter()
         .map(|violation| violation.field.as_str())
         .collect();
-    assert_eq!(fields, ["records[0].series", "records[0].reason", "records[1].key"]);
+    assert_eq!(
+        fields,
+        ["records[0].series", "records[0].reason", "records[1].key"]
+    );
     server.stop().await;
 }
 

@@ -128,10 +128,7 @@ impl Server {
             .unwrap();
         while let Some(answer) = answers.message().await.unwrap() {
             assert!(
-                matches!(
-                    answer.result,
-                    Some(append_stream_response::Result::Response(_))
-                ),
+                matches!(answer.result, Some(append_stream_response::Result::Response(_))),
                 "{answer:?}"
             );
         }
@@ -275,4 +272,31 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, Status>, code: Code, why: &
 
 pub fn positions(records: &[proto::Record]) -> Vec<u64> {
     records.iter().map(|record| record.position).collect()
+}
+
+/// Runs a test in a process of its own, where nothing else uses memory. `name` is the beginning of the test's name.
+pub fn alone<F: Future<Output = ()>>(name: &str, test: fn() -> F) {
+    const ALONE: &str = "TEST_RUNS_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        tokio::runtime::Runtime::new().unwrap().block_on(test());
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Bytes of memory that this process holds.
+pub fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split_whitespace().nth(1).unwrap().parse().unwrap();
+    pages * 4_096
 }

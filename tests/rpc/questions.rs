@@ -122,7 +122,7 @@ async fn a_count_is_of_events_that_stand() {
         .unwrap()
         .into_inner();
     assert_eq!((counted.count, counted.view_position), (2, 6));
-    assert!(counted.notes.iter().any(|note| note.contains("kind event")));
+    assert!(counted.notes.iter().any(|note| note.contains("`event`")));
     server.stop().await;
 }
 

@@ -52,7 +52,11 @@ async fn a_read_answers_its_limit_its_parts_and_its_positions() {
     };
     let records = server.read(limited).await.unwrap();
     assert_eq!(positions(&records), (0..7).collect::<Vec<u64>>());
-    assert!(records.iter().all(|one| one.leaf.is_empty() && !one.payload.is_empty()));
+    assert!(
+        records
+            .iter()
+            .all(|one| one.leaf.is_empty() && !one.payload.is_empty())
+    );
     let leaves = proto::ReadRequest {
         positions: vec![3, 50, 99],
         parts: Parts::Leaf.into(),
@@ -60,7 +64,11 @@ async fn a_read_answers_its_limit_its_parts_and_its_positions() {
     };
     let records = server.read(leaves).await.unwrap();
     assert_eq!(positions(&records), [3, 50, 99]);
-    assert!(records.iter().all(|one| !one.leaf.is_empty() && one.payload.is_empty()));
+    assert!(
+        records
+            .iter()
+            .all(|one| !one.leaf.is_empty() && one.payload.is_empty())
+    );
     server.stop().await;
 }
 
@@ -99,7 +107,11 @@ async fn reads_that_make_no_sense_are_refused() {
         positions: vec![2, 2],
         ..Default::default()
     };
-    let sentence = refused(server.read(unsorted).await, Code::InvalidArgument, "INVALID_FIELD");
+    let sentence = refused(
+        server.read(unsorted).await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
     assert!(sentence.contains("positions[1]"), "{sentence}");
     let future = proto::ReadRequest {
         as_of: Some(proto::AsOf {
@@ -118,7 +130,9 @@ async fn large_records_come_in_messages_below_4_mb() {
     for at in 0..12 {
         let mut large = content("large", "PAK", "2021");
         large.body = format!("{at}").repeat(if at < 10 { 900_000 } else { 450_000 });
-        server.put(record(Act::Create, &format!("k{at}"), Some(large))).await;
+        server
+            .put(record(Act::Create, &format!("k{at}"), Some(large)))
+            .await;
     }
     let request = proto::ReadRequest {
         parts: Parts::Exact.into(),
