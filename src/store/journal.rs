@@ -14,7 +14,7 @@ use crate::log::{Closed, Run};
 use crate::record::Position;
 use bytes::BytesMut;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -131,16 +131,18 @@ impl JournalWriter {
                 cause,
             });
         }
-        let ready = self.filler.take().map_err(|cause| WriteError {
-            what: "preparing a segment".into(),
-            cause,
-        })?;
         let path = self
             .options
             .folder
             .join(Named::Segment(self.at.next_number).file());
         let io = |error: io::Error| failed("naming a segment", &error);
-        self.disk.rename(&ready, &path).map_err(io)?;
+        let named = self.filler.take(|ready| self.disk.rename(ready, &path));
+        named
+            .map_err(|cause| WriteError {
+                what: "preparing a segment".into(),
+                cause,
+            })?
+            .map_err(io)?;
         self.disk.sync_folder(&self.options.folder).map_err(io)?;
         let file = self.disk.open(&path).map_err(io)?;
         let header = SegmentHeader {
@@ -280,14 +282,17 @@ impl Filler {
         self.wake.notify_all();
     }
 
-    /// The segment that lies ready; waits for it where the filler is behind.
-    fn take(&self) -> Result<PathBuf, String> {
+    /// Hands the segment that lies ready to `name`; waits for it where the filler is behind.
+    ///
+    /// It is named under the lock: until its old name is free the filler would take it for the segment after it.
+    fn take<T>(&self, name: impl FnOnce(&Path) -> T) -> Result<T, String> {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.next.take() {
+                let named = name(&next);
                 state.hurry = false;
                 self.wake.notify_all();
-                return Ok(next);
+                return Ok(named);
             }
             if let Some(error) = &state.error {
                 return Err(error.clone());
