@@ -21,7 +21,7 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system says.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
-    /// Gives a file another name in the same folder, replacing none.
+    /// Gives a file another name in the same folder. A file of that name is replaced.
     ///
     /// # Errors
     /// What the system says.
@@ -65,6 +65,11 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// What the system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Gives up all bytes from an offset on. Not durable before the next sync.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn cut(&self, len: u64) -> io::Result<()>;
     /// The file's length in bytes.
     ///
     /// # Errors
@@ -152,9 +157,50 @@ impl DiskFile for RealFile {
         Ok(filled)
     }
 
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.0.metadata().map(|meta| meta.len())
     }
+}
+
+/// Where the bytes of a file that are not zero end, looked for backwards from its end down to `floor`.
+///
+/// # Errors
+/// What the system says.
+pub fn zeros_from(file: &dyn DiskFile, floor: u64) -> io::Result<u64> {
+    const STEP: u64 = 256 << 10;
+    let mut end = file.len()?;
+    let mut bytes = Vec::new();
+    while end > floor {
+        let start = end.saturating_sub(STEP).max(floor);
+        bytes.resize(usize::try_from(end - start).unwrap_or(0), 0);
+        let found = file.read_at(&mut bytes, start)?;
+        if let Some(at) = last_nonzero(&bytes[..found]) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(floor)
+}
+
+/// Whether all bytes are zero.
+pub fn is_zero(bytes: &[u8]) -> bool {
+    static ZEROS: [u8; 4_096] = [0; 4_096];
+    bytes
+        .chunks(ZEROS.len())
+        .all(|chunk| *chunk == ZEROS[..chunk.len()])
+}
+
+fn last_nonzero(bytes: &[u8]) -> Option<usize> {
+    let mut end = bytes.len();
+    // Whole blocks first: a segment's tail is millions of zeros.
+    while end > 0 && is_zero(&bytes[end.saturating_sub(4_096)..end]) {
+        end = end.saturating_sub(4_096);
+    }
+    bytes[..end].iter().rposition(|byte| *byte != 0)
 }
 
 /// Syncs a folder and its parents up to and with `top`, so that a folder just made survives a power cut.

@@ -4,7 +4,7 @@
 //! long again. A thread of its own does that in small steps, paced by how full the newest segment is, so that no burst
 //! of zeros ever competes with a commit; it keeps one segment ready for the writer and one spare for recovery alone.
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, zeros_from};
 use super::extents::{Extent, Extents};
 use super::frame::{self, FRAME_BYTES_MAX, Link};
 use super::recover::{JournalOptions, random_id};
@@ -46,6 +46,16 @@ pub struct WriterStart {
     pub next_number: u64,
     /// Bytes of all frames so far.
     pub bytes: u64,
+    /// Segments that others follow, whose zeros may be given up.
+    pub spent: Vec<Spent>,
+}
+
+/// A segment that another one follows, which holds a durable frame.
+pub struct Spent {
+    /// The file.
+    pub file: Arc<dyn DiskFile>,
+    /// Where its frames end; what is not zero behind them is evidence and stays.
+    pub frames_end: u64,
 }
 
 /// The one writer of the journal.
@@ -66,10 +76,11 @@ impl JournalWriter {
         disk: Arc<dyn Disk>,
         options: JournalOptions,
         extents: Arc<Extents>,
-        at: WriterStart,
+        mut at: WriterStart,
     ) -> Self {
-        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone());
-        filler.used(at.active.offset);
+        let spent = std::mem::take(&mut at.spent);
+        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone(), spent);
+        filler.used(at.active.offset, None);
         Self {
             disk,
             options,
@@ -86,8 +97,10 @@ impl JournalWriter {
         let length = encoded_len(group) as u64;
         let mut offset = self.at.active.offset;
         self.buffer.clear();
-        if offset + length > self.at.active.length {
-            self.roll(first, length)?;
+        let mut spent = None;
+        // A zero is left behind the last frame: that is how a whole segment is told from one that was cut.
+        if offset + length >= self.at.active.length {
+            spent = Some(self.roll(first, length)?);
             offset = 0;
         }
         let link = Link {
@@ -114,17 +127,18 @@ impl JournalWriter {
         self.at.crc = crc;
         self.at.durable = first.plus(group.len() as u64);
         self.at.bytes += length;
-        self.filler.used(self.at.active.offset);
+        self.filler.used(self.at.active.offset, spent);
         if self.buffer.capacity() > FRAME_BYTES_MAX / 8 {
             self.buffer = BytesMut::new();
         }
         Ok(())
     }
 
-    /// Takes the segment that lies ready; its header goes out in the same write as its first frame.
-    fn roll(&mut self, first: Position, length: u64) -> Result<(), WriteError> {
+    /// Takes the segment that lies ready; its header goes out in the same write as its first frame. Answers the one
+    /// that it follows.
+    fn roll(&mut self, first: Position, length: u64) -> Result<Spent, WriteError> {
         let needed = FRAMES_AT + length;
-        if needed > self.options.segment_bytes {
+        if needed >= self.options.segment_bytes {
             let cause = format!("a frame of {length} bytes does not fit into a segment");
             return Err(WriteError {
                 what: "writing the journal".into(),
@@ -146,11 +160,13 @@ impl JournalWriter {
         self.disk.sync_folder(&self.options.folder).map_err(io)?;
         let file = self.disk.open(&path).map_err(io)?;
         let header = SegmentHeader {
+            archive: self.options.archive,
             id: random_id().map_err(io)?,
             number: self.at.next_number,
             first_sequence: self.at.sequence,
             first,
-            recovered_through: Position::START,
+            // The frame before was synced: should this segment's first frame be torn, its header still says so.
+            recovered_through: self.at.durable,
             previous_end: self.at.active.offset,
             length: self.options.segment_bytes,
             previous_crc: self.at.crc,
@@ -158,15 +174,19 @@ impl JournalWriter {
         self.buffer.extend_from_slice(&header.encode());
         let extent = Extent::new(Arc::clone(&file), header.id, first, FRAMES_AT);
         self.extents.push(Arc::clone(&extent));
-        self.at.active = Active {
+        let active = Active {
             file,
             extent,
             id: header.id,
             offset: FRAMES_AT,
             length: header.length,
         };
+        let before = std::mem::replace(&mut self.at.active, active);
         self.at.next_number += 1;
-        Ok(())
+        Ok(Spent {
+            file: before.file,
+            frames_end: before.offset,
+        })
     }
 }
 
@@ -212,6 +232,7 @@ impl Drop for JournalWriter {
         if let Some(filling) = self.filling.take() {
             // A filler that panicked has nothing left to tell: its segment is simply not there.
             let _ = filling.join();
+            self.filler.trim();
         }
     }
 }
@@ -225,6 +246,7 @@ struct Filler {
 
 #[derive(Default)]
 struct FillerState {
+    spent: Vec<Spent>,
     next: Option<PathBuf>,
     used: u64,
     hurry: bool,
@@ -242,8 +264,12 @@ impl Filler {
     fn spawn(
         disk: Arc<dyn Disk>,
         options: JournalOptions,
+        spent: Vec<Spent>,
     ) -> (Arc<Self>, Option<std::thread::JoinHandle<()>>) {
-        let state = Mutex::new(FillerState::default());
+        let state = Mutex::new(FillerState {
+            spent,
+            ..FillerState::default()
+        });
         let filler = Arc::new(Self {
             state,
             wake: Condvar::new(),
@@ -266,9 +292,11 @@ impl Filler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells how far the newest segment is used: that paces the filling.
-    fn used(&self, bytes: u64) {
-        self.lock().used = bytes;
+    /// Tells how far the newest segment is used, which paces the filling, and which one it follows.
+    fn used(&self, bytes: u64, spent: Option<Spent>) {
+        let mut state = self.lock();
+        state.used = bytes;
+        state.spent.extend(spent);
     }
 
     fn refusal(&self) -> Option<Closed> {
@@ -306,6 +334,7 @@ impl Filler {
     fn run(&self, disk: &dyn Disk, options: &JournalOptions) {
         let folder = &options.folder;
         while !self.lock().stopping {
+            self.trim();
             let result = if self.lock().next.is_none() {
                 self.prepare(disk, options, &Named::Next)
                     .map(|path| self.lock().next = path)
@@ -319,6 +348,22 @@ impl Filler {
                 self.fail(disk, options, &error);
             }
             self.wake.notify_all();
+        }
+    }
+
+    /// Gives up the zeros behind the frames of segments that others follow.
+    fn trim(&self) {
+        let spent = std::mem::take(&mut self.lock().spent);
+        for Spent { file, frames_end } in spent {
+            let trimmed = zeros_from(file.as_ref(), frames_end).and_then(|end| {
+                if end < file.len()? {
+                    file.cut(end)?;
+                }
+                Ok(())
+            });
+            if let Err(error) = trimmed {
+                tracing::warn!(%error, "the zeros behind a full segment could not be given up");
+            }
         }
     }
 
@@ -342,7 +387,7 @@ impl Filler {
     ) -> io::Result<Option<PathBuf>> {
         let path = options.folder.join(name.file());
         if let Ok(file) = disk.open(&path) {
-            if file.len()? == options.segment_bytes {
+            if file.len()? == options.segment_bytes && zeros_from(file.as_ref(), 0)? == 0 {
                 return Ok(Some(path));
             }
             disk.remove(&path)?;
@@ -360,8 +405,13 @@ impl Filler {
             if !self.pace(filling.filled()) {
                 return Ok(None);
             }
-            if filling.step()? {
-                return filling.finish(disk, &options.folder, name).map(Some);
+            match filling.step() {
+                Ok(false) => {}
+                Ok(true) => return filling.finish(disk, &options.folder, name).map(Some),
+                Err(error) => {
+                    Filling::abandon(disk, &options.folder);
+                    return Err(error);
+                }
             }
         }
     }
@@ -391,8 +441,10 @@ impl Filler {
             state.full = Some((free, options.segment_bytes.saturating_add(options.reserve_bytes)));
         }
         state.error = Some(error.to_string());
-        while !state.stopping && state.next.is_none() {
-            // Refused until restart: nothing to do but to wait for the end.
+        tracing::error!(%error, "no further segment can be prepared; appends are refused until a restart");
+        self.wake.notify_all();
+        // Refused until restart: nothing to do but to wait for the end.
+        while !state.stopping {
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }

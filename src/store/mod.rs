@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod extents;
+pub mod faulty;
 pub mod frame;
 pub mod journal;
 pub mod open;

@@ -2,6 +2,7 @@
 
 use super::disk::{Disk, RealDisk, sync_up_to};
 use super::recover::{self, JournalOptions, OpenError};
+use super::segment::Named;
 use super::sled::HotLog;
 use super::state::{self, StateError};
 use crate::log::clock::{Clock, RealClock};
@@ -67,6 +68,17 @@ pub enum ArchiveError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The archive has a name and no journal.
+    #[error(
+        "`{journal}` holds no segment although the archive has a name; put the folder back from a backup, or remove \
+         `{state}` to begin a new archive"
+    )]
+    JournalMissing {
+        /// The journal's folder.
+        journal: PathBuf,
+        /// The state folder.
+        state: PathBuf,
+    },
     /// The state folder.
     #[error(transparent)]
     State(#[from] StateError),
@@ -96,15 +108,16 @@ impl Drop for Archive {
 pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let lock = lock(&options.data)?;
     let folders = Folders::make(&options)?;
-    let hot = HotLog::new(folders.sled.clone(), options.hot_bytes);
-    let mut fold = Rescuing {
-        fold: Fold::default(),
-        hot: &hot,
-    };
     let journal = JournalOptions {
         folder: folders.journal.clone(),
         segment_bytes: options.segment_bytes,
         reserve_bytes: options.reserve_bytes,
+        archive: archive_id(&options, &folders)?,
+    };
+    let hot = HotLog::new(folders.sled.clone(), options.hot_bytes, journal.archive);
+    let mut fold = Rescuing {
+        fold: Fold::default(),
+        hot: &hot,
     };
     first_segment(&options, &journal)?;
     let recovered = recover::recover(&options.disk, &journal, &mut fold)?;
@@ -123,8 +136,12 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         cut: recovered.cut,
         lost: recovered.lost,
     };
-    let frame_room = usize::try_from(options.segment_bytes.saturating_sub(super::segment::FRAMES_AT))
-        .unwrap_or(usize::MAX);
+    let frame_room = usize::try_from(
+        options
+            .segment_bytes
+            .saturating_sub(super::segment::FRAMES_AT + 1),
+    )
+    .unwrap_or(usize::MAX);
     let run = Options {
         origin,
         recent_bytes: options.recent_bytes,
@@ -144,12 +161,35 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     Ok(Archive { log, _lock: lock })
 }
 
+/// The archive's random id; a new one where there is no journal yet.
+fn archive_id(options: &ArchiveOptions, folders: &Folders) -> Result<u64, ArchiveError> {
+    let wrap = |cause| ArchiveError::Io {
+        path: folders.journal.clone(),
+        cause,
+    };
+    if let Some(archive) = recover::archive(options.disk.as_ref(), &folders.journal).map_err(wrap)? {
+        return Ok(archive);
+    }
+    let names = options.disk.list(&folders.journal).map_err(wrap)?;
+    let segments = names
+        .iter()
+        .any(|name| matches!(Named::of(name), Some(Named::Segment(_))));
+    // The first segment is made before the name, so that a name without a segment is a journal that was taken away.
+    if !segments && state::origin(options.disk.as_ref(), &folders.state)?.is_some() {
+        return Err(ArchiveError::JournalMissing {
+            journal: folders.journal.clone(),
+            state: folders.state.clone(),
+        });
+    }
+    recover::random_id().map_err(wrap)
+}
+
 fn lock(data: &Path) -> Result<File, ArchiveError> {
     let wrap = |path: &Path, cause| ArchiveError::Io {
         path: path.into(),
         cause,
     };
-    std::fs::create_dir_all(data).map_err(|cause| wrap(data, cause))?;
+    make_folder(data).map_err(|cause| wrap(data, cause))?;
     let path = data.join("lock");
     let file = File::options()
         .create(true)
@@ -162,6 +202,22 @@ fn lock(data: &Path) -> Result<File, ArchiveError> {
         Err(TryLockError::WouldBlock) => Err(ArchiveError::InUse(data.into())),
         Err(TryLockError::Error(cause)) => Err(wrap(&path, cause)),
     }
+}
+
+/// Makes a folder and those above it that are missing, so that they survive a power cut.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above {
+        make_folder(above)?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    RealDisk.sync_folder(above.unwrap_or(Path::new(".")))
 }
 
 struct Folders {

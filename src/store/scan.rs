@@ -3,8 +3,8 @@
 //! A scan changes nothing. It follows the links from frame to frame, steps over damage to the next frame of the same
 //! segment where there is one, and leaves it to [`super::recover`] to decide what that means.
 
-use super::disk::DiskFile;
-use super::frame::{self, FRAME_BYTES_MAX, Frame, FrameError, Header};
+use super::disk::{DiskFile, zeros_from};
+use super::frame::{self, Frame, FrameError, Header};
 use super::segment::{FRAMES_AT, SegmentHeader};
 use crate::record::Position;
 use bytes::{Buf, Bytes, BytesMut};
@@ -38,17 +38,26 @@ pub enum Found {
         from: Position,
         /// The first position that is there again.
         resumes: Position,
+        /// Where the segment goes on.
+        at: u64,
         /// What is wrong.
         error: FrameError,
     },
-    /// The frames end: zeros follow to the end of the file, or the next segment takes over.
-    End(u64),
-    /// The frames end in bytes that are neither zeros nor a frame, or the file is shorter than it should be.
+    /// The frames end: zeros follow, or the next segment takes over.
+    End {
+        /// Where they end.
+        offset: u64,
+        /// Whether zeros follow up to the length that the segment was made with.
+        whole: bool,
+    },
+    /// The frames end in bytes that are neither zeros nor a frame, or where the file does.
     Torn {
         /// Where they end.
         offset: u64,
         /// The position after the torn frame, where its header can still be read.
         until: Option<Position>,
+        /// Whether the file is shorter than it was made. No crash does that: it was cut, or a segment after it is gone.
+        short: bool,
         /// What is wrong.
         error: FrameError,
     },
@@ -98,7 +107,10 @@ impl<'a> Scan<'a> {
         }
         if self.limit.is_some_and(|limit| self.chain.sequence >= limit) {
             self.done = true;
-            return Ok(Some(Found::End(self.offset)));
+            return Ok(Some(Found::End {
+                offset: self.offset,
+                whole: true,
+            }));
         }
         match self.frame_here()? {
             Ok(frame) => Ok(Some(self.take(frame))),
@@ -165,35 +177,48 @@ impl<'a> Scan<'a> {
     fn damage(&mut self, error: FrameError) -> io::Result<Found> {
         let offset = self.offset;
         let hint = self.hint();
-        let rest = self.rest()?;
-        if rest.iter().all(|byte| *byte == 0) && offset + rest.len() as u64 >= self.header.length {
+        let end = self.file.len()?;
+        let short = end < self.header.length;
+        // At least one zero follows the frames of a segment that is its archive's last.
+        if zeros_from(self.file, offset)? == offset && (!short || end > offset) {
             self.done = true;
-            return Ok(Found::End(offset));
-        }
-        if let Some((at, header)) = self.resume(&rest) {
-            let from = self.chain.position;
-            self.buffer = BytesMut::from(&rest[at..]);
-            self.offset += at as u64;
-            self.exhausted = true;
-            self.chain = Chain {
-                sequence: header.sequence,
-                crc: header.previous_crc,
-                position: header.first,
-                durable: self.chain.durable.max(header.first),
-            };
-            return Ok(Found::Hole {
+            return Ok(Found::End {
                 offset,
-                from,
-                resumes: header.first,
-                error,
+                whole: !short,
             });
+        }
+        let rest = self.rest(end)?;
+        if let Some((at, header)) = self.resume(&rest) {
+            return Ok(self.jump(offset, rest, at, &header, error));
         }
         self.done = true;
         Ok(Found::Torn {
             offset,
             until: hint,
+            short,
             error,
         })
+    }
+
+    /// Goes on with the frame that lies `at` bytes behind the damage.
+    fn jump(&mut self, offset: u64, rest: Vec<u8>, at: usize, header: &Header, error: FrameError) -> Found {
+        let from = self.chain.position;
+        self.buffer = BytesMut::from(&rest[at..]);
+        self.offset += at as u64;
+        self.exhausted = true;
+        self.chain = Chain {
+            sequence: header.sequence,
+            crc: header.previous_crc,
+            position: header.first,
+            durable: self.chain.durable.max(header.first),
+        };
+        Found::Hole {
+            offset,
+            from,
+            resumes: header.first,
+            at: self.offset,
+            error,
+        }
     }
 
     /// Where the damaged frame would end, if its head can still be read.
@@ -202,28 +227,26 @@ impl<'a> Scan<'a> {
         (header.segment == self.header.id && header.first == self.chain.position).then(|| header.end())
     }
 
-    fn rest(&self) -> io::Result<Vec<u8>> {
-        let end = self.file.len()?;
+    fn rest(&self, end: u64) -> io::Result<Vec<u8>> {
         let mut rest = vec![0; usize::try_from(end.saturating_sub(self.offset)).unwrap_or(0)];
         let found = self.file.read_at(&mut rest, self.offset)?;
         rest.truncate(found);
         Ok(rest)
     }
 
-    /// The next whole frame of this segment behind the current offset. The segment's random id is what tells a frame
-    /// from bytes of a payload that look like one.
+    /// The next frame of this segment behind the current offset whose head is whole. The segment's random id is what
+    /// tells a frame from bytes of a payload that look like one. That its records may be damaged too does not matter
+    /// here: the head alone says that all records before it were durable.
     fn resume(&self, rest: &[u8]) -> Option<(usize, Header)> {
         let id = self.header.id.to_le_bytes();
         (1..rest.len().saturating_sub(frame::HEADER_BYTES - 1)).find_map(|at| {
             if rest[at + 8..at + 16] != id {
                 return None;
             }
-            let header = Header::read(&rest[at..]).ok()?;
-            let later = header.sequence > self.chain.sequence && header.first >= self.chain.position;
+            let (header, _) = frame::decode_head(&rest[at..]).ok()?;
+            let later = header.sequence >= self.chain.sequence && header.first >= self.chain.position;
             let within = self.limit.is_none_or(|limit| header.sequence < limit);
-            let end = (at + FRAME_BYTES_MAX).min(rest.len());
-            let whole = later && within && frame::decode(&Bytes::copy_from_slice(&rest[at..end])).is_ok();
-            whole.then_some((at, header))
+            (later && within).then_some((at, header))
         })
     }
 }

@@ -3,18 +3,21 @@
 //! | offset | size | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `CHJRNL01` |
-//! | 8 | 8 | the segment's random id |
-//! | 16 | 8 | the segment's number, from 0 |
-//! | 24 | 8 | sequence number of its first frame |
-//! | 32 | 8 | position of its first record |
-//! | 40 | 8 | recovered through: the tail that was already durable when the segment got its name |
-//! | 48 | 8 | where the frames of the segment before end, as an offset in that file |
-//! | 56 | 8 | the segment's length in bytes |
-//! | 64 | 4 | CRC of the last frame before |
-//! | 68 | 4 | CRC32C of bytes 0..68 |
+//! | 8 | 8 | the archive's random id, the same in all its segments |
+//! | 16 | 8 | the segment's random id |
+//! | 24 | 8 | the segment's number, from 0 |
+//! | 32 | 8 | sequence number of its first frame |
+//! | 40 | 8 | position of its first record |
+//! | 48 | 8 | recovered through: the tail that was already durable when the segment got its name |
+//! | 56 | 8 | where the frames of the segment before end, as an offset in that file |
+//! | 64 | 8 | the segment's length in bytes |
+//! | 72 | 4 | CRC of the last frame before |
+//! | 76 | 4 | CRC32C of bytes 0..76 |
 //!
-//! The rest of the first 4,096 bytes is zero; the frames follow, packed, and behind the last one the file is zero to
-//! its end. Numbers are little-endian. A segment is `NNNNNNNN.segment`; a repair of a damaged stretch is
+//! The same bytes stand once more at offset 2,048, for a header that is damaged. The rest of the first 4,096 bytes is
+//! zero; the frames follow, packed, and behind the last one the file is zero to
+//! its end; there is at least one such zero. Once the next segment holds a durable frame, the zeros are cut off: a file
+//! that is shorter than its header says has a segment after it. Numbers are little-endian. A segment is `NNNNNNNN.segment`; a repair of a damaged stretch is
 //! `repair-POSITION.segment` with the same content.
 
 use super::disk::{Disk, DiskFile};
@@ -29,11 +32,16 @@ pub const SEGMENT_BYTES: u64 = 32 << 20;
 /// Where the first frame lies.
 pub const FRAMES_AT: u64 = 4_096;
 const MAGIC: [u8; 8] = *b"CHJRNL01";
-const HEADER_BYTES: usize = 72;
+const HEADER_BYTES: usize = 80;
+/// Where the header's CRC lies, and how many bytes it covers.
+const CRC_AT: usize = 76;
+const COPY_AT: usize = 2_048;
 
 /// A segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
+    /// The archive's random id: a segment of another archive is not one of this.
+    pub archive: u64,
     /// Random; never leaves the machine.
     pub id: u64,
     /// Its number, from 0; for a repair the number of the damaged segment.
@@ -46,7 +54,7 @@ pub struct SegmentHeader {
     pub recovered_through: Position,
     /// Where the frames of the segment before end.
     pub previous_end: u64,
-    /// The segment's length in bytes; a shorter file was cut.
+    /// The segment's length in bytes when it was made.
     pub length: u64,
     /// The CRC of the last frame before.
     pub previous_crc: u32,
@@ -57,6 +65,7 @@ impl SegmentHeader {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FRAMES_AT as usize);
         out.put_slice(&MAGIC);
+        out.put_u64_le(self.archive);
         out.put_u64_le(self.id);
         out.put_u64_le(self.number);
         out.put_u64_le(self.first_sequence);
@@ -67,28 +76,37 @@ impl SegmentHeader {
         out.put_u32_le(self.previous_crc);
         let crc = crc32c::crc32c(&out);
         out.put_u32_le(crc);
+        out.resize(COPY_AT, 0);
+        out.extend_from_within(..HEADER_BYTES);
         out.resize(FRAMES_AT as usize, 0);
         out
     }
 
-    /// Reads a header; `None` where the bytes are not one, or where what should be zero is not.
+    /// Reads a header or, where it is damaged, its copy; `None` where both are.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let block = bytes.first_chunk::<{ FRAMES_AT as usize }>()?;
+        Self::decode_copy(bytes).or_else(|| Self::decode_copy(bytes.get(COPY_AT..)?))
+    }
+
+    fn decode_copy(bytes: &[u8]) -> Option<Self> {
+        let block = bytes.first_chunk::<HEADER_BYTES>()?;
         let number = |at: usize| block[at..].first_chunk().map(|eight| u64::from_le_bytes(*eight));
-        let crc = block[68..].first_chunk().map(|four| u32::from_le_bytes(*four));
-        let whole = block[..8] == MAGIC && crc == Some(crc32c::crc32c(&block[..68]));
-        if !whole || block[HEADER_BYTES..].iter().any(|byte| *byte != 0) {
+        let crc = block[CRC_AT..]
+            .first_chunk()
+            .map(|four| u32::from_le_bytes(*four));
+        let whole = block[..8] == MAGIC && crc == Some(crc32c::crc32c(&block[..CRC_AT]));
+        if !whole {
             return None;
         }
         Some(Self {
-            id: number(8)?,
-            number: number(16)?,
-            first_sequence: number(24)?,
-            first: Position::new(number(32)?),
-            recovered_through: Position::new(number(40)?),
-            previous_end: number(48)?,
-            length: number(56)?,
-            previous_crc: block[64..].first_chunk().map(|four| u32::from_le_bytes(*four))?,
+            archive: number(8)?,
+            id: number(16)?,
+            number: number(24)?,
+            first_sequence: number(32)?,
+            first: Position::new(number(40)?),
+            recovered_through: Position::new(number(48)?),
+            previous_end: number(56)?,
+            length: number(64)?,
+            previous_crc: block[72..].first_chunk().map(|four| u32::from_le_bytes(*four))?,
         })
     }
 }
@@ -202,8 +220,22 @@ impl Filling {
     /// What the system says, a full disk above all.
     pub fn whole(disk: &dyn Disk, folder: &Path, length: u64, name: &Named) -> io::Result<PathBuf> {
         let mut filling = Self::begin(disk, folder, length)?;
-        while !filling.step()? {}
-        filling.finish(disk, folder, name)
+        loop {
+            match filling.step() {
+                Ok(true) => return filling.finish(disk, folder, name),
+                Ok(false) => {}
+                Err(error) => {
+                    Self::abandon(disk, folder);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Removes what could not be filled, so that a full disk is not the fuller for it.
+    pub fn abandon(disk: &dyn Disk, folder: &Path) {
+        // It is removed at the next beginning where that fails now.
+        let _ = disk.remove(&folder.join(Named::Filling.file()));
     }
 }
 
@@ -212,8 +244,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_reads_back_and_every_flipped_byte_is_found() {
+    fn a_header_reads_back_unless_both_copies_are_damaged() {
         let header = SegmentHeader {
+            archive: 9,
             id: 1,
             number: 2,
             first_sequence: 3,
@@ -228,7 +261,10 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert_eq!(SegmentHeader::decode(&damaged), None, "byte {at}");
+            assert_eq!(SegmentHeader::decode(&damaged), Some(header), "byte {at}");
+            damaged[at ^ COPY_AT] ^= 1;
+            let both = at % COPY_AT < HEADER_BYTES;
+            assert_eq!(SegmentHeader::decode(&damaged).is_none(), both, "byte {at}");
         }
     }
 

@@ -9,19 +9,21 @@
 //! |---|---|
 //! | first position of a block, u64 big-endian ‖ part number, u16 big-endian | at most 8,000 bytes of the block |
 //!
-//! A block is a frame as in [`super::frame`], with zeros where the journal has its links. Values stay small because sled
+//! A block is a frame as in [`super::frame`], with the archive's random id in the place of the segment's and zeros where
+//! the journal has its links. Values stay small because sled
 //! moves larger leaves into files that it never syncs. Records over 64 KiB are left to the journal.
 
 use super::frame::{self, Frame, Link};
 use crate::log::store::{Hot, HotStatus, Shelf};
-use crate::log::{Columns, Log, ReadError, ReadLimit, Run, WeakLog};
+use crate::log::{Closed, Columns, Log, ReadError, ReadLimit, Run, WeakLog};
 use crate::record::Position;
 use bytes::{Bytes, BytesMut};
+use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// The most bytes that one value may have.
@@ -36,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(5);
 /// Appends faster than this many records a look come first; the copy waits for calmer times.
 const BUSY_RECORDS: u64 = 10_000;
+/// How long a stop waits for sled.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 /// How many times sled is built anew before it is given up until the next start.
 const REBUILDS_MAX: u32 = 3;
 
@@ -43,6 +47,8 @@ const REBUILDS_MAX: u32 = 3;
 pub struct HotLog {
     folder: PathBuf,
     bytes_max: u64,
+    /// The archive's random id: blocks of another archive are not served.
+    archive: u64,
     db: RwLock<Option<sled::Db>>,
     /// The range of positions held.
     low: AtomicU64,
@@ -60,27 +66,53 @@ struct Fault(String);
 
 type Guarded<T> = Result<T, Fault>;
 
+thread_local! {
+    /// Whether this thread is within a call into sled.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Guarded<T> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(false);
+    match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Fault(error.to_string())),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err(Fault(format!(
-                "sled panicked: {}",
-                text.unwrap_or_else(|| "without a word".into())
-            )))
+            let text = text.unwrap_or_else(|| "without a word".into());
+            Err(Fault(format!("sled panicked: {text}")))
         }
     }
 }
 
+/// A panic of sled is caught and told as a fault of the hot log; that it was one need not frighten an operator twice.
+/// Panics within a guarded call, or in one of sled's own threads, go to the debug log; all others where they went.
+fn label_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let thread = std::thread::current();
+            let of_sled = thread.name().is_some_and(|name| name.starts_with("sled-io-"));
+            if GUARDED.get() || of_sled {
+                tracing::debug!(%info, "a panic within sled, caught");
+            } else {
+                before(info);
+            }
+        }));
+    });
+}
+
 impl HotLog {
     /// A hot log in `folder` that keeps about so many bytes of the newest records. sled is not opened yet.
-    pub fn new(folder: PathBuf, bytes_max: u64) -> Arc<Self> {
+    pub fn new(folder: PathBuf, bytes_max: u64, archive: u64) -> Arc<Self> {
+        label_panics();
         Arc::new(Self {
             folder,
             bytes_max,
+            archive,
             db: RwLock::new(None),
             low: AtomicU64::new(0),
             through: AtomicU64::new(0),
@@ -98,6 +130,8 @@ impl HotLog {
         if !self.is_open() && self.open().is_err() {
             return Vec::new();
         }
+        // What is asked for now is not in the journal: a fault met while it is read is met again by the thread.
+        self.faulted.store(false, Ordering::Release);
         let until = until.unwrap_or(Position::new(u64::MAX));
         let mut runs = Vec::new();
         let mut at = from;
@@ -145,19 +179,26 @@ impl HotLog {
         let mut rebuilds = 0;
         let mut copier = Copier::default();
         loop {
-            if !self.is_open() && !self.start(log, &mut rebuilds) {
-                return;
-            }
             let Some(open) = log.upgrade() else { return };
-            let copied = self.copy(&open, &mut copier);
-            drop(open);
-            if let Err(Fault(what)) = copied {
-                self.fail(&what);
+            match self.step(&open, &mut copier) {
+                Ok(()) => {}
+                Err(_) if *self.stopping() => return,
+                Err(Fault(what)) => self.fail(&what),
             }
             if self.faulted.load(Ordering::Acquire) {
-                self.forget();
+                rebuilds += 1;
+                if rebuilds > REBUILDS_MAX {
+                    tracing::error!(
+                        "the hot log is given up until the next start; reads come from the journal"
+                    );
+                    return;
+                }
+                // What may be the last copy of a record is not thrown away.
+                let keep = matches!(open.status().closed, Some(Closed::Damaged { .. }));
+                self.forget(keep);
                 copier = Copier::default();
             }
+            drop(open);
             if !self.pause(LOOK_EVERY) {
                 let _ = self.sync();
                 return;
@@ -165,21 +206,16 @@ impl HotLog {
         }
     }
 
-    /// Opens sled, in a new folder where the last one failed; `false` where it is given up.
-    fn start(&self, log: &WeakLog, rebuilds: &mut u32) -> bool {
-        while *rebuilds <= REBUILDS_MAX {
-            let opened = self.open();
-            let Some(open) = log.upgrade() else { return false };
-            match opened.and_then(|()| self.agree(&open)) {
-                Ok(()) => return true,
-                Err(Fault(what)) => {
-                    self.fail(&what);
-                    self.forget();
-                    *rebuilds += 1;
-                }
-            }
+    /// Opens sled where it is not, holds it against the log once, and copies what is new.
+    fn step(&self, log: &Log, copier: &mut Copier) -> Guarded<()> {
+        if !self.is_open() {
+            self.open()?;
         }
-        false
+        if !copier.agreed {
+            self.agree(log)?;
+            copier.agreed = true;
+        }
+        self.copy(log, copier)
     }
 
     /// Opens the newest folder.
@@ -236,7 +272,7 @@ impl HotLog {
         if same(&block.run) == same(&run) {
             Ok(())
         } else {
-            Err(Fault("sled is of another log".into()))
+            Err(Fault("sled holds another record than the journal".into()))
         }
     }
 
@@ -258,8 +294,8 @@ impl HotLog {
         );
     }
 
-    /// Leaks the handle and makes a new, empty folder. Older folders are removed.
-    fn forget(&self) {
+    /// Leaks the handle and makes a new, empty folder. Older folders are removed unless they are to be kept.
+    fn forget(&self, keep: bool) {
         if let Some(db) = self.db.write().unwrap_or_else(PoisonError::into_inner).take() {
             std::mem::forget(db);
         }
@@ -279,7 +315,7 @@ impl HotLog {
         let next = self
             .folder
             .join(format!("{:08}", number.map_or(0, |number| number + 1)));
-        if std::fs::create_dir_all(next).is_ok() {
+        if std::fs::create_dir_all(next).is_ok() && !keep {
             for path in old.iter().filter(|path| path.is_dir()) {
                 let _ = std::fs::remove_dir_all(path);
             }
@@ -303,7 +339,10 @@ impl HotLog {
                 bytes: 1 << 20,
             };
             let Ok(runs) = log.read_cold(at, tail, limit) else {
-                return Ok(());
+                // A record that the journal cannot give is not copied; those behind it are.
+                at = at.next();
+                self.through.store(at.get(), Ordering::Release);
+                continue;
             };
             for run in runs {
                 self.insert(&run)?;
@@ -359,7 +398,7 @@ impl HotLog {
         for block in blocks(run) {
             let mut bytes = BytesMut::new();
             let link = Link {
-                segment: 0,
+                segment: self.archive,
                 sequence: 0,
                 previous_crc: 0,
                 durable_through: Position::START,
@@ -421,6 +460,9 @@ impl HotLog {
         };
         let frame =
             frame::decode(&bytes).map_err(|error| Fault(format!("a block of sled is damaged: {error}")))?;
+        if frame.header.segment != self.archive {
+            return Err(Fault("sled is of another archive".into()));
+        }
         let holds = frame.run.first() == first && frame.run.get(position).is_some();
         Ok(holds.then_some(frame))
     }
@@ -450,6 +492,7 @@ impl HotLog {
 #[derive(Default)]
 struct Copier {
     seen: Position,
+    agreed: bool,
     looked: bool,
     dirty: bool,
     synced: Option<Instant>,
@@ -560,6 +603,15 @@ impl Hot for HotLog {
         self.wake.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
+            // A thread that hangs in sled must not keep the daemon from stopping: nothing durable depends on it.
+            let started = Instant::now();
+            while !thread.is_finished() && started.elapsed() < CLOSE_WITHIN {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if !thread.is_finished() {
+                tracing::warn!("sled did not stop in time; it is left behind");
+                return;
+            }
             let _ = thread.join();
         }
         let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
