@@ -138,7 +138,8 @@ fn core(config: &Config, log: Log) -> Core {
     }
 }
 
-fn archive_options(config: &Config) -> ArchiveOptions {
+/// How the archive of these settings is opened.
+pub fn archive_options(config: &Config) -> ArchiveOptions {
     ArchiveOptions {
         origin: Some(config.origin.clone()).filter(|origin| !origin.is_empty()),
         accept_clock: config.accept_clock,

@@ -1,3 +1,211 @@
-//! The command line.
+//! The command line: arguments, one file for each command, and what all of them share.
+//!
+//! A command talks to a daemon through [`crate::client`], also where it reads the data directory of a stopped archive
+//! ([`connect`]). Answers go to stdout and are nothing but the answer; whatever is said beside them goes to stderr.
+//! Only [`screen`] knows whether anybody watches, and only [`failure`] knows exit codes: 0 done, 1 failed, 2 not asked
+//! well, 3 something wrong was found.
 
+mod act;
+mod amend;
+mod append;
 pub mod bench;
+mod connect;
+mod count;
+mod demo;
+mod edit;
+mod explain;
+mod failure;
+mod get;
+mod history;
+mod hold;
+mod import;
+mod interrupt;
+mod link;
+mod name;
+mod output;
+mod screen;
+mod search;
+mod series;
+mod serve;
+mod shown;
+mod status;
+mod watch;
+
+use crate::record::Act;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use failure::Failure;
+use screen::Screen;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// An archive of diplomatic events: durable, correctable, followable, provable.
+#[derive(Parser, Debug)]
+#[command(
+    name = "chancery",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "New here? Run: chancery demo")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the daemon
+    Serve(serve::Args),
+    /// Import files: dispatches, ICEWS, GDELT, JSON lines
+    Import(import::Args),
+    /// Append records in the JSON form
+    Append(append::Args),
+    /// Change an entry in your editor
+    Edit(edit::Args),
+    /// Change single values of an entry
+    Amend(amend::Args),
+    /// Take an entry out of the answers; its history stays
+    Retract(act::CauseArgs),
+    /// Take a retracted entry back into the answers
+    Reinstate(act::CauseArgs),
+    /// Say how an entry stands to another
+    Link(link::Args),
+    /// Take a link back
+    Unlink(link::Args),
+    /// Forbid that an entry is erased
+    Hold(hold::Args),
+    /// End a hold
+    Release(hold::Args),
+    /// Show an entry, its history or its original
+    Get(get::Args),
+    /// Find entries
+    Search(search::Args),
+    /// Count entries
+    Count(count::Args),
+    /// Say how a filter is read
+    Explain(explain::Args),
+    /// List the series
+    Series(series::Args),
+    /// Follow the log as it grows
+    Watch(watch::Args),
+    /// Say how the archive stands
+    Status(status::Args),
+    /// See what an archive does, on a temporary one
+    Demo(demo::Args),
+    /// Measure what an archive carries on this machine
+    Bench(bench::Args),
+}
+
+/// Runs the program: arguments in, an exit code out.
+pub fn run() -> ExitCode {
+    let matches = command().get_matches();
+    let screen = Screen::of_process();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return ended(
+                &screen,
+                Err(Failure::failed(format!("the program cannot start: {error}"))),
+            );
+        }
+    };
+    let done = runtime.block_on(dispatch(cli.command, &screen));
+    // A thread that still waits for input must not keep the program.
+    runtime.shutdown_background();
+    ended(&screen, done)
+}
+
+async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, screen).await,
+        Command::Import(args) => import::run(args, screen).await,
+        Command::Append(args) => append::run(args, screen).await,
+        Command::Edit(args) => edit::run(args, screen).await,
+        Command::Amend(args) => amend::run(args, screen).await,
+        Command::Retract(args) => act::run(Act::Retract, args, screen).await,
+        Command::Reinstate(args) => act::run(Act::Reinstate, args, screen).await,
+        Command::Link(args) => link::run(Act::Link, args, screen).await,
+        Command::Unlink(args) => link::run(Act::Unlink, args, screen).await,
+        Command::Hold(args) => hold::run(hold::Order::Hold, args, screen).await,
+        Command::Release(args) => hold::run(hold::Order::Release, args, screen).await,
+        Command::Get(args) => get::run(args, screen).await,
+        Command::Search(args) => search::run(args, screen).await,
+        Command::Count(args) => count::run(args, screen).await,
+        Command::Explain(args) => explain::run(args, screen).await,
+        Command::Series(args) => series::run(args, screen).await,
+        Command::Watch(args) => watch::run(args, screen).await,
+        Command::Status(args) => status::run(args, screen).await,
+        Command::Demo(args) => demo::run(args, screen).await,
+        Command::Bench(args) => {
+            let mut out = std::io::stdout();
+            let measured = bench::run(&args, &mut out).await;
+            measured.map_err(|error| Failure::failed(error.to_string()))
+        }
+    }
+}
+
+fn ended(screen: &Screen, done: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = done else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(sentence) = failure.sentence() {
+        // Where stderr is closed too the exit code is all that can be said.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "{} {sentence}",
+            screen.err_ink().red("error:")
+        );
+    }
+    failure.exit_code()
+}
+
+/// The settings of `serve` that most people need; the others are shown by `--help` under a heading of their own.
+const COMMON_SETTINGS: [&str; 6] = ["data", "listen", "insecure", "origin", "accept_clock", "log_json"];
+
+/// The whole command line as clap knows it.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommand("serve", |serve| {
+        serve.mut_args(|arg| {
+            let id = arg.get_id().as_str().to_owned();
+            let arg = match id.as_str() {
+                // A setting that is a yes or no is also a plain flag: --insecure.
+                "insecure" | "accept_clock" | "log_json" => arg
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true")
+                    .hide_possible_values(true),
+                _ => arg,
+            };
+            let is_setting = crate::config::Settings::KEYS.contains(&id.replace('_', "-").as_str());
+            if is_setting && !COMMON_SETTINGS.contains(&id.as_str()) && arg.get_action().takes_values() {
+                arg.help_heading("Bounds").hide_short_help(true)
+            } else {
+                arg
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_that_is_yes_or_no_is_a_flag() {
+        let serve = |flags: &[&str]| command().try_get_matches_from([&["chancery", "serve"], flags].concat());
+        assert!(serve(&["--insecure", "--accept-clock", "--listen", "127.0.0.1:0"]).is_ok());
+        assert!(serve(&["--insecure=false"]).is_ok());
+        assert!(serve(&["--recent-bytes", "1048576"]).is_ok());
+        assert!(serve(&["--insecurely"]).is_err());
+    }
+}

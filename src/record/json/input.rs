@@ -94,6 +94,15 @@ pub const ENVELOPE: &[Member] = &[
         "What follows from the content by a table of a stated version.",
     ),
     told("suggested", "What rules found in the text of a document."),
+    told("held", "Whether a hold forbids that the entry is erased."),
+    told(
+        "links",
+        "The relations of the entry that were decided later by LINK.",
+    ),
+    told(
+        "change",
+        "In a feed: whether the entry enters the filter, stays in it or leaves it.",
+    ),
 ];
 
 /// Dates that may stand at the top by the name of their role.

@@ -1,0 +1,400 @@
+//! `chancery append`: records in the JSON form, from a file or stdin.
+//!
+//! The whole input is read and checked before anything is sent. It becomes one batch, recorded whole or not at all,
+//! as long as it fits into one.
+
+use super::connect::{Actor, Reach};
+use super::failure::{Failure, is_lost};
+use super::output::{Form, print, table};
+use super::screen::{Screen, plain, stdout};
+use crate::client::Client;
+use crate::log::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
+use crate::record::json::Input;
+use crate::record::{EntryKey, Key};
+use crate::rpc::proto;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use tonic::{Code, Status};
+
+/// The most bytes that one append reads: what is larger is a matter for `import`, which streams.
+const INPUT_BYTES_MAX: u64 = 256 << 20;
+
+/// Appends records.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Records in the JSON form: one object, pretty-printed or not, or several; - for stdin
+    #[arg(value_name = "FILE|-")]
+    file: PathBuf,
+    /// Check everything and say what would happen, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    actor: Actor,
+    #[command(flatten)]
+    reach: Reach,
+    /// The form of the receipts
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// Reads, checks, appends, and prints a receipt for each record.
+///
+/// # Errors
+/// The first record that cannot be taken, with its line; the server's refusal.
+pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    let text = read(&args.file)?;
+    let records = parse(&text)?;
+    if records.is_empty() {
+        return Err(Failure::failed(
+            "there is no record in the input; give at least one JSON object",
+        ));
+    }
+    let client = args.reach.client().await?;
+    let batches = batches(records);
+    let count = batches.len();
+    if count > 1 {
+        screen.note(format_args!(
+            "more than fits into one batch: sent as {count}, each of them atomic"
+        ));
+    }
+    let id = args.actor.request_id()?;
+    let mut out = stdout();
+    let mut receipts = Receipts::new(args.output, screen);
+    for (index, batch) in batches.into_iter().enumerate() {
+        let request_id = if count == 1 {
+            id.clone()
+        } else {
+            format!("{id}.{index}")
+        };
+        let lines: Vec<usize> = batch.iter().map(|record| record.line).collect();
+        let (entries, request) = request(batch, &request_id, &args);
+        let answer = append(&client, request)
+            .await
+            .map_err(|failure| by_line(failure, &lines))?;
+        receipts.add(&entries, &answer.receipts, &mut out)?;
+    }
+    receipts.end(&mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Reads a file or stdin as text.
+///
+/// # Errors
+/// What the system says; more than the bound; not UTF-8.
+fn read(path: &Path) -> Result<String, Failure> {
+    let named = |cause: &std::io::Error| Failure::file(path.display(), cause);
+    let mut text = String::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin()
+            .lock()
+            .take(INPUT_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+    } else {
+        let file = std::fs::File::open(path).map_err(|cause| named(&cause))?;
+        file.take(INPUT_BYTES_MAX + 1).read_to_string(&mut text)
+    };
+    let bytes = read.map_err(|cause| named(&cause))?;
+    if bytes as u64 > INPUT_BYTES_MAX {
+        return Err(Failure::failed(format!(
+            "`{}` has more than {INPUT_BYTES_MAX} bytes; load it with: chancery import --format jsonl",
+            path.display()
+        )));
+    }
+    Ok(text)
+}
+
+/// A record of the input, and the line on which it begins.
+struct Record {
+    input: Input,
+    line: usize,
+}
+
+/// The objects of a text, one after the other, each over as many lines as it likes.
+fn parse(text: &str) -> Result<Vec<Record>, Failure> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    let mut records = Vec::new();
+    let mut at = 0;
+    while let Some(object) = objects.next() {
+        let start = at + text[at..].len() - text[at..].trim_start().len();
+        let line = text[..start].matches('\n').count() + 1;
+        let nth = records.len() + 1;
+        if let Err(error) = object {
+            let problem = error.to_string();
+            let problem = problem
+                .rsplit_once(" at line ")
+                .map_or(problem.as_str(), |(problem, _)| problem);
+            let (line, column) = (error.line(), error.column());
+            return Err(Failure::failed(format!(
+                "record {nth}, line {line}, column {column}: {problem}"
+            )));
+        }
+        at = objects.byte_offset();
+        let input = Input::parse(&text[start..at])
+            .and_then(|input| input.series_or(None).map(|_| input))
+            .map_err(|error| Failure::failed(format!("record {nth}, line {line}: {error}")))?;
+        records.push(Record { input, line });
+    }
+    Ok(records)
+}
+
+/// Cuts the records into as few batches as the bounds allow.
+fn batches(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for record in records {
+        let own = record.input.payload.len() + record.input.key.as_ref().map_or(0, |key| key.as_str().len());
+        if !batch.is_empty() && (batch.len() == BATCH_RECORDS_MAX || bytes + own > BATCH_BYTES_MAX) {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += own;
+        batch.push(record);
+    }
+    batches.push(batch);
+    batches
+}
+
+/// A refusal that names a record of the batch by its index names it by its line instead.
+fn by_line(failure: Failure, lines: &[usize]) -> Failure {
+    let Failure::Failed(sentence) = &failure else {
+        return failure;
+    };
+    let named = sentence
+        .strip_prefix("records[")
+        .and_then(|rest| rest.split_once(']'));
+    let found = named.and_then(|(index, rest)| Some((lines.get(index.parse::<usize>().ok()?)?, rest)));
+    match found {
+        Some((line, rest)) => Failure::failed(format!(
+            "line {line}: {}",
+            rest.trim_start_matches(['.', ':', ' '])
+        )),
+        None => failure,
+    }
+}
+
+/// The request of a batch, and what its receipts are for.
+fn request(batch: Vec<Record>, id: &str, args: &Args) -> (Vec<Sent>, proto::AppendRequest) {
+    let entries = batch
+        .iter()
+        .map(|record| Sent {
+            series: record
+                .input
+                .series
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            key: record.input.key.clone(),
+        })
+        .collect();
+    let request = proto::AppendRequest {
+        records: batch.into_iter().map(|record| wire(record.input)).collect(),
+        request_id: id.as_bytes().to_vec().into(),
+        validate_only: args.dry_run,
+        claimed_principal: args.actor.claimed(),
+        ..proto::AppendRequest::default()
+    };
+    (entries, request)
+}
+
+/// A record as it is sent.
+pub fn wire(input: Input) -> proto::AppendRecord {
+    proto::AppendRecord {
+        act: input.act.number(),
+        kind: input.kind.map_or(0, crate::record::Kind::number),
+        series: input.series.map(|series| series.to_string()).unwrap_or_default(),
+        key: input.key.map(|key| key.to_string()).unwrap_or_default(),
+        payload: vec![input.payload],
+        expected_revision: input.expected_revision.map(crate::record::Revision::get),
+        reason: input.reason.as_str().to_owned(),
+        relation: input
+            .relation
+            .map(|(relation, entry)| wire_relation(relation, &entry)),
+    }
+}
+
+/// A relation as it is sent.
+pub fn wire_relation(
+    relation: crate::record::codec::RelationType,
+    entry: &EntryKey,
+) -> crate::record::codec::Relation {
+    crate::record::codec::Relation {
+        r#type: relation.into(),
+        series: entry.series.to_string(),
+        key: entry.key.to_string(),
+    }
+}
+
+/// Appends one batch. Where the connection breaks it is sent once more, which its request id makes safe.
+///
+/// # Errors
+/// The server's; where the fate of the batch stays unknown, how to find it out.
+pub async fn append(
+    client: &Client,
+    request: proto::AppendRequest,
+) -> Result<proto::AppendResponse, Failure> {
+    let first = client.append(request.clone()).await;
+    let status = match first {
+        Ok(answer) => return Ok(answer),
+        Err(status) if is_unknown(&status) => match client.append(request.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(again) if is_unknown(&again) => status,
+            Err(again) => again,
+        },
+        Err(status) => status,
+    };
+    if !is_unknown(&status) {
+        return Err(status.into());
+    }
+    let id = String::from_utf8_lossy(&request.request_id);
+    Err(Failure::failed(format!(
+        "whether the records were written is not known; run the command again with --request-id {id}, which records nothing twice"
+    )))
+}
+
+fn is_unknown(status: &Status) -> bool {
+    status.code() == Code::Unknown || is_lost(status)
+}
+
+/// What was sent, as its receipt names it.
+pub struct Sent {
+    /// The series.
+    pub series: String,
+    /// The key, where the sender gave one.
+    pub key: Option<Key>,
+}
+
+/// Prints receipts: at once as JSON, at the end as a table.
+pub struct Receipts<'a> {
+    form: Form,
+    screen: &'a Screen,
+    rows: Vec<[String; 4]>,
+}
+
+impl<'a> Receipts<'a> {
+    /// For one command.
+    pub fn new(form: Form, screen: &'a Screen) -> Self {
+        let rows = Vec::new();
+        Self { form, screen, rows }
+    }
+
+    /// The receipts of one batch.
+    ///
+    /// # Errors
+    /// As the writer.
+    pub fn add(
+        &mut self,
+        sent: &[Sent],
+        receipts: &[proto::Receipt],
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        for (sent, receipt) in sent.iter().zip(receipts) {
+            let key = sent.key.as_ref().map_or(receipt.key.as_str(), Key::as_str);
+            match self.form {
+                Form::Json => writeln!(out, "{}", receipt_json(&sent.series, key, receipt))?,
+                Form::Table => self.rows.push([
+                    receipt.position.to_string(),
+                    receipt.revision.to_string(),
+                    outcome(receipt.outcome()).to_owned(),
+                    plain(&format!("{}/{key}", sent.series)).into_owned(),
+                ]),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was kept for the end.
+    ///
+    /// # Errors
+    /// As the writer.
+    pub fn end(self, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.form == Form::Json {
+            return Ok(());
+        }
+        let mut table = table(self.screen, &["position", "revision", "outcome", "entry"]);
+        table.add_rows(self.rows);
+        print(out, &table)
+    }
+}
+
+fn receipt_json(series: &str, key: &str, receipt: &proto::Receipt) -> Value {
+    json!({
+        "series": series,
+        "key": key,
+        "position": receipt.position,
+        "revision": receipt.revision,
+        "outcome": outcome(receipt.outcome()),
+        "leaf_hash": hex::encode(&receipt.leaf_hash),
+    })
+}
+
+/// The word of an outcome.
+pub fn outcome(outcome: proto::Outcome) -> &'static str {
+    match outcome {
+        proto::Outcome::Unspecified => "?",
+        proto::Outcome::Recorded => "recorded",
+        proto::Outcome::Amended => "amended",
+        proto::Outcome::Acted => "acted",
+        proto::Outcome::Duplicate => "duplicate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<usize> {
+        parse(text).unwrap().iter().map(|record| record.line).collect()
+    }
+
+    #[test]
+    fn objects_may_be_lines_or_spread_over_lines() {
+        let one = "{\n \"series\": \"desk\",\n \"title\": \"a\"\n}\n\n{\"series\":\"desk\",\"title\":\"b\"}";
+        assert_eq!(lines(one), [1, 6]);
+        assert_eq!(
+            lines("\u{feff}{\"series\":\"desk\",\"title\":\"a\"}{\"series\":\"desk\",\"title\":\"b\"}"),
+            [1, 1]
+        );
+        assert!(lines(" \n").is_empty());
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_taken_is_named_by_number_and_line() {
+        let text = "{\"series\":\"desk\",\"title\":\"a\"}\n{\"series\":\"desk\",\"titel\":\"b\"}";
+        let sentence = parse(text).map(drop).unwrap_err();
+        let sentence = sentence.sentence().unwrap();
+        assert_eq!(
+            sentence,
+            "record 2, line 2: `titel`: unknown name; did you mean `title`?"
+        );
+        assert!(parse("{\"series\":").is_err());
+        assert!(parse("[]").is_err());
+        assert!(parse("{\"title\":\"no series\"}").is_err());
+    }
+
+    #[test]
+    fn a_refused_record_is_named_by_its_line() {
+        let named = |sentence: &str| {
+            by_line(Failure::failed(sentence), &[1, 7])
+                .sentence()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(
+            named("records[1].key: `a/b` exists (and 2 more)"),
+            "line 7: key: `a/b` exists (and 2 more)"
+        );
+        assert_eq!(named("records[1]: `a/b` exists"), "line 7: `a/b` exists");
+        assert_eq!(named("the server is stopping"), "the server is stopping");
+    }
+
+    #[test]
+    fn a_batch_holds_at_most_a_thousand_records() {
+        let records = (0..2_001).map(|_| parse("{\"series\":\"desk\",\"title\":\"a\"}").unwrap().remove(0));
+        let sizes: Vec<usize> = batches(records.collect()).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1_000, 1_000, 1]);
+    }
+}

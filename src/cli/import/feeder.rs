@@ -1,0 +1,350 @@
+//! Sends batches through one stream, several under way at a time, and settles what becomes of each row.
+//!
+//! Two records of one entry are never under way together unless they are the same bytes: a batch that is refused is
+//! sent again later, and must not overtake. Refused batches are settled one by one, in their order, when nothing else
+//! is under way.
+
+use super::OnExisting;
+use super::refused::{self, Broken};
+use super::rejects::Rejects;
+use super::tally::Tally;
+use crate::cli::failure::{Failure, is_lost};
+use crate::client::{self, Client};
+use crate::import::{Draft, Item, Reject};
+use crate::record::{Act, Key, Kind, Reason, Revision};
+use crate::rpc::proto::append_stream_response::Result as Answer;
+use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse, Outcome};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+/// Batches under way at a time.
+const UNDER_WAY_MAX: usize = 8;
+/// Records of a batch.
+const BATCH_RECORDS: usize = 500;
+/// Bytes of payloads and keys after which a batch is sent; one payload more still fits into what a batch may have.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// How rows are sent.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// What becomes of a row whose key the archive has with other content.
+    pub on_existing: OnExisting,
+    /// Nothing is written.
+    pub dry_run: bool,
+    /// The name to act under; may be empty.
+    pub principal: String,
+}
+
+/// Sends rows and counts what becomes of them.
+pub struct Feeder<'a> {
+    client: &'a Client,
+    how: How,
+    tally: &'a mut Tally,
+    rejects: Rejects,
+    requests: mpsc::Sender<AppendRequest>,
+    answers: Streaming<AppendStreamResponse>,
+    under_way: VecDeque<Vec<Draft>>,
+    refused: Vec<Vec<Draft>>,
+    batch: Vec<Draft>,
+    batch_bytes: usize,
+    /// The entries of the batch and of those under way, with the bytes that are sent for them.
+    entries: HashMap<u64, u64>,
+}
+
+impl<'a> Feeder<'a> {
+    /// Opens the stream.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn open(
+        client: &'a Client,
+        how: How,
+        tally: &'a mut Tally,
+        rejects: Rejects,
+    ) -> Result<Self, Failure> {
+        let (requests, waiting) = mpsc::channel(UNDER_WAY_MAX);
+        let answers = client
+            .append_stream(ReceiverStream::new(waiting))
+            .await
+            .map_err(gone)?;
+        Ok(Self {
+            client,
+            how,
+            tally,
+            rejects,
+            requests,
+            answers,
+            under_way: VecDeque::new(),
+            refused: Vec::new(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            entries: HashMap::new(),
+        })
+    }
+
+    /// The rows that are settled.
+    pub const fn rows(&self) -> u64 {
+        self.tally.read()
+    }
+
+    /// Takes rows over. `is_idle` says that no further ones wait, so that these should not wait either.
+    ///
+    /// # Errors
+    /// The server's; a file of rejects that cannot be written.
+    pub async fn take(&mut self, items: Vec<Item>, is_idle: bool) -> Result<(), Failure> {
+        for item in items {
+            match item {
+                Item::Reject(reject) => self.reject(&reject)?,
+                Item::Record(draft) => self.add(*draft).await?,
+            }
+        }
+        if is_idle {
+            self.send().await?;
+        }
+        Ok(())
+    }
+
+    /// Settles everything that was taken over; where the import was stopped, only what is under way.
+    ///
+    /// # Errors
+    /// The server's; a file of rejects that cannot be written.
+    pub async fn end(mut self, is_stopped: bool) -> Result<(), Failure> {
+        if is_stopped {
+            self.batch.clear();
+        } else {
+            self.send().await?;
+        }
+        self.settle().await?;
+        self.tally.rejects_in = self.rejects.end()?;
+        Ok(())
+    }
+
+    async fn add(&mut self, draft: Draft) -> Result<(), Failure> {
+        self.tally.warned(&draft);
+        let (entry, bytes) = (entry_of(&draft), hash_of(&draft.source));
+        if entry.is_some_and(|entry| self.entries.get(&entry).is_some_and(|other| *other != bytes)) {
+            self.send().await?;
+            self.settle().await?;
+        }
+        if let Some(entry) = entry {
+            self.entries.insert(entry, bytes);
+        }
+        self.batch_bytes += draft.payload.len() + draft.key.as_ref().map_or(0, |key| key.as_str().len());
+        self.batch.push(draft);
+        if self.batch.len() >= BATCH_RECORDS || self.batch_bytes >= BATCH_BYTES {
+            self.send().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self) -> Result<(), Failure> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        while self.under_way.len() >= UNDER_WAY_MAX {
+            self.hear().await?;
+        }
+        if !self.refused.is_empty() {
+            self.settle().await?;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        if self.requests.send(self.request(&batch)).await.is_err() {
+            // The stream has ended; its status is what the next answer says.
+            self.hear_end().await?;
+        }
+        self.under_way.push_back(batch);
+        Ok(())
+    }
+
+    /// Waits until nothing is under way, and then for the refused batches, one by one.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        while !self.under_way.is_empty() {
+            self.hear().await?;
+        }
+        for batch in std::mem::take(&mut self.refused) {
+            self.mend(batch).await?;
+        }
+        self.entries.clear();
+        for draft in &self.batch {
+            if let Some(entry) = entry_of(draft) {
+                self.entries.insert(entry, hash_of(&draft.source));
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to the oldest batch under way.
+    async fn hear(&mut self) -> Result<(), Failure> {
+        let answer = self.answers.message().await.map_err(gone)?;
+        let answer = answer.ok_or_else(|| Failure::failed(GONE))?;
+        let batch = self.under_way.pop_front().unwrap_or_default();
+        match answer.result {
+            Some(Answer::Response(response)) => {
+                for draft in &batch {
+                    if let Some(entry) = entry_of(draft) {
+                        self.entries.remove(&entry);
+                    }
+                }
+                self.count(&batch, &response)?;
+            }
+            Some(Answer::Refusal(refusal)) => {
+                let status = client::refused(refusal);
+                if refused::records(&status).is_empty() {
+                    return Err(status.into());
+                }
+                self.refused.push(batch);
+            }
+            None => {
+                return Err(Failure::failed(
+                    "the daemon answered nothing; use a newer chancery",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn hear_end(&mut self) -> Result<(), Failure> {
+        while !self.under_way.is_empty() {
+            self.hear().await?;
+        }
+        match self.answers.message().await {
+            Err(status) => Err(gone(status)),
+            Ok(_) => Err(Failure::failed(GONE)),
+        }
+    }
+
+    /// Sends a refused batch again, each time without the records that keep it out, until it is taken.
+    async fn mend(&mut self, mut batch: Vec<Draft>) -> Result<(), Failure> {
+        while !batch.is_empty() {
+            let status = match self.client.append(self.request(&batch)).await {
+                Ok(response) => return self.count(&batch, &response),
+                Err(status) => status,
+            };
+            let mut broken = refused::records(&status);
+            if broken.is_empty() {
+                return Err(gone(status));
+            }
+            let mut kept = Vec::with_capacity(batch.len());
+            for (index, mut draft) in batch.into_iter().enumerate() {
+                match broken.remove(&index) {
+                    None => kept.push(draft),
+                    Some(broken) => match self.judge(&mut draft, broken) {
+                        Verdict::Again => kept.push(draft),
+                        Verdict::Duplicate => self.tally.taken(Outcome::Duplicate),
+                        Verdict::Reject(reason) => {
+                            self.reject(&Reject {
+                                line: draft.line,
+                                reason,
+                                bytes: draft.source,
+                            })?;
+                        }
+                    },
+                }
+            }
+            batch = kept;
+        }
+        Ok(())
+    }
+
+    /// What becomes of a record that keeps its batch out.
+    fn judge(&self, draft: &mut Draft, broken: Broken) -> Verdict {
+        match (broken.reason.as_str(), self.how.on_existing) {
+            ("ENTRY_EXISTS", OnExisting::Amend) if draft.act == Act::Create => {
+                draft.act = Act::Amend;
+                if draft.reason.is_empty() {
+                    draft.reason = reissued();
+                }
+                Verdict::Again
+            }
+            ("ENTRY_EXISTS", OnExisting::Skip) => Verdict::Reject(format!(
+                "skipped, as --on-existing skip says: {}",
+                broken.sentence
+            )),
+            // What the row asks for is so already: an import that is run again.
+            ("ALREADY_SO", _) => Verdict::Duplicate,
+            _ => Verdict::Reject(broken.sentence),
+        }
+    }
+
+    fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
+        self.rejects.keep(reject)?;
+        self.tally.rejected(reject);
+        Ok(())
+    }
+
+    fn count(&mut self, batch: &[Draft], response: &AppendResponse) -> Result<(), Failure> {
+        if response.receipts.len() != batch.len() {
+            return Err(Failure::failed(
+                "the daemon answered too few receipts; use a newer chancery",
+            ));
+        }
+        response
+            .receipts
+            .iter()
+            .for_each(|receipt| self.tally.taken(receipt.outcome()));
+        Ok(())
+    }
+
+    fn request(&self, batch: &[Draft]) -> AppendRequest {
+        AppendRequest {
+            records: batch.iter().map(wire).collect(),
+            validate_only: self.how.dry_run,
+            claimed_principal: self.how.principal.clone(),
+            ..AppendRequest::default()
+        }
+    }
+}
+
+/// What becomes of a record that keeps its batch out.
+enum Verdict {
+    Again,
+    Duplicate,
+    Reject(String),
+}
+
+const GONE: &str =
+    "the connection to the daemon was lost; run the same import again to go on: nothing is recorded twice";
+
+fn gone(status: Status) -> Failure {
+    if is_lost(&status) {
+        Failure::failed(GONE)
+    } else {
+        status.into()
+    }
+}
+
+fn reissued() -> Reason {
+    Reason::new("reissued").unwrap_or_default()
+}
+
+fn wire(draft: &Draft) -> AppendRecord {
+    AppendRecord {
+        act: draft.act.number(),
+        kind: draft.kind.map_or(0, Kind::number),
+        series: draft.series.to_string(),
+        key: draft.key.as_ref().map(ToString::to_string).unwrap_or_default(),
+        payload: vec![draft.payload.clone()],
+        expected_revision: draft.expected_revision.map(Revision::get),
+        reason: draft.reason.as_str().to_owned(),
+        relation: draft
+            .relation
+            .as_ref()
+            .map(|(relation, entry)| crate::cli::append::wire_relation(*relation, entry)),
+    }
+}
+
+/// The entry of a record, as a number; `None` where the server makes its key.
+fn entry_of(draft: &Draft) -> Option<u64> {
+    let key = draft.key.as_ref().map(Key::as_str)?;
+    Some(hash_of(&(draft.series.as_str(), key)))
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

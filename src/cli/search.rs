@@ -1,0 +1,198 @@
+//! `chancery search`: entries that match a filter.
+
+use super::connect::Source;
+use super::failure::Failure;
+use super::name::{self, Point};
+use super::output::{RowForm, columns, members, print_entries};
+use super::screen::{Screen, TERMINAL_ROWS, count, stdout};
+use super::shown::{COLUMNS, Shown};
+use crate::client::Client;
+use crate::rpc::proto;
+use clap::ValueEnum;
+use futures::TryStreamExt;
+use serde_json::Value;
+use std::io::Write;
+use std::pin::pin;
+
+/// Entries of a page.
+const PAGE: u32 = 500;
+
+/// Searches entries.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The filter, as 'country = PAK AND occurred >= 2021'; every entry where it is left out
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Answer as the archive stood then: a position, YYYY-MM-DD (its end, in UTC) or an RFC 3339 time
+    #[arg(long, value_name = "POINT")]
+    as_of: Option<Point>,
+    /// The order of the answer
+    #[arg(long, value_enum, default_value_t)]
+    order: Order,
+    /// Turn the order round
+    #[arg(long)]
+    ascending: bool,
+    /// At most so many entries; by default 50 for a table on a terminal, else all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Only these columns, separated by commas; of JSON, only these members
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// The form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    output: RowForm,
+    #[command(flatten)]
+    source: Source,
+}
+
+/// The order of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    /// The newest content first
+    #[default]
+    Newest,
+    /// The latest event first
+    Occurred,
+}
+
+impl Order {
+    fn wire(self) -> proto::Order {
+        match self {
+            Self::Newest => proto::Order::Newest,
+            Self::Occurred => proto::Order::Occurred,
+        }
+    }
+}
+
+/// Asks page by page and prints what comes.
+///
+/// # Errors
+/// The server's; a field that is no column.
+pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    let chosen = match args.output {
+        RowForm::Json => Vec::new(),
+        RowForm::Table if args.fields.is_empty() => Vec::new(),
+        RowForm::Table | RowForm::Csv => columns(&args.fields)?,
+    };
+    args.source
+        .with(async |client| answer(client, &args, &chosen, screen).await)
+        .await
+}
+
+async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) -> Result<(), Failure> {
+    let for_a_person = screen.out_terminal && args.output == RowForm::Table;
+    let limit = args
+        .limit
+        .or(for_a_person.then_some(TERMINAL_ROWS))
+        .unwrap_or(u64::MAX);
+    let request = proto::SearchRequest {
+        filter: name::filter(&args.filter),
+        as_of: args.as_of.map(Point::as_of),
+        order: args.order.wire().into(),
+        page_size: u32::try_from(limit).unwrap_or(PAGE).min(PAGE),
+        ascending: args.ascending,
+        ..proto::SearchRequest::default()
+    };
+    let mut pages = pin!(client.pages(request));
+    let mut printer = Printer {
+        args,
+        chosen,
+        screen,
+        shown: 0,
+    };
+    let mut total = 0;
+    let mut out = stdout();
+    while printer.shown < limit {
+        let Some(page) = pages.try_next().await? else {
+            break;
+        };
+        if printer.shown == 0 {
+            page.notes
+                .iter()
+                .for_each(|note| screen.note(format_args!("note: {note}")));
+        }
+        total = page.total;
+        let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
+        printer.page(&page.entries[..page.entries.len().min(room)], &mut out)?;
+    }
+    if printer.shown == 0 {
+        printer.empty(&mut out)?;
+        screen.note("no entry matches; `chancery explain FILTER` tells how the filter is read");
+    } else if for_a_person && total > printer.shown {
+        writeln!(
+            out,
+            "{}",
+            screen
+                .ink()
+                .dim(format_args!("... {} more", count(total - printer.shown)))
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+struct Printer<'a> {
+    args: &'a Args,
+    chosen: &'a [usize],
+    screen: &'a Screen,
+    shown: u64,
+}
+
+impl Printer<'_> {
+    fn page(&mut self, entries: &[proto::Entry], out: &mut dyn Write) -> Result<(), Failure> {
+        let entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        match self.args.output {
+            RowForm::Json => {
+                for entry in &entries {
+                    let object = members(entry.json(false), &self.args.fields);
+                    writeln!(out, "{}", Value::Object(object))?;
+                }
+            }
+            RowForm::Csv => self.csv(&entries, out)?,
+            RowForm::Table if self.chosen.is_empty() => {
+                print_entries(out, self.screen, &entries, self.shown == 0)?;
+            }
+            RowForm::Table => self.columns(&entries, out)?,
+        }
+        self.shown += entries.len() as u64;
+        // Whoever reads along sees a page as soon as it is there.
+        out.flush()?;
+        Ok(())
+    }
+
+    /// An answer without entries still says its columns where a program reads it.
+    fn empty(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self.args.output {
+            RowForm::Csv => self.csv(&[], out),
+            RowForm::Json | RowForm::Table => Ok(()),
+        }
+    }
+
+    fn csv(&self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
+        let mut writer = csv::Writer::from_writer(out);
+        if self.shown == 0 {
+            writer.write_record(self.chosen.iter().map(|at| COLUMNS[*at]))?;
+        }
+        for entry in entries {
+            let row = entry.row();
+            writer.write_record(self.chosen.iter().map(|at| &row[*at]))?;
+        }
+        writer.flush()?;
+        Ok(())
+    }
+
+    fn columns(&self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
+        let header: Vec<&str> = self.chosen.iter().map(|at| COLUMNS[*at]).collect();
+        let header = if self.shown == 0 { header } else { Vec::new() };
+        let mut table = super::output::table(self.screen, &header);
+        for entry in entries {
+            let row = entry.row();
+            table.add_row(
+                self.chosen
+                    .iter()
+                    .map(|at| super::screen::plain(&row[*at]).into_owned()),
+            );
+        }
+        super::output::print(out, &table)
+    }
+}

@@ -1,0 +1,543 @@
+//! A record or an entry of an answer, made ready to be shown: as JSON, as a flat row, as a line.
+//!
+//! The flat row is the one schema of `-o csv`, of `--fields` and of every table; `docs/commands.md` documents it.
+
+use super::failure::Failure;
+use super::screen::plain;
+use crate::record::codec::shape::Shape;
+use crate::record::codec::{Content, DateRole, Participant, Place, Side, TypeCode, decode_content};
+use crate::record::json::{self, RecordView};
+use crate::record::{EntryKey, Kind, Leaf, Position, Recorded, Status, leaf_hash};
+use crate::rpc::proto;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The columns of the flat row, in order. Several values of a column are joined by `; `.
+pub const COLUMNS: [&str; 30] = [
+    "series",
+    "key",
+    "kind",
+    "status",
+    "revision",
+    "position",
+    "recorded",
+    "occurred",
+    "reported",
+    "title",
+    "source",
+    "source_country",
+    "target",
+    "target_country",
+    "other",
+    "other_country",
+    "type_scheme",
+    "type",
+    "type_label",
+    "flags",
+    "topics",
+    "place",
+    "place_country",
+    "latitude",
+    "longitude",
+    "measures",
+    "publisher",
+    "url",
+    "language",
+    "principal",
+];
+
+/// A record, decoded as far as people and rows need it.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// Its position.
+    pub position: Position,
+    /// Its leaf.
+    pub leaf: Leaf<'a>,
+    /// Its payload; absent where it was erased or not sent.
+    pub payload: Option<&'a [u8]>,
+    /// Its content; empty where it has none.
+    pub content: Content,
+    /// The status, where the answer says one.
+    pub status: Option<Status>,
+    /// The country codes derived from it, by the path of what they were derived from.
+    derived: BTreeMap<&'a str, Vec<&'a str>>,
+    leaf_bytes: &'a [u8],
+    table: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    /// A record of the log.
+    ///
+    /// # Errors
+    /// Where the answer is not one that this program understands.
+    pub fn record(record: &'a proto::Record) -> Result<Self, Failure> {
+        let unreadable = |cause: String| Failure::failed(format!("position {}: {cause}", record.position));
+        let leaf = Leaf::decode(&record.leaf).map_err(|error| unreadable(error.to_string()))?;
+        let content = decode_content(&record.payload).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Self {
+            position: Position::new(record.position),
+            leaf,
+            payload: (!record.erased).then_some(&record.payload),
+            content: content.unwrap_or_default(),
+            status: record.erased.then_some(Status::Erased),
+            derived: BTreeMap::new(),
+            leaf_bytes: &record.leaf,
+            table: "",
+        })
+    }
+
+    /// An entry of an answer.
+    ///
+    /// # Errors
+    /// Where the answer is not one that this program understands.
+    pub fn entry(entry: &'a proto::Entry) -> Result<Self, Failure> {
+        let none = || Failure::failed("the daemon answered an entry without a record; use a newer chancery");
+        let mut shown = Self::record(entry.record.as_ref().ok_or_else(none)?)?;
+        shown.status = status(entry.status());
+        if let Some(derived) = &entry.derived {
+            shown.table = &derived.table;
+            for country in &derived.countries {
+                shown
+                    .derived
+                    .entry(&country.path)
+                    .or_default()
+                    .push(&country.iso3);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The record in the JSON form.
+    pub fn json(&self, with_hash: bool) -> Map<String, Value> {
+        let derived = (!self.derived.is_empty()).then(|| self.derived_json());
+        let view = RecordView {
+            position: self.position,
+            leaf: self.leaf,
+            payload: self.payload,
+            status: self.status,
+            leaf_hash: with_hash.then(|| leaf_hash(self.leaf_bytes)),
+            derived: derived.as_ref(),
+        };
+        match json::record(&view) {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
+    }
+
+    fn derived_json(&self) -> Value {
+        let pairs = self.derived.iter().flat_map(|(path, codes)| {
+            codes
+                .iter()
+                .map(move |iso3| json!({ "path": path, "iso3": iso3 }))
+        });
+        json!({ "table": self.table, "countries": pairs.collect::<Vec<_>>() })
+    }
+
+    /// The flat row: one text for each of [`COLUMNS`].
+    pub fn row(&self) -> [String; COLUMNS.len()] {
+        let content = &self.content;
+        let place = self.main_place();
+        let of_place =
+            |part: fn(&Place) -> &String| place.map(|(_, place)| part(place).clone()).unwrap_or_default();
+        let kind = self.main_type();
+        let of_type = |part: fn(&TypeCode) -> &String| kind.map(|one| part(one).clone()).unwrap_or_default();
+        let (source, source_country) = self.side(|side| side == Side::Source);
+        let (target, target_country) = self.side(|side| side == Side::Target);
+        let (other, other_country) = self.side(|side| !matches!(side, Side::Source | Side::Target));
+        [
+            self.leaf.series.to_owned(),
+            self.leaf.key.to_owned(),
+            self.leaf.kind.word().to_owned(),
+            self.status
+                .map(|status| status.word().to_owned())
+                .unwrap_or_default(),
+            self.leaf.revision.to_string(),
+            self.position.to_string(),
+            self.leaf.recorded.to_string(),
+            self.dates(DateRole::Occurred),
+            self.dates(DateRole::Reported),
+            content.title.clone(),
+            source,
+            source_country,
+            target,
+            target_country,
+            other,
+            other_country,
+            of_type(|one| &one.scheme),
+            of_type(|one| &one.code),
+            of_type(|one| &one.label),
+            joined(content.flags.iter().map(|flag| word("Flag", *flag))),
+            joined(
+                content
+                    .topics
+                    .iter()
+                    .map(|topic| either(&topic.word, &topic.code)),
+            ),
+            of_place(|place| &place.name),
+            place
+                .map(|(at, place)| self.country_of_place(at, place))
+                .unwrap_or_default(),
+            of_place(|place| &place.latitude),
+            of_place(|place| &place.longitude),
+            joined(
+                content
+                    .measures
+                    .iter()
+                    .map(|one| format!("{}={}", one.name, one.value)),
+            ),
+            joined(content.reports.iter().map(|report| report.publisher.clone())),
+            joined(content.reports.iter().map(|report| report.url.clone())),
+            content.language.clone(),
+            self.leaf.principal.to_owned(),
+        ]
+    }
+
+    /// When it happened; else when it was reported, published, or is dated otherwise.
+    pub fn date(&self) -> String {
+        let roles = [
+            DateRole::Occurred,
+            DateRole::Signed,
+            DateRole::Reported,
+            DateRole::Published,
+        ];
+        let found = roles
+            .into_iter()
+            .map(|role| self.dates(role))
+            .find(|dates| !dates.is_empty());
+        found
+            .or_else(|| self.content.dates.first().map(|date| date.edtf.clone()))
+            .unwrap_or_default()
+    }
+
+    /// Who acted on whom, or who met: `Iran → Pakistan`, `Bajwa · Bagheri`.
+    pub fn who(&self) -> String {
+        let (source, target) = (self.people(Side::Source), self.people(Side::Target));
+        if !source.is_empty() || !target.is_empty() {
+            return format!("{} → {}", or_dash(source), or_dash(target));
+        }
+        let sides = [Side::Party, Side::Host, Side::Mediator, Side::Unspecified];
+        let met: Vec<String> = sides
+            .into_iter()
+            .map(|side| self.people(side))
+            .filter(|all| !all.is_empty())
+            .collect();
+        if met.is_empty() {
+            return self.people(Side::Mentioned);
+        }
+        met.join(" · ")
+    }
+
+    /// What it was: `040 consult`.
+    pub fn what(&self) -> String {
+        let Some(one) = self.main_type() else {
+            return String::new();
+        };
+        let code = match one.scheme.as_str() {
+            "cameo" | "" => one.code.clone(),
+            scheme if one.code.is_empty() => scheme.to_owned(),
+            scheme => format!("{scheme}:{}", one.code),
+        };
+        if one.label.is_empty() {
+            code
+        } else {
+            format!("{code} {}", one.label)
+        }
+    }
+
+    /// Where: `Rawalpindi, PAK`.
+    pub fn place(&self) -> String {
+        let Some((at, place)) = self.main_place() else {
+            return String::new();
+        };
+        let parts = [place.name.clone(), self.country_of_place(at, place)];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(", ")
+    }
+
+    /// The title, or the first words of the body, or what an act without content says.
+    pub fn headline(&self) -> String {
+        let said = if !self.content.title.is_empty() {
+            self.content.title.clone()
+        } else if !self.content.body.is_empty() {
+            self.content.body.lines().next().unwrap_or_default().to_owned()
+        } else if self.leaf.act.has_content() {
+            self.content
+                .topics
+                .first()
+                .map(|topic| either(&topic.word, &topic.code))
+                .unwrap_or_default()
+        } else {
+            self.leaf.reason.to_owned()
+        };
+        plain(&said).into_owned()
+    }
+
+    /// Series and key.
+    ///
+    /// # Errors
+    /// Where the server answered a name that this program does not allow.
+    pub fn name(&self) -> Result<EntryKey, Failure> {
+        EntryKey::new(self.leaf.series, self.leaf.key).map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    /// The entry as short as it can be typed: a long key by its first characters.
+    pub fn entry_short(&self) -> String {
+        short_entry(self.leaf.series, self.leaf.key)
+    }
+
+    /// A participant's derived countries, else the codes it states.
+    pub fn countries_of(&self, at: usize, participant: &Participant) -> Vec<String> {
+        match self.derived.get(format!("participants[{at}]").as_str()) {
+            Some(codes) => codes.iter().map(|code| (*code).to_owned()).collect(),
+            None => participant
+                .countries
+                .iter()
+                .map(|country| country.code.clone())
+                .collect(),
+        }
+    }
+
+    fn dates(&self, role: DateRole) -> String {
+        let dates = self.content.dates.iter().filter(|date| date.role() == role);
+        joined(dates.map(|date| date.edtf.clone()))
+    }
+
+    fn side(&self, is: impl Fn(Side) -> bool) -> (String, String) {
+        let on_it: Vec<(usize, &Participant)> = self
+            .content
+            .participants
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| is(one.side()))
+            .collect();
+        let mut countries: Vec<String> = Vec::new();
+        for country in on_it.iter().flat_map(|(at, one)| self.countries_of(*at, one)) {
+            if !countries.contains(&country) {
+                countries.push(country);
+            }
+        }
+        (
+            joined(on_it.iter().map(|(_, one)| named(one))),
+            countries.join("; "),
+        )
+    }
+
+    /// The participants of a side: the first two by name, the others by their number.
+    fn people(&self, side: Side) -> String {
+        let on_it = || {
+            self.content
+                .participants
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| one.side() == side)
+        };
+        let mut names: Vec<String> = Vec::new();
+        for (at, one) in on_it().take(2) {
+            let name = named(one);
+            names.push(if name.is_empty() {
+                self.countries_of(at, one).join("/")
+            } else {
+                name
+            });
+        }
+        let more = on_it().count().saturating_sub(names.len());
+        let mut text = names.join(" · ");
+        if more > 0 {
+            text.push_str(&format!(" +{more}"));
+        }
+        plain(&text).into_owned()
+    }
+
+    fn main_type(&self) -> Option<&TypeCode> {
+        let types = &self.content.types;
+        types
+            .iter()
+            .find(|one| one.scheme == "cameo")
+            .or_else(|| types.first())
+    }
+
+    fn main_place(&self) -> Option<(usize, &Place)> {
+        use crate::record::codec::PlaceRole;
+        let places = || self.content.places.iter().enumerate();
+        places()
+            .find(|(_, place)| place.role() == PlaceRole::Action)
+            .or_else(|| places().next())
+    }
+
+    fn country_of_place(&self, at: usize, place: &Place) -> String {
+        match self.derived.get(format!("places[{at}]").as_str()) {
+            Some(codes) => codes.join("; "),
+            None => place
+                .country
+                .as_ref()
+                .map(|country| country.code.clone())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// An entry as short as it can be typed.
+pub fn short_entry(series: &str, key: &str) -> String {
+    const KEY_CHARS_MAX: usize = 32;
+    const HASH_CHARS: usize = 10;
+    let is_hash = key.len() >= 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let chars = if is_hash { HASH_CHARS } else { KEY_CHARS_MAX };
+    let short: String = key.chars().take(chars).collect();
+    plain(&format!("{series}/{short}")).into_owned()
+}
+
+/// The name of a participant: as stated, else its office, its role, a code.
+pub fn named(one: &Participant) -> String {
+    let code = one.codes.first().map_or("", |code| code.code.as_str());
+    let names = [&one.name, &one.stated_name, &one.office, &one.role_text];
+    let name = names.into_iter().find(|name| !name.is_empty());
+    name.map_or(code, String::as_str).to_owned()
+}
+
+/// The word of a number of an enum of the record.
+pub fn word(name: &str, number: i32) -> String {
+    let words = Shape::get().enum_named(name);
+    let word = words.and_then(|words| words.word(u64::try_from(number).ok()?));
+    word.unwrap_or_default().to_owned()
+}
+
+/// A status of an answer.
+pub fn status(status: proto::Status) -> Option<Status> {
+    match status {
+        proto::Status::Unspecified => None,
+        proto::Status::Current => Some(Status::Current),
+        proto::Status::Superseded => Some(Status::Superseded),
+        proto::Status::Retracted => Some(Status::Retracted),
+        proto::Status::Erased => Some(Status::Erased),
+    }
+}
+
+/// The word of a kind by its number.
+pub fn kind_word(number: i32) -> &'static str {
+    Kind::from_number(number).map_or("?", Kind::word)
+}
+
+/// A moment to the second, for people.
+pub fn moment(recorded: Recorded) -> String {
+    let text = recorded.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{}Z", seconds.replace('T', " ")),
+        None => text,
+    }
+}
+
+fn joined(texts: impl Iterator<Item = String>) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for text in texts {
+        if !text.is_empty() && !said.contains(&text) {
+            said.push(text);
+        }
+    }
+    said.join("; ")
+}
+
+fn either(first: &str, second: &str) -> String {
+    if first.is_empty() {
+        second.to_owned()
+    } else {
+        first.to_owned()
+    }
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "—".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::json::Input;
+    use crate::record::{Act, Epoch, Revision};
+    use bytes::Bytes;
+
+    fn record(text: &str) -> proto::Record {
+        let input = Input::parse(text).unwrap();
+        let leaf = Leaf {
+            act: Act::Create,
+            kind: Kind::Event,
+            series: "desk",
+            key: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            revision: Revision::FIRST,
+            previous: None,
+            recorded: Recorded::from_nanos(1_795_428_000_000_000_001),
+            batch_id: b"b",
+            batch_index: 0,
+            batch_count: 1,
+            principal: "anonymous",
+            epoch: Epoch::default(),
+            reason: "",
+            relation: None,
+            erased: None,
+            payload_size: input.payload.len() as u64,
+            commitment: [0; 32],
+        };
+        let mut bytes = Vec::new();
+        leaf.encode(&mut bytes);
+        proto::Record {
+            position: 7,
+            leaf: Bytes::from(bytes),
+            payload: input.payload,
+            ..proto::Record::default()
+        }
+    }
+
+    fn cell(row: &[String; COLUMNS.len()], column: &str) -> String {
+        row[COLUMNS.iter().position(|name| *name == column).unwrap()].clone()
+    }
+
+    #[test]
+    fn a_row_has_every_side_and_the_main_type() {
+        let record = record(
+            r#"{"series":"desk","title":"Talks","occurred":"2021-10-13","reported":"2021-10-14",
+                "participants":[{"side":"source","name":"Iran","countries":["IRN"]},
+                {"side":"target","name":"Pakistan","countries":["PAK"]},{"side":"mentioned","name":"UN"}],
+                "types":[{"scheme":"plover","code":"CONSULT"},"cameo:040"],"places":["Rawalpindi"],
+                "measures":{"goldstein":"1.0"}}"#,
+        );
+        let shown = Shown::record(&record).unwrap();
+        let row = shown.row();
+        assert_eq!(cell(&row, "source"), "Iran");
+        assert_eq!(cell(&row, "target_country"), "PAK");
+        assert_eq!(cell(&row, "other"), "UN");
+        assert_eq!(cell(&row, "type"), "040");
+        assert_eq!(cell(&row, "measures"), "goldstein=1.0");
+        assert_eq!(cell(&row, "reported"), "2021-10-14");
+        assert_eq!(shown.date(), "2021-10-13");
+        assert_eq!(shown.who(), "Iran → Pakistan");
+        assert_eq!(shown.place(), "Rawalpindi");
+        assert_eq!(shown.entry_short(), "desk/0123456789");
+    }
+
+    #[test]
+    fn a_meeting_has_parties_and_only_two_of_them_are_named() {
+        let record = record(
+            r#"{"series":"desk","title":"Summit","participants":[{"side":"party","name":"A"},
+                {"side":"party","name":"B"},{"side":"party","name":"C"},{"side":"host","name":"D"}]}"#,
+        );
+        assert_eq!(Shown::record(&record).unwrap().who(), "A · B +1 · D");
+    }
+
+    #[test]
+    fn the_json_of_a_record_is_an_amendment_of_it_on_input() {
+        let record = record(r#"{"series":"desk","title":"Talks"}"#);
+        let json = Value::Object(Shown::record(&record).unwrap().json(true));
+        let input = Input::parse(&json.to_string()).unwrap();
+        assert_eq!(
+            (input.act, input.expected_revision),
+            (Act::Amend, Some(Revision::FIRST))
+        );
+    }
+
+    #[test]
+    fn moments_are_shown_to_the_second() {
+        assert_eq!(
+            moment(Recorded::from_nanos(1_795_428_000_000_000_001)),
+            "2026-11-23 10:00:00Z"
+        );
+    }
+}

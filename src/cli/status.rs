@@ -1,0 +1,152 @@
+//! `chancery status`: how the archive and its daemon stand.
+
+use super::connect::Source;
+use super::failure::Failure;
+use super::output::Form;
+use super::screen::{Ink, Screen, count, plain, stdout};
+use super::shown::moment;
+use crate::client::Client;
+use crate::record::Recorded;
+use crate::rpc::proto;
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// Says how the archive stands.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    #[command(flatten)]
+    source: Source,
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// The server's.
+pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    let answers = args.source.with(async |client| ask(&client).await).await?;
+    let mut out = stdout();
+    match args.output {
+        Form::Json => writeln!(out, "{}", as_json(&answers))?,
+        Form::Table => card(&mut out, screen.ink(), &answers)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+struct Answers {
+    status: proto::GetStatusResponse,
+    info: proto::GetServerInfoResponse,
+}
+
+async fn ask(client: &Client) -> Result<Answers, Failure> {
+    Ok(Answers {
+        status: client.status().await?,
+        info: client
+            .admin()
+            .get_server_info(proto::GetServerInfoRequest {})
+            .await?
+            .into_inner(),
+    })
+}
+
+fn as_json(answers: &Answers) -> Value {
+    let (status, info) = (&answers.status, &answers.info);
+    let time = |nanos: i64| (nanos != 0).then(|| Recorded::from_nanos(nanos).to_string());
+    let spans = status.possibly_acknowledged.iter();
+    let spans: Vec<Value> = spans
+        .map(|span| json!({ "from": span.from, "to": span.to }))
+        .collect();
+    json!({
+        "origin": status.origin,
+        "tail": status.tail,
+        "durable": status.durable,
+        "root": hex::encode(&status.root),
+        "entries": status.entries,
+        "last_recorded": time(status.last_recorded),
+        "appending": status.appending,
+        "refusal": Some(&status.refusal).filter(|text| !text.is_empty()),
+        "journal_bytes": status.journal_bytes,
+        "sled_bytes": status.sled_bytes,
+        "hot_through": status.hot_through,
+        "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
+        "possibly_acknowledged": spans,
+        "subscribers": status.subscribers,
+        "epoch": status.epoch,
+        "version": info.version,
+        "started": time(info.started),
+        "derivation": info.derivation,
+    })
+}
+
+fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure> {
+    let (status, info) = (&answers.status, &answers.info);
+    let time = |nanos: i64| match nanos {
+        0 => "nothing yet".to_owned(),
+        nanos => moment(Recorded::from_nanos(nanos)),
+    };
+    let appends = match status.refusal.as_str() {
+        "" if status.appending => ink.green("taken"),
+        refusal => ink.red(format_args!("refused: {}", plain(refusal))),
+    };
+    let hot = match status.sled_fault.as_str() {
+        "" => format!(
+            "{}, through position {}",
+            bytes(status.sled_bytes),
+            count(status.hot_through)
+        ),
+        fault => ink.yellow(format_args!(
+            "being rebuilt, the journal serves: {}",
+            plain(fault)
+        )),
+    };
+    let lines = [
+        ("origin", ink.bold(plain(&status.origin))),
+        (
+            "tail",
+            format!(
+                "{} records in {} entries",
+                count(status.tail),
+                count(status.entries)
+            ),
+        ),
+        ("durable", format!("through {}", count(status.durable))),
+        ("last recorded", time(status.last_recorded)),
+        ("root", hex::encode(&status.root)),
+        ("appends", appends),
+        ("journal", bytes(status.journal_bytes)),
+        ("hot log", hot),
+        ("subscribers", count(status.subscribers).to_string()),
+        ("epoch", status.epoch.to_string()),
+        (
+            "daemon",
+            format!(
+                "chancery {}, started {}",
+                plain(&info.version),
+                time(info.started)
+            ),
+        ),
+        ("country tables", plain(&info.derivation).into_owned()),
+    ];
+    for (name, value) in lines {
+        writeln!(out, "{} {value}", ink.dim(format_args!("{name:<15}")))?;
+    }
+    for span in &status.possibly_acknowledged {
+        let lost = format!(
+            "positions {} up to {} may have been acknowledged and were cut",
+            span.from, span.to
+        );
+        writeln!(
+            out,
+            "{} {lost}; run: chancery verify",
+            ink.red(format_args!("{:<15}", "recovery"))
+        )?;
+    }
+    Ok(())
+}
+
+fn bytes(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

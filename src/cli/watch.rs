@@ -1,0 +1,343 @@
+//! `chancery watch`: the log as it grows.
+//!
+//! Every record is printed, or handed to a command, in order and at least once. With a state file the place is kept
+//! across runs: it is written after what it speaks of was done, never before. Where the connection breaks the watch
+//! goes on from its last resume token, so that nothing is skipped.
+
+use super::connect::Reach;
+use super::failure::{Failure, is_lost};
+use super::name::{self, Point};
+use super::output::Form;
+use super::screen::{Screen, stdout};
+use super::shown::Shown;
+use crate::client::{Client, Feed, FeedError};
+use crate::rpc::proto::{self, subscribe_from::From, subscribe_response::Message};
+use bytes::Bytes;
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tonic::Code;
+
+pub mod line;
+mod reaction;
+mod state;
+
+use reaction::Reaction;
+use state::{Place, StateFile};
+
+/// Follows the log.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Only records that match, and those that bring an entry in or out of the filter; all where it is left out
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Where to begin: start, tail, a position, YYYY-MM-DD (its start, in UTC) or an RFC 3339 time; a state file comes
+    /// first
+    #[arg(long, value_name = "POINT", default_value = "tail")]
+    from: Beginning,
+    /// End after this position
+    #[arg(long, value_name = "POSITION")]
+    until: Option<u64>,
+    /// Keep the place in this file, and go on from it
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT,
+    /// _REVISION and _CHANGE set; move on only after it exits with 0
+    #[arg(long, value_name = "CMD")]
+    exec: Option<String>,
+    /// The form of the records
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Where a watch begins that has no place yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    Start,
+    Tail,
+    Point(Point),
+}
+
+impl FromStr for Beginning {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "start" => Ok(Self::Start),
+            "tail" => Ok(Self::Tail),
+            point => point
+                .parse()
+                .map(Self::Point)
+                .map_err(|error: String| format!("{error}, or start, or tail")),
+        }
+    }
+}
+
+/// Follows until the end that was asked for, or Ctrl-C.
+///
+/// # Errors
+/// The server's; a state file that cannot be read or written.
+pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    let mut interrupted = super::interrupt::listen()?;
+    let mut watch = Watch::new(args, screen)?;
+    tokio::select! {
+        done = watch.run() => done,
+        () = interrupted.heard() => Ok(()),
+    }
+}
+
+struct Watch<'a> {
+    args: Args,
+    filter: String,
+    screen: &'a Screen,
+    state: Option<StateFile>,
+    place: Option<Place>,
+    reaction: Reaction,
+}
+
+/// Why one connection's feed ended.
+enum Ended {
+    /// Everything that was asked for has been seen.
+    Done,
+    /// The daemon went away, or said that it will.
+    Lost(String),
+}
+
+impl<'a> Watch<'a> {
+    fn new(args: Args, screen: &'a Screen) -> Result<Self, Failure> {
+        let state = args.state.clone().map(StateFile::new);
+        let place = state.as_ref().map(StateFile::read).transpose()?.flatten();
+        let reaction = match &args.exec {
+            Some(command) => Reaction::Command(command.clone()),
+            None => Reaction::Print(args.output),
+        };
+        let filter = name::filter(&args.filter);
+        Ok(Self {
+            args,
+            filter,
+            screen,
+            state,
+            place,
+            reaction,
+        })
+    }
+
+    async fn run(&mut self) -> Result<(), Failure> {
+        let mut client = self.args.reach.client().await?;
+        let mut waits = Backoff::default();
+        loop {
+            let before = self.place.clone();
+            match self.follow(&client).await? {
+                Ended::Done => return Ok(()),
+                Ended::Lost(why) => {
+                    if self.place != before {
+                        waits = Backoff::default();
+                    }
+                    self.screen
+                        .note(format_args!("{why}; trying again, nothing will be skipped"));
+                }
+            }
+            client = loop {
+                tokio::time::sleep(waits.next()).await;
+                if let Ok(client) = Client::connect(&self.args.reach.server).await {
+                    break client;
+                }
+            };
+        }
+    }
+
+    async fn follow(&mut self, client: &Client) -> Result<Ended, Failure> {
+        let request = proto::SubscribeRequest {
+            from: Some(self.from()),
+            filter: self.filter.clone(),
+            until: self.args.until,
+            ..proto::SubscribeRequest::default()
+        };
+        let mut feed = match client.subscribe(request).await {
+            Ok(feed) => feed,
+            Err(status) => return ended(status),
+        };
+        loop {
+            let message = match feed.next().await {
+                Ok(Some(message)) => message,
+                Ok(None) if self.has_reached_its_end(&feed) => return Ok(Ended::Done),
+                Ok(None) => return Ok(Ended::Lost("the daemon ended the feed".to_owned())),
+                Err(FeedError::Status(status)) => return ended(status),
+                Err(error) => return Err(Failure::failed(error.to_string())),
+            };
+            if let Some(ended) = self.take(message).await? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    async fn take(&mut self, message: Message) -> Result<Option<Ended>, Failure> {
+        match message {
+            Message::Started(started) => {
+                let place = Place::at(
+                    started.origin,
+                    started.canonical_filter,
+                    started.resume_token,
+                    started.from,
+                );
+                let next = self.place.as_ref().map_or(0, |place| place.next);
+                self.keep(Place {
+                    next: place.next.max(next),
+                    ..place
+                })?;
+            }
+            Message::Batch(batch) => self.batch(batch).await?,
+            Message::Draining(_) => {
+                return Ok(Some(Ended::Lost("the daemon is stopping".to_owned())));
+            }
+            Message::FellBehind(behind) => self.screen.note(format_args!(
+                "behind by {} records; reading on from the log",
+                super::screen::count(behind.tail.saturating_sub(behind.position))
+            )),
+            Message::CaughtUp(_) | Message::Heartbeat(_) => {}
+        }
+        Ok(None)
+    }
+
+    /// Does what is to be done with each record, and then keeps the place.
+    async fn batch(&mut self, batch: proto::Batch) -> Result<(), Failure> {
+        for record in &batch.records {
+            // A run that ended within a batch has done its first records.
+            if self
+                .place
+                .as_ref()
+                .is_some_and(|place| record.position < place.next)
+            {
+                continue;
+            }
+            let shown = Shown::record(record)?;
+            self.reaction.react(&shown, record.change(), self.screen).await?;
+            if let (Reaction::Command(_), Some(mut place)) = (&self.reaction, self.place.clone()) {
+                place.next = record.position + 1;
+                self.keep(place)?;
+            }
+        }
+        if let Some(place) = self.place.clone() {
+            let token = batch.resume_token;
+            self.keep(Place {
+                token,
+                next: batch.scanned_through,
+                ..place
+            })?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, place: Place) -> Result<(), Failure> {
+        if let Some(state) = &self.state {
+            state.write(&place)?;
+        }
+        self.place = Some(place);
+        Ok(())
+    }
+
+    fn from(&self) -> proto::SubscribeFrom {
+        let from = match (&self.place, self.args.from) {
+            (Some(place), _) => From::ResumeToken(place.token.clone()),
+            (None, Beginning::Start) => From::Start(true),
+            (None, Beginning::Tail) => From::Tail(true),
+            (None, Beginning::Point(point)) => point.from(),
+        };
+        proto::SubscribeFrom { from: Some(from) }
+    }
+
+    fn has_reached_its_end(&self, feed: &Feed) -> bool {
+        let reached = feed.position().map(crate::record::Position::get);
+        self.args
+            .until
+            .is_some_and(|until| reached.is_some_and(|next| next > until))
+    }
+}
+
+/// Whether a failed call may succeed on another connection.
+fn ended(status: tonic::Status) -> Result<Ended, Failure> {
+    if is_lost(&status) || matches!(status.code(), Code::Unavailable | Code::Cancelled) {
+        return Ok(Ended::Lost("the connection to the daemon was lost".to_owned()));
+    }
+    Err(status.into())
+}
+
+/// Ever longer waits, up to a bound.
+#[derive(Debug)]
+struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(Duration::from_millis(200))
+    }
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(30);
+        let wait = self.0;
+        self.0 = (wait * 2).min(LONGEST);
+        wait
+    }
+}
+
+/// The word of a change; empty where the subscription is not one to changes.
+fn change_word(change: proto::Change) -> &'static str {
+    match change {
+        proto::Change::Unspecified => "",
+        proto::Change::Enters => "enters",
+        proto::Change::Stays => "stays",
+        proto::Change::Leaves => "leaves",
+    }
+}
+
+/// A record with its change in the JSON form.
+fn json(shown: &Shown<'_>, change: proto::Change) -> Value {
+    let mut object = shown.json(false);
+    if change != proto::Change::Unspecified {
+        object.insert("change".to_owned(), change_word(change).into());
+    }
+    Value::Object(object)
+}
+
+/// Prints a record at once.
+fn print(form: Form, shown: &Shown<'_>, change: proto::Change, screen: &Screen) -> Result<(), Failure> {
+    let mut out = stdout();
+    match form {
+        Form::Json => writeln!(out, "{}", json(shown, change))?,
+        Form::Table => writeln!(out, "{}", line::of(shown, change, screen.ink()))?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The bytes of a token as text, for the state file.
+fn token_text(token: &Bytes) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_begins_where_it_is_told() {
+        assert_eq!("start".parse(), Ok(Beginning::Start));
+        assert_eq!("17".parse(), Ok(Beginning::Point(Point::Position(17))));
+        let error = "begin".parse::<Beginning>().unwrap_err();
+        assert!(error.ends_with("or start, or tail"), "{error}");
+    }
+
+    #[test]
+    fn waits_grow_to_a_bound() {
+        let mut waits = Backoff::default();
+        let all: Vec<Duration> = (0..12).map(|_| waits.next()).collect();
+        assert!(all.is_sorted());
+        assert_eq!(all[11], Duration::from_secs(30));
+    }
+}

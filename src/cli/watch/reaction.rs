@@ -1,0 +1,73 @@
+//! What is done with each record: it is printed, or a command is run until it succeeds.
+
+use super::{Backoff, change_word, json, print};
+use crate::cli::failure::Failure;
+use crate::cli::output::Form;
+use crate::cli::screen::Screen;
+use crate::cli::shown::Shown;
+use crate::rpc::proto::Change;
+use std::process::Stdio;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// What is done with each record.
+#[derive(Clone, Debug)]
+pub enum Reaction {
+    /// It is printed.
+    Print(Form),
+    /// A shell command is run.
+    Command(String),
+}
+
+impl Reaction {
+    /// Does it, and comes back only when it is done.
+    ///
+    /// # Errors
+    /// Output that cannot be written; a shell that cannot be run.
+    pub async fn react(&self, shown: &Shown<'_>, change: Change, screen: &Screen) -> Result<(), Failure> {
+        let command = match self {
+            Self::Print(form) => return print(*form, shown, change, screen),
+            Self::Command(command) => command,
+        };
+        let mut waits = Backoff::default();
+        loop {
+            let ended = execute(command, shown, change).await?;
+            if ended.success() {
+                return Ok(());
+            }
+            let wait = waits.next();
+            screen.warn(format_args!(
+                "the command failed for position {} ({ended}); trying again in {} ms",
+                shown.position,
+                wait.as_millis()
+            ));
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+async fn execute(
+    command: &str,
+    shown: &Shown<'_>,
+    change: Change,
+) -> Result<std::process::ExitStatus, Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("the command cannot be run: {error}"));
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", command])
+        .env("CHANCERY_POSITION", shown.position.to_string())
+        .env("CHANCERY_SERIES", shown.leaf.series)
+        .env("CHANCERY_KEY", shown.leaf.key)
+        .env("CHANCERY_ACT", shown.leaf.act.word())
+        .env("CHANCERY_REVISION", shown.leaf.revision.to_string())
+        .env("CHANCERY_CHANGE", change_word(change))
+        .stdin(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut input) = child.stdin.take() {
+        let text = format!("{}\n", json(shown, change));
+        // A command need not read what it is given; its exit code is what counts.
+        let _ = input.write_all(text.as_bytes()).await;
+    }
+    child.wait().await.map_err(failed)
+}

@@ -1,0 +1,148 @@
+//! The place of a watch in a file.
+//!
+//! A write is whole or has not happened: a new file is written, synced, and put in the old one's place.
+
+use super::token_text;
+use crate::cli::failure::Failure;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The number of the file's format.
+const FORMAT: u64 = 1;
+
+/// Where a watch stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The log's name.
+    pub origin: String,
+    /// The filter in its canonical form.
+    pub filter: String,
+    /// Where the server resumes: at or before `next`.
+    pub token: Bytes,
+    /// The first position that is not done.
+    pub next: u64,
+}
+
+impl Place {
+    /// A place at the start of a feed.
+    pub fn at(origin: String, filter: String, token: Bytes, next: u64) -> Self {
+        Self {
+            origin,
+            filter,
+            token,
+            next,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "format": FORMAT,
+            "origin": self.origin,
+            "filter": self.filter,
+            "next": self.next,
+            "resume_token": token_text(&self.token),
+        })
+    }
+
+    fn of_json(value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name)?.as_str().map(str::to_owned);
+        if value.get("format")?.as_u64()? != FORMAT {
+            return None;
+        }
+        Some(Self {
+            origin: text("origin")?,
+            filter: text("filter")?,
+            next: value.get("next")?.as_u64()?,
+            token: STANDARD.decode(text("resume_token")?).ok()?.into(),
+        })
+    }
+}
+
+/// The file.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    /// The file at a path, which need not exist.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The place that the file holds; `None` where there is no file yet.
+    ///
+    /// # Errors
+    /// A file that is not one of ours: it is never overwritten.
+    pub fn read(&self) -> Result<Option<Place>, Failure> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::file(self.path.display(), &error)),
+        };
+        let place = serde_json::from_str(&text).ok().as_ref().and_then(Place::of_json);
+        place.map(Some).ok_or_else(|| {
+            Failure::failed(format!(
+                "`{}` is not a state file of chancery watch; name another --state, or remove it to begin anew",
+                self.path.display()
+            ))
+        })
+    }
+
+    /// Puts a place into the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&self, place: &Place) -> Result<(), Failure> {
+        self.replace(&format!("{}\n", place.to_json()))
+            .map_err(|error| Failure::file(self.path.display(), &error))
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new = self.path.with_file_name(name);
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&new, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_round_trips_through_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::new(folder.path().join("state"));
+        assert_eq!(file.read().unwrap(), None);
+        let place = Place::at(
+            "example.org/log".into(),
+            "type = \"04*\"".into(),
+            Bytes::from_static(b"\x00\xff"),
+            7,
+        );
+        file.write(&place).unwrap();
+        assert_eq!(file.read().unwrap(), Some(place));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_someone_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "my notes").unwrap();
+        let error = StateFile::new(path.clone()).read().unwrap_err();
+        assert!(error.sentence().unwrap().contains("not a state file"));
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "my notes");
+    }
+}
