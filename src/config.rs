@@ -13,11 +13,14 @@ use std::str::FromStr;
 /// The prefix of environment variables.
 pub const PREFIX: &str = "CHANCERY_";
 /// Variables with the prefix that are not settings of the daemon.
-const OTHER_VARIABLES: [&str; 4] = [
+const OTHER_VARIABLES: [&str; 6] = [
     "CHANCERY_CONFIG",
     "CHANCERY_SERVER",
     "CHANCERY_LOG",
     "CHANCERY_AS",
+    // For tests alone.
+    "CHANCERY_SHARED",
+    "CHANCERY_BLESS",
 ];
 
 /// Why the settings cannot be used.

@@ -114,7 +114,7 @@ impl Timekeeper {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

@@ -1,7 +1,7 @@
 //! Records written straight into the messages that carry them.
 //!
-//! The encoding is exactly prost's of [`proto::ReadResponse`](super::proto::ReadResponse) and
-//! [`proto::SubscribeResponse`](super::proto::SubscribeResponse), without a struct for each record: a message is made
+//! The encoding is exactly prost's of [`proto::ReadResponse`] and
+//! [`proto::SubscribeResponse`], without a struct for each record: a message is made
 //! once, of stored bytes, and shared by reference among all who are sent it. A test holds it to prost's.
 
 use super::proto;

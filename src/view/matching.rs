@@ -40,7 +40,7 @@ pub fn matches(
         })
 }
 
-/// As [`matches`], for the state of an entry: retracted and erased ones are out unless the filter asks for them, by
+/// As [`matches()`], for the state of an entry: retracted and erased ones are out unless the filter asks for them, by
 /// `status` or, as in `act = retract`, by the act.
 pub fn matches_state(
     filter: &Filter,
