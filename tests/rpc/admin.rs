@@ -121,3 +121,41 @@ async fn a_clock_that_nobody_doubts_is_confirmed_without_a_record() {
     assert!(answer.clock > 0);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_reflection_are_served() {
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_response::MessageResponse};
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let endpoint = tonic::transport::Endpoint::from_shared(server.address.clone()).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    for service in ["", "chancery.v1.Archive"] {
+        let request = HealthCheckRequest {
+            service: service.into(),
+        };
+        let health = HealthClient::new(channel.clone()).check(request).await.unwrap();
+        assert_eq!(health.into_inner().status(), ServingStatus::Serving);
+    }
+    let request = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..Default::default()
+    };
+    let mut answers = ServerReflectionClient::new(channel)
+        .server_reflection_info(futures::stream::iter([request]))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer.message_response else {
+        panic!("no list of services");
+    };
+    let names: Vec<&str> = listed.service.iter().map(|service| &*service.name).collect();
+    for service in ["Archive", "Query", "Subscriptions", "Admin"] {
+        assert!(names.contains(&&*format!("chancery.v1.{service}")), "{names:?}");
+    }
+    server.stop().await;
+}

@@ -202,3 +202,24 @@ async fn waiting_for_followers_needs_some() {
     assert_eq!(server.tail().await, 0);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_refused_when_a_record_matches_its_condition() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event_of("a", "PAK", "2021")).await;
+    let conditional = |after, key: &str| proto::AppendRequest {
+        fail_if_match: Some(proto::FailIfMatch {
+            filter: "country = PAK".into(),
+            after,
+        }),
+        ..batch(vec![event_of(key, "IRN", "2021")])
+    };
+    refused(
+        server.client.append(conditional(0, "b")).await,
+        Code::Aborted,
+        "MATCH_CONFLICT",
+    );
+    server.client.append(conditional(1, "b")).await.unwrap();
+    server.stop().await;
+}

@@ -213,3 +213,90 @@ async fn slow_reader() {
     assert!(fell_behind, "a slow reader is told");
     server.stop().await;
 }
+
+fn filtered(filter: &str) -> proto::SubscribeRequest {
+    proto::SubscribeRequest {
+        filter: filter.into(),
+        heartbeat_ms: 100,
+        ..from_start()
+    }
+}
+
+async fn moved(server: &Server) {
+    server.put(event_of("k", "PAK", "2021")).await;
+    server.put(event_of("other", "IND", "2021")).await;
+    server.put(amend("k", "IRN")).await;
+    server.put(amend("k", "PAK")).await;
+    server.put(act(Act::Retract, "k")).await;
+    server.put(act(Act::Reinstate, "k")).await;
+    server.put(act(Act::Retract, "other")).await;
+}
+
+const MOVES: [(u64, Change); 5] = [
+    (0, Change::Enters),
+    (2, Change::Leaves),
+    (3, Change::Enters),
+    (4, Change::Leaves),
+    (5, Change::Enters),
+];
+
+fn moves(records: &[proto::Record]) -> Vec<(u64, Change)> {
+    records
+        .iter()
+        .map(|record| (record.position, record.change()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_feed_tells_what_enters_and_leaves_live_and_from_the_log() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let mut live = server.subscribe(filtered("country = PAK")).await;
+    assert!(matches!(next(&mut live).await, Message::Started(_)));
+    moved(&server).await;
+    assert_eq!(moves(&records_until(&mut live, 7).await), MOVES);
+    server.stop().await;
+
+    let server = Server::start(folder.path()).await;
+    let mut later = server.subscribe(filtered("country = PAK")).await;
+    assert_eq!(moves(&records_until(&mut later, 7).await), MOVES);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_of_an_act_is_told_of_it() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    moved(&server).await;
+    let mut feed = server.subscribe(filtered("act = retract country = PAK")).await;
+    let records = records_until(&mut feed, 7).await;
+    assert_eq!(moves(&records), [(4, Change::Enters), (5, Change::Leaves)]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_nothing_matches_still_says_how_far_it_looked() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 100, 10).await;
+    let mut feed = server.subscribe(filtered("country = FRA")).await;
+    assert!(records_until(&mut feed, 100).await.is_empty());
+    server.fill(100, 100, 10).await;
+    assert!(records_until(&mut feed, 200).await.is_empty());
+    let token = feed.token().clone();
+    refused(
+        server.client.subscribe(from_token(token.clone())).await,
+        Code::FailedPrecondition,
+        "TOKEN_OF_ANOTHER_FILTER",
+    );
+    let resumed = proto::SubscribeRequest {
+        filter: "country = France".into(),
+        ..from_token(token)
+    };
+    let mut feed = server.subscribe(resumed).await;
+    let Message::Started(started) = next(&mut feed).await else {
+        panic!("no start");
+    };
+    assert_eq!(started.from, 200, "another spelling of the same filter");
+    server.stop().await;
+}

@@ -162,3 +162,71 @@ async fn a_position_that_the_log_does_not_reach_is_waited_for_and_then_told() {
     refused(answer, Code::Unavailable, "VIEW_LAGGING");
     server.stop().await;
 }
+
+fn filtered(filter: &str) -> proto::SearchRequest {
+    proto::SearchRequest {
+        filter: filter.into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_decides_by_newest_content_and_standing() {
+    let (_folder, server) = archive().await;
+    server.put(amend("c", "IND")).await;
+    let expected: [(&str, &[u64]); 8] = [
+        ("country = PAK", &[3]),
+        ("country = IND", &[5]),
+        ("country = IRN", &[]),
+        ("country = IRN status = retracted", &[1]),
+        ("status = current", &[5, 3]),
+        ("key = a", &[3]),
+        ("\"a amended\"", &[3]),
+        ("occurred < 2021", &[]),
+    ];
+    for (filter, positions) in expected {
+        assert_eq!(found(&server, filtered(filter)).await, positions, "{filter}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_cannot_be_read_is_named_with_its_column() {
+    let (_folder, server) = archive().await;
+    for filter in [
+        "country = ",
+        "country = PAK AND type = 04 OR key = a",
+        "colour = red",
+    ] {
+        let answer = server.client.query().search(filtered(filter)).await;
+        let sentence = refused(answer, Code::InvalidArgument, "INVALID_FILTER");
+        assert!(sentence.starts_with("filter: "), "{sentence}");
+        let request = proto::ReadRequest {
+            filter: filter.into(),
+            ..Default::default()
+        };
+        refused(
+            server.read(request).await,
+            Code::InvalidArgument,
+            "INVALID_FILTER",
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_how_a_filter_is_read_and_answered() {
+    let (_folder, server) = archive().await;
+    let request = proto::ExplainRequest {
+        filter: "country = Iran".into(),
+        ..Default::default()
+    };
+    let explained = server.client.query().explain(request).await.unwrap().into_inner();
+    assert_eq!(
+        (&*explained.canonical, &*explained.plan, explained.records_scanned),
+        ("country = IRN", "scan", 5)
+    );
+    assert_eq!(explained.tree, ["country = IRN"]);
+    assert!(!explained.notes.is_empty());
+    server.stop().await;
+}

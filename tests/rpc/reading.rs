@@ -264,3 +264,34 @@ async fn a_history_is_every_record_of_the_entry() {
     assert_eq!(seen, [0, 2, 3]);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_read_answers_records_of_every_act_by_their_entrys_content() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event_of("a", "PAK", "2021")).await;
+    server.put(event_of("b", "IRN", "2021")).await;
+    server.put(act(Act::Retract, "a")).await;
+    server.put(act(Act::Reinstate, "a")).await;
+    server.put(amend("a", "IRN")).await;
+    let expected: [(&str, &[u64]); 5] = [
+        ("country = PAK", &[0, 2, 3]),
+        ("country = IRN", &[1, 4]),
+        ("act = retract", &[2]),
+        ("country = PAK status = retracted", &[2]),
+        ("country = PAK status = current", &[0, 3]),
+    ];
+    for (filter, wanted) in expected {
+        for backward in [false, true] {
+            let request = proto::ReadRequest {
+                filter: filter.into(),
+                backward,
+                ..Default::default()
+            };
+            let mut read = positions(&server.read(request).await.unwrap());
+            read.sort_unstable();
+            assert_eq!(read, wanted, "{filter}");
+        }
+    }
+    server.stop().await;
+}
