@@ -194,14 +194,14 @@ impl Session {
     }
 
     async fn read(&mut self, mut ahead: Ahead<CatchUp>) -> Result<(), ReadError> {
-        let mut draining = self.draining.clone();
         let step = tokio::select! {
             biased;
-            _ = draining.wait_for(|draining| *draining) => {
-                self.drain();
-                return Ok(());
-            }
-            step = ahead.next() => step?,
+            _ = self.draining.wait_for(|draining| *draining) => None,
+            step = ahead.next() => Some(step?),
+        };
+        let Some(step) = step else {
+            self.drain();
+            return Ok(());
         };
         match step {
             Some(batch) => {
@@ -271,12 +271,13 @@ impl Session {
             end: run.end(),
             form: self.form.clone(),
         };
-        let token = self.token_at(run.end(), root);
-        let (matcher, parts, encode) = (self.matcher.clone(), self.request.parts, self.hub.encode);
+        let (hub, matcher, form) = (Arc::clone(&self.hub), self.matcher.clone(), self.form.clone());
         let bytes = run.bytes();
         let make = move || {
             let selection = reader::select(&run, &matcher)?;
-            Ok((!selection.is_empty()).then(|| encode(&selection, parts, &token)))
+            let token = ResumeToken::new(hub.log.origin(), form.filter, run.end(), root);
+            let message = || (hub.encode)(&selection, form.parts, &token.encode());
+            Ok((!selection.is_empty()).then(message))
         };
         // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
         let in_place = self.request.filter.is_all();
@@ -294,10 +295,9 @@ impl Session {
         if self.told.next() < self.looked {
             late = late.min(self.last_sent + PROGRESS_EVERY);
         }
-        let mut draining = self.draining.clone();
         let woken = tokio::select! {
             biased;
-            _ = draining.wait_for(|draining| *draining) => Woken::Draining,
+            _ = self.draining.wait_for(|draining| *draining) => Woken::Draining,
             _ = self.hub.log.wait_beyond(self.looked) => Woken::Appended,
             () = tokio::time::sleep_until(late) => Woken::Late,
         };
@@ -379,11 +379,7 @@ impl Session {
     }
 
     fn token(&self) -> Vec<u8> {
-        self.token_at(self.looked, self.root)
-    }
-
-    fn token_at(&self, position: Position, root: Hash) -> Vec<u8> {
-        ResumeToken::new(self.hub.log.origin(), self.form.filter, position, root).encode()
+        ResumeToken::new(self.hub.log.origin(), self.form.filter, self.looked, self.root).encode()
     }
 }
 
