@@ -77,6 +77,7 @@
 //! - [`import`]: reads the formats that analysts and desks already have.
 //! - [`rpc`]: the gRPC services. [`client`]: the other end of them.
 //! - [`config`], [`telemetry`], [`daemon`]: settings, the daemon's own log, the wiring.
+//! - [`cli`]: the commands.
 
 // Module heads are read in the source too, where a link to a private module leads somewhere.
 #![allow(rustdoc::private_intra_doc_links)]

@@ -191,8 +191,7 @@ fn wrong_layer(source: &Source) -> Vec<String> {
 fn form(source: &Source) -> Vec<String> {
     let path = &source.path;
     let mut broken = Vec::new();
-    // The root of a program is told by its library.
-    if path != "main.rs" && !source.is_test() && !source.text.starts_with("//!") {
+    if !source.is_test() && !source.text.starts_with("//!") {
         broken.push(format!(
             "src/{path} has no head: begin it with //! lines that say what it does, whom it talks to, what it never does"
         ));

@@ -5,7 +5,8 @@ use crate::rpc::proto::AppendRecord;
 use std::time::Instant;
 
 const COUNTRIES: [&str; 16] = [
-    "USA", "CHN", "RUS", "GBR", "FRA", "DEU", "IND", "IRN", "TUR", "UKR", "JPN", "BRA", "ZAF", "NGA", "PAK", "MEX",
+    "USA", "CHN", "RUS", "GBR", "FRA", "DEU", "IND", "IRN", "TUR", "UKR", "JPN", "BRA", "ZAF", "NGA", "PAK",
+    "MEX",
 ];
 /// One record in a hundred is of this one.
 const RARE: &str = "NLD";
@@ -17,7 +18,16 @@ const TYPES: [(&str, &str); 6] = [
     ("112", "accuses"),
     ("163", "puts sanctions on"),
 ];
-const PLACES: [&str; 8] = ["Geneva", "Vienna", "Doha", "Ankara", "Addis Ababa", "Astana", "Oslo", "Cairo"];
+const PLACES: [&str; 8] = [
+    "Geneva",
+    "Vienna",
+    "Doha",
+    "Ankara",
+    "Addis Ababa",
+    "Astana",
+    "Oslo",
+    "Cairo",
+];
 const TOPICS: [&str; 6] = [
     "grain shipments through the strait",
     "the course of the maritime border",
@@ -38,7 +48,11 @@ impl Events {
     /// The events of one client.
     pub fn new(client: u64) -> Self {
         let prefix = client.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Self { state: prefix | 1, prefix, count: 0 }
+        Self {
+            state: prefix | 1,
+            prefix,
+            count: 0,
+        }
     }
 
     fn draw(&mut self, below: usize) -> usize {
@@ -50,25 +64,59 @@ impl Events {
 
     /// The next event. `due` leads the title, at a fixed place, so that a subscriber finds it without decoding.
     pub fn next(&mut self, due: u64) -> AppendRecord {
-        let source = if self.draw(100) == 0 { RARE } else { COUNTRIES[self.draw(COUNTRIES.len())] };
+        let source = if self.draw(100) == 0 {
+            RARE
+        } else {
+            COUNTRIES[self.draw(COUNTRIES.len())]
+        };
         let target = COUNTRIES[self.draw(COUNTRIES.len())];
         let (code, verb) = TYPES[self.draw(TYPES.len())];
         let (place, topic) = (PLACES[self.draw(PLACES.len())], TOPICS[self.draw(TOPICS.len())]);
-        let day = format!("{}-{:02}-{:02}", 1995 + self.draw(30), 1 + self.draw(12), 1 + self.draw(28));
+        let day = format!(
+            "{}-{:02}-{:02}",
+            1995 + self.draw(30),
+            1 + self.draw(12),
+            1 + self.draw(28)
+        );
         let side = |side: codec::Side, country: &str| Participant {
             side: side as i32,
             name: format!("Government of {country}"),
-            countries: vec![Country { scheme: "iso3".into(), code: country.into() }],
-            sectors: vec![codec::Code { scheme: "cameo".into(), code: "GOV".into(), label: String::new() }],
+            countries: vec![Country {
+                scheme: "iso3".into(),
+                code: country.into(),
+            }],
+            sectors: vec![codec::Code {
+                scheme: "cameo".into(),
+                code: "GOV".into(),
+                label: String::new(),
+            }],
             ..Participant::default()
         };
         let content = Content {
             title: format!("{due:020} {source} {verb} {target} over {topic}, officials in {place} say"),
-            dates: vec![Date { role: codec::DateRole::Occurred as i32, edtf: day, ..Date::default() }],
-            participants: vec![side(codec::Side::Source, source), side(codec::Side::Target, target)],
-            types: vec![TypeCode { scheme: "cameo".into(), code: code.into(), ..TypeCode::default() }],
-            places: vec![Place { role: codec::PlaceRole::Action as i32, name: place.into(), ..Place::default() }],
-            measures: vec![Measure { name: "goldstein".into(), value: "3.4".into() }],
+            dates: vec![Date {
+                role: codec::DateRole::Occurred as i32,
+                edtf: day,
+                ..Date::default()
+            }],
+            participants: vec![
+                side(codec::Side::Source, source),
+                side(codec::Side::Target, target),
+            ],
+            types: vec![TypeCode {
+                scheme: "cameo".into(),
+                code: code.into(),
+                ..TypeCode::default()
+            }],
+            places: vec![Place {
+                role: codec::PlaceRole::Action as i32,
+                name: place.into(),
+                ..Place::default()
+            }],
+            measures: vec![Measure {
+                name: "goldstein".into(),
+                value: "3.4".into(),
+            }],
             ..Content::default()
         };
         self.count += 1;

@@ -46,7 +46,12 @@ fn syncs(path: &Path, seconds: f64) -> Result<Row, BenchError> {
         latencies.add(write.elapsed());
     }
     let count = latencies.count() as u64;
-    Ok(Row::rate("limit: 4 KiB synced writes", count, started.elapsed(), latencies))
+    Ok(Row::rate(
+        "limit: 4 KiB synced writes",
+        count,
+        started.elapsed(),
+        latencies,
+    ))
 }
 
 async fn empty_calls(server: &Server, clients: u32, seconds: f64) -> Result<Row, BenchError> {
@@ -70,6 +75,9 @@ async fn empty_calls(server: &Server, clients: u32, seconds: f64) -> Result<Row,
         all.merge(task.await??);
     }
     let count = all.count() as u64;
-    let name = format!("limit: empty call, {clients} client{}", if clients == 1 { "" } else { "s" });
+    let name = format!(
+        "limit: empty call, {clients} client{}",
+        if clients == 1 { "" } else { "s" }
+    );
     Ok(Row::rate(&name, count, started.elapsed(), all))
 }

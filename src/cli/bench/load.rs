@@ -15,11 +15,16 @@ use std::time::{Duration, Instant};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// What can be read: its name and the parts.
-pub const READS: &[(&str, Parts)] =
-    &[("read, payloads", Parts::Payload), ("read, leaves and payloads", Parts::LeafAndPayload)];
+pub const READS: &[(&str, Parts)] = &[
+    ("read, payloads", Parts::Payload),
+    ("read, leaves and payloads", Parts::LeafAndPayload),
+];
 
 fn request(events: &mut Events, batch: u32, due: u64) -> AppendRequest {
-    AppendRequest { records: (0..batch).map(|_| events.next(due)).collect(), ..AppendRequest::default() }
+    AppendRequest {
+        records: (0..batch).map(|_| events.next(due)).collect(),
+        ..AppendRequest::default()
+    }
 }
 
 fn named(what: &str, clients: u32, batch: u32) -> String {
@@ -58,7 +63,12 @@ pub async fn append(server: &Server, clients: u32, batch: u32, seconds: f64) -> 
         all.merge(task.await??);
     }
     let count = all.count() as u64 * u64::from(batch);
-    Ok(Row::rate(&named("append", clients, batch), count, started.elapsed(), all))
+    Ok(Row::rate(
+        &named("append", clients, batch),
+        count,
+        started.elapsed(),
+        all,
+    ))
 }
 
 /// Keys of one client are never those of another, nor of another workload on the same archive.
@@ -87,7 +97,12 @@ pub async fn stream(server: &Server, clients: u32, batch: u32, seconds: f64) -> 
         count += task.await??;
     }
     let name = named("append stream", clients, batch);
-    Ok(Row::rate(&name, count * u64::from(batch), started.elapsed(), Latencies::default()))
+    Ok(Row::rate(
+        &name,
+        count * u64::from(batch),
+        started.elapsed(),
+        Latencies::default(),
+    ))
 }
 
 async fn stream_one(client: Client, number: usize, batch: u32, until: Instant) -> Result<u64, tonic::Status> {
@@ -98,7 +113,9 @@ async fn stream_one(client: Client, number: usize, batch: u32, until: Instant) -
     tokio::spawn(async move {
         let mut events = Events::new(fresh(number));
         while Instant::now() < until {
-            let Ok(permit) = permits.acquire().await else { return };
+            let Ok(permit) = permits.acquire().await else {
+                return;
+            };
             permit.forget();
             if sender.send(request(&mut events, batch, 0)).await.is_err() {
                 return;
@@ -154,12 +171,19 @@ pub async fn fill(server: &Server, records: u64) -> Result<Row, BenchError> {
 pub async fn read(server: &Server, name: &str, parts: Parts) -> Result<Row, BenchError> {
     let client = Client::connect(server.address()).await?;
     let started = Instant::now();
-    let request = ReadRequest { parts: parts as i32, ..ReadRequest::default() };
+    let request = ReadRequest {
+        parts: parts as i32,
+        ..ReadRequest::default()
+    };
     let mut messages = client.read(request).await?;
     let (mut records, mut bytes) = (0u64, 0u64);
     while let Some(message) = messages.message().await? {
         records += message.records.len() as u64;
-        bytes += message.records.iter().map(|r| (r.payload.len() + r.leaf.len()) as u64).sum::<u64>();
+        bytes += message
+            .records
+            .iter()
+            .map(|r| (r.payload.len() + r.leaf.len()) as u64)
+            .sum::<u64>();
     }
     let time = started.elapsed();
     let row = Row::rate(name, records, time, Latencies::default());
@@ -177,7 +201,10 @@ pub async fn fan_out(server: &Server, subscribers: u32, rate: u64, seconds: f64)
     let mut tasks = Vec::new();
     for _ in 0..subscribers {
         let client = Client::connect(server.address()).await?;
-        let request = SubscribeRequest { parts: Parts::Payload as i32, ..SubscribeRequest::default() };
+        let request = SubscribeRequest {
+            parts: Parts::Payload as i32,
+            ..SubscribeRequest::default()
+        };
         let mut feed = client.subscriptions().subscribe(request).await?.into_inner();
         feed.message().await?; // Started: the subscription stands.
         tasks.push(tokio::spawn(follow(feed, base, Arc::clone(&from), total)));
@@ -208,8 +235,12 @@ async fn follow(
     let mut latencies = Latencies::default();
     let mut count = 0;
     while count < total {
-        let Ok(message) = tokio::time::timeout(PATIENCE, feed.message()).await else { break };
-        let Some(Message::Batch(batch)) = message?.and_then(|message| message.message) else { continue };
+        let Ok(message) = tokio::time::timeout(PATIENCE, feed.message()).await else {
+            break;
+        };
+        let Some(Message::Batch(batch)) = message?.and_then(|message| message.message) else {
+            continue;
+        };
         let now = clock(base);
         for record in &batch.records {
             count += 1;
@@ -243,8 +274,15 @@ async fn feed_at_rate(
         let due = u64::try_from(passed * u128::from(rate) / 1_000_000_000).unwrap_or(total);
         let due = due.min(total).min(sent + 1_000);
         if due > sent {
-            let records = (sent..due).map(|k| events.next(start + k * 1_000_000_000 / rate)).collect();
-            archive.append(AppendRequest { records, ..AppendRequest::default() }).await?;
+            let records = (sent..due)
+                .map(|k| events.next(start + k * 1_000_000_000 / rate))
+                .collect();
+            archive
+                .append(AppendRequest {
+                    records,
+                    ..AppendRequest::default()
+                })
+                .await?;
             sent = due;
         }
     }
@@ -268,13 +306,20 @@ pub async fn restart(data: &Path) -> Result<(Server, Row), BenchError> {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let row = Row::new("restart after kill -9, first record", started.elapsed().as_secs_f64() * 1e3, "ms");
+    let row = Row::new(
+        "restart after kill -9, first record",
+        started.elapsed().as_secs_f64() * 1e3,
+        "ms",
+    );
     Ok((server, row))
 }
 
 async fn first_record(address: &str) -> Result<bool, BenchError> {
     let client = Client::connect(address).await?;
-    let request = ReadRequest { limit: 1, ..ReadRequest::default() };
+    let request = ReadRequest {
+        limit: 1,
+        ..ReadRequest::default()
+    };
     let message = client.read(request).await?.message().await?;
     Ok(message.is_some_and(|message| !message.records.is_empty()))
 }

@@ -118,17 +118,16 @@ pub async fn run(args: &Args, out: &mut (dyn Write + Send)) -> Result<(), BenchE
     if wanted(Workload::Append) || wanted(Workload::Stream) {
         appends(args, folder.path(), &mut report).await?;
     }
-    if [Workload::Read, Workload::FanOut, Workload::Restart].into_iter().any(wanted) {
+    if [Workload::Read, Workload::FanOut, Workload::Restart]
+        .into_iter()
+        .any(wanted)
+    {
         on_a_full_log(args, folder.path(), &mut report).await?;
     }
     report.end().map_err(BenchError::io("writing the report"))
 }
 
-async fn appends(
-    args: &Args,
-    folder: &std::path::Path,
-    report: &mut Report<'_>,
-) -> Result<(), BenchError> {
+async fn appends(args: &Args, folder: &std::path::Path, report: &mut Report<'_>) -> Result<(), BenchError> {
     let wanted = |workload| args.workloads.is_empty() || args.workloads.contains(&workload);
     let server = Server::start(&folder.join("append")).await?;
     report.row(Row::memory("memory, idle", server.memory()))?;
@@ -173,7 +172,11 @@ async fn on_a_full_log(
         server = again;
         report.row(row)?;
     }
-    report.row(Row::bytes("disk a record", server::folder_bytes(&data), args.records))?;
+    report.row(Row::bytes(
+        "disk a record",
+        server::folder_bytes(&data),
+        args.records,
+    ))?;
     server.kill()
 }
 

@@ -65,7 +65,15 @@ impl Row {
     /// A bare figure.
     pub fn new(workload: &str, value: f64, unit: &'static str) -> Self {
         let workload = workload.to_owned();
-        Self { workload, value, unit, p50_ms: None, p99_ms: None, max_ms: None, note: String::new() }
+        Self {
+            workload,
+            value,
+            unit,
+            p50_ms: None,
+            p99_ms: None,
+            max_ms: None,
+            note: String::new(),
+        }
     }
 
     /// So many in a time, and how long each took.
@@ -105,7 +113,11 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report to `out`.
     pub fn new(out: &'a mut (dyn Write + Send), json: bool) -> Self {
-        Self { out, json, headed: false }
+        Self {
+            out,
+            json,
+            headed: false,
+        }
     }
 
     /// Prints a row.
@@ -113,8 +125,14 @@ impl<'a> Report<'a> {
     /// # Errors
     /// [`BenchError::Io`].
     pub fn row(&mut self, row: Row) -> Result<(), BenchError> {
-        let written = if self.json { self.line(&row) } else { self.table_row(&row) };
-        written.and_then(|()| self.out.flush()).map_err(BenchError::io("writing the report"))
+        let written = if self.json {
+            self.line(&row)
+        } else {
+            self.table_row(&row)
+        };
+        written
+            .and_then(|()| self.out.flush())
+            .map_err(BenchError::io("writing the report"))
     }
 
     fn line(&mut self, row: &Row) -> std::io::Result<()> {
@@ -125,7 +143,11 @@ impl<'a> Report<'a> {
     fn table_row(&mut self, row: &Row) -> std::io::Result<()> {
         if !self.headed {
             let (w, v, u) = ("workload", "figure", "unit");
-            writeln!(self.out, "{w:<40} {v:>12} {u:<4} {:>9} {:>9} {:>9}", "p50 ms", "p99 ms", "max ms")?;
+            writeln!(
+                self.out,
+                "{w:<40} {v:>12} {u:<4} {:>9} {:>9} {:>9}",
+                "p50 ms", "p99 ms", "max ms"
+            )?;
             self.headed = true;
         }
         let time = |ms: Option<f64>| ms.map_or_else(String::new, |ms| format!("{ms:.2}"));
@@ -183,8 +205,13 @@ mod tests {
     #[test]
     fn quantiles_are_of_sorted_times() {
         let mut latencies = Latencies::default();
-        (1..=100).rev().for_each(|ms| latencies.add(Duration::from_millis(ms)));
+        (1..=100)
+            .rev()
+            .for_each(|ms| latencies.add(Duration::from_millis(ms)));
         let row = Row::rate("x", 100, Duration::from_secs(1), latencies);
-        assert_eq!((row.p50_ms, row.p99_ms, row.max_ms), (Some(51.0), Some(99.0), Some(100.0)));
+        assert_eq!(
+            (row.p50_ms, row.p99_ms, row.max_ms),
+            (Some(51.0), Some(99.0), Some(100.0))
+        );
     }
 }

@@ -52,7 +52,10 @@ impl Server {
             .stderr(log)
             .spawn()
             .map_err(&io)?;
-        Ok(Self { child, address: format!("http://{listen}") })
+        Ok(Self {
+            child,
+            address: format!("http://{listen}"),
+        })
     }
 
     /// Where it listens.
@@ -65,8 +68,12 @@ impl Server {
     /// # Errors
     /// [`BenchError::Io`].
     pub fn kill(mut self) -> Result<(), BenchError> {
-        self.child.kill().map_err(BenchError::io("ending the daemon under test"))?;
-        self.child.wait().map_err(BenchError::io("ending the daemon under test"))?;
+        self.child
+            .kill()
+            .map_err(BenchError::io("ending the daemon under test"))?;
+        self.child
+            .wait()
+            .map_err(BenchError::io("ending the daemon under test"))?;
         Ok(())
     }
 
@@ -74,7 +81,11 @@ impl Server {
     pub fn memory(&self) -> Option<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1_024)
+        line.split_whitespace()
+            .next()?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib * 1_024)
     }
 }
 
@@ -91,7 +102,9 @@ fn log_of(data: &Path) -> PathBuf {
 
 /// A port that was free a moment ago.
 fn free_port() -> std::io::Result<u16> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
+    TcpListener::bind("127.0.0.1:0")?
+        .local_addr()
+        .map(|address| address.port())
 }
 
 /// A bare channel to an address.
@@ -99,7 +112,10 @@ fn free_port() -> std::io::Result<u16> {
 /// # Errors
 /// [`BenchError::Connect`] in the client's words.
 pub async fn channel(address: &str) -> Result<Channel, BenchError> {
-    let connect = |source| crate::client::ConnectError::NoDaemon { server: address.to_owned(), source };
+    let connect = |source| crate::client::ConnectError::NoDaemon {
+        server: address.to_owned(),
+        source,
+    };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(connect)?;
     Ok(endpoint.tcp_nodelay(true).connect().await.map_err(connect)?)
 }
