@@ -150,16 +150,17 @@ fn judge(
         members.remove("explanation");
         members
     };
-    if let Value::Object(members) = &edited {
-        if content(members) == content(before) {
-            return Ok(None);
-        }
+    if let Value::Object(members) = &edited
+        && content(members) == content(before)
+    {
+        return Ok(None);
     }
     let mut record = edited;
-    if let (Value::Object(members), Some((name, value))) = (&mut record, raw) {
-        if !members.contains_key("raw") && !members.contains_key(RAW_BASE64) {
-            members.insert(name.clone(), value.clone());
-        }
+    if let (Value::Object(members), Some((name, value))) = (&mut record, raw)
+        && !members.contains_key("raw")
+        && !members.contains_key(RAW_BASE64)
+    {
+        members.insert(name.clone(), value.clone());
     }
     as_input(record).map(Some)
 }
