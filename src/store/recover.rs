@@ -176,6 +176,14 @@ impl<'a> Walk<'a> {
         let Some(header) = segment.header else {
             return self.without_header(segment, limit);
         };
+        if limit.is_some_and(|limit| limit <= header.first_sequence) {
+            // Whatever it held was written again to a later one.
+            self.trims.push(Trim {
+                file: Arc::clone(&segment.file),
+                frames_end: FRAMES_AT,
+            });
+            return Ok(());
+        }
         if header.first > self.chain.position || header.first_sequence > self.chain.sequence {
             // A segment before this one is gone, or ends too early.
             self.hole(self.chain.position, header.first)?;
@@ -190,7 +198,9 @@ impl<'a> Walk<'a> {
             self.lose(self.chain.position, self.chain.position, &what);
             return Ok(());
         }
-        self.chain.durable = self.chain.durable.max(header.recovered_through);
+        let durable = self.chain.durable.max(header.recovered_through);
+        self.chain.durable = durable;
+        self.uncovered.retain(|one| one.run.end() > durable);
         self.frames(segment, header, limit)
     }
 

@@ -1,0 +1,482 @@
+//! Every byte of a small journal flipped, every cut, and files taken away, swapped and added.
+//!
+//! Whatever happens, each record is served as it was written, or it lay in a frame that no "durable through" covered
+//! and is reported as possibly acknowledged, or the archive is read-only and says where the loss begins.
+
+use crate::sim::*;
+use bytes::Bytes;
+use chancery::log::store::Shelf;
+use chancery::log::{Closed, Columns, ReadError, ReadLimit, Run};
+use chancery::record::Position;
+use chancery::store::faulty::SimDisk;
+use chancery::store::frame;
+use chancery::store::recover::{self, Recovered};
+use std::path::Path;
+use std::sync::Arc;
+
+const SEGMENT_BYTES: u64 = 6 << 10;
+
+/// A small journal of several segments and frames, and what it holds.
+struct Small {
+    disk: SimDisk,
+    records: Vec<Kept>,
+    runs: Vec<Run>,
+    /// The first position that no "durable through" on the disk covers.
+    covered: usize,
+}
+
+/// `clean` ends it with a cover, otherwise its last frame is the newest commit's.
+fn small(clean: bool) -> Small {
+    let disk = SimDisk::new();
+    let mut started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    let mut records = Vec::new();
+    let mut covered = 0;
+    for n in 0..9_usize {
+        let drafts = (0..1 + n % 2).map(|m| {
+            let raw = vec![(n + m) as u8; 20 + n * 37 % 150];
+            draft(&format!("{n}-{m}"), payload("a small record", raw))
+        });
+        let batch = batch(&format!("request {n}"), drafts.collect());
+        covered = records.len();
+        records.extend(kept(&batch));
+        append(&started.log, batch).unwrap();
+        if n == 4 {
+            // A cover between frames.
+            started.log.close();
+            drop(started);
+            started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+        }
+    }
+    if clean {
+        started.log.close();
+        covered = records.len();
+    }
+    drop(started);
+    // On a copy: what is not covered would be written again.
+    let runs = recovered(&disk.copy(), Vec::new()).1.runs;
+    Small {
+        disk,
+        records,
+        runs,
+        covered,
+    }
+}
+
+fn recovered(disk: &SimDisk, held: Vec<Run>) -> (Recovered, Rescuer) {
+    let mut rescuer = Rescuer {
+        held,
+        ..Rescuer::default()
+    };
+    let disk = Arc::new(disk.clone()) as _;
+    let recovered = recover::recover(&disk, &journal(SEGMENT_BYTES), &mut rescuer).unwrap();
+    (recovered, rescuer)
+}
+
+/// What the shelf of the journal gives at a position.
+fn served(recovered: &Recovered, at: usize) -> Result<Option<Kept>, ReadError> {
+    let position = Position::new(at as u64);
+    if position >= recovered.tail {
+        return Ok(None);
+    }
+    let limit = ReadLimit { records: 1, bytes: 1 };
+    let read = recovered
+        .extents
+        .read(position, position.next(), limit, Columns::All)?;
+    let fetched = recovered.extents.fetch(position, Columns::All)?;
+    let mut found = Vec::new();
+    read.iter().flatten().for_each(|run| take(run, &mut found));
+    let mut again = Vec::new();
+    fetched.iter().for_each(|run| take(run, &mut again));
+    assert_eq!(found, again, "both ways of reading agree");
+    Ok(found.pop())
+}
+
+/// How a damage may end, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    AllServed,
+    PossiblyAcknowledged,
+    ReadOnly,
+}
+
+fn check(small: &Small, disk: &SimDisk, held: Vec<Run>, story: &str) -> End {
+    let (recovered, _) = recovered(disk, held);
+    let tail = recovered.tail.get() as usize;
+    assert!(
+        tail <= small.records.len(),
+        "{story}: records that were never written"
+    );
+    let mut missing = Vec::new();
+    for (at, record) in small.records.iter().enumerate() {
+        match served(&recovered, at) {
+            Ok(Some(found)) => assert_eq!(found, *record, "{story}: position {at} is another record"),
+            Ok(None) | Err(ReadError::Damaged { .. }) => missing.push(at),
+            Err(other) => panic!("{story}: {other}"),
+        }
+    }
+    let first_missing = missing.first().copied();
+    match &recovered.closed {
+        Some(Closed::Damaged { position, .. }) => {
+            let from = position.get() as usize;
+            assert!(recovered.writer.is_none(), "{story}");
+            assert!(
+                first_missing.is_none_or(|at| at >= from),
+                "{story}: {missing:?} before {from}"
+            );
+            End::ReadOnly
+        }
+        Some(other) => panic!("{story}: {other}"),
+        None => {
+            assert!(recovered.lost.is_empty(), "{story}");
+            let Some(first) = first_missing else {
+                return End::AllServed;
+            };
+            assert!(
+                first >= small.covered,
+                "{story}: {missing:?} were covered and are gone without a word"
+            );
+            assert_eq!(first, tail, "{story}: a hole below the tail");
+            let reported = recovered
+                .cut
+                .iter()
+                .any(|(from, until)| from.get() as usize == first && (until >= from));
+            assert!(
+                reported,
+                "{story}: {missing:?} are gone, reported are {:?}",
+                recovered.cut
+            );
+            End::PossiblyAcknowledged
+        }
+    }
+}
+
+fn segments(disk: &SimDisk) -> Vec<std::path::PathBuf> {
+    let mut paths = disk.paths();
+    paths.retain(|path| path.extension().is_some_and(|ext| ext == "segment"));
+    paths
+}
+
+/// All bytes that are not zero, some that are, and the edges.
+fn places(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    (0..bytes.len()).filter(|at| bytes[*at] != 0 || at % 61 == 0)
+}
+
+#[test]
+fn no_flipped_byte_loses_a_record_in_silence() {
+    for clean in [true, false] {
+        let small = small(clean);
+        let mut ends = [0; 3];
+        for path in small.disk.paths() {
+            let bytes = small.disk.bytes(&path).unwrap();
+            for at in places(&bytes) {
+                let disk = small.disk.copy();
+                disk.tamper(&path, |bytes| bytes[at] ^= 1 << (at % 8));
+                let story = format!("clean {clean}, byte {at} of {}", path.display());
+                // A start changes what it finds, so that each one gets a disk of its own.
+                ends[check(&small, &disk.copy(), Vec::new(), &story) as usize] += 1;
+                let end = check(
+                    &small,
+                    &disk,
+                    small.runs.clone(),
+                    &format!("{story}, sled holds all"),
+                );
+                assert_eq!(end, End::AllServed, "{story}, sled holds all");
+            }
+        }
+        assert!(ends[0] > 0 && ends[2] > 0, "{ends:?}");
+        assert_eq!(ends[1] > 0, !clean, "{ends:?}");
+    }
+}
+
+#[test]
+fn no_cut_of_a_segment_loses_a_record_in_silence() {
+    for clean in [true, false] {
+        let small = small(clean);
+        for path in segments(&small.disk) {
+            let bytes = small.disk.bytes(&path).unwrap();
+            for at in places(&bytes) {
+                let disk = small.disk.copy();
+                disk.tamper(&path, |bytes| bytes.truncate(at));
+                let story = format!("clean {clean}, {} cut at {at}", path.display());
+                let end = check(&small, &disk.copy(), Vec::new(), &story);
+                assert_ne!(end, End::PossiblyAcknowledged, "{story}: no crash cuts a file");
+                if end != End::AllServed {
+                    check(
+                        &small,
+                        &disk,
+                        small.runs.clone(),
+                        &format!("{story}, sled holds all"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_loss_once_met_is_met_again_at_every_start() {
+    let small = small(true);
+    let path = &segments(&small.disk)[1];
+    let disk = small.disk.copy();
+    disk.tamper(path, |bytes| bytes[4_200] ^= 1);
+    for _ in 0..3 {
+        assert_eq!(check(&small, &disk, Vec::new(), "again"), End::ReadOnly);
+    }
+    // Once another place had the records, a repair keeps them.
+    assert_eq!(
+        check(&small, &disk, small.runs.clone(), "rescued"),
+        End::AllServed
+    );
+    for _ in 0..2 {
+        assert_eq!(check(&small, &disk, Vec::new(), "repaired"), End::AllServed);
+    }
+    // And a repair that is damaged itself is no worse than none.
+    let repair = disk
+        .paths()
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("repair"));
+    disk.tamper(&repair.unwrap(), |bytes| bytes[4_200] ^= 1);
+    assert_eq!(check(&small, &disk, Vec::new(), "repair damaged"), End::ReadOnly);
+    assert_eq!(
+        check(&small, &disk, small.runs.clone(), "rescued again"),
+        End::AllServed
+    );
+}
+
+#[test]
+fn a_missing_segment_is_a_loss_wherever_it_was() {
+    for clean in [true, false] {
+        let small = small(clean);
+        let paths = segments(&small.disk);
+        assert!(paths.len() >= 3);
+        for path in &paths {
+            let disk = small.disk.copy();
+            disk.take_away(path);
+            let story = format!("clean {clean}, {} is missing", path.display());
+            assert_eq!(
+                check(&small, &disk.copy(), Vec::new(), &story),
+                End::ReadOnly,
+                "{story}"
+            );
+            check(
+                &small,
+                &disk,
+                small.runs.clone(),
+                &format!("{story}, sled holds all"),
+            );
+        }
+    }
+}
+
+#[test]
+fn swapped_segments_are_read_in_their_true_order() {
+    let small = small(true);
+    let paths = segments(&small.disk);
+    for (a, b) in [(0, 1), (1, 2), (0, 2)] {
+        let disk = small.disk.copy();
+        let (first, second) = (
+            disk.take_away(&paths[a]).unwrap(),
+            disk.take_away(&paths[b]).unwrap(),
+        );
+        disk.tamper(&paths[a], |bytes| *bytes = second);
+        disk.tamper(&paths[b], |bytes| *bytes = first);
+        assert_eq!(
+            check(&small, &disk, Vec::new(), &format!("{a} and {b} swapped")),
+            End::AllServed
+        );
+    }
+}
+
+#[test]
+fn a_segment_copied_under_another_name_changes_nothing() {
+    let small = small(true);
+    let paths = segments(&small.disk);
+    for path in &paths {
+        let disk = small.disk.copy();
+        let bytes = disk.bytes(path).unwrap();
+        disk.tamper(&segment_path(99), |copy| *copy = bytes);
+        assert_eq!(
+            check(
+                &small,
+                &disk,
+                Vec::new(),
+                &format!("a copy of {}", path.display())
+            ),
+            End::AllServed
+        );
+    }
+}
+
+/// A journal of another archive, as long as the small one.
+fn other_archive() -> SimDisk {
+    let disk = SimDisk::new();
+    let options = recover::JournalOptions {
+        archive: ARCHIVE + 1,
+        ..journal(SEGMENT_BYTES)
+    };
+    let started = start(&disk, &options).unwrap();
+    for n in 0..30 {
+        let raw = vec![n as u8; 300];
+        let drafts = vec![draft(&format!("other-{n}"), payload("another archive", raw))];
+        append(&started.log, batch(&format!("o{n}"), drafts)).unwrap();
+    }
+    started.log.close();
+    drop(started);
+    disk
+}
+
+#[test]
+fn a_segment_of_another_archive_is_never_read() {
+    let small = small(true);
+    let other = other_archive();
+    let count = segments(&small.disk).len() as u64;
+    for from in segments(&other) {
+        let bytes = other.bytes(&from).unwrap();
+        // Beside the archive's own segments it does no harm.
+        let disk = small.disk.copy();
+        disk.tamper(&segment_path(count), |copy| *copy = bytes.clone());
+        assert_eq!(check(&small, &disk, Vec::new(), "beside"), End::AllServed);
+        // In the place of one, that one is missing.
+        for number in 0..count {
+            let disk = small.disk.copy();
+            disk.tamper(&segment_path(number), |copy| *copy = bytes.clone());
+            let story = format!("{} in the place of {number}", from.display());
+            assert_eq!(check(&small, &disk, Vec::new(), &story), End::ReadOnly, "{story}");
+        }
+    }
+}
+
+/// Real frames of this very segment, of another one and of another archive, as bytes that a sender might append.
+fn frames_of(disk: &SimDisk) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for path in segments(disk) {
+        let bytes = Bytes::from(disk.bytes(&path).unwrap());
+        let mut at = 4_096;
+        while let Ok(frame) = frame::decode(&bytes.slice(at.min(bytes.len())..)) {
+            let end = at + frame.header.length as usize;
+            found.push(bytes[at..end].to_vec());
+            at = end;
+        }
+    }
+    found
+}
+
+#[test]
+fn frames_planted_in_payloads_mislead_nobody() {
+    let mut planted = frames_of(&other_archive());
+    planted.truncate(2);
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    let mut records = Vec::new();
+    for n in 0..8 {
+        let raw = match n % 3 {
+            0 => vec![7; 100],
+            // The newest frame of the segment that this very record goes to.
+            1 => frames_of(&disk).pop().unwrap_or_default(),
+            _ => planted.pop().unwrap_or_else(|| vec![1; 50]),
+        };
+        let batch = batch(
+            &format!("p{n}"),
+            vec![draft(&format!("{n}"), payload("planted", raw))],
+        );
+        records.extend(kept(&batch));
+        append(&started.log, batch).unwrap();
+    }
+    started.log.close();
+    drop(started);
+    let covered = records.len();
+    let small = Small {
+        runs: recovered(&disk.copy(), Vec::new()).1.runs,
+        disk,
+        records,
+        covered,
+    };
+    assert_eq!(
+        check(&small, &small.disk.copy(), Vec::new(), "whole"),
+        End::AllServed
+    );
+    for path in segments(&small.disk) {
+        let bytes = small.disk.bytes(&path).unwrap();
+        for at in places(&bytes) {
+            let disk = small.disk.copy();
+            disk.tamper(&path, |bytes| bytes[at] ^= 0x10);
+            let story = format!("planted, byte {at} of {}", path.display());
+            check(&small, &disk.copy(), Vec::new(), &story);
+            assert_eq!(
+                check(&small, &disk, small.runs.clone(), &story),
+                End::AllServed,
+                "{story}"
+            );
+        }
+    }
+}
+
+/// One segment with two frames, the second of which is not covered.
+fn two_frames() -> Small {
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    let mut records = Vec::new();
+    for n in 0..2 {
+        let batch = batch(
+            &format!("{n}"),
+            vec![draft(&format!("{n}"), payload("x", vec![1; 50]))],
+        );
+        records.extend(kept(&batch));
+        append(&started.log, batch).unwrap();
+    }
+    drop(started);
+    let runs = recovered(&disk.copy(), Vec::new()).1.runs;
+    Small {
+        disk,
+        records,
+        runs,
+        covered: 1,
+    }
+}
+
+#[test]
+fn two_damaged_frames_in_a_row_are_a_loss_and_not_a_torn_end() {
+    // The last frame is torn and the one before it damaged: the torn one's head says that the other was durable.
+    let small = two_frames();
+    let path = segments(&small.disk).pop().unwrap();
+    let bytes = Bytes::from(small.disk.bytes(&path).unwrap());
+    let mut starts = vec![4_096];
+    while let Ok(frame) = frame::decode(&bytes.slice(*starts.last().unwrap()..)) {
+        starts.push(starts.last().unwrap() + frame.header.length as usize);
+    }
+    let ends = starts.pop().unwrap();
+    let disk = small.disk.copy();
+    let before_last = starts[starts.len() - 2];
+    disk.tamper(&path, |bytes| {
+        bytes[ends - 1] ^= 1;
+        bytes[before_last + 40] ^= 1;
+    });
+    assert_eq!(check(&small, &disk, Vec::new(), "two in a row"), End::ReadOnly);
+}
+
+#[test]
+fn no_file_beside_the_segments_matters() {
+    let small = small(true);
+    let disk = small.disk.copy();
+    disk.tamper(Path::new("journal/readme.txt"), |bytes| {
+        *bytes = b"hello".to_vec()
+    });
+    disk.tamper(Path::new("journal/next.zeros"), |bytes| {
+        *bytes = vec![9; SEGMENT_BYTES as usize]
+    });
+    disk.tamper(Path::new("journal/spare.zeros"), |bytes| {
+        *bytes = vec![9; SEGMENT_BYTES as usize]
+    });
+    disk.tamper(Path::new("journal/filling.zeros"), |bytes| *bytes = vec![9; 100]);
+    assert_eq!(check(&small, &disk, Vec::new(), "others"), End::AllServed);
+    // Nor do they when the next segments are made of them.
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    for n in 0..20 {
+        let records = vec![draft(&format!("later-{n}"), payload("x", vec![3; 500]))];
+        append(&started.log, batch(&format!("later {n}"), records)).unwrap();
+    }
+    let seen = everything(&started.log);
+    drop(started);
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    assert_eq!((everything(&started.log), &started.cut), (seen, &Vec::new()));
+}
