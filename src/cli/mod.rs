@@ -105,7 +105,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             return ended(
@@ -118,6 +118,18 @@ pub fn run() -> ExitCode {
     // A thread that still waits for input must not keep the program.
     runtime.shutdown_background();
     ended(&screen, done)
+}
+
+/// Threads for what waits for the disk. More of them would only wait for the same disk, and each keeps memory: 512
+/// subscribers that begin at once would start 512.
+const BLOCKING_THREADS: usize = 16;
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .build()
 }
 
 async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {

@@ -131,6 +131,14 @@ impl Shared {
             Err(closed) => return refuse_all(jobs, &closed),
         };
         let mut group = GroupBuilder::new(self.tail.get());
+        let payload_bytes = |job: &Job| {
+            job.batch
+                .drafts
+                .iter()
+                .map(|draft| draft.payload.len())
+                .sum::<usize>()
+        };
+        group.reserve(jobs.iter().map(payload_bytes).sum());
         let mut pending = Vec::with_capacity(jobs.len());
         for job in jobs {
             let tail = group.tail();

@@ -64,6 +64,11 @@ impl GroupBuilder {
         }
     }
 
+    /// Makes room at once for so many bytes of payloads: what is kept of a group in memory is then no larger than it.
+    pub fn reserve(&mut self, payload_bytes: usize) {
+        self.payloads.reserve(payload_bytes);
+    }
+
     /// The position of the group's next record.
     pub fn tail(&self) -> Position {
         self.first.plus(self.slots.len() as u64)
