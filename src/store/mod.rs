@@ -11,3 +11,4 @@ pub mod scan;
 pub mod segment;
 pub mod sled;
 pub mod state;
+pub mod verify;

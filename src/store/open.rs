@@ -184,7 +184,8 @@ fn archive_id(options: &ArchiveOptions, folders: &Folders) -> Result<u64, Archiv
     recover::random_id().map_err(wrap)
 }
 
-fn lock(data: &Path) -> Result<File, ArchiveError> {
+/// Takes the lock on a data directory.
+pub(super) fn lock(data: &Path) -> Result<File, ArchiveError> {
     let wrap = |path: &Path, cause| ArchiveError::Io {
         path: path.into(),
         cause,

@@ -27,8 +27,8 @@ use crate::log::Closed;
 use crate::log::Run;
 use crate::log::store::Replay;
 use crate::record::Position;
-use segments::Segment;
 pub use segments::archive;
+pub(super) use segments::{Segment, find, limit as frames_before, read_header};
 pub(super) use settle::random_id;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,15 +91,11 @@ pub fn recover(
         what: what.into(),
         cause,
     };
-    let found = segments::find(disk.as_ref(), &options.folder, options.archive)
+    let found = find(disk.as_ref(), &options.folder, options.archive)
         .map_err(|cause| wrap("listing the segments", cause))?;
     let mut walk = Walk::new(disk.as_ref(), &options.folder, replay);
     for (at, segment) in found.segments.iter().enumerate() {
-        let later = found.segments[at + 1..].iter();
-        let limit = later
-            .filter_map(|segment| segment.header)
-            .map(|header| header.first_sequence)
-            .min();
+        let limit = frames_before(&found.segments, at);
         walk.segment(segment, limit)
             .map_err(|cause| wrap(&segment.name, cause))?;
     }
@@ -358,7 +354,7 @@ impl<'a> Walk<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
             Err(error) => return Err(error),
         };
-        let (Some(header), true) = segments::read_header(file.as_ref())? else {
+        let (Some(header), true) = read_header(file.as_ref())? else {
             return Ok(from);
         };
         let start = Chain {

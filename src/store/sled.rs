@@ -144,6 +144,48 @@ impl HotLog {
         runs
     }
 
+    /// Reads every block and hands it to `compare`, which says what is wrong with it; answers all that is wrong, by
+    /// position where there is one. Opens sled, which may write to its own folder.
+    pub fn check(
+        &self,
+        compare: &mut dyn FnMut(&Run) -> Option<(Position, String)>,
+    ) -> Vec<(Option<Position>, String)> {
+        let mut wrong = Vec::new();
+        if self.newest().is_none() {
+            return wrong; // There is no hot log yet.
+        }
+        if let Err(Fault(what)) = self.open() {
+            wrong.push((
+                None,
+                format!("it cannot be opened ({what}); the next start builds it anew"),
+            ));
+            return wrong;
+        }
+        let mut next = Some(key(Position::START, 0));
+        while let Some(from) = next.take() {
+            match self.with(|db| db.range(from..).next().transpose()) {
+                Err(Fault(what)) => wrong.push((None, what)),
+                Ok(None) => {}
+                Ok(Some((found, _))) => {
+                    let Some((first, _)) = key_parts(&found) else {
+                        wrong.push((None, "a key is not of a block".into()));
+                        continue;
+                    };
+                    match self.try_block(first) {
+                        Ok(Some(block)) => {
+                            wrong.extend(compare(&block.run).map(|(at, what)| (Some(at), what)));
+                        }
+                        Ok(None) => wrong.push((Some(first), "a block without its first part".into())),
+                        Err(Fault(what)) => wrong.push((Some(first), what)),
+                    }
+                    next = Some(key(first.next(), 0));
+                }
+            }
+        }
+        self.close();
+        wrong
+    }
+
     /// Follows a log from a thread of its own until it is closed or the log is gone.
     ///
     /// # Errors
@@ -538,6 +580,24 @@ fn blocks(run: &Run) -> Vec<Run> {
         blocks.push(run.slice(start, run.end()));
     }
     blocks
+}
+
+/// The first record of a run that another shelf does not hold just so.
+pub fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<(Position, String)> {
+    for record in run.iter() {
+        let differs = match shelf.fetch(record.position, Columns::All) {
+            Ok(Some(other)) => other.get(record.position).is_none_or(|other| {
+                (other.leaf, other.salt, other.payload) != (record.leaf, record.salt, record.payload)
+            }),
+            Ok(None) => true,
+            Err(_) => false, // It is the other shelf that is damaged, and that is told elsewhere.
+        };
+        if differs {
+            let what = "the hot log holds another record than the journal, or one that the journal does not";
+            return Some((record.position, what.into()));
+        }
+    }
+    None
 }
 
 /// The bytes of all files below a folder.

@@ -3,3 +3,4 @@
 mod journal_damage;
 mod power_cut;
 mod sim;
+mod verify;

@@ -196,3 +196,12 @@ impl Replay for Rescuer {
         parts.filter(|run| !run.is_empty()).collect()
     }
 }
+
+/// Waits for what another thread does, at most half a minute.
+pub fn wait_for(what: &str, done: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !done() {
+        assert!(started.elapsed().as_secs() < 30, "{what} did not come in time");
+        std::thread::park_timeout(std::time::Duration::from_millis(2));
+    }
+}

@@ -67,6 +67,15 @@ pub fn find(disk: &dyn Disk, folder: &Path, archive: u64) -> io::Result<Found> {
     })
 }
 
+/// The number of the first frame that the segments after the one at `at` hold; `None` for the last one.
+pub fn limit(segments: &[Segment], at: usize) -> Option<u64> {
+    let later = segments.iter().skip(at + 1);
+    later
+        .filter_map(|segment| segment.header)
+        .map(|header| header.first_sequence)
+        .min()
+}
+
 /// The random id of the archive whose segments lie in a folder: of most of them, where a file of another archive came
 /// among them. `None` where there is no segment with a whole header.
 ///

@@ -1,0 +1,462 @@
+//! Reading every byte of an archive again and saying, by position, what is not as it was written.
+//!
+//! It walks the journal as a start does, through the same [`Scan`], and holds each record against its commitment, its
+//! leaf against the rules that every log of this program obeys, and the hot log against the journal. It never changes
+//! the journal. Memory is bounded by the number of entries: about 50 bytes each.
+
+mod ledger;
+mod report;
+
+pub use report::{Finding, Kind, Progress, Report};
+
+use super::disk::{Disk, DiskFile, is_zero};
+use super::extents::{Extent, Extents};
+use super::frame;
+use super::open::lock;
+use super::recover::{self, Segment, find, frames_before, read_header};
+use super::scan::{Chain, Found, Scan};
+use super::segment::{FRAMES_AT, Named, SegmentHeader};
+use super::sled::HotLog;
+use super::state::{self, StateError};
+use crate::log::Run;
+use crate::record::Position;
+use bytes::Bytes;
+use ledger::{Checks, Ledger};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is verified.
+pub struct VerifyOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// Whether a daemon has the archive open.
+    pub mode: Mode,
+}
+
+/// Whether a daemon has the archive open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// None has: the data directory is locked meanwhile, and the hot log is read too.
+    Stopped,
+    /// One has, and said that this is its tail: the files of the journal are read up to there, the hot log is not.
+    Running {
+        /// The tail.
+        tail: Position,
+    },
+}
+
+/// Why nothing could be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is no archive.
+    #[error("`{0}` holds no archive; name the data directory with --data")]
+    NoArchive(PathBuf),
+    /// A daemon has it.
+    #[error("{0}")]
+    InUse(super::open::ArchiveError),
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A file that cannot be read.
+    #[error("`{path}`: {cause}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// Reads an archive again. `progress` is called about once a MiB.
+///
+/// # Errors
+/// [`VerifyError`]; what is found to be wrong is no error but the report.
+pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+    let journal = options.data.join("journal");
+    if !options.data.join("state").is_dir() && !journal.is_dir() {
+        return Err(VerifyError::NoArchive(options.data.clone()));
+    }
+    let _lock = match options.mode {
+        Mode::Stopped => Some(lock(&options.data).map_err(VerifyError::InUse)?),
+        Mode::Running { .. } => None,
+    };
+    let until = match options.mode {
+        Mode::Stopped => None,
+        Mode::Running { tail } => Some(tail),
+    };
+    let disk = options.disk.as_ref();
+    let (mut report, extents, archive) = journal_of(disk, &journal, until, progress)?;
+    report.origin = state::origin(disk, &options.data.join("state"))?;
+    if options.mode == Mode::Stopped {
+        hot_log(&options.data.join("sled"), archive, &extents, &mut report);
+    }
+    report.settle();
+    Ok(report)
+}
+
+/// Verifies a journal alone: its files up to the position `until`, or to their end.
+///
+/// # Errors
+/// [`VerifyError::Io`].
+pub fn verify_journal(
+    disk: &dyn Disk,
+    folder: &Path,
+    until: Option<Position>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, VerifyError> {
+    let (mut report, ..) = journal_of(disk, folder, until, progress)?;
+    report.settle();
+    Ok(report)
+}
+
+fn journal_of(
+    disk: &dyn Disk,
+    folder: &Path,
+    until: Option<Position>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Report, Arc<Extents>, u64), VerifyError> {
+    let wrap = |cause| VerifyError::Io {
+        path: folder.into(),
+        cause,
+    };
+    let archive = recover::archive(disk, folder).map_err(wrap)?.unwrap_or_default();
+    let found = find(disk, folder, archive).map_err(wrap)?;
+    let mut bytes_total = 0;
+    for segment in &found.segments {
+        bytes_total += segment.file.len().map_err(wrap)?;
+    }
+    let mut report = Report::default();
+    for name in found.aside {
+        report.find(Finding::of_file(
+            Kind::Foreign,
+            &name,
+            "this file is no segment of this archive",
+        ));
+    }
+    // Commitments are the longer half of the hashing: they have a thread of their own.
+    std::thread::scope(|scope| {
+        let checks = Checks::start(scope);
+        let mut walk = Walk {
+            disk,
+            folder,
+            until,
+            chain: Chain::default(),
+            extents: Arc::default(),
+            ledger: Ledger::new(checks),
+            report,
+            progress: Pace {
+                call: progress,
+                now: Progress {
+                    bytes: 0,
+                    bytes_total,
+                    records: 0,
+                },
+                told: 0,
+            },
+        };
+        for (at, segment) in found.segments.iter().enumerate() {
+            let limit = frames_before(&found.segments, at);
+            walk.segment(segment, limit).map_err(wrap)?;
+        }
+        let Walk {
+            mut report,
+            ledger,
+            extents,
+            ..
+        } = walk;
+        report.segments = found.segments.len() as u64;
+        ledger.finish(&mut report);
+        Ok((report, extents, archive))
+    })
+}
+
+fn hot_log(folder: &Path, archive: u64, extents: &Extents, report: &mut Report) {
+    let hot = HotLog::new(folder.into(), u64::MAX, archive);
+    let mut records = 0;
+    let result = hot.check(&mut |run: &Run| {
+        records += run.len() as u64;
+        super::sled::first_difference(run, extents)
+    });
+    report.hot_records = records;
+    for (position, what) in result {
+        report.find(Finding {
+            from: position.map(Position::get),
+            ..Finding::of_file(Kind::HotLog, "sled", &what)
+        });
+    }
+}
+
+/// Tells progress about once a MiB.
+struct Pace<'a> {
+    call: &'a mut dyn FnMut(Progress),
+    now: Progress,
+    told: u64,
+}
+
+impl Pace<'_> {
+    fn add(&mut self, bytes: u64, records: u64) {
+        self.now.bytes += bytes;
+        self.now.records += records;
+        if self.now.bytes - self.told >= 1 << 20 {
+            self.told = self.now.bytes;
+            (self.call)(self.now);
+        }
+    }
+}
+
+struct Walk<'a, 'scope> {
+    disk: &'a dyn Disk,
+    folder: &'a Path,
+    until: Option<Position>,
+    chain: Chain,
+    extents: Arc<Extents>,
+    ledger: Ledger<'scope>,
+    report: Report,
+    progress: Pace<'a>,
+}
+
+impl Walk<'_, '_> {
+    fn segment(&mut self, segment: &Segment, limit: Option<u64>) -> io::Result<()> {
+        self.header(segment)?;
+        let Some(header) = segment.header else {
+            return self.without_header(segment, limit);
+        };
+        if limit.is_some_and(|limit| limit <= header.first_sequence) {
+            return self.behind(segment, &header, FRAMES_AT, self.chain.position);
+        }
+        if header.first > self.chain.position || header.first_sequence > self.chain.sequence {
+            let what = format!("the journal does not reach to segment `{}`", segment.name);
+            self.hole(&segment.name, FRAMES_AT, header.first, what)?;
+            self.chain.sequence = header.first_sequence;
+            self.chain.crc = header.previous_crc;
+        }
+        let links = header.first == self.chain.position
+            && header.first_sequence == self.chain.sequence
+            && header.previous_crc == self.chain.crc;
+        if !links {
+            let what = "the segment does not continue the one before it";
+            self.found(Kind::Link, segment, 0, None, what.into());
+            return Ok(());
+        }
+        self.chain.durable = self.chain.durable.max(header.recovered_through);
+        self.frames(segment, &header, limit)
+    }
+
+    /// The header, its copy, and what must be zero beside them.
+    fn header(&mut self, segment: &Segment) -> io::Result<()> {
+        let mut block = vec![0; FRAMES_AT as usize];
+        let found = segment.file.read_at(&mut block, 0)?;
+        block.truncate(found);
+        self.progress.add(found as u64, 0);
+        let Some(header) = segment.header.filter(|_| segment.genuine) else {
+            if !is_zero(&block) {
+                let what = "header and copy are damaged";
+                self.found(Kind::Header, segment, 0, None, what.into());
+            }
+            return Ok(());
+        };
+        let wrong = header.encode().iter().zip(&block).position(|(a, b)| a != b);
+        if let Some(at) = wrong {
+            let what = "the header or its copy is damaged; the other one serves";
+            self.found(Kind::Header, segment, at as u64, None, what.into());
+        }
+        if Named::Segment(header.number).file() != segment.name {
+            let what = format!("the file is segment {}", header.number);
+            self.found(Kind::Name, segment, 0, None, what);
+        }
+        Ok(())
+    }
+
+    fn without_header(&mut self, segment: &Segment, limit: Option<u64>) -> io::Result<()> {
+        let rest = rest(segment.file.as_ref(), 0)?;
+        if !is_zero(&rest) && limit.is_none() {
+            self.end_of_log(segment, 0, None, "a last segment without header or frame");
+        }
+        Ok(())
+    }
+
+    fn frames(&mut self, segment: &Segment, header: &SegmentHeader, limit: Option<u64>) -> io::Result<()> {
+        let mut scan = Scan::new(segment.file.as_ref(), *header, limit, self.chain);
+        let mut extent = self.extent(&segment.file, header.id, self.chain.position, FRAMES_AT);
+        while let Some(found) = scan.step()? {
+            match found {
+                Found::Frame(_, frame) => {
+                    self.frame(&frame, &extent);
+                    self.chain = scan.chain();
+                }
+                Found::Hole {
+                    offset,
+                    resumes,
+                    at,
+                    error,
+                    ..
+                } => {
+                    self.hole(&segment.name, offset, resumes, error.to_string())?;
+                    self.chain = scan.chain();
+                    extent = self.extent(&segment.file, header.id, resumes, at);
+                }
+                Found::End { offset, whole } => {
+                    if limit.is_some() {
+                        self.behind(segment, header, offset, self.chain.position)?;
+                    } else if !whole {
+                        let what = "the file is shorter than it was made; only zeros are missing".into();
+                        self.found(Kind::Cut, segment, offset, None, what);
+                    }
+                }
+                Found::Torn {
+                    offset,
+                    until,
+                    short,
+                    error,
+                } => self.torn(segment, offset, until, short && limit.is_none(), limit, &error),
+            }
+            if self.until.is_some_and(|until| self.chain.position >= until) {
+                return Ok(()); // What lies behind the daemon's tail is being written.
+            }
+        }
+        Ok(())
+    }
+
+    fn torn(
+        &mut self,
+        segment: &Segment,
+        offset: u64,
+        until: Option<Position>,
+        short: bool,
+        limit: Option<u64>,
+        error: &frame::FrameError,
+    ) {
+        if short {
+            let what =
+                "the newest segment is shorter than it was made: it was cut, or the one after it is gone";
+            self.found(Kind::Cut, segment, offset, until, what.into());
+        } else if limit.is_none() {
+            self.end_of_log(segment, offset, until, &error.to_string());
+        } else {
+            self.found(Kind::Frame, segment, offset, until, error.to_string());
+        }
+    }
+
+    /// Bytes behind the last frame: records that may have been acknowledged lay there.
+    fn end_of_log(&mut self, segment: &Segment, offset: u64, until: Option<Position>, what: &str) {
+        let what = format!("bytes behind the last whole frame ({what}); they may have been acknowledged");
+        self.found(Kind::PossiblyAcknowledged, segment, offset, until, what);
+    }
+
+    fn frame(&mut self, frame: &frame::Frame, extent: &Extent) {
+        extent.grow(frame.header.end(), frame.header.length.into());
+        self.report.frames += 1;
+        self.progress
+            .add(frame.header.length.into(), frame.run.len() as u64);
+        self.ledger.run(&frame.run, &mut self.report);
+    }
+
+    /// Records that are not there up to `until`: those that a repair holds are read from it.
+    fn hole(&mut self, file: &str, offset: u64, until: Position, what: String) -> io::Result<()> {
+        let from = self.chain.position;
+        self.report.find(Finding {
+            from: Some(from.get()),
+            until: Some(until.get()),
+            offset: Some(offset),
+            ..Finding::of_file(Kind::Frame, file, &what)
+        });
+        let mut at = from;
+        while at < until {
+            let next = self.repaired(at)?;
+            if next == at {
+                self.report.lose(at, until);
+                self.ledger.lost(at, until);
+                break;
+            }
+            at = next;
+        }
+        self.chain.position = until;
+        Ok(())
+    }
+
+    fn repaired(&mut self, from: Position) -> io::Result<Position> {
+        let file = match self.disk.open(&self.folder.join(Named::Repair(from).file())) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
+            Err(error) => return Err(error),
+        };
+        let (Some(header), true) = read_header(file.as_ref())? else {
+            return Ok(from);
+        };
+        let start = Chain {
+            sequence: header.first_sequence,
+            crc: header.previous_crc,
+            position: from,
+            durable: from,
+        };
+        let extent = self.extent(&file, header.id, from, FRAMES_AT);
+        let mut scan = Scan::new(file.as_ref(), header, None, start);
+        let mut end = from;
+        while let Some(Found::Frame(_, frame)) = scan.step()? {
+            self.frame(&frame, &extent);
+            end = frame.header.end();
+        }
+        Ok(end)
+    }
+
+    /// What lies behind the frames of a segment that others follow: frames that were written again, zeros, or what a
+    /// crash left.
+    fn behind(
+        &mut self,
+        segment: &Segment,
+        header: &SegmentHeader,
+        offset: u64,
+        mut position: Position,
+    ) -> io::Result<()> {
+        let rest = Bytes::from(rest(segment.file.as_ref(), offset)?);
+        self.progress.add(rest.len() as u64, 0);
+        let mut at = 0;
+        while at < rest.len() {
+            match frame::decode(&rest.slice(at..)) {
+                Ok(frame) if frame.header.segment == header.id => {
+                    at += frame.header.length as usize;
+                    position = frame.header.end();
+                }
+                _ => break,
+            }
+        }
+        if !is_zero(&rest[at.min(rest.len())..]) {
+            self.report.find(Finding {
+                from: Some(position.get()),
+                offset: Some(offset + at as u64),
+                ..Finding::of_file(
+                    Kind::PossiblyAcknowledged,
+                    &segment.name,
+                    "a crash left bytes behind the last whole frame; they may have been acknowledged",
+                )
+            });
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, kind: Kind, segment: &Segment, offset: u64, until: Option<Position>, what: String) {
+        self.report.find(Finding {
+            from: Some(self.chain.position.get()),
+            until: until.map(Position::get),
+            offset: Some(offset),
+            ..Finding::of_file(kind, &segment.name, &what)
+        });
+    }
+
+    fn extent(&mut self, file: &Arc<dyn DiskFile>, id: u64, first: Position, offset: u64) -> Arc<Extent> {
+        let extent = Extent::new(Arc::clone(file), id, first, offset);
+        self.extents.push(Arc::clone(&extent));
+        extent
+    }
+}
+
+fn rest(file: &dyn DiskFile, offset: u64) -> io::Result<Vec<u8>> {
+    let length = file.len()?.saturating_sub(offset);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    let found = file.read_at(&mut bytes, offset)?;
+    bytes.truncate(found);
+    Ok(bytes)
+}

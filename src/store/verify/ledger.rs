@@ -1,0 +1,240 @@
+//! The rules that every record obeys, held against the records in order.
+
+use super::report::{Finding, Kind, Report};
+use crate::log::Run;
+use crate::merkle::Tree;
+use crate::record::{
+    Act, Epoch, Hash, Kind as EntryKind, Leaf, Position, Recorded, Revision, SALT_BYTES, commitment,
+    leaf_hash,
+};
+use hashbrown::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+/// What is remembered of an entry, under 128 bits of the hash of its name.
+struct Entry {
+    last: Position,
+    revision: Revision,
+    kind: EntryKind,
+}
+
+/// The batch that the last record was of.
+struct Batch {
+    id: Vec<u8>,
+    next: u32,
+    count: u32,
+}
+
+/// Follows the log record by record.
+pub struct Ledger<'scope> {
+    entries: HashMap<(u64, u64), Entry>,
+    hashers: (RandomState, RandomState),
+    tree: Tree,
+    batch: Option<Batch>,
+    recorded: Recorded,
+    epoch: Epoch,
+    tail: Position,
+    lost: Vec<(Position, Position)>,
+    checks: Checks<'scope>,
+}
+
+impl<'scope> Ledger<'scope> {
+    pub fn new(checks: Checks<'scope>) -> Self {
+        Self {
+            entries: HashMap::new(),
+            hashers: (RandomState::new(), RandomState::new()),
+            tree: Tree::default(),
+            batch: None,
+            recorded: Recorded::default(),
+            epoch: Epoch::default(),
+            tail: Position::START,
+            lost: Vec::new(),
+            checks,
+        }
+    }
+
+    /// Takes in the records of a frame.
+    pub fn run(&mut self, run: &Run, report: &mut Report) {
+        for record in run.iter() {
+            self.tree.push(leaf_hash(record.leaf));
+            match Leaf::decode(record.leaf) {
+                Ok(leaf) => self.leaf(record.position, &leaf, report),
+                Err(error) => report.find(Finding::at(Kind::Leaf, record.position, error.to_string())),
+            }
+        }
+        self.tail = run.end().max(self.tail);
+        report.records += run.len() as u64;
+        if let (Some(batch), false) = (&self.batch, run.is_empty()) {
+            let what = format!("the frame ends after {} of {} records", batch.next, batch.count);
+            report.find(Finding::at(Kind::Batch, run.end(), what));
+            self.batch = None;
+        }
+        self.checks.send(run);
+    }
+
+    /// Records that nobody has.
+    pub fn lost(&mut self, from: Position, until: Position) {
+        (0..until.since(from)).for_each(|_| self.tree.push(Hash::default()));
+        self.lost.push((from, until));
+        self.batch = None;
+        self.tail = until;
+    }
+
+    /// Says what came out.
+    pub fn finish(self, report: &mut Report) {
+        report.entries = self.entries.len() as u64;
+        report.tail = self.tail.get();
+        report.root = self.lost.is_empty().then(|| hex::encode(self.tree.root()));
+        for finding in self.checks.finish() {
+            report.find(finding);
+        }
+    }
+
+    fn leaf(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        self.time(position, leaf, report);
+        self.batch(position, leaf, report);
+        self.entry(position, leaf, report);
+    }
+
+    fn time(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        if leaf.recorded < self.recorded || leaf.epoch < self.epoch {
+            let what = format!(
+                "recorded {} in epoch {} after {} in epoch {}",
+                leaf.recorded,
+                leaf.epoch.get(),
+                self.recorded,
+                self.epoch.get()
+            );
+            report.find(Finding::at(Kind::Recorded, position, what));
+        }
+        self.recorded = self.recorded.max(leaf.recorded);
+        self.epoch = self.epoch.max(leaf.epoch);
+    }
+
+    fn batch(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        let (index, count) = (leaf.batch_index, leaf.batch_count);
+        let expected = match self.batch.take() {
+            Some(batch) if batch.id == leaf.batch_id && batch.count == count => batch.next,
+            Some(batch) => {
+                let what = format!("a batch ends after {} of {} records", batch.next, batch.count);
+                report.find(Finding::at(Kind::Batch, position, what));
+                0
+            }
+            None => 0,
+        };
+        if index != expected || index >= count {
+            let after_loss = self.lost.last().is_some_and(|(_, until)| *until == position);
+            if !after_loss {
+                let what = format!("record {index} of {count} in its batch, expected record {expected}");
+                report.find(Finding::at(Kind::Batch, position, what));
+            }
+        }
+        if index.saturating_add(1) < count {
+            self.batch = Some(Batch {
+                id: leaf.batch_id.to_vec(),
+                next: index + 1,
+                count,
+            });
+        }
+    }
+
+    fn entry(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        let name = (leaf.series, leaf.key);
+        let hash = (self.hashers.0.hash_one(name), self.hashers.1.hash_one(name));
+        let before = self.entries.get(&hash);
+        let known = (
+            before.map(|entry| entry.last),
+            before.map_or(Revision::default(), |entry| entry.revision),
+        );
+        // What a lost record did to its entry cannot be known.
+        let torn = leaf.previous != known.0
+            && leaf
+                .previous
+                .is_some_and(|at| self.lost.iter().any(|(from, until)| *from <= at && at < *until));
+        if !torn {
+            if leaf.previous != known.0 {
+                let text = |at: Option<Position>| at.map_or_else(|| "none".into(), |at| at.to_string());
+                let (says, is) = (text(leaf.previous), text(known.0));
+                let what = format!("the record before is {is}, the leaf says {says}");
+                report.find(Finding::at(Kind::Previous, position, what));
+            }
+            if before.is_some_and(|entry| entry.kind != leaf.kind) {
+                let what = "another kind than the entry's records before".to_owned();
+                report.find(Finding::at(Kind::Previous, position, what));
+            }
+            let expected = if leaf.act.has_content() {
+                known.1.next()
+            } else {
+                known.1
+            };
+            let first = leaf.act == Act::Create && expected != Revision::FIRST;
+            if leaf.revision != expected || first {
+                let what = format!("revision {}, expected {expected}", leaf.revision);
+                report.find(Finding::at(Kind::Revision, position, what));
+            }
+        }
+        let entry = Entry {
+            last: position,
+            revision: leaf.revision,
+            kind: leaf.kind,
+        };
+        self.entries.insert(hash, entry);
+    }
+}
+
+/// The commitments, checked on a thread of their own.
+pub struct Checks<'scope> {
+    runs: SyncSender<Run>,
+    thread: ScopedJoinHandle<'scope, Vec<Finding>>,
+}
+
+/// How many frames may wait for their commitments to be checked.
+const FRAMES_WAITING_MAX: usize = 64;
+
+impl<'scope> Checks<'scope> {
+    pub fn start(scope: &'scope Scope<'scope, '_>) -> Self {
+        let (runs, waiting) = sync_channel::<Run>(FRAMES_WAITING_MAX);
+        let thread = scope.spawn(move || {
+            let mut findings = Vec::new();
+            for run in waiting {
+                check(&run, &mut findings);
+            }
+            findings
+        });
+        Self { runs, thread }
+    }
+
+    fn send(&self, run: &Run) {
+        // The thread takes runs until this end is dropped.
+        let _ = self.runs.send(run.clone());
+    }
+
+    fn finish(self) -> Vec<Finding> {
+        drop(self.runs);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+fn check(run: &Run, findings: &mut Vec<Finding>) {
+    for record in run.iter() {
+        let Ok(leaf) = Leaf::decode(record.leaf) else {
+            continue; // It is named already.
+        };
+        let size = record.payload.len() as u64;
+        if leaf.payload_size != size {
+            let what = format!(
+                "the payload has {size} bytes, the leaf says {}",
+                leaf.payload_size
+            );
+            findings.push(Finding::at(Kind::Commitment, record.position, what));
+            continue;
+        }
+        let salt: Option<&[u8; SALT_BYTES]> = record.salt.try_into().ok();
+        let given = salt.map(|salt| commitment(salt, record.payload));
+        if given != Some(leaf.commitment) {
+            let what = "payload and salt do not give the commitment of the leaf".to_owned();
+            findings.push(Finding::at(Kind::Commitment, record.position, what));
+        }
+    }
+}
