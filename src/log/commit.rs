@@ -83,7 +83,7 @@ impl Shared {
             match self.committer.try_lock() {
                 Ok(mut committer) => self.drain_queue(&mut committer),
                 Err(TryLockError::Poisoned(poisoned)) => self.drain_queue(&mut poisoned.into_inner()),
-                // The holder looks at the queue again after it has let go of the lock.
+                // The holder looks at the queue again after it has let go of the lock: here, or in `with_committer`.
                 Err(TryLockError::WouldBlock) => return,
             }
         }
@@ -293,7 +293,10 @@ impl Shared {
     /// Writes the cover that says how far the last sync reached, where no commit has followed for `idle`. Answers
     /// whether one is still wanted.
     pub fn cover(&self, idle: Duration) -> bool {
-        let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.with_committer(|committer| self.cover_now(committer, idle))
+    }
+
+    fn cover_now(&self, committer: &mut Committer, idle: Duration) -> bool {
         if !committer.uncovered || self.closed().is_some() {
             return false;
         }
@@ -345,5 +348,62 @@ fn answer_failed(pending: Vec<Pending>, closed: &Closed) {
 fn refuse_all(jobs: Vec<Job>, closed: &Closed) {
     for job in jobs {
         let _ = job.answer.send(Err(AppendError::Closed(closed.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::log::{Batch, Door, Draft};
+    use crate::record::codec::{Content, encode_content};
+    use crate::record::{Act, Key, Principal, Reason, Series};
+    use crate::store::open::{ArchiveOptions, open};
+
+    fn batch() -> Batch {
+        let content = Content {
+            title: "t".to_owned(),
+            ..Content::default()
+        };
+        let draft = Draft {
+            act: Act::Create,
+            kind: None,
+            series: Series::new("desk").unwrap(),
+            key: Some(Key::new("k").unwrap()),
+            payload: encode_content(content),
+            expected_revision: None,
+            reason: Reason::default(),
+            relation: None,
+            erased: None,
+        };
+        Batch {
+            records: vec![draft],
+            request_id: None,
+            expected_tail: None,
+            fail_if_match: None,
+            validate_only: false,
+            principal: Principal::anonymous(),
+            door: Door::Archive,
+        }
+    }
+
+    /// The cover of an idle journal, the clock and the status take the commit lock too, and a handler that meets them
+    /// leaves its batch behind.
+    #[test]
+    fn a_batch_that_finds_the_lock_taken_is_committed_by_whoever_had_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = open(ArchiveOptions::new(folder.path())).unwrap();
+        let log = archive.log.clone();
+        let appending = archive.log.shared.with_committer(|_| {
+            let appending = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(log.append(batch()))
+            });
+            while archive.log.shared.queue().jobs.is_empty() {
+                std::thread::yield_now();
+            }
+            // Time for the handler to find the lock taken; where it takes longer, it will find it free.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            appending
+        });
+        assert_eq!(appending.join().unwrap().unwrap().tail.get(), 1);
     }
 }

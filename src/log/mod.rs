@@ -402,12 +402,7 @@ impl Log {
 
     /// The log's clock: max(system clock, last recorded).
     pub fn now(&self) -> Recorded {
-        self.shared
-            .committer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .time
-            .now()
+        self.shared.with_committer(|committer| committer.time.now())
     }
 
     /// Takes the clock for right. Answers the AUDIT record that says so, or `None` where the clock was not in doubt.
@@ -419,16 +414,11 @@ impl Log {
         authority: &str,
         principal: Principal,
     ) -> Result<Option<Position>, AppendError> {
-        let doubt = {
-            let mut committer = self
-                .shared
-                .committer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+        let doubt = self.shared.with_committer(|committer| {
             let doubt = committer.time.doubt();
             committer.time.confirm();
             doubt
-        };
+        });
         let Some(doubt) = doubt else {
             return Ok(None);
         };
@@ -514,12 +504,8 @@ impl Log {
         if let Some(hot) = &self.shared.hot {
             hot.close();
         }
-        let mut committer = self
-            .shared
-            .committer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(committer.journal.take());
+        self.shared
+            .with_committer(|committer| drop(committer.journal.take()));
     }
 }
 

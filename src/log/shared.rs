@@ -109,6 +109,8 @@ impl Shared {
     }
 
     pub(super) fn status(&self) -> LogStatus {
+        // First, since it may commit, which needs the other locks.
+        let closed = self.refusal();
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
         let hot = self.hot.as_ref().map(|hot| hot.status()).unwrap_or_default();
         LogStatus {
@@ -116,7 +118,7 @@ impl Shared {
             tail: self.tail.get(),
             root: tree.root(),
             last_recorded: Recorded::from_nanos(self.last_recorded.load(Ordering::Relaxed)),
-            closed: self.refusal(),
+            closed,
             entries: self.keys_read().len() as u64,
             journal_bytes: self.journal_bytes.load(Ordering::Relaxed),
             hot_bytes: hot.bytes,
@@ -132,12 +134,22 @@ impl Shared {
         if self.draining.load(Ordering::Acquire) {
             return Some(Closed::Draining);
         }
-        self.closed().or_else(|| {
-            self.committer
-                .try_lock()
-                .ok()
-                .and_then(|committer| committer.time.doubt())
-        })
+        if let Some(closed) = self.closed() {
+            return Some(closed);
+        }
+        let held = self.committer.try_lock().ok();
+        let doubt = held.as_ref().and_then(|committer| committer.time.doubt());
+        drop(held);
+        self.commit_in_place();
+        doubt
+    }
+
+    /// Does something under the commit lock, and then commits what was queued meanwhile: a handler that finds the lock
+    /// taken leaves its batch to whoever has it.
+    pub(super) fn with_committer<T>(&self, job: impl FnOnce(&mut Committer) -> T) -> T {
+        let done = job(&mut self.committer.lock().unwrap_or_else(PoisonError::into_inner));
+        self.commit_in_place();
+        done
     }
 
     /// Wakes the thread that commits what nobody else does.
