@@ -150,9 +150,7 @@ fn judge(
         members.remove("explanation");
         members
     };
-    if let Value::Object(members) = &edited
-        && content(members) == content(before)
-    {
+    if matches!(&edited, Value::Object(members) if content(members) == content(before)) {
         return Ok(None);
     }
     let mut record = edited;

@@ -1,10 +1,10 @@
 //! The forms of an answer: tables, JSON lines, CSV.
 
 use super::failure::Failure;
-use super::screen::{Screen, plain};
+use super::screen::{Screen, columns, cut, plain, short};
 use super::shown::{COLUMNS, Shown};
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Row, Table, Width};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use serde_json::{Map, Value};
 use std::io::Write;
 
@@ -32,14 +32,10 @@ pub enum RowForm {
 
 /// The columns of a table of entries.
 const TABLE: [&str; 7] = ["date", "who → whom", "type", "place", "title", "entry", "status"];
-/// The widest that each of them may be on a terminal, in characters.
-const WIDEST: [u16; 7] = [12, 44, 26, 24, 72, 44, 10];
-
 /// A table without lines: a header, and a row a line.
 pub fn table(screen: &Screen, header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
-    table.set_truncation_indicator("…");
     let bold = |name: &&str| match screen.ink().is_on() {
         true => Cell::new(name).add_attribute(Attribute::Bold),
         false => Cell::new(name),
@@ -72,8 +68,8 @@ pub fn print(out: &mut dyn Write, table: &Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The table of entries: date, who → whom, type, place, title, entry, status; columns in which nothing stands are
-/// left out.
+/// The table of entries: date, who → whom, type, place, title, entry, status. On a terminal each is one line: what is
+/// too long is cut, and columns in which nothing stands are left out.
 ///
 /// # Errors
 /// As the writer.
@@ -83,31 +79,69 @@ pub fn print_entries(
     entries: &[Shown<'_>],
     with_header: bool,
 ) -> Result<(), Failure> {
-    let rows: Vec<[String; TABLE.len()]> = entries.iter().map(cells).collect();
-    let is_used = |column: usize| !screen.out_terminal || rows.iter().any(|row| !row[column].is_empty());
-    let used: Vec<usize> = (0..TABLE.len()).filter(|column| is_used(*column)).collect();
+    let mut rows: Vec<[String; TABLE.len()]> = entries.iter().map(cells).collect();
+    let mut used: Vec<usize> = (0..TABLE.len()).collect();
+    if let Some(width) = screen.width() {
+        let widths = fit(natural(&rows), width);
+        used.retain(|column| widths[*column] > 0);
+        for row in &mut rows {
+            for (column, text) in row.iter_mut().enumerate() {
+                // The beginning of a key stands for it, an ellipsis would not.
+                *text = match TABLE[column] {
+                    "entry" => cut(text, widths[column]).to_owned(),
+                    _ => short(text, widths[column]),
+                };
+            }
+        }
+    }
     let header: Vec<&str> = if with_header {
         used.iter().map(|at| TABLE[*at]).collect()
     } else {
         Vec::new()
     };
     let mut table = table(screen, &header);
+    table.set_content_arrangement(ContentArrangement::Disabled);
     for row in &rows {
-        let mut line = Row::new();
-        line.max_height(1);
-        for at in &used {
-            line.add_cell(coloured(screen, *at, &row[*at]));
-        }
-        table.add_row(line);
-    }
-    if screen.out_terminal {
-        for (column, at) in used.iter().enumerate() {
-            if let Some(column) = table.column_mut(column) {
-                column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(WIDEST[*at])));
-            }
-        }
+        table.add_row(used.iter().map(|at| coloured(screen, *at, &row[*at])));
     }
     print(out, &table)
+}
+
+/// How wide each column would be if nothing were cut; 0 where nothing stands in it.
+fn natural(rows: &[[String; TABLE.len()]]) -> [usize; TABLE.len()] {
+    std::array::from_fn(|column| {
+        let widest = rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
+        if widest == 0 {
+            0
+        } else {
+            widest.max(columns(TABLE[column]))
+        }
+    })
+}
+
+/// Widths that fit into a terminal: entry and type are bounded by a part of it, and who, place and title share what is
+/// left; on a narrow terminal the place goes first.
+fn fit(natural: [usize; TABLE.len()], terminal: usize) -> [usize; TABLE.len()] {
+    const BETWEEN: usize = 2;
+    const SHARED_MIN: usize = 60;
+    let [date, who, kind, place, title, entry, status] = natural;
+    let total = |widths: &[usize]| -> usize {
+        widths
+            .iter()
+            .filter(|width| **width > 0)
+            .map(|width| width + BETWEEN)
+            .sum::<usize>()
+    };
+    if total(&natural) <= terminal + BETWEEN {
+        return natural;
+    }
+    let (kind, entry) = (kind.min(terminal / 7), entry.min((terminal / 4).max(20)));
+    let left = (terminal + BETWEEN).saturating_sub(total(&[date, kind, entry, status]));
+    let place = if left < SHARED_MIN { 0 } else { place.min(left / 5) };
+    let left = left.saturating_sub(total(&[place]) + BETWEEN + if who > 0 { BETWEEN } else { 0 });
+    let who = who.min((left * 2 / 5).max(left.saturating_sub(title)));
+    let title = title.min(left.saturating_sub(who));
+    [date, who, kind, place, title, entry, status]
 }
 
 fn cells(shown: &Shown<'_>) -> [String; TABLE.len()] {
@@ -142,7 +176,7 @@ fn coloured(screen: &Screen, column: usize, text: &str) -> Cell {
 ///
 /// # Errors
 /// A name that is no column, with those that are.
-pub fn columns(names: &[String]) -> Result<Vec<usize>, Failure> {
+pub fn chosen(names: &[String]) -> Result<Vec<usize>, Failure> {
     if names.is_empty() {
         return Ok((0..COLUMNS.len()).collect());
     }
@@ -172,14 +206,30 @@ mod tests {
 
     #[test]
     fn a_column_that_does_not_exist_is_answered_with_those_that_do() {
-        let error = columns(&["titel".to_owned()]).unwrap_err();
+        let error = chosen(&["titel".to_owned()]).unwrap_err();
         assert!(
             error
                 .sentence()
                 .unwrap()
                 .starts_with("`titel` is not a column; use some of series, key")
         );
-        assert_eq!(columns(&["key".to_owned(), "series".to_owned()]).unwrap(), [1, 0]);
-        assert_eq!(columns(&[]).unwrap().len(), COLUMNS.len());
+        assert_eq!(chosen(&["key".to_owned(), "series".to_owned()]).unwrap(), [1, 0]);
+        assert_eq!(chosen(&[]).unwrap().len(), COLUMNS.len());
+    }
+
+    #[test]
+    fn a_table_fits_into_any_terminal_that_can_hold_it() {
+        let natural = [10, 60, 30, 40, 90, 44, 9];
+        for terminal in 90..300 {
+            let widths = fit(natural, terminal);
+            let used: usize = widths
+                .iter()
+                .filter(|width| **width > 0)
+                .map(|width| width + 2)
+                .sum();
+            assert!(used <= terminal + 2, "{terminal}: {widths:?}");
+            assert!(widths[5] >= 20 && widths[4] >= 5, "{terminal}: {widths:?}");
+        }
+        assert_eq!(fit(natural, 400), natural);
     }
 }

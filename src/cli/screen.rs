@@ -41,6 +41,15 @@ impl Screen {
         Self { indent, ..self }
     }
 
+    /// The columns of the terminal that stdout is, without those by which lines are set in.
+    pub fn width(&self) -> Option<usize> {
+        let width = self
+            .out_terminal
+            .then(|| comfy_table::Table::new().width())
+            .flatten();
+        width.map(|width| width.saturating_sub(self.indent).into())
+    }
+
     /// The ink for stdout.
     pub fn ink(&self) -> Ink {
         Ink(self.out_terminal && self.colours)
@@ -128,13 +137,39 @@ pub fn count(number: u64) -> impl Display {
     indicatif::HumanCount(number)
 }
 
-/// At most so many characters of a text, with an ellipsis where it is cut.
-pub fn short(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
+/// At most so many columns of a text, with an ellipsis where it is cut.
+pub fn short(text: &str, columns_max: usize) -> String {
+    if columns(text) <= columns_max {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    format!("{}…", cut(text, columns_max.saturating_sub(1)).trim_end())
+}
+
+/// The beginning of a text, at most so many columns wide.
+pub fn cut(text: &str, columns_max: usize) -> &str {
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, character)| {
+        taken += columns_of(*character);
+        taken > columns_max
+    });
+    end.map_or(text, |(at, _)| &text[..at])
+}
+
+/// How many columns of a terminal a text takes.
+pub fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// East Asian scripts and emoji take two columns, marks that combine with the letter before take none.
+fn columns_of(character: char) -> usize {
+    match u32::from(character) {
+        0..0x300 => 1,
+        0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        _ if unicode_normalization::char::is_combining_mark(character) => 0,
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff => 2,
+        0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +193,9 @@ mod tests {
     fn texts_are_cut_between_characters() {
         assert_eq!(short("Пакистан", 5), "Паки…");
         assert_eq!(short("four", 4), "four");
+        assert_eq!(short("外交部长", 5), "外交…");
+        assert_eq!(cut("外交部长", 5), "外交");
+        assert_eq!(columns("e\u{301}te\u{301}"), 3);
     }
 
     #[test]

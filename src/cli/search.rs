@@ -3,7 +3,7 @@
 use super::connect::Source;
 use super::failure::Failure;
 use super::name::{self, Point};
-use super::output::{RowForm, columns, members, print_entries};
+use super::output::{self, RowForm, members, print_entries};
 use super::screen::{Screen, TERMINAL_ROWS, count, stdout};
 use super::shown::{COLUMNS, Shown};
 use crate::client::Client;
@@ -72,7 +72,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let chosen = match args.output {
         RowForm::Json => Vec::new(),
         RowForm::Table if args.fields.is_empty() => Vec::new(),
-        RowForm::Table | RowForm::Csv => columns(&args.fields)?,
+        RowForm::Table | RowForm::Csv => output::chosen(&args.fields)?,
     };
     args.source
         .with(async |client| answer(client, &args, &chosen, screen).await)
@@ -149,6 +149,7 @@ impl Printer<'_> {
                 }
             }
             RowForm::Csv => self.csv(&entries, out)?,
+            RowForm::Table if entries.is_empty() => {}
             RowForm::Table if self.chosen.is_empty() => {
                 print_entries(out, self.screen, &entries, self.shown == 0)?;
             }
@@ -184,7 +185,7 @@ impl Printer<'_> {
     fn columns(&self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
         let header: Vec<&str> = self.chosen.iter().map(|at| COLUMNS[*at]).collect();
         let header = if self.shown == 0 { header } else { Vec::new() };
-        let mut table = super::output::table(self.screen, &header);
+        let mut table = output::table(self.screen, &header);
         for entry in entries {
             let row = entry.row();
             table.add_row(
@@ -193,6 +194,6 @@ impl Printer<'_> {
                     .map(|at| super::screen::plain(&row[*at]).into_owned()),
             );
         }
-        super::output::print(out, &table)
+        output::print(out, &table)
     }
 }

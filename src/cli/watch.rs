@@ -309,7 +309,7 @@ fn print(form: Form, shown: &Shown<'_>, change: proto::Change, screen: &Screen) 
     let mut out = stdout();
     match form {
         Form::Json => writeln!(out, "{}", json(shown, change))?,
-        Form::Table => writeln!(out, "{}", line::of(shown, change, screen.ink()))?,
+        Form::Table => writeln!(out, "{}", line::of(shown, change, screen))?,
     }
     out.flush()?;
     Ok(())

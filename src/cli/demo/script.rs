@@ -155,8 +155,7 @@ impl<'a> Script<'a> {
                 };
                 if let Message::Batch(batch) = message {
                     for record in &batch.records {
-                        let line =
-                            watch::line::of(&Shown::record(record)?, record.change(), self.screen.ink());
+                        let line = watch::line::of(&Shown::record(record)?, record.change(), &self.screen);
                         self.line(line)?;
                     }
                     seen += batch.records.len();

@@ -15,7 +15,7 @@ use crate::record::{Act, Key, Kind, Reason, Revision};
 use crate::rpc::proto::append_stream_response::Result as Answer;
 use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse, Outcome};
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -52,6 +52,7 @@ pub struct Feeder<'a> {
     batch_bytes: usize,
     /// The entries of the batch and of those under way, with the bytes that are sent for them.
     entries: HashMap<u64, u64>,
+    names: Names,
 }
 
 impl<'a> Feeder<'a> {
@@ -82,6 +83,7 @@ impl<'a> Feeder<'a> {
             batch: Vec::new(),
             batch_bytes: 0,
             entries: HashMap::new(),
+            names: Names::default(),
         })
     }
 
@@ -124,7 +126,7 @@ impl<'a> Feeder<'a> {
 
     async fn add(&mut self, draft: Draft) -> Result<(), Failure> {
         self.tally.warned(&draft);
-        let (entry, bytes) = (entry_of(&draft), hash_of(&draft.source));
+        let (entry, bytes) = (self.names.entry(&draft), self.names.bytes(&draft));
         if entry.is_some_and(|entry| self.entries.get(&entry).is_some_and(|other| *other != bytes)) {
             self.send().await?;
             self.settle().await?;
@@ -170,8 +172,8 @@ impl<'a> Feeder<'a> {
         }
         self.entries.clear();
         for draft in &self.batch {
-            if let Some(entry) = entry_of(draft) {
-                self.entries.insert(entry, hash_of(&draft.source));
+            if let Some(entry) = self.names.entry(draft) {
+                self.entries.insert(entry, self.names.bytes(draft));
             }
         }
         Ok(())
@@ -185,7 +187,7 @@ impl<'a> Feeder<'a> {
         match answer.result {
             Some(Answer::Response(response)) => {
                 for draft in &batch {
-                    if let Some(entry) = entry_of(draft) {
+                    if let Some(entry) = self.names.entry(draft) {
                         self.entries.remove(&entry);
                     }
                 }
@@ -337,14 +339,19 @@ fn wire(draft: &Draft) -> AppendRecord {
     }
 }
 
-/// The entry of a record, as a number; `None` where the server makes its key.
-fn entry_of(draft: &Draft) -> Option<u64> {
-    let key = draft.key.as_ref().map(Key::as_str)?;
-    Some(hash_of(&(draft.series.as_str(), key)))
-}
+/// Entries and bytes as numbers, by a hash of this process.
+#[derive(Debug, Default)]
+struct Names(RandomState);
 
-fn hash_of(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+impl Names {
+    /// The entry of a record; `None` where the server makes its key.
+    fn entry(&self, draft: &Draft) -> Option<u64> {
+        let key = draft.key.as_ref().map(Key::as_str)?;
+        Some(self.0.hash_one((draft.series.as_str(), key)))
+    }
+
+    /// The bytes that a record was made of.
+    fn bytes(&self, draft: &Draft) -> u64 {
+        self.0.hash_one(&draft.source)
+    }
 }

@@ -1,33 +1,58 @@
 //! One record of the feed as one line.
 
-use crate::cli::screen::{Ink, plain, short};
+use crate::cli::screen::{Screen, columns, cut, plain, short};
 use crate::cli::shown::Shown;
 use crate::rpc::proto::Change;
 
-/// The characters of a title that a line shows.
-const TITLE_CHARS: usize = 90;
+/// The columns of a headline that a line shows where there is no terminal.
+const HEADLINE: usize = 90;
+/// The fewest that a narrow terminal shows.
+const HEADLINE_MIN: usize = 16;
+/// A terminal narrower than this shows who took part only where there is no headline.
+const WIDE: usize = 150;
 
-/// `#4711  10:00:00Z  + create   2021-10-13  Bajwa · Bagheri  Talks in Rawalpindi  desk/rawalpindi-2021-10-13`.
-pub fn of(shown: &Shown<'_>, change: Change, ink: Ink) -> String {
-    let leaf = &shown.leaf;
+/// `#4711  10:00:00 + create  2021-10-13  Bajwa · Bagheri  Talks in Rawalpindi  desk/rawalpindi-2021-10-13`.
+///
+/// On a terminal the headline is cut so that a record is one line.
+pub fn of(shown: &Shown<'_>, change: Change, screen: &Screen) -> String {
+    let (leaf, ink) = (&shown.leaf, screen.ink());
     let recorded = leaf.recorded.to_string();
     let time = recorded.get(11..19).unwrap_or_default();
+    let act = format!("{:<9}", leaf.act.word());
     let (sign, act) = match change {
-        Change::Leaves => (ink.red("-"), ink.red(format_args!("{:<9}", leaf.act.word()))),
-        _ if leaf.act.has_content() => (ink.green("+"), ink.green(format_args!("{:<9}", leaf.act.word()))),
-        _ => (
-            ink.yellow("·"),
-            ink.yellow(format_args!("{:<9}", leaf.act.word())),
-        ),
+        Change::Leaves => (ink.red("-"), ink.red(act)),
+        _ if leaf.act.has_content() => (ink.green("+"), ink.green(act)),
+        _ => (ink.yellow("·"), ink.yellow(act)),
     };
-    let position = format!("#{}", shown.position);
-    let mut parts = vec![format!("{position:<7} {} {sign} {act}", ink.dim(time))];
-    let said = [
-        plain(&shown.date()).into_owned(),
-        shown.who(),
-        short(&shown.headline(), TITLE_CHARS),
-    ];
-    parts.extend(said.into_iter().filter(|part| !part.is_empty()));
-    parts.push(ink.cyan(shown.entry_short()));
+    let position = format!("#{:<6}", shown.position.get());
+    let said = said(shown, screen.width());
+    let head = format!("{position} {} {sign} {act}", ink.dim(time));
+    let (last, others) = said
+        .split_last()
+        .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let mut parts = vec![head];
+    parts.extend(others.iter().filter(|part| !part.is_empty()).cloned());
+    parts.push(ink.cyan(last));
     parts.join("  ")
+}
+
+/// Date, who, headline and entry, cut to the terminal's width.
+fn said(shown: &Shown<'_>, width: Option<usize>) -> [String; 4] {
+    const HEAD: usize = 28;
+    let (date, who, headline) = (plain(&shown.date()).into_owned(), shown.who(), shown.headline());
+    let entry = shown.entry_short();
+    let Some(width) = width else {
+        return [date, who, short(&headline, HEADLINE), entry];
+    };
+    let entry = cut(&entry, (width / 4).max(20)).to_owned();
+    let who = if width < WIDE && !headline.is_empty() {
+        String::new()
+    } else {
+        short(&who, width / 4)
+    };
+    let taken = HEAD + columns(&date) + columns(&who) + columns(&entry) + 6;
+    let room = width.saturating_sub(taken).max(HEADLINE_MIN);
+    let headline = short(&headline, room);
+    let blank = " ".repeat(room.saturating_sub(columns(&headline)));
+    [date, who, format!("{headline}{blank}"), entry]
 }

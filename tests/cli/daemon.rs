@@ -1,0 +1,110 @@
+//! serve and status.
+
+use crate::harness::{Daemon, chancery, json, run};
+
+#[test]
+fn the_daemon_says_where_it_is_and_stops_when_it_is_told() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"k","title":"a"}"#);
+    let (said, folder) = daemon.stop();
+    assert!(said.contains("everything is on disk"), "{said}");
+    let again = Daemon::on(folder, "127.0.0.1:0");
+    assert_eq!(again.tail(), 1);
+}
+
+#[test]
+fn the_status_says_how_the_archive_stands() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"k","title":"a"}"#);
+    let status = json(&daemon.ok(&["status", "-o", "json"]));
+    assert_eq!(
+        (&status["tail"], &status["durable"], &status["entries"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    assert_eq!(
+        (&status["origin"], &status["appending"]),
+        (&"example.org/test".into(), &true.into())
+    );
+    let out = daemon.ok(&["status"]);
+    assert!(
+        out.contains("1 records in 1 entries") && out.contains("taken"),
+        "{out}"
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_usage_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let check = |args: &[&str], says: &str| {
+        let mut command = chancery(&[&["serve", "--data", data.to_str().unwrap()], args].concat());
+        let ended = run(command.current_dir(folder.path()));
+        assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+        assert!(ended.err.contains(says), "{args:?}: {}", ended.err);
+        assert!(!data.exists());
+    };
+    check(&["--listen", "0.0.0.0:0"], "--insecure");
+    check(&["--scans-max", "0"], "allowed is 1 to 64");
+    check(&["--config", "missing.toml"], "missing.toml");
+    std::fs::write(folder.path().join("chancery.toml"), "liste = 1\n").unwrap();
+    check(&[], "liste");
+}
+
+#[test]
+fn a_second_daemon_is_refused_the_folder_and_the_address() {
+    let daemon = Daemon::start();
+    let data = daemon.data();
+    let ended = run(&mut chancery(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        data.to_str().unwrap(),
+    ]));
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("in use by another chancery"), "{}", ended.err);
+    let other = daemon.folder().join("other");
+    let taken = daemon.address().trim_start_matches("http://");
+    let ended = run(&mut chancery(&[
+        "serve",
+        "--listen",
+        taken,
+        "--data",
+        other.to_str().unwrap(),
+    ]));
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("cannot listen on"), "{}", ended.err);
+    assert!(!other.exists());
+}
+
+#[test]
+fn the_demo_runs_to_its_end_and_leaves_nothing_unless_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(chancery(&["demo"]).env("TMPDIR", folder.path()));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for part in [
+        "three events",
+        "Mohammad Bagheri → Mohammad Hossein Bagheri",
+        "4 before, 3 after",
+        "What to try next",
+    ] {
+        assert!(ended.out.contains(part), "{part}: {}", ended.out);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let keep = folder.path().join("kept");
+    let ended = run(&mut chancery(&["demo", "--keep", keep.to_str().unwrap()]));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.out.contains("chancery serve --data"), "{}", ended.out);
+    let status = run(&mut chancery(&[
+        "status",
+        "-o",
+        "json",
+        "--data",
+        keep.to_str().unwrap(),
+    ]));
+    assert!(json(&status.out)["tail"].as_u64().unwrap() > 500, "{status:?}");
+    let again = run(&mut chancery(&["demo", "--keep", keep.to_str().unwrap()]));
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("is not empty"), "{}", again.err);
+}

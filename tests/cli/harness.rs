@@ -1,0 +1,178 @@
+//! A daemon of one test's own, and the binary to ask it with.
+
+use assert_cmd::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Nothing that a test asks for takes longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The binary, without what the machine's environment would tell it.
+pub fn chancery(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+    for name in [
+        "CHANCERY_SERVER",
+        "CHANCERY_AS",
+        "CHANCERY_CONFIG",
+        "CHANCERY_LOG",
+        "VISUAL",
+        "EDITOR",
+    ] {
+        command.env_remove(name);
+    }
+    command.timeout(LONGEST).args(args);
+    command
+}
+
+/// What a command wrote and how it ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A daemon that ends with its handle.
+pub struct Daemon {
+    child: Child,
+    address: String,
+    folder: TempDir,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Daemon {
+    /// On an empty archive.
+    pub fn start() -> Self {
+        Self::on(tempfile::tempdir().unwrap(), "127.0.0.1:0")
+    }
+
+    /// On an archive that is there, at an address.
+    pub fn on(folder: TempDir, listen: &str) -> Self {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args([
+                "serve",
+                "--listen",
+                listen,
+                "--origin",
+                "example.org/test",
+                "--data",
+            ])
+            .arg(folder.path().join("data"))
+            .current_dir(folder.path())
+            .env("CHANCERY_LOG", "off")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let address = line.split_whitespace().find(|word| word.starts_with("http://"));
+        let address = address
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
+            .to_owned();
+        Self {
+            child,
+            address,
+            folder,
+            stderr,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A folder for the test's files, beside the archive.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The archive.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A file of the test.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A command that asks this daemon.
+    pub fn ask(&self, args: &[&str]) -> Command {
+        let mut command = chancery(args);
+        command.env("CHANCERY_SERVER", &self.address);
+        command
+    }
+
+    /// Runs a command that must succeed; what it wrote.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let ended = run(&mut self.ask(args));
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+        ended.out
+    }
+
+    /// Runs a command that must fail with exit code 1; its sentence.
+    pub fn refused(&self, args: &[&str]) -> String {
+        let ended = run(&mut self.ask(args));
+        assert_eq!(ended.code, 1, "{args:?}: {ended:?}");
+        ended.err
+    }
+
+    /// Appends JSON records.
+    pub fn append(&self, text: &str) -> String {
+        let ended = run(self.ask(&["append", "-", "-o", "json"]).write_stdin(text));
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.out
+    }
+
+    /// The tail.
+    pub fn tail(&self) -> u64 {
+        json(&self.ok(&["status", "-o", "json"]))["tail"]
+            .as_u64()
+            .unwrap()
+    }
+
+    /// Stops it as an operator would; what it said, and the folder.
+    pub fn stop(mut self) -> (String, TempDir) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        let said = std::io::read_to_string(&mut self.stderr).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{said}");
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (said, folder)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One JSON text.
+pub fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// JSON lines.
+pub fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(json).collect()
+}

@@ -1,0 +1,202 @@
+//! import: every row ends in exactly one count.
+
+use crate::harness::{Daemon, Ended, json, lines, run};
+use serde_json::{Value, json as value};
+
+const QUADS: &str = "Japan\tConsult\tVietnam\t2014-01-01\nChina\tMake a visit\tFrance\t2014-01-02\n";
+const DISPATCH: &str = " date 2019-03-05 Uruguay’s foreign ministry receives an Estonian envoy\n\nAn envoy of Estonia was received in Montevideo on Monday.\n";
+
+fn import(daemon: &Daemon, args: &[&str]) -> (Value, Ended) {
+    let ended = run(&mut daemon.ask(&[&["import", "-o", "json"], args].concat()));
+    (json(&ended.out), ended)
+}
+
+fn counts(recorded: u64, amended: u64, duplicates: u64, rejected: u64) -> Value {
+    let read = recorded + amended + duplicates + rejected;
+    value!({"read": read, "recorded": recorded, "amended": amended, "duplicates": duplicates, "rejected": rejected})
+}
+
+#[test]
+fn importing_again_changes_nothing_not_even_from_another_path() {
+    let daemon = Daemon::start();
+    let file = daemon.file("quads.tsv", QUADS);
+    let (first, ended) = import(&daemon, &[&file]);
+    assert_eq!(first, counts(2, 0, 0, 0));
+    assert!(ended.err.contains("taken for icews-quad"), "{}", ended.err);
+    let tail = daemon.tail();
+    assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 2, 0));
+    let copy = daemon.file("copy.tsv", QUADS);
+    assert_eq!(
+        import(&daemon, &[&copy, "--format", "icews-quad"]).0,
+        counts(0, 0, 2, 0)
+    );
+    assert_eq!(daemon.tail(), tail);
+}
+
+#[test]
+fn a_correction_is_not_undone_by_importing_again() {
+    let daemon = Daemon::start();
+    let file = daemon.file("dispatch.txt", DISPATCH);
+    assert_eq!(import(&daemon, &[&file]).0, counts(1, 0, 0, 0));
+    daemon.ok(&["amend", "0", "--set", "title=Corrected", "--reason", "corrected"]);
+    assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 1, 0));
+    let found = json(&daemon.ok(&["get", "0", "-o", "json"]));
+    assert_eq!(
+        (&found["title"], &found["revision"]),
+        (&"Corrected".into(), &2.into())
+    );
+    assert_eq!(daemon.ok(&["get", "0", "-o", "original"]), DISPATCH);
+}
+
+#[test]
+fn bad_rows_are_kept_with_line_reason_and_bytes_and_keep_no_good_row_out() {
+    let daemon = Daemon::start();
+    let file = daemon.file(
+        "rows.tsv",
+        &format!("{QUADS}only\ttwo\nIndia\tConsult\tNepal\t2014-01-03\n"),
+    );
+    let (found, ended) = import(&daemon, &[&file, "--format", "icews-quad"]);
+    assert_eq!(found, counts(3, 0, 0, 1));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let rejects = lines(&std::fs::read_to_string(format!("{file}.rejects")).unwrap());
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(
+        (&rejects[0]["line"], &rejects[0]["text"]),
+        (&3.into(), &"only\ttwo".into())
+    );
+    assert!(ended.err.contains(".rejects"), "{}", ended.err);
+}
+
+#[test]
+fn an_import_in_which_every_row_is_rejected_failed() {
+    let daemon = Daemon::start();
+    let file = daemon.file("rows.tsv", "only\ttwo\n");
+    let (found, ended) = import(&daemon, &[&file, "--format", "icews-quad"]);
+    assert_eq!((found, ended.code), (counts(0, 0, 0, 1), 1));
+}
+
+#[test]
+fn a_retracted_entry_is_rejected_and_its_neighbours_are_not() {
+    let daemon = Daemon::start();
+    let file = daemon.file("quads.tsv", QUADS);
+    import(&daemon, &[&file]);
+    daemon.ok(&["retract", "0", "--reason", "error"]);
+    let (found, _) = import(&daemon, &[&file]);
+    assert_eq!(found, counts(0, 0, 1, 1));
+    let rejects = std::fs::read_to_string(format!("{file}.rejects")).unwrap();
+    assert!(rejects.contains("was retracted at position 2"), "{rejects}");
+}
+
+#[test]
+fn what_exists_with_other_content_is_amended_or_rejected_as_asked() {
+    let row = |title: &str| {
+        format!(
+            "{{\"series\":\"feed\",\"key\":\"k1\",\"kind\":\"event\",\"title\":\"{title}\"}}\n{{\"series\":\"feed\",\"key\":\"{title}\",\"title\":\"x\"}}\n"
+        )
+    };
+    let daemon = Daemon::start();
+    let first = daemon.file("first.jsonl", &row("first"));
+    assert_eq!(import(&daemon, &[&first]).0, counts(2, 0, 0, 0));
+    let second = daemon.file("second.jsonl", &row("second"));
+    assert_eq!(
+        import(&daemon, &[&second, "--on-existing", "fail"]).0,
+        counts(1, 0, 0, 1)
+    );
+    assert_eq!(
+        import(&daemon, &[&second, "--on-existing", "skip"]).0,
+        counts(0, 0, 1, 1)
+    );
+    assert_eq!(import(&daemon, &[&second]).0, counts(0, 1, 1, 0));
+    let found = json(&daemon.ok(&["get", "0", "-o", "json"]));
+    assert_eq!(
+        (&found["title"], &found["reason"]),
+        (&"second".into(), &"reissued".into())
+    );
+    // The first issue is known, so that it does not undo the second.
+    assert_eq!(import(&daemon, &[&first]).0, counts(0, 0, 2, 0));
+}
+
+#[test]
+fn several_contents_of_one_entry_are_recorded_in_their_order() {
+    let daemon = Daemon::start();
+    let rows: String = (0..1_100)
+        .map(|n| {
+            format!(
+                "{{\"series\":\"feed\",\"key\":\"k{}\",\"kind\":\"event\",\"title\":\"t{n}\"}}\n",
+                n % 700
+            )
+        })
+        .collect();
+    let file = daemon.file("rows.jsonl", &rows);
+    assert_eq!(import(&daemon, &[&file]).0, counts(700, 400, 0, 0));
+    let title = |key: &str| json(&daemon.ok(&["get", &format!("feed/{key}"), "-o", "json"]))["title"].clone();
+    assert_eq!(
+        (title("k0"), title("k399"), title("k400")),
+        ("t700".into(), "t1099".into(), "t400".into())
+    );
+    assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 1_100, 0));
+}
+
+#[test]
+fn a_dry_run_counts_and_writes_nothing() {
+    let daemon = Daemon::start();
+    let file = daemon.file("rows.tsv", &format!("{QUADS}only\ttwo\n"));
+    let (found, _) = import(&daemon, &[&file, "--format", "icews-quad", "--dry-run"]);
+    assert_eq!(found, counts(2, 0, 0, 1));
+    assert_eq!(daemon.tail(), 0);
+    assert!(!std::path::Path::new(&format!("{file}.rejects")).exists());
+}
+
+#[test]
+fn stdin_and_folders_are_inputs() {
+    let daemon = Daemon::start();
+    let ended = run(daemon.ask(&["import", "-", "-o", "json"]).write_stdin(QUADS));
+    assert_eq!(json(&ended.out), counts(2, 0, 0, 0));
+    let folder = daemon.folder().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("b.tsv"), QUADS).unwrap();
+    std::fs::write(folder.join("a.txt"), DISPATCH).unwrap();
+    std::fs::write(folder.join("b.tsv.rejects"), "{}").unwrap();
+    let (found, ended) = import(&daemon, &[folder.to_str().unwrap()]);
+    assert_eq!(found, counts(1, 0, 2, 0));
+    assert_eq!(ended.code, 0);
+}
+
+#[test]
+fn a_file_that_fits_nothing_is_refused_with_what_was_found() {
+    let daemon = Daemon::start();
+    let file = daemon.file("page.html", "<html><body>no</body></html>\n");
+    let ended = run(&mut daemon.ask(&["import", &file]));
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.err.contains("format not recognised") && ended.err.contains("page.html"),
+        "{}",
+        ended.err
+    );
+    let ended = run(&mut daemon.ask(&["import", "missing.tsv"]));
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("missing.tsv"), "{}", ended.err);
+}
+
+#[test]
+fn an_export_loads_into_another_archive() {
+    let (one, other) = (Daemon::start(), Daemon::start());
+    one.append(r#"{"series":"desk","key":"k","kind":"event","title":"a"}"#);
+    one.ok(&["amend", "desk/k", "--set", "title=b", "--reason", "corrected"]);
+    let export = one.ok(&["search", "-o", "json"]);
+    let file = other.file("export.jsonl", &export);
+    assert_eq!(import(&other, &[&file]).0, counts(1, 0, 0, 0));
+    let found = json(&other.ok(&["get", "desk/k", "-o", "json"]));
+    assert_eq!((&found["title"], &found["revision"]), (&"b".into(), &1.into()));
+}
+
+#[test]
+fn for_people_the_counts_are_a_sentence() {
+    let daemon = Daemon::start();
+    let file = daemon.file("quads.tsv", QUADS);
+    let out = daemon.ok(&["import", &file]);
+    assert!(
+        out.contains("read 2 = recorded 2 + amended 0 + duplicates 0 + rejected 0"),
+        "{out}"
+    );
+}

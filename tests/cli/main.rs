@@ -1,0 +1,11 @@
+//! The command line, asked as a user asks it: the real binary, against a real daemon.
+
+mod acts;
+mod daemon;
+mod edits;
+mod harness;
+mod help;
+mod imports;
+mod questions;
+mod usage;
+mod watching;

@@ -1,0 +1,97 @@
+//! Exit codes and sentences where nothing could be done.
+
+use crate::harness::{Daemon, chancery, run};
+
+fn check(args: &[&str], code: i32, says: &str) {
+    let ended = run(&mut chancery(args));
+    assert_eq!(ended.code, code, "{args:?}: {ended:?}");
+    assert!(ended.err.contains(says), "{args:?}: {}", ended.err);
+    assert!(ended.out.is_empty(), "{args:?}: {}", ended.out);
+}
+
+#[test]
+fn what_is_not_asked_well_is_exit_code_2_and_says_what_is() {
+    check(&[], 2, "Usage: chancery");
+    check(&["sarch", "x"], 2, "search");
+    check(&["get"], 2, "<ENTRY>");
+    check(&["get", "desk"], 2, "an entry is SERIES/KEY");
+    check(&["get", "Desk/x"], 2, "Desk");
+    check(
+        &["get", "desk/x", "--as-of", "yesterday"],
+        2,
+        "a point in the log is a position",
+    );
+    check(
+        &["get", "desk/x", "--history", "-o", "original"],
+        2,
+        "leave --history out",
+    );
+    check(&["search", "x", "--limit", "0"], 2, "--limit");
+    check(
+        &["search", "x", "-o", "csv", "--fields", "titel"],
+        2,
+        "`titel` is not a column",
+    );
+    check(&["retract", "desk/x"], 2, "--reason");
+    check(&["retract", "desk/x", "--reason", "whim"], 2, "source-retracted");
+    check(&["link", "desk/x", "about", "desk/y"], 2, "reported-in");
+    check(&["hold", "desk/x"], 2, "--authority");
+    check(
+        &["amend", "desk/x", "--set", "title", "--reason", "r"],
+        2,
+        "PATH=VALUE",
+    );
+    check(&["amend", "desk/x", "--set", "title=a"], 2, "--reason");
+    check(&["import", "x", "--format", "csv"], 2, "use one of dispatch");
+    check(&["import", "x", "--series", "No"], 2, "No");
+    check(
+        &["import", "x", "--format", "gdelt-v2", "--key", "header"],
+        2,
+        "leave --key out",
+    );
+    check(
+        &["search", "x", "--server", "not an address"],
+        2,
+        "http://HOST:PORT",
+    );
+}
+
+#[test]
+fn without_a_daemon_the_sentence_says_how_to_start_one() {
+    // Port 1 of loopback is nobody's.
+    let server = ["--server", "http://127.0.0.1:1"];
+    for args in [
+        vec!["status"],
+        vec!["search", "x"],
+        vec!["get", "1"],
+        vec!["watch"],
+        vec!["series"],
+    ] {
+        let ended = run(&mut chancery(&[&args[..], &server].concat()));
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert_eq!(
+            ended.err,
+            "error: no daemon answers at http://127.0.0.1:1; start one with: chancery serve\n"
+        );
+    }
+}
+
+#[test]
+fn a_folder_without_an_archive_is_not_made_into_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    check(&["status", "--data", path], 1, "holds no archive");
+    check(&["search", "--data", path], 1, "holds no archive");
+    assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_a_failure_with_its_place() {
+    let daemon = Daemon::start();
+    let error = daemon.refused(&["search", "country = RS"]);
+    assert!(error.contains("Serbia"), "{error}");
+    let error = daemon.refused(&["count", "titel = a"]);
+    assert!(error.contains("titel"), "{error}");
+    let error = daemon.refused(&["explain", "a AND b OR c"]);
+    assert!(error.contains("parenthes"), "{error}");
+}

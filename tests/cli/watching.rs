@@ -1,0 +1,118 @@
+//! watch: in order, at least once, and on from where it stood.
+
+use crate::harness::{Daemon, json, lines, run};
+
+fn event(n: u32) -> String {
+    format!("{{\"series\":\"desk\",\"key\":\"k{n}\",\"kind\":\"event\",\"title\":\"t{n}\"}}")
+}
+
+fn with(numbers: std::ops::Range<u32>) -> Daemon {
+    let daemon = Daemon::start();
+    append(&daemon, numbers);
+    daemon
+}
+
+fn append(daemon: &Daemon, numbers: std::ops::Range<u32>) {
+    daemon.append(&numbers.map(event).collect::<String>());
+}
+
+fn keys(out: &str) -> Vec<String> {
+    lines(out)
+        .iter()
+        .map(|one| one["key"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_watch_shows_every_record_from_its_start_to_its_end() {
+    let daemon = with(0..5);
+    let out = daemon.ok(&["watch", "--from", "start", "--until", "4", "-o", "json"]);
+    assert_eq!(keys(&out), ["k0", "k1", "k2", "k3", "k4"]);
+    assert_eq!(lines(&out)[0]["change"], "enters");
+    let out = daemon.ok(&["watch", "key = k3", "--from", "1", "--until", "4"]);
+    assert_eq!(out.lines().count(), 1);
+    assert!(
+        out.contains("#3") && out.contains("t3") && out.contains("desk/k3"),
+        "{out}"
+    );
+}
+
+#[test]
+fn with_a_state_file_a_watch_goes_on_where_it_stood() {
+    let daemon = with(0..3);
+    let state = daemon.folder().join("state");
+    let state = state.to_str().unwrap();
+    let watch = |until: &str| {
+        keys(&daemon.ok(&[
+            "watch", "--from", "start", "--state", state, "--until", until, "-o", "json",
+        ]))
+    };
+    assert_eq!(watch("2"), ["k0", "k1", "k2"]);
+    append(&daemon, 3..5);
+    assert_eq!(watch("4"), ["k3", "k4"]);
+    let kept = json(&std::fs::read_to_string(state).unwrap());
+    assert_eq!(
+        (&kept["next"], &kept["origin"]),
+        (&5.into(), &"example.org/test".into())
+    );
+}
+
+#[test]
+fn a_state_of_another_filter_is_refused() {
+    let daemon = with(0..2);
+    let state = daemon.folder().join("state");
+    let state = state.to_str().unwrap();
+    daemon.ok(&["watch", "--from", "start", "--state", state, "--until", "1"]);
+    let error = daemon.refused(&["watch", "series = desk", "--state", state, "--until", "1"]);
+    assert!(error.contains("filter"), "{error}");
+    let notes = daemon.file("notes.txt", "mine");
+    let error = daemon.refused(&["watch", "--state", &notes, "--until", "1"]);
+    assert!(error.contains("not a state file"), "{error}");
+}
+
+#[test]
+fn a_command_runs_for_each_record_and_again_until_it_succeeds() {
+    let daemon = with(0..3);
+    let log = daemon.folder().join("log");
+    let script = daemon.file(
+        "each.sh",
+        "echo $CHANCERY_POSITION $CHANCERY_SERIES $CHANCERY_KEY $CHANCERY_ACT $CHANCERY_REVISION $CHANCERY_CHANGE >> log\n\
+         cat >> input\n\
+         if [ $CHANCERY_POSITION = 1 ] && [ ! -e failed ]; then touch failed; exit 1; fi\n",
+    );
+    let exec = format!("cd {} && sh {script}", daemon.folder().display());
+    let ended = run(&mut daemon.ask(&["watch", "--from", "start", "--until", "2", "--exec", &exec]));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let told = std::fs::read_to_string(log).unwrap();
+    let expected = [
+        "0 desk k0 create 1 enters",
+        "1 desk k1 create 1 enters",
+        "1 desk k1 create 1 enters",
+        "2 desk k2 create 1 enters",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    assert!(ended.err.contains("failed for position 1"), "{}", ended.err);
+    let input = std::fs::read_to_string(daemon.folder().join("input")).unwrap();
+    assert_eq!(keys(&input), ["k0", "k1", "k1", "k2"]);
+}
+
+#[test]
+fn what_leaves_a_filter_is_told() {
+    let daemon = with(0..1);
+    daemon.ok(&["retract", "desk/k0", "--reason", "error"]);
+    let out = daemon.ok(&[
+        "watch",
+        "status = current",
+        "--from",
+        "start",
+        "--until",
+        "1",
+        "-o",
+        "json",
+    ]);
+    let changes: Vec<_> = lines(&out)
+        .iter()
+        .map(|one| one["change"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(changes, ["enters", "leaves"]);
+}
