@@ -158,9 +158,12 @@ impl Shared {
         match self.write(committer, &mut group, recorded) {
             Ok(()) => answer(pending),
             Err(error) => {
-                let closed = Closed::Failed(error.to_string());
+                let unknown = error.refused.is_none();
+                let closed = error
+                    .refused
+                    .unwrap_or_else(|| Closed::Failed(format!("{}: {}", error.what, error.cause)));
                 self.close_with(closed.clone());
-                answer_failed(pending, &closed);
+                answer_failed(pending, &closed, unknown);
             }
         }
     }
@@ -251,11 +254,13 @@ impl Shared {
         let run = group.run().map_err(|error| WriteError {
             what: "gathering a group".into(),
             cause: error.to_string(),
+            refused: None,
         })?;
         let Some(journal) = committer.journal.as_mut() else {
             return Err(WriteError {
                 what: "writing the journal".into(),
                 cause: "it is not open for writing".into(),
+                refused: None,
             });
         };
         let started = Instant::now();
@@ -313,6 +318,7 @@ impl Shared {
             Err(error) => Err(WriteError {
                 what: "writing a cover".into(),
                 cause: error.to_string(),
+                refused: None,
             }),
         };
         match result {
@@ -331,9 +337,10 @@ fn answer(pending: Vec<Pending>) {
 }
 
 /// After a failed write or sync nothing is known about the group, so that no answer that rests on it may leave.
-fn answer_failed(pending: Vec<Pending>, closed: &Closed) {
+/// `unknown` says whether any of it may have been written.
+fn answer_failed(pending: Vec<Pending>, closed: &Closed, unknown: bool) {
     for one in pending {
-        let result = if one.writes {
+        let result = if one.writes && unknown {
             Err(AppendError::Unknown {
                 request_id: one.request_id,
                 cause: closed.to_string(),

@@ -59,6 +59,8 @@ pub struct WriteError {
     pub what: String,
     /// What the system said.
     pub cause: String,
+    /// Why the journal takes nothing more, where it is certain that nothing of the group was written.
+    pub refused: Option<super::Closed>,
 }
 
 /// Answers records by position. Several shelves stand behind one another: memory, the hot log, the journal.

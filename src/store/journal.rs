@@ -142,6 +142,7 @@ impl JournalWriter {
             let cause = format!("a frame of {length} bytes does not fit into a segment");
             return Err(WriteError {
                 what: "writing the journal".into(),
+                refused: Some(Closed::Failed(cause.clone())),
                 cause,
             });
         }
@@ -154,6 +155,12 @@ impl JournalWriter {
         named
             .map_err(|cause| WriteError {
                 what: "preparing a segment".into(),
+                // No frame was written: whoever waits can be told so.
+                refused: Some(
+                    self.filler
+                        .refusal()
+                        .unwrap_or_else(|| Closed::Failed(cause.clone())),
+                ),
                 cause,
             })?
             .map_err(io)?;
@@ -194,6 +201,7 @@ fn failed(what: &str, error: &io::Error) -> WriteError {
     WriteError {
         what: what.into(),
         cause: error.to_string(),
+        refused: None,
     }
 }
 

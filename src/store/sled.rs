@@ -239,6 +239,12 @@ impl HotLog {
                 let keep = matches!(open.status().closed, Some(Closed::Damaged { .. }));
                 self.forget(keep);
                 copier = Copier::default();
+                if !*self.stopping() {
+                    continue;
+                }
+            } else if self.through.load(Ordering::Acquire) >= open.tail().get() {
+                // Built anew and caught up: what was wrong is in the daemon's log.
+                *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
             drop(open);
             if !self.pause(LOOK_EVERY) {

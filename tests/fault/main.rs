@@ -1,6 +1,11 @@
 //! What can go wrong with disk, power, process, clock and hot log, and what the archive keeps of its promises.
 
+mod archive;
+mod clock;
+mod disk_full;
 mod journal_damage;
 mod power_cut;
+mod second_daemon;
 mod sim;
+mod sled_faults;
 mod verify;

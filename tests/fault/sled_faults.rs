@@ -1,0 +1,161 @@
+//! Whatever happens to sled's folder: every record is served, and the hot log is built anew.
+
+use crate::archive::*;
+use crate::sim::*;
+use chancery::log::Closed;
+use chancery::record::Position;
+use chancery::store::open::open;
+use std::path::{Path, PathBuf};
+
+/// The folder that holds sled's files.
+fn sled_folder(data: &Path) -> PathBuf {
+    let folders = std::fs::read_dir(data.join("sled")).unwrap();
+    folders.map(|item| item.unwrap().path()).max().unwrap()
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Fills an archive once, and opens a damaged copy of it for each damage.
+fn each<T: std::fmt::Debug>(damages: impl IntoIterator<Item = T>, damage: impl Fn(&T, &Path)) {
+    let whole = tempfile::tempdir().unwrap();
+    let all = filled(whole.path(), 300, 6_000);
+    for one in damages {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(whole.path(), copy.path());
+        damage(&one, copy.path());
+        let archive = serves(copy.path(), &all, &format!("{one:?}"));
+        archive.log.close();
+        drop(archive);
+        // And the next start finds it well.
+        let again = open(options(copy.path())).unwrap();
+        caught_up(&again.log);
+        assert_eq!(again.log.status().hot_fault, None, "{one:?}, started again");
+    }
+}
+
+#[test]
+fn sled_may_be_taken_away_or_replaced_by_anything() {
+    let damages = [
+        "deleted", "emptied", "garbage", "short", "no db", "a file", "nothing",
+    ];
+    each(damages, |damage, data| {
+        let folder = sled_folder(data);
+        let db = folder.join("db");
+        match *damage {
+            "deleted" => std::fs::remove_dir_all(data.join("sled")).unwrap(),
+            "emptied" => {
+                std::fs::remove_dir_all(&folder).unwrap();
+                std::fs::create_dir(&folder).unwrap();
+            }
+            "garbage" => change(&db, |bytes| bytes.fill(0xa5)),
+            "short" => change(&db, |bytes| *bytes = b"x".to_vec()),
+            "no db" => std::fs::remove_file(&db).unwrap(),
+            "a file" => change(&folder.join("conf"), |bytes| bytes.fill(b'?')),
+            _ => {}
+        }
+    });
+}
+
+#[test]
+fn sleds_file_may_be_cut_by_any_number_of_bytes() {
+    let cuts = [1, 7, 512, 4_096, 65_536, 300_000, 1 << 20];
+    each(cuts, |cut, data| {
+        change(&sled_folder(data).join("db"), |bytes| {
+            bytes.truncate(bytes.len().saturating_sub(*cut));
+        });
+    });
+}
+
+#[test]
+fn bytes_of_sled_may_be_flipped_anywhere() {
+    each(0..16_usize, |place, data| {
+        change(&sled_folder(data).join("db"), |bytes| {
+            // Some at the very beginning, where sled keeps its pointers, others all over the file.
+            let at = if place % 4 == 0 {
+                place * 5
+            } else {
+                bytes.len() / 17 * place + place
+            };
+            bytes[at] ^= 0x41;
+        });
+    });
+}
+
+#[test]
+fn snapshots_of_sled_may_be_damaged() {
+    each(0..3_usize, |place, data| {
+        for item in std::fs::read_dir(sled_folder(data)).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_file() && !path.ends_with("db") {
+                change(&path, |bytes| {
+                    let at = bytes.len() / 3 * place;
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte ^= 0xff;
+                    }
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn a_fault_of_sled_at_a_later_read_is_nobodys_but_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    // More than sled's cache holds, so that it must read its file again.
+    let all = filled(folder.path(), 700, 24_000);
+    let archive = open(options(folder.path())).unwrap();
+    caught_up(&archive.log);
+    let db = sled_folder(folder.path()).join("db");
+    change(&db, |bytes| bytes[4_096..].fill(0x5a));
+    assert_eq!(everything(&archive.log), all);
+    assert_eq!(everything(&archive.log), all);
+    let one = batch("one more", vec![draft("one more", payload("y", vec![1]))]);
+    append(&archive.log, one).unwrap();
+    caught_up(&archive.log);
+    assert_eq!(everything(&archive.log)[..all.len()], all);
+}
+
+#[test]
+fn what_the_journal_lost_sled_gives_back_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 100, 3_000);
+    let segment = folder.path().join("journal").join("00000000.segment");
+    change(&segment, |bytes| bytes[40_000..90_000].fill(0));
+    let archive = serves(folder.path(), &all, "a hole in the journal");
+    archive.log.close();
+    drop(archive);
+    // Now the journal has a repair and needs sled no more.
+    std::fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let archive = open(options(folder.path())).unwrap();
+    assert!(archive.log.status().closed.is_none());
+    assert_eq!(everything(&archive.log)[..all.len()], all);
+}
+
+#[test]
+fn sled_of_another_archive_is_not_believed() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let all = filled(one.path(), 50, 3_000);
+    filled(other.path(), 200, 100);
+    std::fs::remove_dir_all(one.path().join("sled")).unwrap();
+    copy_folder(&other.path().join("sled"), &one.path().join("sled"));
+    drop(serves(one.path(), &all, "sled of another archive"));
+    // Nor does it fill a hole of the journal.
+    let (one, other) = (tempfile::tempdir().unwrap(), other);
+    filled(one.path(), 50, 3_000);
+    std::fs::remove_dir_all(one.path().join("sled")).unwrap();
+    copy_folder(&other.path().join("sled"), &one.path().join("sled"));
+    let segment = one.path().join("journal").join("00000000.segment");
+    change(&segment, |bytes| bytes[5_000..40_000].fill(0));
+    let archive = open(options(one.path())).unwrap();
+    assert!(matches!(
+        archive.log.status().closed,
+        Some(Closed::Damaged {
+            position: Position::START,
+            ..
+        })
+    ));
+}
