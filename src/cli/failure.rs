@@ -14,7 +14,6 @@ pub enum Failure {
     /// It was not asked well: exit code 2, as for arguments that cannot be read.
     Usage(String),
     /// It was done and found something wrong: exit code 3.
-    #[expect(dead_code, reason = "only `verify` will look for what is wrong")]
     Wrong(String),
     /// Whoever read the output has stopped reading. That is their right: exit code 0, and not a word.
     ReaderGone,

@@ -29,6 +29,7 @@ mod series;
 mod serve;
 mod shown;
 mod status;
+mod verify;
 mod watch;
 
 use crate::record::Act;
@@ -91,6 +92,8 @@ enum Command {
     Watch(watch::Args),
     /// Say how the archive stands
     Status(status::Args),
+    /// Read every byte again and name what is wrong
+    Verify(verify::Args),
     /// See what an archive does, on a temporary one
     Demo(demo::Args),
     /// Measure what an archive carries on this machine
@@ -152,6 +155,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Series(args) => series::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,
         Command::Status(args) => status::run(args, screen).await,
+        Command::Verify(args) => verify::run(args, screen).await,
         Command::Demo(args) => demo::run(args, screen).await,
         Command::Bench(args) => {
             let mut out = std::io::stdout();

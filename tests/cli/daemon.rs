@@ -108,3 +108,54 @@ fn the_demo_runs_to_its_end_and_leaves_nothing_unless_told() {
     assert_eq!(again.code, 1);
     assert!(again.err.contains("is not empty"), "{}", again.err);
 }
+
+#[test]
+fn a_sound_archive_is_verified_stopped_or_served() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"k","title":"a"}"#);
+    let data = daemon.data();
+    let served = json(&daemon.ok(&["verify", "-o", "json", "--data", data.to_str().unwrap()]));
+    assert_eq!(
+        (&served["tail"], &served["findings_total"]),
+        (&1.into(), &0.into())
+    );
+    let root = json(&daemon.ok(&["status", "-o", "json"]))["root"].clone();
+    assert_eq!(served["root"], root);
+    let nobody = ["--server", "http://127.0.0.1:1"];
+    let error = daemon.refused(&[&["verify", "--data", data.to_str().unwrap()], &nobody[..]].concat());
+    assert!(error.contains("name that daemon with --server"), "{error}");
+
+    let (_, folder) = daemon.stop();
+    let data = folder.path().join("data");
+    let stopped = run(&mut chancery(&["verify", "--data", data.to_str().unwrap()]));
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(
+        stopped.out.contains("everything is as it was written"),
+        "{}",
+        stopped.out
+    );
+}
+
+#[test]
+fn a_flipped_byte_is_found_and_its_position_named() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"k","title":"the words to be found"}"#);
+    daemon.append(r#"{"series":"desk","key":"l","title":"another"}"#);
+    let (_, folder) = daemon.stop();
+    let data = folder.path().join("data");
+    let words = b"the words to be found";
+    let found = std::fs::read_dir(data.join("journal"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .find_map(|path| {
+            let bytes = std::fs::read(&path).unwrap();
+            let at = bytes.windows(words.len()).position(|window| window == words)?;
+            Some((path, bytes, at))
+        });
+    let (path, mut bytes, at) = found.unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    let ended = run(&mut chancery(&["verify", "--data", data.to_str().unwrap()]));
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.err.contains("position 0"), "{}", ended.err);
+}

@@ -2,7 +2,7 @@
 
 use crate::harness::{chancery, run};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "",
     "serve",
     "import",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 22] = [
     "series",
     "watch",
     "status",
+    "verify",
     "bench",
     "demo",
     "help",

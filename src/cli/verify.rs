@@ -1,0 +1,285 @@
+//! `chancery verify`: every byte of the archive is read again.
+//!
+//! Works on the files of a data directory, of a stopped archive or of one that a daemon has open. In the second case the
+//! daemon is asked for its tail, and its root is held against the one of the files.
+
+use super::connect::Reach;
+use super::failure::Failure;
+use super::output::Form;
+use super::screen::{Ink, Screen, count, plain, stdout};
+use crate::client::Client;
+use crate::record::Position;
+use crate::rpc::proto::GetStatusResponse;
+use crate::store::disk::RealDisk;
+use crate::store::verify::{Finding, Mode, Progress, Report, VerifyError, VerifyOptions, verify};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a line of progress is written where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// The findings that are shown to people; JSON lists more.
+const FINDINGS_SHOWN: usize = 20;
+
+/// Reads every byte again.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The data directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CHANCERY_DATA",
+        default_value = "./chancery-data",
+        hide_env_values = true
+    )]
+    data: PathBuf,
+    /// The form of the report
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    /// The daemon, where one has the archive open
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Verifies and reports.
+///
+/// # Errors
+/// Exit code 3 where anything is not as it was written, with the first position.
+pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    let report = match read(&args.data, Mode::Stopped, screen).await? {
+        Ok(report) => report,
+        Err(VerifyError::InUse(_)) => {
+            let status = ask(&args).await?;
+            let mode = Mode::Running {
+                tail: Position::new(status.tail),
+            };
+            let report = read(&args.data, mode, screen).await?.map_err(failed)?;
+            hold_against(&status, &report, &args)?;
+            report
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut out = stdout();
+    match args.output {
+        Form::Json => {
+            let json = serde_json::to_string(&report).map_err(|error| Failure::failed(error.to_string()))?;
+            writeln!(out, "{json}")?;
+        }
+        Form::Table => card(&mut out, screen.ink(), &report)?,
+    }
+    out.flush()?;
+    verdict(&report)
+}
+
+fn failed(error: VerifyError) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+/// The daemon that has the archive open.
+async fn ask(args: &Args) -> Result<GetStatusResponse, Failure> {
+    let unknown = |cause: &dyn std::fmt::Display| {
+        let data = args.data.display();
+        Failure::failed(format!(
+            "a daemon has `{data}` open, and {cause}; name that daemon with --server, or stop it"
+        ))
+    };
+    let client = Client::connect(&args.reach.server).await;
+    let client = client.map_err(|_| unknown(&format_args!("none answers at {}", args.reach.server)))?;
+    client.status().await.map_err(|status| unknown(&status.message()))
+}
+
+/// Whether the daemon says of itself what its files say.
+fn hold_against(status: &GetStatusResponse, report: &Report, args: &Args) -> Result<(), Failure> {
+    if report.origin.as_deref() != Some(status.origin.as_str()) {
+        return Err(Failure::failed(format!(
+            "the daemon at {} has another archive, `{}`; name the one that has `{}` open with --server",
+            args.reach.server,
+            plain(&status.origin),
+            args.data.display()
+        )));
+    }
+    let root = hex::encode(&status.root);
+    let is_same_tail = report.tail == status.tail;
+    match &report.root {
+        Some(found) if report.is_sound() && is_same_tail && *found != root => Err(Failure::Wrong(format!(
+            "the root of the files is {found}, the daemon's at the same tail {} is {root}; stop the daemon and restore a good copy",
+            status.tail
+        ))),
+        _ if report.tail < status.tail => Err(Failure::Wrong(format!(
+            "the files end at position {}, the daemon's tail is {}; stop the daemon and restore a good copy",
+            report.tail, status.tail
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Verifies on a thread that may block, with its progress.
+async fn read(data: &Path, mode: Mode, screen: &Screen) -> Result<Result<Report, VerifyError>, Failure> {
+    let options = VerifyOptions {
+        data: data.to_owned(),
+        disk: Arc::new(RealDisk),
+        mode,
+    };
+    let mut shown = Shown::new(screen);
+    let reading = tokio::task::spawn_blocking(move || {
+        let report = verify(&options, &mut |progress| shown.at(progress));
+        shown.end();
+        report
+    });
+    reading
+        .await
+        .map_err(|error| Failure::failed(format!("a thread of the command was lost: {error}")))
+}
+
+/// What was read, and what is wrong, for people.
+fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
+    let label = |name: &str| ink.dim(format_args!("{name:<8}"));
+    let origin = report.origin.as_deref().unwrap_or("none");
+    writeln!(out, "{} {}", label("origin"), ink.bold(plain(origin)))?;
+    let records = count(report.records);
+    writeln!(
+        out,
+        "{} {records} records of {} entries",
+        label("read"),
+        count(report.entries)
+    )?;
+    writeln!(
+        out,
+        "{} {} frames in {} files; {} records of the hot log",
+        label(""),
+        count(report.frames),
+        count(report.segments),
+        count(report.hot_records)
+    )?;
+    writeln!(out, "{} {}", label("tail"), count(report.tail))?;
+    if let Some(root) = &report.root {
+        writeln!(out, "{} {root}", label("root"))?;
+    }
+    if report.is_sound() {
+        writeln!(
+            out,
+            "{} {}",
+            label("found"),
+            ink.green("everything is as it was written")
+        )?;
+    }
+    for finding in report.findings.iter().take(FINDINGS_SHOWN) {
+        writeln!(out, "{} {}", label("wrong"), ink.red(plain(&sentence(finding))))?;
+    }
+    let more = report.findings_total.saturating_sub(FINDINGS_SHOWN as u64);
+    if more > 0 {
+        writeln!(out, "{} ... {} more; -o json lists them", label(""), count(more))?;
+    }
+    for (from, until) in &report.lost {
+        let lost = format!("positions {from} up to {until} are held by no copy here");
+        writeln!(out, "{} {}", label("lost"), ink.red(lost))?;
+    }
+    Ok(())
+}
+
+/// `position 17: the payload is not the one that its leaf commits to (journal/…, offset 4096)`.
+fn sentence(finding: &Finding) -> String {
+    let mut text = match (finding.from, finding.until) {
+        (Some(from), Some(until)) if until > from.saturating_add(1) => {
+            format!("positions {from} up to {until}: ")
+        }
+        (Some(from), _) => format!("position {from}: "),
+        (None, _) => String::new(),
+    };
+    text.push_str(&finding.what);
+    match (&finding.file, finding.offset) {
+        (Some(file), Some(offset)) => text.push_str(&format!(" ({file}, offset {offset})")),
+        (Some(file), None) => text.push_str(&format!(" ({file})")),
+        (None, _) => {}
+    }
+    text
+}
+
+fn verdict(report: &Report) -> Result<(), Failure> {
+    if report.is_sound() && report.lost.is_empty() {
+        return Ok(());
+    }
+    let first = report
+        .findings
+        .first()
+        .map_or_else(|| "records are lost".to_owned(), sentence);
+    let more = match report.findings_total {
+        0 | 1 => String::new(),
+        total => format!(" (and {} more)", count(total - 1)),
+    };
+    Err(Failure::Wrong(format!(
+        "{first}{more}; keep this copy as it is, and restore or mirror a good one"
+    )))
+}
+
+/// The progress: a bar on a terminal, a line now and then elsewhere.
+struct Shown {
+    bar: Option<ProgressBar>,
+    said: Instant,
+}
+
+impl Shown {
+    fn new(screen: &Screen) -> Self {
+        let bar = screen.err_terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+            if let Ok(style) = ProgressStyle::with_template("verify {bar:30} {percent:>3}% {msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self {
+            bar,
+            said: Instant::now(),
+        }
+    }
+
+    fn at(&mut self, progress: Progress) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(progress.bytes_total);
+            bar.set_position(progress.bytes);
+            bar.set_message(format!("{} records", count(progress.records)));
+        } else if self.said.elapsed() >= LINE_EVERY {
+            self.said = Instant::now();
+            let percent = progress.bytes.saturating_mul(100) / progress.bytes_total.max(1);
+            // Progress that nobody can see is no reason to stop.
+            let _ = writeln!(
+                std::io::stderr().lock(),
+                "verify: {percent}%, {} records",
+                count(progress.records)
+            );
+        }
+    }
+
+    fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::verify::Kind;
+
+    #[test]
+    fn a_finding_is_told_by_position_and_place() {
+        let finding = Finding {
+            offset: Some(4_096),
+            ..Finding::of_file(Kind::Frame, "00000000.journal", "a frame is damaged")
+        };
+        assert_eq!(
+            sentence(&finding),
+            "a frame is damaged (00000000.journal, offset 4096)"
+        );
+        let finding = Finding::at(Kind::Leaf, Position::new(17), "no leaf".to_owned());
+        assert_eq!(sentence(&finding), "position 17: no leaf");
+        let finding = Finding {
+            until: Some(20),
+            ..finding
+        };
+        assert_eq!(sentence(&finding), "positions 17 up to 20: no leaf");
+    }
+}
