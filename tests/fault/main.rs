@@ -4,6 +4,7 @@ mod archive;
 mod clock;
 mod disk_full;
 mod journal_damage;
+mod kill;
 mod power_cut;
 mod second_daemon;
 mod sim;

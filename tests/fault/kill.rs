@@ -1,0 +1,219 @@
+//! kill -9 against the real binary while several clients append.
+
+use crate::sim::payload;
+use chancery::client::Client;
+use chancery::record::Leaf;
+use chancery::record::codec;
+use chancery::rpc::proto;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+const ROUNDS: usize = 50;
+const CLIENTS: usize = 4;
+
+/// The real daemon, killed when dropped.
+struct Daemon {
+    child: Child,
+    address: String,
+}
+
+impl Daemon {
+    fn on(data: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .current_dir(data)
+            .env("CHANCERY_LOG", "off")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let address = line.split_whitespace().find(|word| word.starts_with("http://"));
+        let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).into();
+        // Whatever else it says must not block it.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        Self { child, address }
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A batch as it was sent, and its receipts where they came.
+#[derive(Clone)]
+struct Sent {
+    request: proto::AppendRequest,
+    receipts: Option<Vec<proto::Receipt>>,
+}
+
+fn batch(round: usize, client: usize, n: usize) -> proto::AppendRequest {
+    let name = format!("{round}-{client}-{n}");
+    let record = |m: usize| proto::AppendRecord {
+        act: codec::Act::Create as i32,
+        series: "desk".into(),
+        key: format!("{name}-{m}"),
+        payload: vec![payload(&name, vec![(n + m) as u8; (n * 37 + m * 911) % 3_000])],
+        ..Default::default()
+    };
+    proto::AppendRequest {
+        records: (0..1 + n % 4).map(record).collect(),
+        request_id: name.clone().into(),
+        ..Default::default()
+    }
+}
+
+/// Appends one batch after the other until the daemon is gone.
+async fn client(
+    daemon: Client,
+    round: usize,
+    number: usize,
+    acknowledged: Arc<(AtomicUsize, Notify)>,
+) -> Vec<Sent> {
+    let mut all = Vec::new();
+    for n in 0.. {
+        let request = batch(round, number, n);
+        let answer = daemon.append(request.clone()).await;
+        let gone = answer.is_err();
+        all.push(Sent {
+            request,
+            receipts: answer.ok().map(|answer| answer.receipts),
+        });
+        if gone {
+            break;
+        }
+        acknowledged.0.fetch_add(1, Ordering::Relaxed);
+        acknowledged.1.notify_one();
+    }
+    all
+}
+
+/// All records of the daemon, by position.
+async fn everything(daemon: &Client) -> Vec<proto::Record> {
+    use futures::TryStreamExt;
+    let request = proto::ReadRequest::default();
+    daemon
+        .records(request)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap()
+}
+
+fn leaf(record: &proto::Record) -> Leaf<'_> {
+    Leaf::decode(&record.leaf).unwrap()
+}
+
+/// Holds what is there against what was sent: batches whole or absent, in order, and every acknowledged one there.
+fn check(found: &[proto::Record], sent: &[Sent], story: &str) {
+    let mut by_batch: BTreeMap<Vec<u8>, Vec<&proto::Record>> = BTreeMap::new();
+    for (at, record) in found.iter().enumerate() {
+        assert_eq!(record.position, at as u64, "{story}: dense and in order");
+        let id = leaf(record).batch_id.to_vec();
+        by_batch.entry(id).or_default().push(record);
+    }
+    for one in sent {
+        let name = String::from_utf8_lossy(&one.request.request_id);
+        match (by_batch.get(&one.request.request_id.to_vec()), &one.receipts) {
+            (None, None) => {}
+            (None, Some(_)) => panic!("{story}: acknowledged batch {name} is missing"),
+            (Some(records), receipts) => {
+                assert_eq!(
+                    records.len(),
+                    one.request.records.len(),
+                    "{story}: batch {name} is not whole"
+                );
+                for (at, (record, asked)) in records.iter().zip(&one.request.records).enumerate() {
+                    assert_eq!(
+                        record.position,
+                        records[0].position + at as u64,
+                        "{story}: {name}"
+                    );
+                    assert_eq!(leaf(record).key, asked.key, "{story}: {name}");
+                    assert_eq!(record.payload, asked.payload[0], "{story}: {name}");
+                    if let Some(receipts) = receipts {
+                        assert_eq!(receipts[at].position, record.position, "{story}: {name}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was sent last, acknowledged or not, is sent again: it gets the first receipts.
+async fn retry(daemon: &Client, sent: &mut [Sent], found: &[proto::Record], story: &str) {
+    for one in sent.iter_mut().rev().take(CLIENTS + 2) {
+        let answer = daemon.append(one.request.clone()).await.unwrap();
+        let first = found
+            .iter()
+            .find(|record| leaf(record).batch_id == one.request.request_id);
+        if let Some(first) = first {
+            assert_eq!(
+                answer.receipts[0].position, first.position,
+                "{story}: the first receipts"
+            );
+        }
+        if let Some(receipts) = &one.receipts {
+            assert_eq!(*receipts, answer.receipts, "{story}: the first receipts");
+        }
+        one.receipts = Some(answer.receipts);
+    }
+}
+
+#[test]
+fn fifty_kills_during_concurrent_appends_lose_nothing_that_was_acknowledged() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sent: Vec<Sent> = Vec::new();
+        let mut daemon = Daemon::on(folder.path());
+        for round in 0..ROUNDS {
+            // The moment of the kill: after so many acknowledgements, whatever the clients are doing then.
+            let kill_after = 1 + round * 7 % 23;
+            let story = format!("round {round}, killed after {kill_after} acknowledgements");
+            let acknowledged = Arc::new((AtomicUsize::new(0), Notify::new()));
+            let mut clients = Vec::new();
+            for number in 0..CLIENTS {
+                let connection = Client::connect(&daemon.address).await.unwrap();
+                clients.push(tokio::spawn(client(
+                    connection,
+                    round,
+                    number,
+                    Arc::clone(&acknowledged),
+                )));
+            }
+            while acknowledged.0.load(Ordering::Relaxed) < kill_after {
+                acknowledged.1.notified().await;
+            }
+            daemon.kill();
+            for client in clients {
+                sent.extend(client.await.unwrap());
+            }
+            daemon = Daemon::on(folder.path());
+            let connection = Client::connect(&daemon.address).await.unwrap();
+            let found = everything(&connection).await;
+            check(&found, &sent, &story);
+            retry(&connection, &mut sent, &found, &story).await;
+        }
+    });
+}
