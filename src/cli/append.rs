@@ -58,6 +58,9 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             "more than fits into one batch: sent as {count}, each of them atomic"
         ));
     }
+    if args.dry_run {
+        screen.note("nothing is written; the receipts say what would be");
+    }
     let id = args.actor.request_id()?;
     let mut out = stdout();
     let mut receipts = Receipts::new(args.output, screen);

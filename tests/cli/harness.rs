@@ -121,6 +121,18 @@ impl Daemon {
         command
     }
 
+    /// Starts a command and leaves it running.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        std::process::Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args(args)
+            .env("CHANCERY_SERVER", &self.address)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     /// Runs a command that must succeed; what it wrote.
     pub fn ok(&self, args: &[&str]) -> String {
         let ended = run(&mut self.ask(args));
@@ -165,6 +177,12 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Ctrl-C.
+pub fn interrupt(child: &Child) {
+    let id = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
 }
 
 /// One JSON text.

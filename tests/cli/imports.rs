@@ -1,7 +1,8 @@
 //! import: every row ends in exactly one count.
 
-use crate::harness::{Daemon, Ended, json, lines, run};
+use crate::harness::{Daemon, Ended, interrupt, json, lines, run};
 use serde_json::{Value, json as value};
+use std::io::Write;
 
 const QUADS: &str = "Japan\tConsult\tVietnam\t2014-01-01\nChina\tMake a visit\tFrance\t2014-01-02\n";
 const DISPATCH: &str = " date 2019-03-05 Uruguay’s foreign ministry receives an Estonian envoy\n\nAn envoy of Estonia was received in Montevideo on Monday.\n";
@@ -199,4 +200,32 @@ fn for_people_the_counts_are_a_sentence() {
         out.contains("read 2 = recorded 2 + amended 0 + duplicates 0 + rejected 0"),
         "{out}"
     );
+}
+
+#[test]
+fn a_stopped_import_says_what_it_did_and_the_next_one_repeats_nothing() {
+    let daemon = Daemon::start();
+    let mut child = daemon.spawn(&["import", "-", "-o", "json"]);
+    let mut feed = child.stdin.take().unwrap();
+    feed.write_all(QUADS.as_bytes()).unwrap();
+    feed.write_all(&b"Peru\tConsult\tChile\t2014-01-03\n".repeat(2_000))
+        .unwrap();
+    feed.flush().unwrap();
+    // The rows of a live feed are recorded as they come, not when it ends.
+    while daemon.tail() < 3 {}
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    drop(feed);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("run the same import again"), "{said}");
+    let done = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(done["recorded"], 3);
+    let sum: u64 = ["recorded", "amended", "duplicates", "rejected"]
+        .map(|name| done[name].as_u64().unwrap())
+        .iter()
+        .sum();
+    assert_eq!(done["read"], sum);
+    let file = daemon.file("quads.tsv", QUADS);
+    assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 2, 0));
 }

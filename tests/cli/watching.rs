@@ -1,6 +1,7 @@
 //! watch: in order, at least once, and on from where it stood.
 
-use crate::harness::{Daemon, json, lines, run};
+use crate::harness::{Daemon, interrupt, json, lines, run};
+use std::io::{BufRead, BufReader};
 
 fn event(n: u32) -> String {
     format!("{{\"series\":\"desk\",\"key\":\"k{n}\",\"kind\":\"event\",\"title\":\"t{n}\"}}")
@@ -115,4 +116,35 @@ fn what_leaves_a_filter_is_told() {
         .map(|one| one["change"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(changes, ["enters", "leaves"]);
+}
+
+#[test]
+fn a_watch_goes_on_when_the_daemon_comes_back_and_skips_nothing() {
+    let daemon = with(0..1);
+    let mut watch = daemon.spawn(&["watch", "--from", "start", "--until", "2", "-o", "json"]);
+    let mut out = BufReader::new(watch.stdout.take().unwrap());
+    let mut next = || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        line
+    };
+    assert_eq!(json(&next())["key"], "k0");
+    let address = daemon.address().trim_start_matches("http://").to_owned();
+    let (_, folder) = daemon.stop();
+    let again = Daemon::on(folder, &address);
+    append(&again, 1..3);
+    assert_eq!([&json(&next())["key"], &json(&next())["key"]], ["k1", "k2"]);
+    assert!(watch.wait().unwrap().success());
+}
+
+#[test]
+fn a_watch_that_is_interrupted_ends_well() {
+    let daemon = with(0..1);
+    let mut watch = daemon.spawn(&["watch", "--from", "start", "-o", "json"]);
+    let mut line = String::new();
+    BufReader::new(watch.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    interrupt(&watch);
+    assert!(watch.wait().unwrap().success());
 }

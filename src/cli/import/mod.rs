@@ -268,8 +268,7 @@ impl Run<'_> {
         }
         if let Some(path) = &tally.rejects_in {
             self.screen.warn(format_args!(
-                "{} rejected rows are in {} with line, reason and bytes",
-                count(tally.rejected),
+                "rejected rows, with line, reason and bytes, are in {}",
                 path.display()
             ));
         }
