@@ -47,7 +47,7 @@ pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError>
             let candidates = shared.keys_read().candidates(draft.hash);
             // A record beyond the tail is of a group that is being written: the committer will know it.
             let readable: Vec<Position> = candidates.iter().copied().filter(|at| *at < tail).collect();
-            let fact = find(shared, None, draft, &readable)?;
+            let fact = find(shared, None, draft, &readable, batch.repeats)?;
             entries.push(Prior { candidates, fact });
         }
     }
@@ -95,7 +95,8 @@ pub fn matching(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Opti
 pub fn gather(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Facts, ReadError> {
     let mut entries = Vec::with_capacity(job.batch.drafts.len());
     for (index, draft) in job.batch.drafts.iter().enumerate() {
-        entries.push(fact(shared, group, draft, job.resolved.entries.get(index))?);
+        let prior = job.resolved.entries.get(index);
+        entries.push(fact(shared, group, draft, prior, job.batch.repeats)?);
     }
     let links = job.batch.drafts.iter().any(|draft| draft.relation.is_some());
     let mut others = Vec::new();
@@ -115,6 +116,7 @@ fn fact(
     group: &GroupBuilder,
     draft: &PreparedDraft,
     prior: Option<&Prior>,
+    all: bool,
 ) -> Result<Fact, ReadError> {
     let in_group = group.candidates(draft.hash);
     if in_group.is_empty() {
@@ -130,23 +132,25 @@ fn fact(
     }
     let mut candidates = in_group.to_vec();
     candidates.extend(shared.keys_read().candidates(draft.hash));
-    find(shared, Some(group), draft, &candidates)
+    find(shared, Some(group), draft, &candidates, all)
 }
 
-/// What is known of a draft's entry now.
+/// What is known of a draft's entry now, with all its contents.
 ///
 /// # Errors
 /// As [`resolve`].
 pub fn fact_now(shared: &Shared, group: &GroupBuilder, draft: &PreparedDraft) -> Result<Fact, ReadError> {
-    fact(shared, group, draft, None)
+    fact(shared, group, draft, None, true)
 }
 
-/// The entry of a draft among candidates, the first that bears its name.
+/// The entry of a draft among candidates, the first that bears its name. `all` asks for its contents whatever the draft
+/// does: where others of the batch are of the same entry, they are judged by them.
 fn find(
     shared: &Shared,
     group: Option<&GroupBuilder>,
     draft: &PreparedDraft,
     candidates: &[Position],
+    all: bool,
 ) -> Result<Fact, ReadError> {
     let Some(last) = named(shared, group, &draft.entry, candidates)? else {
         return Ok(Fact::Absent);
@@ -154,7 +158,7 @@ fn find(
     let Some(state) = fold(shared, group, last, last.next())? else {
         return Ok(Fact::Absent);
     };
-    let contents = contents(shared, group, draft, &state)?;
+    let contents = contents(shared, group, draft, &state, all)?;
     Ok(Fact::Known(Box::new(Known { state, contents })))
 }
 
@@ -163,11 +167,12 @@ fn contents(
     group: Option<&GroupBuilder>,
     draft: &PreparedDraft,
     state: &EntryState,
+    all: bool,
 ) -> Result<Vec<KnownContent>, ReadError> {
-    if !draft.act.has_content() || state.closed.is_some() || state.retracted.is_some() {
+    if !all && (!draft.act.has_content() || state.closed.is_some() || state.retracted.is_some()) {
         return Ok(Vec::new());
     }
-    let from = if draft.expected_revision.is_some() {
+    let from = if draft.expected_revision.is_some() && !all {
         state.contents.len().saturating_sub(1)
     } else {
         0

@@ -1,6 +1,7 @@
 //! A batch sent again with the `request_id` of one that was written: it gets the first receipts.
 //!
-//! What the first batch left out as duplicates is judged anew; its receipts come from the entries as they are now.
+//! What the first batch left out as duplicates is judged anew; where the entry was retracted or erased since, the receipt
+//! is of the revision that says the same: the batch was taken, and a retry must learn that.
 
 use super::batch::{Appended, Receipt};
 use super::commit::{Committer, Job};
@@ -9,10 +10,11 @@ use super::facts;
 use super::group::GroupBuilder;
 use super::prepare::PreparedDraft;
 use super::run::Run;
-use super::sequencer::{Facts, Step, decide};
+use super::sequencer::{Fact, Facts, Known, Step, decide};
 use super::shared::Shared;
 use super::{Columns, prepare};
-use crate::record::{Act, Leaf, Outcome, Position, leaf_hash};
+use crate::record::same::same_as_import;
+use crate::record::{Act, Leaf, Outcome, Position, Revision, leaf_hash};
 
 /// The first receipts, where the batch's `request_id` is known.
 ///
@@ -127,32 +129,56 @@ fn receipt(draft: &PreparedDraft, run: &Run, leaf: &Leaf<'_>) -> Receipt {
     }
 }
 
-/// The receipt of a draft that is a duplicate by itself.
+/// The receipt of a draft that the first batch left out as a duplicate: of the revision that says the same, whatever
+/// has become of the entry since. `None` where none does, nor ever can have.
 fn duplicate(
     shared: &Shared,
     group: &GroupBuilder,
     job: &Job,
     draft: &PreparedDraft,
 ) -> Result<Option<Receipt>, ReadError> {
-    let entries = vec![facts::fact_now(shared, group, draft)?];
-    let alone = prepare::alone(&job.batch, draft);
-    let plan = decide(
-        &alone,
-        Facts {
-            entries,
-            others: vec![true],
-        },
-        group.tail(),
-    );
-    let Ok([Step::Duplicate { position, revision }]) = plan.as_ref().map(|plan| plan.steps.as_slice()) else {
-        return Ok(None);
+    let fact = facts::fact_now(shared, group, draft)?;
+    let before = match &fact {
+        Fact::Known(known) => said_before(draft, known),
+        Fact::Absent => None,
     };
-    let leaf_hash = facts::leaf_hash_at(shared, group, group.tail(), *position)?;
+    let alone = prepare::alone(&job.batch, draft);
+    let facts = Facts {
+        entries: vec![fact],
+        others: vec![true],
+    };
+    let plan = decide(&alone, facts, group.tail());
+    let (position, revision) = match plan.as_ref().map(|plan| plan.steps.as_slice()) {
+        Ok([Step::Duplicate { position, revision }]) => (*position, *revision),
+        _ => match before {
+            Some(before) => before,
+            None => return Ok(None),
+        },
+    };
+    let leaf_hash = facts::leaf_hash_at(shared, group, group.tail(), position)?;
     Ok(Some(Receipt {
-        position: *position,
-        revision: *revision,
+        position,
+        revision,
         leaf_hash,
         outcome: Outcome::Duplicate,
         made_key: None,
     }))
+}
+
+/// The newest revision that says what a draft says; an erased one, which may have, where no other does.
+fn said_before(draft: &PreparedDraft, known: &Known) -> Option<(Position, Revision)> {
+    if !draft.act.has_content() {
+        return None;
+    }
+    let same = known
+        .contents
+        .iter()
+        .rev()
+        .find(|content| same_as_import(&content.payload, &draft.payload))
+        .map(|content| (content.position, content.revision));
+    let erased = || {
+        let at = known.state.contents.iter().rposition(|content| content.erased)?;
+        Some((known.state.contents[at].position, Revision::new(at as u64 + 1)))
+    };
+    same.or_else(erased)
 }

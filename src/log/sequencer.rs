@@ -446,13 +446,16 @@ fn remember(fact: &mut Fact, draft: &PreparedDraft, step: &Step) {
             }
         }
     }
-    if let (Fact::Known(known), true) = (fact, draft.act.has_content()) {
+    let Fact::Known(known) = fact else { return };
+    if draft.act.has_content() {
         known.contents.push(KnownContent {
             revision,
             position,
             payload: draft.payload.clone(),
         });
     }
+    let Known { state, contents } = known.as_mut();
+    contents.retain(|content| state.content(content.revision).is_some_and(|at| !at.erased));
 }
 
 impl PreparedDraft {
