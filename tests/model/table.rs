@@ -93,11 +93,11 @@ impl Table {
     /// One record; `None` where it breaks a rule.
     fn step(&mut self, step: &Step, other_known: bool) -> Option<Did> {
         let position = self.tail;
-        if !self.entries.contains_key(&step.key) {
+        if let std::collections::btree_map::Entry::Vacant(vacant) = self.entries.entry(step.key) {
             if step.act != Act::Create || step.expected.unwrap_or(0) != 0 {
                 return None;
             }
-            self.entries.insert(step.key, Entry::default());
+            vacant.insert(Entry::default());
             return Some(self.write(step, position, Outcome::Recorded));
         }
         let entry = self.entries.get_mut(&step.key)?;
@@ -170,10 +170,8 @@ fn same(entry: &Entry, step: &Step) -> Option<Did> {
         Some(_) => entry.contents.len() - 1,
         None => 0,
     };
-    let unerased = entry.contents.iter().enumerate().skip(from);
-    let (at, content) = unerased
-        .filter(|(_, content)| !content.erased && content.title == step.title)
-        .next_back()?;
+    let mut unerased = entry.contents.iter().enumerate().skip(from);
+    let (at, content) = unerased.rfind(|(_, content)| !content.erased && content.title == step.title)?;
     Some(Did {
         position: content.position,
         revision: at as u64 + 1,
