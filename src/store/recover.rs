@@ -200,8 +200,17 @@ impl<'a> Walk<'a> {
         self.frames(segment, header, limit)
     }
 
-    /// A last segment without header or frame holds nothing that was ever acknowledged, unless it holds bytes.
+    /// A last segment without header or frame holds nothing that was ever acknowledged, unless it holds bytes. The first
+    /// one got its name only after its header was synced.
     fn without_header(&mut self, segment: &Segment, limit: Option<u64>) -> io::Result<()> {
+        if segment.number == 0 && limit.is_none() {
+            self.lose(
+                Position::START,
+                Position::START,
+                "the first segment has neither header nor frame",
+            );
+            return Ok(());
+        }
         // Where others follow, the gap shows when the next one does not link.
         if limit.is_none() && zeros_from(segment.file.as_ref(), 0)? > 0 {
             self.end = None;

@@ -87,6 +87,15 @@ impl SegmentHeader {
         Self::decode_copy(bytes).or_else(|| Self::decode_copy(bytes.get(COPY_AT..)?))
     }
 
+    /// The format that a header names where it is not this program's; `None` where it is, or where there is no header.
+    pub fn other_format(bytes: &[u8]) -> Option<String> {
+        let magic = bytes.get(..8)?;
+        // Both copies must say so: one flipped byte is damage and no format.
+        let other =
+            magic != MAGIC && magic.starts_with(&MAGIC[..6]) && bytes.get(COPY_AT..COPY_AT + 8)? == magic;
+        other.then(|| String::from_utf8_lossy(magic).into_owned())
+    }
+
     fn decode_copy(bytes: &[u8]) -> Option<Self> {
         let block = bytes.first_chunk::<HEADER_BYTES>()?;
         let number = |at: usize| block[at..].first_chunk().map(|eight| u64::from_le_bytes(*eight));
@@ -266,6 +275,15 @@ mod tests {
             let both = at % COPY_AT < HEADER_BYTES;
             assert_eq!(SegmentHeader::decode(&damaged).is_none(), both, "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_header_of_another_format_is_named_and_damage_is_not_taken_for_one() {
+        let mut bytes = vec![0; FRAMES_AT as usize];
+        bytes[..8].copy_from_slice(b"CHJRNL02");
+        assert_eq!(SegmentHeader::other_format(&bytes), None);
+        bytes[COPY_AT..COPY_AT + 8].copy_from_slice(b"CHJRNL02");
+        assert_eq!(SegmentHeader::other_format(&bytes).as_deref(), Some("CHJRNL02"));
     }
 
     #[test]

@@ -271,6 +271,11 @@ impl Walk<'_, '_> {
     }
 
     fn without_header(&mut self, segment: &Segment, limit: Option<u64>) -> io::Result<()> {
+        if segment.number == 0 {
+            let what = "the first segment has neither header nor frame";
+            self.found(Kind::Header, segment, 0, None, what.into());
+            return Ok(());
+        }
         let rest = rest(segment.file.as_ref(), 0)?;
         if !is_zero(&rest) && limit.is_none() {
             self.end_of_log(segment, 0, None, "a last segment without header or frame");

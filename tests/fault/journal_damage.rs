@@ -269,6 +269,46 @@ fn a_missing_segment_is_a_loss_wherever_it_was() {
 }
 
 #[test]
+fn a_segment_overwritten_whole_is_a_loss_wherever_it_was() {
+    for small in [small(true), small(false), two_frames()] {
+        for path in segments(&small.disk) {
+            for byte in [0, 0xa5] {
+                let disk = small.disk.copy();
+                disk.tamper(&path, |bytes| bytes.fill(byte));
+                let story = format!("{} filled with {byte}", path.display());
+                assert_eq!(
+                    check(&small, &disk.copy(), Vec::new(), &story),
+                    End::ReadOnly,
+                    "{story}"
+                );
+                check(
+                    &small,
+                    &disk,
+                    small.runs.clone(),
+                    &format!("{story}, sled holds all"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_of_a_format_to_come_is_refused_by_name() {
+    let small = small(true);
+    for path in segments(&small.disk) {
+        let disk = small.disk.copy();
+        disk.tamper(&path, |bytes| {
+            bytes[7] = b'2';
+            bytes[2_048 + 7] = b'2';
+        });
+        let Err(error) = start(&disk, &journal(SEGMENT_BYTES)) else {
+            panic!("{} was opened", path.display());
+        };
+        assert!(error.to_string().contains("CHJRNL02"), "{error}");
+    }
+}
+
+#[test]
 fn swapped_segments_are_read_in_their_true_order() {
     let small = small(true);
     let paths = segments(&small.disk);

@@ -98,7 +98,8 @@ fn all(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, Segment)>> {
     for name in disk.list(folder)? {
         if let Some(Named::Segment(named)) = Named::of(&name) {
             let file = disk.open(&folder.join(&name))?;
-            let (header, genuine) = read_header(file.as_ref())?;
+            let named_error = |error: io::Error| io::Error::new(error.kind(), format!("`{name}`: {error}"));
+            let (header, genuine) = read_header(file.as_ref()).map_err(named_error)?;
             let number = header.filter(|_| genuine).map_or(named, |header| header.number);
             let segment = Segment {
                 name,
@@ -124,6 +125,10 @@ pub fn read_header(file: &dyn DiskFile) -> io::Result<(Option<SegmentHeader>, bo
     head.truncate(found);
     if let Some(header) = SegmentHeader::decode(&head) {
         return Ok((Some(header), true));
+    }
+    if let Some(format) = SegmentHeader::other_format(&head) {
+        let text = format!("its format is `{format}`, this program reads `CHJRNL01`; use a newer chancery");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
     }
     let length = file.len()?;
     let first = first_frame(file, length)?;
