@@ -137,6 +137,17 @@ impl Extent {
         while offset < end && expect < until {
             let length = wanted.min(usize::try_from(end - offset).unwrap_or(usize::MAX));
             let chunk = self.bytes(offset, length)?;
+            if chunk.len() < length {
+                // The file was cut under our feet.
+                let found = chunk.len();
+                return Err(self.damaged(
+                    expect,
+                    &FrameError::Cut {
+                        needed: length,
+                        found,
+                    },
+                ));
+            }
             let mut at = 0;
             wanted = CHUNK_BYTES;
             while at < chunk.len() && expect < until {

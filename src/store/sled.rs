@@ -13,15 +13,19 @@
 //! the journal has its links. Values stay small because sled
 //! moves larger leaves into files that it never syncs. Records over 64 KiB are left to the journal.
 
+mod blocks;
+
 use super::frame::{self, Frame, Link};
 use crate::log::store::{Hot, HotStatus, Shelf};
 use crate::log::{Closed, Columns, Log, ReadError, ReadLimit, Run, WeakLog};
 use crate::record::Position;
+pub use blocks::first_difference;
+use blocks::{blocks, folder_bytes, key, key_parts};
 use bytes::{Bytes, BytesMut};
 use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -544,81 +548,6 @@ struct Copier {
     looked: bool,
     dirty: bool,
     synced: Option<Instant>,
-}
-
-fn key(position: Position, part: u16) -> [u8; 10] {
-    let mut key = [0; 10];
-    key[..8].copy_from_slice(&position.get().to_be_bytes());
-    key[8..].copy_from_slice(&part.to_be_bytes());
-    key
-}
-
-fn key_parts(key: &[u8]) -> Option<(Position, u16)> {
-    let (position, part) = key.split_first_chunk::<8>()?;
-    let part = part.first_chunk::<2>()?;
-    Some((
-        Position::new(u64::from_be_bytes(*position)),
-        u16::from_be_bytes(*part),
-    ))
-}
-
-/// Cuts a run into blocks that fit one value where their records do; records too large for sled are left out.
-fn blocks(run: &Run) -> Vec<Run> {
-    let mut blocks = Vec::new();
-    let mut start = run.first();
-    let mut bytes = frame::encoded_len(0, 0, 0);
-    for record in run.iter() {
-        let one =
-            frame::encoded_len(1, record.leaf.len(), record.payload.len()) - frame::encoded_len(0, 0, 0);
-        let too_large = one > RECORD_BYTES_MAX;
-        if (bytes + one > VALUE_BYTES_MAX || too_large) && record.position > start {
-            blocks.push(run.slice(start, record.position));
-            start = record.position;
-            bytes = frame::encoded_len(0, 0, 0);
-        }
-        bytes += one;
-        if too_large {
-            start = record.position.next();
-            bytes = frame::encoded_len(0, 0, 0);
-        }
-    }
-    if start < run.end() {
-        blocks.push(run.slice(start, run.end()));
-    }
-    blocks
-}
-
-/// The first record of a run that another shelf does not hold just so.
-pub fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<(Position, String)> {
-    for record in run.iter() {
-        let differs = match shelf.fetch(record.position, Columns::All) {
-            Ok(Some(other)) => other.get(record.position).is_none_or(|other| {
-                (other.leaf, other.salt, other.payload) != (record.leaf, record.salt, record.payload)
-            }),
-            Ok(None) => true,
-            Err(_) => false, // It is the other shelf that is damaged, and that is told elsewhere.
-        };
-        if differs {
-            let what = "the hot log holds another record than the journal, or one that the journal does not";
-            return Some((record.position, what.into()));
-        }
-    }
-    None
-}
-
-/// The bytes of all files below a folder.
-fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(items) = std::fs::read_dir(folder) else {
-        return 0;
-    };
-    items
-        .filter_map(Result::ok)
-        .map(|item| match item.metadata() {
-            Ok(meta) if meta.is_dir() => folder_bytes(&item.path()),
-            Ok(meta) => meta.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }
 
 impl Shelf for HotLog {

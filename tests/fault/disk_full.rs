@@ -194,3 +194,29 @@ fn a_read_that_fails_is_an_error_and_the_next_one_may_succeed() {
     assert!(fetch().is_ok());
     assert_eq!(everything(&started.log), all);
 }
+
+#[test]
+fn a_file_that_shrinks_under_a_reader_is_damage_and_not_an_endless_read() {
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    append(
+        &started.log,
+        batch("a", vec![draft("a", payload("x", vec![0; 10]))]),
+    )
+    .unwrap();
+    append(
+        &started.log,
+        batch("b", vec![draft("b", payload("x", vec![0; 10]))]),
+    )
+    .unwrap();
+    disk.tamper(&segment_path(0), |bytes| bytes.truncate(4_100));
+    let limit = chancery::log::ReadLimit {
+        records: 10,
+        bytes: 1 << 20,
+    };
+    let start = chancery::record::Position::START;
+    let read = started
+        .log
+        .read(start, started.log.tail(), limit, chancery::log::Columns::All);
+    assert!(matches!(read, Err(chancery::log::ReadError::Damaged { .. })));
+}
