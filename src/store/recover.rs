@@ -12,7 +12,8 @@
 //! follows. So a newest segment that is shorter than it was made was never left by a crash: somebody cut it, or took
 //! away the segment after it. What is missing then cannot be known, and that is a loss.
 //!
-//! Files are only ever added here; no frame that was read is changed or removed.
+//! No frame that was read is changed or removed here. All that goes is zeros: a segment that was only half filled, and
+//! what lies behind the frames of a segment that another one follows.
 
 mod segments;
 mod settle;
@@ -22,7 +23,7 @@ use super::extents::{Extent, Extents};
 use super::frame::Frame;
 use super::journal::JournalWriter;
 use super::scan::{Chain, Found, Scan};
-use super::segment::{FRAMES_AT, Named, SegmentHeader};
+use super::segment::{FRAMES_AT, Filling, Named, SegmentHeader};
 use crate::log::Closed;
 use crate::log::Run;
 use crate::log::store::Replay;
@@ -91,6 +92,8 @@ pub fn recover(
         what: what.into(),
         cause,
     };
+    // What a stop or a crash left of a segment half filled is worth nothing, and a full disk needs its room.
+    Filling::abandon(disk.as_ref(), &options.folder);
     let found = find(disk.as_ref(), &options.folder, options.archive)
         .map_err(|cause| wrap("listing the segments", cause))?;
     let mut walk = Walk::new(disk.as_ref(), &options.folder, replay);
