@@ -91,13 +91,18 @@ pub enum ArchiveError {
 pub struct Archive {
     /// The log.
     pub log: Log,
-    _lock: File,
+    lock: File,
 }
 
 impl Drop for Archive {
     /// Whoever opens the folder next finds nobody else in it.
     fn drop(&mut self) {
         self.log.release();
+        // To close the file is not enough: a process that is just being started by another thread holds a copy of it
+        // until it has become another program, and with the copy the lock.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock on the data directory could not be given back");
+        }
     }
 }
 
@@ -158,7 +163,7 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         // sled cannot be opened on a full disk, and where records are lost it stays as it is; the journal serves.
         hot.follow(log.downgrade()).map_err(wrap)?;
     }
-    Ok(Archive { log, _lock: lock })
+    Ok(Archive { log, lock })
 }
 
 /// The archive's random id; a new one where there is no journal yet.
@@ -313,5 +318,24 @@ impl Replay for Rescuing<'_> {
 
     fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run> {
         self.hot.rescue(from, until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that another thread is just starting has copies of all open files until it is another program.
+    #[test]
+    fn a_closed_archive_is_free_although_a_copy_of_its_lock_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(ArchiveOptions::new(folder.path())).unwrap();
+        let _copy = first.lock.try_clone().unwrap();
+        assert!(matches!(
+            open(ArchiveOptions::new(folder.path())),
+            Err(ArchiveError::InUse(_))
+        ));
+        drop(first);
+        open(ArchiveOptions::new(folder.path())).unwrap();
     }
 }
