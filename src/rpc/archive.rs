@@ -164,7 +164,7 @@ async fn answer_chunk(log: Log, chunk: Vec<StreamRequest>) -> Vec<StreamAnswer> 
                 let batch = convert::batch(request, Door::Archive).map(|batch| batches.push(batch));
                 answers.push((request_id, batch.err()));
             }
-            Err(status) => broken = Some(Err(status)),
+            Err(status) => broken = Some(Err(status::received(status))),
         }
     }
     let mut appended = log.append_many(batches).await.into_iter();

@@ -19,11 +19,6 @@ use tonic_health::server::HealthReporter;
 
 /// Bytes that a client may send before the server has taken them: of one call, and of a connection.
 const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Bytes set aside for each `Read`, which sends large messages.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Bytes set aside for each subscriber, of whom there are many, with small messages.
-const SUBSCRIBER_BUFFER_BYTES: usize = 4 * 1024;
-
 /// Bounds of the server.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -64,9 +59,9 @@ pub async fn router(core: &Arc<Core>, options: &Options) -> Result<(Router, Heal
         .add_service(health_service)
         .add_service(reflection)
         .add_service(archive(core))
-        .add_service(QueryServer::new(Query(Arc::clone(core))))
+        .add_service(query(core))
         .add_service(subscriptions(core))
-        .add_service(AdminServer::new(Admin(Arc::clone(core))));
+        .add_service(admin(core));
     Ok((router, health))
 }
 
@@ -108,15 +103,22 @@ fn archive(core: &Arc<Core>) -> WithRaw<ArchiveServer<Archive>> {
     let calls = Arc::new(Archive(Arc::clone(core)));
     let generated = ArchiveServer::from_arc(Arc::clone(&calls)).max_decoding_message_size(REQUEST_BYTES_MAX);
     WithRaw::new(generated)
-        .route::<proto::ReadRequest, _>("/chancery.v1.Archive/Read", READ_BUFFER_BYTES, Arc::clone(&calls))
-        .route::<proto::GetHistoryRequest, _>("/chancery.v1.Archive/GetHistory", READ_BUFFER_BYTES, calls)
+        .route::<proto::ReadRequest, _>("/chancery.v1.Archive/Read", Arc::clone(&calls))
+        .route::<proto::GetHistoryRequest, _>("/chancery.v1.Archive/GetHistory", calls)
+}
+
+fn query(core: &Arc<Core>) -> WithRaw<QueryServer<Query>> {
+    let generated = QueryServer::new(Query(Arc::clone(core)));
+    WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
+}
+
+fn admin(core: &Arc<Core>) -> WithRaw<AdminServer<Admin>> {
+    let generated = AdminServer::new(Admin(Arc::clone(core)));
+    WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
 }
 
 fn subscriptions(core: &Arc<Core>) -> WithRaw<SubscriptionsServer<Subscriptions>> {
     let calls = Arc::new(Subscriptions(Arc::clone(core)));
-    WithRaw::new(SubscriptionsServer::from_arc(Arc::clone(&calls))).route::<proto::SubscribeRequest, _>(
-        "/chancery.v1.Subscriptions/Subscribe",
-        SUBSCRIBER_BUFFER_BYTES,
-        calls,
-    )
+    WithRaw::new(SubscriptionsServer::from_arc(Arc::clone(&calls)))
+        .route::<proto::SubscribeRequest, _>("/chancery.v1.Subscriptions/Subscribe", calls)
 }

@@ -177,6 +177,21 @@ pub fn undecodable(error: &prost::DecodeError) -> Status {
     answer(Code::InvalidArgument, Reason::Undecodable, message).status()
 }
 
+/// A request that did not arrive. Where it is larger than the server takes, the transport says OUT_OF_RANGE and nothing
+/// else, since it looks no further than the length; every such answer of ours has details.
+pub fn received(status: Status) -> Status {
+    if status.code() == Code::OutOfRange && status.details().is_empty() {
+        let message = format!(
+            "the request exceeds the limit of {} bytes; send less at a time",
+            super::raw::REQUEST_BYTES_MAX
+        );
+        return answer(Code::InvalidArgument, Reason::TooLarge, message)
+            .with("limit", super::raw::REQUEST_BYTES_MAX.to_string())
+            .status();
+    }
+    status
+}
+
 /// An append that was not made.
 pub fn append(error: &AppendError) -> Status {
     let message = error.to_string();

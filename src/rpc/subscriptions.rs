@@ -2,7 +2,7 @@
 
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
-use super::{Core, convert, proto, status};
+use super::{Core, convert, proto, status, wire};
 use crate::filter::Filter;
 use crate::record::{Position, Recorded};
 use crate::subscription::{From, Item, Session, Subscribe};
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use prost::Message;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
@@ -132,7 +131,5 @@ fn message(item: Item, origin: &str, filter: &Filter) -> Bytes {
             position: position.get(),
         }),
     };
-    proto::SubscribeResponse { message: Some(sent) }
-        .encode_to_vec()
-        .into()
+    wire::message(&proto::SubscribeResponse { message: Some(sent) })
 }

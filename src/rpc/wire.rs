@@ -1,8 +1,8 @@
 //! Records written straight into the messages that carry them.
 //!
-//! The encoding is exactly prost's of [`proto::ReadResponse`] and
-//! [`proto::SubscribeResponse`], without a struct for each record: a message is made
-//! once, of stored bytes, and shared by reference among all who are sent it. A test holds it to prost's.
+//! The encoding is exactly prost's of [`proto::ReadResponse`] and [`proto::SubscribeResponse`], without a struct for each
+//! record, and with gRPC's prefix before it: a message is made once, of stored bytes, and handed by reference to the
+//! connections of all who are sent it. A test holds it to prost's.
 
 use super::proto;
 use crate::log::Stored;
@@ -10,6 +10,9 @@ use crate::record::Position;
 use crate::view::{Change, Parts, Selection};
 use bytes::{BufMut, Bytes, BytesMut};
 
+/// What gRPC puts before each message: a byte that says it is not compressed, and its length, 4 bytes big-endian
+/// (`Length-Prefixed-Message` of "gRPC over HTTP2").
+const PREFIX: usize = 5;
 /// Room before a message for the tag and length of what it will be wrapped in.
 const HEAD: usize = 6;
 /// The tag of `SubscribeResponse.batch`.
@@ -17,24 +20,26 @@ const TAG_BATCH: u8 = 2 << 3 | 2;
 
 /// A `ReadResponse` of the selection.
 pub fn read_response(selection: &Selection, parts: Parts, tail: Position) -> Bytes {
-    let mut out = BytesMut::with_capacity(capacity(selection, parts));
+    let mut out = begin(PREFIX, capacity(selection, parts));
     put_records(&mut out, selection, parts);
     put_number(&mut out, 2, selection.through.get());
     put_number(&mut out, 3, tail.get());
-    out.freeze()
+    prefixed(out, 0)
 }
 
 /// A `GetHistoryResponse` of the selection.
 pub fn history_response(selection: &Selection, parts: Parts) -> Bytes {
-    let mut out = BytesMut::with_capacity(capacity(selection, parts));
+    let mut out = begin(PREFIX, capacity(selection, parts));
     put_records(&mut out, selection, parts);
-    out.freeze()
+    prefixed(out, 0)
 }
 
 /// A `SubscribeResponse` with the selection as its batch.
 pub fn batch(selection: &Selection, parts: Parts, resume_token: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(HEAD + capacity(selection, parts) + resume_token.len() + 32);
-    out.put_bytes(0, HEAD);
+    let mut out = begin(
+        PREFIX + HEAD,
+        capacity(selection, parts) + resume_token.len() + 32,
+    );
     put_records(&mut out, selection, parts);
     put_number(&mut out, 2, selection.first.get());
     put_number(&mut out, 3, selection.through.get());
@@ -42,15 +47,39 @@ pub fn batch(selection: &Selection, parts: Parts, resume_token: &[u8]) -> Bytes 
     wrap(out, TAG_BATCH)
 }
 
-/// Puts tag and length into the room before the message.
+/// A message that prost encodes, with its prefix.
+pub fn message(message: &impl prost::Message) -> Bytes {
+    let mut out = begin(PREFIX, message.encoded_len());
+    // A BytesMut grows: there is always room.
+    let _ = message.encode(&mut out);
+    prefixed(out, 0)
+}
+
+/// A buffer with so much room before the message.
+fn begin(before: usize, capacity: usize) -> BytesMut {
+    let mut out = BytesMut::with_capacity(before + capacity);
+    out.put_bytes(0, before);
+    out
+}
+
+/// Puts tag and length of what the message is wrapped in, and the prefix, into the room before it.
 fn wrap(mut out: BytesMut, tag: u8) -> Bytes {
-    let length = (out.len() - HEAD) as u64;
+    let length = (out.len() - PREFIX - HEAD) as u64;
     let mut head = BytesMut::with_capacity(HEAD);
     head.put_u8(tag);
     put_varint(&mut head, length);
-    let start = HEAD - head.len();
-    out[start..HEAD].copy_from_slice(&head);
-    out.freeze().slice(start..)
+    let unused = HEAD - head.len();
+    out[PREFIX + unused..PREFIX + HEAD].copy_from_slice(&head);
+    prefixed(out, unused)
+}
+
+/// Puts the prefix before the message, which begins `unused` bytes behind the room for it.
+fn prefixed(mut out: BytesMut, unused: usize) -> Bytes {
+    // Messages are cut far below 4 GiB.
+    let length = (out.len() - PREFIX - unused) as u32;
+    out[unused] = 0;
+    out[unused + 1..unused + PREFIX].copy_from_slice(&length.to_be_bytes());
+    out.freeze().slice(unused..)
 }
 
 fn capacity(selection: &Selection, parts: Parts) -> usize {

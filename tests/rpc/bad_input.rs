@@ -171,3 +171,26 @@ async fn a_truncated_request_is_the_clients_error() {
     refused(answer.map(|_| ()), Code::InvalidArgument, "UNDECODABLE");
     server.stop().await;
 }
+
+/// The transport refuses by the length alone, and would say OUT_OF_RANGE without a reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_beyond_what_the_server_takes_is_too_large_on_every_service() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let large = "x".repeat(17 << 20);
+    let append = server.append(vec![with_payload(large.clone())]).await;
+    let sentence = refused(append, Code::InvalidArgument, "TOO_LARGE");
+    assert!(sentence.contains("16777216"), "{sentence}");
+    let read = proto::ReadRequest {
+        filter: large.clone(),
+        ..Default::default()
+    };
+    refused(server.read(read).await, Code::InvalidArgument, "TOO_LARGE");
+    let search = proto::SearchRequest {
+        filter: large,
+        ..Default::default()
+    };
+    let searched = server.client.query().search(search).await;
+    refused(searched, Code::InvalidArgument, "TOO_LARGE");
+    server.stop().await;
+}

@@ -56,6 +56,13 @@ fn records_of(selection: &Selection, parts: Parts) -> Vec<proto::Record> {
     all
 }
 
+/// The message behind the prefix, which must be right.
+fn unprefixed(message: Bytes) -> Bytes {
+    let length = (message.len() - PREFIX) as u32;
+    assert_eq!((message[0], &message[1..PREFIX]), (0, &length.to_be_bytes()[..]));
+    message.slice(PREFIX..)
+}
+
 fn parts() -> impl Strategy<Value = Parts> {
     prop_oneof![
         Just(Parts::Both),
@@ -91,7 +98,7 @@ proptest! {
         let records = records_of(&selection, parts);
 
         let message = batch(&selection, parts, &token);
-        let decoded = proto::SubscribeResponse::decode(message).unwrap();
+        let decoded = proto::SubscribeResponse::decode(unprefixed(message)).unwrap();
         let expected = proto::Batch {
             records: records.clone(),
             first_scanned: first,
@@ -102,7 +109,7 @@ proptest! {
 
         let message = read_response(&selection, parts, Position::new(9));
         let expected = proto::ReadResponse { records, scanned_through: selection.through.get(), tail: 9 };
-        prop_assert_eq!(proto::ReadResponse::decode(message).unwrap(), expected);
+        prop_assert_eq!(proto::ReadResponse::decode(unprefixed(message)).unwrap(), expected);
     }
 }
 
@@ -117,9 +124,20 @@ fn an_empty_batch_still_says_what_was_scanned() {
     };
     let message = batch(&selection, Parts::Both, b"t");
     let Some(proto::subscribe_response::Message::Batch(batch)) =
-        proto::SubscribeResponse::decode(message).unwrap().message
+        proto::SubscribeResponse::decode(unprefixed(message))
+            .unwrap()
+            .message
     else {
         panic!("not a batch");
     };
     assert_eq!((batch.first_scanned, batch.scanned_through), (3, 70_000));
+}
+
+#[test]
+fn any_message_is_sent_behind_its_prefix() {
+    let beat = proto::Heartbeat { tail: 300, lag: 2 };
+    assert_eq!(
+        proto::Heartbeat::decode(unprefixed(message(&beat))).unwrap(),
+        beat
+    );
 }
