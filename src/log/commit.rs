@@ -5,7 +5,7 @@
 //! for a thread to wake up while syncs are quick; where the disk is slow, a thread of its own commits instead, so that
 //! no handler's thread is held up. The same thread writes the cover that an idle journal ends with.
 //!
-//! Barriers of a commit, in this order: 1 write, 2 sync, 3 learn keys, 4 publish the tail, 5 answer.
+//! Barriers of a commit, in this order: 1 write, 2 sync, 3 learn keys and publish the tail as one step, 4 answer.
 
 use super::batch::{Appended, Receipt};
 use super::clock::Timekeeper;
@@ -243,7 +243,7 @@ impl Shared {
         batch.drafts.iter().zip(&plan.steps).map(receipt).collect()
     }
 
-    /// 1 write, 2 sync, 3 learn, 4 publish.
+    /// 1 write, 2 sync, 3 publish.
     fn write(
         &self,
         committer: &mut Committer,
@@ -277,21 +277,22 @@ impl Shared {
         Ok(())
     }
 
+    /// Makes a synced group visible, as one step for whoever holds the tree or the key table: the root is that of the tail,
+    /// and every key is of a record below it. An entry's older record gives way to the newer one in the table, so that a
+    /// key seen before its record could be read would be an entry that has vanished.
     fn publish(&self, group: &mut GroupBuilder, run: Run) {
-        {
-            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            for (hash, previous, position) in group.keys.drain(..) {
-                keys.record(hash, previous, position);
-            }
-        }
-        let root = {
-            let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-            group.hashes.iter().for_each(|hash| tree.push(*hash));
-            tree.root()
-        };
         let end = run.end();
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        group.hashes.iter().for_each(|hash| tree.push(*hash));
+        let root = tree.root();
         self.recent.push(Arc::new(Group { run, root }));
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        for (hash, previous, position) in group.keys.drain(..) {
+            keys.record(hash, previous, position);
+        }
         self.tail.publish(end);
+        drop(keys);
+        drop(tree);
         self.keeper.committed();
     }
 

@@ -13,6 +13,7 @@ use super::run::Run;
 use super::sequencer::{Fact, Facts, Known, KnownContent};
 use super::shared::Shared;
 use super::{Columns, matching};
+use crate::record::same::{content_equal, same_as_import};
 use crate::record::{EntryKey, Hash, Leaf, Position, Revision, leaf_hash};
 
 /// What was found before a batch was queued.
@@ -37,17 +38,11 @@ struct Prior {
 /// [`ReadError`] where a record that must be looked at cannot be read.
 pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError> {
     let tail = shared.tail.get();
-    let all_absent = {
-        let keys = shared.keys_read();
-        batch.drafts.iter().all(|draft| keys.is_absent(draft.hash))
-    };
     let mut entries = Vec::new();
-    if !all_absent {
+    if !all_absent(shared, batch) {
         for draft in &batch.drafts {
             let candidates = shared.keys_read().candidates(draft.hash);
-            // A record beyond the tail is of a group that is being written: the committer will know it.
-            let readable: Vec<Position> = candidates.iter().copied().filter(|at| *at < tail).collect();
-            let fact = find(shared, None, draft, &readable, batch.repeats)?;
+            let fact = find(shared, None, draft, &candidates, rivals(batch))?;
             entries.push(Prior { candidates, fact });
         }
     }
@@ -60,6 +55,22 @@ pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError>
         resolved.matched = matching::first_match(shared, filter, *after, tail)?;
     }
     Ok(resolved)
+}
+
+/// Whether nothing has to be read for a batch before it is queued.
+pub fn is_quick(shared: &Shared, batch: &Prepared) -> bool {
+    batch.fail_if_match.is_none() && all_absent(shared, batch)
+}
+
+fn all_absent(shared: &Shared, batch: &Prepared) -> bool {
+    let keys = shared.keys_read();
+    batch.drafts.iter().all(|draft| keys.is_absent(draft.hash))
+}
+
+/// The drafts by which an entry's contents are judged beside the one that asks: where an entry stands in a batch more
+/// than once, all of them.
+fn rivals(batch: &Prepared) -> Option<&[PreparedDraft]> {
+    batch.repeats.then_some(&batch.drafts)
 }
 
 /// The violation of `fail_if_match`, if there is one.
@@ -96,7 +107,7 @@ pub fn gather(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Facts,
     let mut entries = Vec::with_capacity(job.batch.drafts.len());
     for (index, draft) in job.batch.drafts.iter().enumerate() {
         let prior = job.resolved.entries.get(index);
-        entries.push(fact(shared, group, draft, prior, job.batch.repeats)?);
+        entries.push(fact(shared, group, draft, prior, rivals(&job.batch))?);
     }
     let links = job.batch.drafts.iter().any(|draft| draft.relation.is_some());
     let mut others = Vec::new();
@@ -116,7 +127,7 @@ fn fact(
     group: &GroupBuilder,
     draft: &PreparedDraft,
     prior: Option<&Prior>,
-    all: bool,
+    rivals: Option<&[PreparedDraft]>,
 ) -> Result<Fact, ReadError> {
     let in_group = group.candidates(draft.hash);
     if in_group.is_empty() {
@@ -132,25 +143,24 @@ fn fact(
     }
     let mut candidates = in_group.to_vec();
     candidates.extend(shared.keys_read().candidates(draft.hash));
-    find(shared, Some(group), draft, &candidates, all)
+    find(shared, Some(group), draft, &candidates, rivals)
 }
 
-/// What is known of a draft's entry now, with all its contents.
+/// What is known of a draft's entry now, with every content that says what the draft says.
 ///
 /// # Errors
 /// As [`resolve`].
 pub fn fact_now(shared: &Shared, group: &GroupBuilder, draft: &PreparedDraft) -> Result<Fact, ReadError> {
-    fact(shared, group, draft, None, true)
+    fact(shared, group, draft, None, Some(std::slice::from_ref(draft)))
 }
 
-/// The entry of a draft among candidates, the first that bears its name. `all` asks for its contents whatever the draft
-/// does: where others of the batch are of the same entry, they are judged by them.
+/// The entry of a draft among candidates, the first that bears its name.
 fn find(
     shared: &Shared,
     group: Option<&GroupBuilder>,
     draft: &PreparedDraft,
     candidates: &[Position],
-    all: bool,
+    rivals: Option<&[PreparedDraft]>,
 ) -> Result<Fact, ReadError> {
     let Some(last) = named(shared, group, &draft.entry, candidates)? else {
         return Ok(Fact::Absent);
@@ -158,43 +168,83 @@ fn find(
     let Some(state) = fold(shared, group, last, last.next())? else {
         return Ok(Fact::Absent);
     };
-    let contents = contents(shared, group, draft, &state, all)?;
+    let contents = match rivals {
+        Some(rivals) => contents_of_all(shared, group, draft, rivals, &state)?,
+        None => contents(shared, group, draft, &state)?,
+    };
     Ok(Fact::Known(Box::new(Known { state, contents })))
 }
 
+/// The newest content that says what the draft says. One content is looked at after the other, so that an entry with many
+/// large revisions costs no more memory than one of them.
 fn contents(
     shared: &Shared,
     group: Option<&GroupBuilder>,
     draft: &PreparedDraft,
     state: &EntryState,
-    all: bool,
 ) -> Result<Vec<KnownContent>, ReadError> {
-    if !all && (!draft.act.has_content() || state.closed.is_some() || state.retracted.is_some()) {
+    if !draft.act.has_content() || state.closed.is_some() || state.retracted.is_some() {
         return Ok(Vec::new());
     }
-    let from = if draft.expected_revision.is_some() && !all {
-        state.contents.len().saturating_sub(1)
+    let depth = if draft.expected_revision.is_some() {
+        1
     } else {
-        0
+        state.contents.len()
     };
-    let mut contents = Vec::new();
-    for (at, content) in state.contents.iter().enumerate().skip(from) {
-        let ContentAt { position, erased } = *content;
-        if !erased {
-            let run = fetch(shared, group, position, Columns::Payloads)?;
-            let payload = run
-                .iter()
-                .next()
-                .map(|record| run.payload_bytes(&record))
-                .unwrap_or_default();
-            contents.push(KnownContent {
-                revision: Revision::new(at as u64 + 1),
-                position,
-                payload,
-            });
+    for at in (0..state.contents.len()).rev().take(depth) {
+        if let Some(content) = content(shared, group, state, at)? {
+            let same = match draft.expected_revision {
+                Some(_) => content_equal(&content.payload, &draft.payload),
+                None => same_as_import(&content.payload, &draft.payload),
+            };
+            if same {
+                return Ok(vec![content]);
+            }
         }
     }
+    Ok(Vec::new())
+}
+
+/// Every content that says what one of the drafts of the entry says, oldest first.
+fn contents_of_all(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    draft: &PreparedDraft,
+    rivals: &[PreparedDraft],
+    state: &EntryState,
+) -> Result<Vec<KnownContent>, ReadError> {
+    let of_entry = |rival: &&PreparedDraft| rival.hash == draft.hash && rival.act.has_content();
+    let same = |content: &KnownContent| {
+        rivals.iter().filter(of_entry).any(|rival| {
+            same_as_import(&content.payload, &rival.payload)
+                || content_equal(&content.payload, &rival.payload)
+        })
+    };
+    let mut contents = Vec::new();
+    for at in 0..state.contents.len() {
+        contents.extend(content(shared, group, state, at)?.filter(same));
+    }
     Ok(contents)
+}
+
+/// One content of an entry; `None` where it was erased.
+fn content(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    state: &EntryState,
+    at: usize,
+) -> Result<Option<KnownContent>, ReadError> {
+    let ContentAt { position, erased } = state.contents[at];
+    if erased {
+        return Ok(None);
+    }
+    let run = fetch(shared, group, position, Columns::Payloads)?;
+    let payload = run.iter().next().map(|record| run.payload_bytes(&record));
+    Ok(Some(KnownContent {
+        revision: Revision::new(at as u64 + 1),
+        position,
+        payload: payload.unwrap_or_default(),
+    }))
 }
 
 /// The newest record of an entry, in the group or in the log.
@@ -208,14 +258,7 @@ pub fn newest(
     hash: KeyHash,
 ) -> Result<Option<Position>, ReadError> {
     let mut candidates = group.map_or_else(Vec::new, |group| group.candidates(hash).to_vec());
-    let tail = shared.tail.get();
-    candidates.extend(
-        shared
-            .keys_read()
-            .candidates(hash)
-            .into_iter()
-            .filter(|at| *at < tail),
-    );
+    candidates.extend(shared.keys_read().candidates(hash));
     named(shared, group, entry, &candidates)
 }
 
@@ -236,17 +279,20 @@ fn named(
     Ok(None)
 }
 
-/// The positions of an entry's records below `as_of`, ascending, by the links from each to the one before.
+/// A record of an entry: its position and a copy of its leaf, which keeps nothing else in memory.
+pub type Linked = (Position, Box<[u8]>);
+
+/// An entry's records below `as_of`, ascending, by the links from each to the one before.
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn positions(
+pub fn chain(
     shared: &Shared,
     group: Option<&GroupBuilder>,
     last: Position,
     as_of: Position,
-) -> Result<Vec<Run>, ReadError> {
-    let mut runs = Vec::new();
+) -> Result<Vec<Linked>, ReadError> {
+    let mut records = Vec::new();
     let mut next = Some(last);
     while let Some(position) = next {
         let run = fetch(shared, group, position, Columns::Leaves)?;
@@ -255,11 +301,11 @@ pub fn positions(
             return Err(damaged(position, "a link to an earlier record", "a link forward"));
         }
         if position < as_of {
-            runs.push(run);
+            records.extend(run.iter().next().map(|record| (position, record.leaf.into())));
         }
     }
-    runs.reverse();
-    Ok(runs)
+    records.reverse();
+    Ok(records)
 }
 
 /// The state of the entry whose newest record is at `last`, as the records below `as_of` make it.
@@ -273,9 +319,8 @@ pub fn fold(
     as_of: Position,
 ) -> Result<Option<EntryState>, ReadError> {
     let mut state: Option<EntryState> = None;
-    for run in positions(shared, group, last, as_of)? {
-        let position = run.first();
-        let leaf = leaf_of(&run, position)?;
+    for (position, leaf) in chain(shared, group, last, as_of)? {
+        let leaf = decode(&leaf, position)?;
         let applied = match &mut state {
             Some(state) => state.apply(position, &leaf),
             None => EntryState::first(position, &leaf).map(|first| state = Some(first)),

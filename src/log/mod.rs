@@ -42,6 +42,8 @@ use crate::merkle::Tree;
 use crate::record::codec::{self, Payload, SystemEvent};
 use crate::record::{Act, EntryKey, Hash, Position, Principal, Reason, Recorded, Series, leaf_hash};
 use commit::Job;
+use facts::Resolved;
+use prepare::Prepared;
 use shared::Shared;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -182,7 +184,7 @@ impl Log {
             return Err(AppendError::Refused(vec![Violation::batch("records", rule)]));
         }
         let room = self.room(batch.frame_bytes).await;
-        let resolved = facts::resolve(&self.shared, &batch)?;
+        let (batch, resolved) = self.resolve(batch).await?;
         let (answer, receiver) = oneshot::channel();
         self.shared.queue().jobs.push_back(Job {
             batch,
@@ -191,6 +193,24 @@ impl Log {
             room,
         });
         Ok((request_id, receiver))
+    }
+
+    /// Looks up what a batch rests on: in place where nothing has to be read, else where blocking is allowed.
+    async fn resolve(&self, batch: Prepared) -> Result<(Prepared, Resolved), AppendError> {
+        if facts::is_quick(&self.shared, &batch) {
+            let resolved = facts::resolve(&self.shared, &batch)?;
+            return Ok((batch, resolved));
+        }
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || {
+            let resolved = facts::resolve(&shared, &batch)?;
+            Ok::<_, ReadError>((batch, resolved))
+        });
+        let read = reading.await.map_err(|cause| ReadError::Io {
+            what: "the log".into(),
+            cause: cause.to_string(),
+        })?;
+        Ok(read?)
     }
 
     /// Waits for room in the queue. What is queued is committed meanwhile, also the caller's own.
@@ -278,8 +298,8 @@ impl Log {
         let Some(last) = self.newest(entry)? else {
             return Ok(Vec::new());
         };
-        let runs = facts::positions(&self.shared, None, last, as_of)?;
-        Ok(runs.iter().map(Run::first).collect())
+        let records = facts::chain(&self.shared, None, last, as_of)?;
+        Ok(records.into_iter().map(|(position, _)| position).collect())
     }
 
     fn newest(&self, entry: &EntryKey) -> Result<Option<Position>, ReadError> {

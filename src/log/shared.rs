@@ -111,8 +111,9 @@ impl Shared {
     pub(super) fn status(&self) -> LogStatus {
         // First, since it may commit, which needs the other locks.
         let closed = self.refusal();
-        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        // It looks at a folder: not while commits would have to wait for it.
         let hot = self.hot.as_ref().map(|hot| hot.status()).unwrap_or_default();
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
         LogStatus {
             origin: self.origin.clone(),
             tail: self.tail.get(),

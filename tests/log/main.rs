@@ -2,4 +2,5 @@
 
 mod basics;
 mod harness;
+mod together;
 mod waiting;
