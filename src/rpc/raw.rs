@@ -66,7 +66,7 @@ where
     let message = message.ok_or_else(|| Status::invalid_argument("the call came without its request"))?;
     Ok(Request::from_parts(
         tonic::metadata::MetadataMap::from_headers(parts.headers),
-        parts.extensions.into(),
+        parts.extensions,
         message,
     ))
 }
