@@ -9,6 +9,7 @@ use crate::log::Log;
 use crate::rpc::{Core, server, wire};
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
+use crate::view::ahead::Readers;
 use crate::view::{self, Scanner};
 use std::future::Future;
 use std::sync::Arc;
@@ -129,9 +130,11 @@ fn core(config: &Config, log: Log) -> Core {
         results_bytes: bounded(config.results_bytes),
         min_position_wait: Duration::from_millis(config.min_position_wait_ms),
     };
+    let readers = Arc::new(Readers::default());
     Core {
         scanner: Scanner::new(log.clone(), options),
-        hub: Arc::new(Hub::new(log.clone(), wire::batch)),
+        hub: Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch)),
+        readers,
         stop: Notify::new(),
         started: log.now(),
         log,

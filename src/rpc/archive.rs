@@ -6,7 +6,7 @@ use super::{Core, blocking, convert, proto, status, wire};
 use crate::filter::Filter;
 use crate::log::{Appended, Door, Log, ReadError};
 use crate::record::{Position, Revision};
-use crate::view::ahead::{Ahead, Cancel, Source};
+use crate::view::ahead::{Ahead, Cancel, Readers, Source};
 use crate::view::{EntryError, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -214,7 +214,7 @@ impl RawCall<proto::ReadRequest> for Archive {
                 encode: Box::new(move |selection| wire::read_response(selection, parts, tail)),
                 sent: false,
             };
-            Ok(stream(source))
+            Ok(stream(source, &self.0.readers))
         })
     }
 }
@@ -250,7 +250,7 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
                 encode: Box::new(move |selection| wire::history_response(selection, parts)),
                 sent: false,
             };
-            Ok(stream(source))
+            Ok(stream(source, &self.0.readers))
         })
     }
 }
@@ -274,9 +274,9 @@ impl Source for Messages {
         self.reader.cancel()
     }
 
-    fn step(&mut self) -> Result<Option<Bytes>, ReadError> {
+    fn step(&mut self, bytes: usize) -> Result<Option<Bytes>, ReadError> {
         let at = self.reader.next_position();
-        let selection = match self.reader.step()? {
+        let selection = match self.reader.step(bytes)? {
             Some(selection) => selection,
             // A read of nothing still answers the tail and how far it looked.
             None if !self.sent => Selection::nothing(at, at),
@@ -287,8 +287,8 @@ impl Source for Messages {
     }
 }
 
-fn stream(source: Messages) -> RawStream {
-    let messages = futures::stream::try_unfold(Ahead::new(source), |mut ahead| async move {
+fn stream(source: Messages, readers: &Readers) -> RawStream {
+    let messages = futures::stream::try_unfold(Ahead::new(source, readers), |mut ahead| async move {
         Ok::<_, ReadError>(ahead.next().await?.map(|message| (message, ahead)))
     });
     messages.map_err(|error| status::read(&error)).boxed()

@@ -20,6 +20,7 @@ pub mod wire;
 use crate::log::{Log, ReadError};
 use crate::subscription::Hub;
 use crate::view::Scanner;
+use crate::view::ahead::Readers;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -29,6 +30,8 @@ pub struct Core {
     pub log: Log,
     /// Answers questions about entries.
     pub scanner: Scanner,
+    /// What reads and the catch-up of subscribers share.
+    pub readers: Arc<Readers>,
     /// Feeds subscribers.
     pub hub: Arc<Hub>,
     /// Told when `Admin.Drain` asks for the end.

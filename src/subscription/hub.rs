@@ -6,6 +6,7 @@ use super::session::Session;
 use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
+use crate::view::ahead::Readers;
 use crate::view::{Mode, Parts, Selection};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -77,6 +78,7 @@ pub enum SubscribeError {
 pub struct Hub {
     pub(super) log: Log,
     pub(super) frames: Frames,
+    pub(super) readers: Arc<Readers>,
     pub(super) encode: Encode,
     draining: watch::Sender<bool>,
     subscribers: Arc<AtomicU64>,
@@ -92,11 +94,12 @@ impl Drop for Counted {
 }
 
 impl Hub {
-    /// A hub of `log` whose messages are made by `encode`.
-    pub fn new(log: Log, encode: Encode) -> Self {
+    /// A hub of `log` whose messages are made by `encode`; `readers` are those of the whole server.
+    pub fn new(log: Log, readers: Arc<Readers>, encode: Encode) -> Self {
         Self {
             log,
             frames: Frames::default(),
+            readers,
             encode,
             draining: watch::Sender::new(false),
             subscribers: Arc::default(),

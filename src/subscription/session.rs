@@ -9,8 +9,8 @@ use super::frames::{Frame, FrameKey};
 use super::hub::{Counted, Form, Hub, Subscribe};
 use crate::log::{Group, ReadError, Run};
 use crate::record::{Hash, Position};
-use crate::view::ahead::{Ahead, Cancel, Source};
-use crate::view::reader::{self, SCANNED_MAX, SELECTION_BYTES};
+use crate::view::ahead::{Ahead, Cancel, MESSAGE_BYTES_MAX, Source};
+use crate::view::reader::{self, SCANNED_MAX};
 use crate::view::{Matcher, Plan, Reader, Selection};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -188,7 +188,7 @@ impl Session {
             None => {
                 let tail = self.hub.log.tail();
                 let until = self.request.until.map_or(tail, |until| until.min(tail));
-                self.phase = Phase::Reading(Ahead::new(CatchUp::new(self, until)));
+                self.phase = Phase::Reading(Ahead::new(CatchUp::new(self, until), &self.hub.readers));
             }
         }
     }
@@ -388,7 +388,7 @@ fn one_message(run: &Run, weight: usize) -> Run {
     let mut bytes = 0;
     let too_far = run.iter().skip(1).find(|record| {
         bytes += (record.leaf.len() + record.payload.len()) * weight;
-        bytes > SELECTION_BYTES
+        bytes > MESSAGE_BYTES_MAX
     });
     match too_far.map(|record| record.position) {
         Some(position) => run.slice(run.first(), position),
@@ -456,8 +456,8 @@ impl Source for CatchUp {
         self.reader.cancel()
     }
 
-    fn step(&mut self) -> Result<Option<ReadBatch>, ReadError> {
-        let Some(selection) = self.reader.step()? else {
+    fn step(&mut self, bytes: usize) -> Result<Option<ReadBatch>, ReadError> {
+        let Some(selection) = self.reader.step(bytes)? else {
             return Ok(None);
         };
         let root = self.hub.log.root_at(selection.through)?;

@@ -5,8 +5,10 @@
 
 use super::selection::Change;
 use crate::filter::{Filter, LazyContent, Subject};
-use crate::log::{Columns, EntryState, Log, ReadError, Run, Stored};
+use crate::log::{Columns, ContentAt, EntryState, Log, ReadError, Run, Stored};
 use crate::record::{Act, EntryKey, Leaf, Position, Status};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,31 +55,40 @@ pub fn matches_state(
     stands && matches(filter, position, leaf, payload, status)
 }
 
-/// Judges records of one log by one filter.
+/// Judges records of one log by one filter. Clones share what they have learnt of entries.
 #[derive(Clone)]
 pub struct Matcher {
     log: Log,
     filter: Filter,
     mode: Mode,
+    states: Arc<Mutex<States>>,
 }
 
-/// An entry's content and status at one point of the log.
-struct Content {
-    run: Option<Run>,
+/// What a filter is held against besides a record: where its entry's content lies, and the entry's status.
+#[derive(Clone, Copy)]
+struct Standing {
+    newest: Option<ContentAt>,
     status: Status,
 }
 
-impl Content {
-    fn payload(&self) -> Option<&[u8]> {
-        let run = self.run.as_ref()?;
-        run.iter().next().map(|record| record.payload)
+impl Standing {
+    fn of(state: Option<&EntryState>) -> Self {
+        Self {
+            newest: state.and_then(EntryState::newest),
+            status: state.map_or(Status::Current, EntryState::status),
+        }
     }
 }
 
 impl Matcher {
     /// Judges the records of `log` by `filter`.
     pub fn new(log: Log, filter: Filter, mode: Mode) -> Self {
-        Self { log, filter, mode }
+        Self {
+            log,
+            filter,
+            mode,
+            states: Arc::default(),
+        }
     }
 
     /// The filter.
@@ -90,19 +101,25 @@ impl Matcher {
         self.mode
     }
 
-    /// Whether a record is to be delivered, and as which change.
+    /// Whether a record is to be delivered, and as which change. Records judged in the order of the log cost one look at
+    /// each; in another order, one at each record of their entries.
     ///
     /// # Errors
     /// [`ReadError`] where the record is damaged or the entry's content cannot be read.
     pub fn judge(&self, record: &Stored<'_>) -> Result<Option<Change>, ReadError> {
         let leaf = decode(record)?;
-        let content;
+        if self.mode == Mode::Records && leaf.act.has_content() {
+            let (payload, status) = own_content(record);
+            let matches = matches(&self.filter, record.position, &leaf, payload, status);
+            return Ok(matches.then_some(Change::Untold));
+        }
+        let (before, after) = self.standings(record.position, &leaf)?;
+        let held;
         let (payload, status) = if leaf.act.has_content() {
             own_content(record)
         } else {
-            let entry = entry_of(record.position, &leaf)?;
-            content = self.content_at(&entry, record.position.next())?;
-            (content.payload(), content.status)
+            held = self.content(after)?;
+            (held.as_ref().and_then(payload_of), after.status)
         };
         match self.mode {
             Mode::Records => {
@@ -111,43 +128,71 @@ impl Matcher {
             }
             Mode::Changes => {
                 let after = matches_state(&self.filter, record.position, &leaf, payload, status);
-                let before = self.matched_before(record.position, &leaf)?;
+                let before = match leaf.previous {
+                    Some(previous) => self.matched_at(previous, before)?,
+                    None => false,
+                };
                 Ok(change(before, after, leaf.act))
             }
         }
     }
 
-    /// Whether the entry matched just before the record at `position`.
-    fn matched_before(&self, position: Position, leaf: &Leaf<'_>) -> Result<bool, ReadError> {
+    /// The entry just before and just after a record.
+    fn standings(&self, position: Position, leaf: &Leaf<'_>) -> Result<(Standing, Standing), ReadError> {
         let Some(previous) = leaf.previous else {
-            return Ok(false);
+            let nothing = Standing::of(None);
+            return Ok((nothing, nothing));
         };
-        let content = self.content_at(&entry_of(position, leaf)?, position)?;
-        let run = self.one(previous, Columns::Leaves)?;
-        let Some(record) = run.get(previous) else {
+        let known = self.states().take(previous);
+        let state = match known {
+            Some(state) => Some(state),
+            None => self.log.entry_at(previous)?,
+        };
+        let before = Standing::of(state.as_ref());
+        let Some(mut state) = state else {
+            return Ok((before, before));
+        };
+        let applied = state.apply(position, leaf);
+        applied.map_err(|found| ReadError::Damaged {
+            position,
+            expected: "the names of an entry".to_owned(),
+            found: found.to_string(),
+        })?;
+        let after = Standing::of(Some(&state));
+        self.states().put(position, state);
+        Ok((before, after))
+    }
+
+    fn states(&self) -> MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the entry matched as its record at `position` left it.
+    fn matched_at(&self, position: Position, standing: Standing) -> Result<bool, ReadError> {
+        let run = self.one(position, Columns::Leaves)?;
+        let Some(record) = run.get(position) else {
             return Ok(false);
         };
         let leaf = decode(&record)?;
+        let content = self.content(standing)?;
+        let payload = content.as_ref().and_then(payload_of);
         Ok(matches_state(
             &self.filter,
-            previous,
+            position,
             &leaf,
-            content.payload(),
-            content.status,
+            payload,
+            standing.status,
         ))
     }
 
-    fn content_at(&self, entry: &EntryKey, as_of: Position) -> Result<Content, ReadError> {
-        let state = self.log.entry(entry, as_of)?;
-        let status = state.as_ref().map_or(Status::Current, EntryState::status);
-        let newest = state.as_ref().and_then(EntryState::newest);
-        let run = match newest {
+    /// The record of an entry's content, where there is one and the filter asks for it.
+    fn content(&self, standing: Standing) -> Result<Option<Run>, ReadError> {
+        match standing.newest {
             Some(content) if !content.erased && self.filter.needs_content() => {
-                Some(self.one(content.position, Columns::Payloads)?)
+                self.one(content.position, Columns::Payloads).map(Some)
             }
-            Some(_) | None => None,
-        };
-        Ok(Content { run, status })
+            Some(_) | None => Ok(None),
+        }
     }
 
     fn one(&self, position: Position, columns: Columns) -> Result<Run, ReadError> {
@@ -179,6 +224,46 @@ fn change(before: bool, after: bool, act: Act) -> Option<Change> {
     }
 }
 
+fn payload_of(run: &Run) -> Option<&[u8]> {
+    run.iter().next().map(|record| record.payload)
+}
+
+/// Entries by their newest record that was judged, so that an entry with many records is not folded from its first one
+/// for each of them. Bounded by weight; the oldest go first.
+#[derive(Default)]
+struct States {
+    by_last: HashMap<Position, EntryState>,
+    order: VecDeque<Position>,
+    weight: usize,
+}
+
+/// Bytes of entries' states that one matcher keeps.
+const STATES_BYTES: usize = 256 * 1024;
+
+impl States {
+    fn take(&mut self, last: Position) -> Option<EntryState> {
+        let state = self.by_last.remove(&last)?;
+        self.weight -= weight(&state);
+        Some(state)
+    }
+
+    fn put(&mut self, last: Position, state: EntryState) {
+        self.weight += weight(&state);
+        self.by_last.insert(last, state);
+        self.order.push_back(last);
+        while self.weight > STATES_BYTES || self.order.len() > 2 * self.by_last.len() + 16 {
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
+            drop(self.take(oldest));
+        }
+    }
+}
+
+fn weight(state: &EntryState) -> usize {
+    256 + state.contents.len() * size_of::<ContentAt>() + state.links.len() * 128
+}
+
 /// The leaf of a stored record.
 ///
 /// # Errors
@@ -201,4 +286,55 @@ pub fn entry_of(position: Position, leaf: &Leaf<'_>) -> Result<EntryKey, ReadErr
         expected: "series and key".to_owned(),
         found: found.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(at: u64) -> EntryState {
+        let leaf = Leaf {
+            act: Act::Create,
+            kind: crate::record::Kind::Event,
+            series: "desk",
+            key: "k",
+            revision: crate::record::Revision::FIRST,
+            previous: None,
+            recorded: crate::record::Recorded::default(),
+            batch_id: b"b",
+            batch_index: 0,
+            batch_count: 1,
+            principal: "p",
+            epoch: crate::record::Epoch::default(),
+            reason: "",
+            relation: None,
+            erased: None,
+            payload_size: 0,
+            commitment: [0; 32],
+        };
+        EntryState::first(Position::new(at), &leaf).unwrap()
+    }
+
+    #[test]
+    fn kept_states_stay_within_their_weight_and_the_newest_are_found() {
+        let mut states = States::default();
+        for at in 0..10_000 {
+            states.put(Position::new(at), state(at));
+        }
+        assert!(states.weight <= STATES_BYTES && states.order.len() < 2_000);
+        assert!(states.take(Position::new(0)).is_none());
+        assert_eq!(states.take(Position::new(9_999)), Some(state(9_999)));
+        assert!(states.take(Position::new(9_999)).is_none(), "it was taken");
+    }
+
+    #[test]
+    fn one_entry_amended_again_and_again_leaves_nothing_behind() {
+        let mut states = States::default();
+        for at in 0..10_000 {
+            let state = states.take(Position::new(at)).unwrap_or_else(|| state(at));
+            states.put(Position::new(at + 1), state);
+        }
+        assert_eq!(states.by_last.len(), 1);
+        assert!(states.order.len() < 100, "{}", states.order.len());
+    }
 }

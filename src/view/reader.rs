@@ -3,7 +3,7 @@
 //! Reads and the catch-up of subscriptions both go through [`Reader`]. It holds at most one read of the log at a time
 //! and says of every selection what it looked at, so that whoever follows can prove that nothing was skipped.
 
-use super::ahead::{Cancel, Source};
+use super::ahead::{Cancel, MESSAGE_BYTES_MAX, Source};
 use super::matching::{Matcher, Mode};
 use super::selection::{Change, Picked, Selection};
 use crate::log::{Columns, Log, ReadError, ReadLimit, Run, Stored};
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 /// Records looked at before a selection is answered although nothing was picked.
 pub const SCANNED_MAX: u64 = 65_536;
-/// The bytes of records after which a selection ends.
-pub const SELECTION_BYTES: usize = 512 * 1024;
-/// How long one step looks for matches before it says how far it has looked.
-const STEP_TIME: Duration = Duration::from_secs(1);
-/// Where a selection of this many bytes or more ends if it can: the root of the tree is at hand at multiples of 256.
-const ALIGN_FROM_BYTES: usize = SELECTION_BYTES / 4 * 3;
+/// How long one step looks for matches before it says how far it has looked: others may be waiting for their turn.
+const STEP_TIME: Duration = Duration::from_millis(100);
+/// How many records are judged between two looks at the clock and at whether anybody still waits.
+const LOOK_EVERY: u64 = 64;
+/// Where a selection ends if it can once it has three quarters of its bytes: the root of the tree is at hand at multiples
+/// of this.
 const ALIGN: u64 = 256;
 /// Records that one read of the log asks for.
 const READ_RECORDS: usize = 16_384;
@@ -98,18 +98,19 @@ impl Reader {
         }
     }
 
-    fn forward(&mut self, from: Position, until: Position) -> Result<Option<Selection>, ReadError> {
+    fn forward(
+        &mut self,
+        from: Position,
+        until: Position,
+        bytes: usize,
+    ) -> Result<Option<Selection>, ReadError> {
         if from >= until || self.left == 0 {
             return Ok(None);
         }
-        let mut gather = Gather::new(self.picks_all(), self.weight);
+        let mut gather = Gather::new(self.picks_all(), self.weight, bytes);
+        gather.cancelled = Arc::clone(&self.cancelled);
         let mut next = from;
-        let began = Instant::now();
-        let late = || began.elapsed() >= STEP_TIME;
         while next < until && !gather.is_full(self.left) && !self.cancelled.load(Ordering::Relaxed) {
-            if next > from && late() {
-                break;
-            }
             let run = self.next_run(next, until)?;
             let end = gather.take(&run, self.left, &self.matcher)?;
             if end < run.end() {
@@ -119,6 +120,10 @@ impl Reader {
         }
         self.left -= gather.count;
         self.plan = Plan::Forward { from: next, until };
+        if bytes < MESSAGE_BYTES_MAX {
+            // There are many readers: what was read beyond the selection is read again rather than kept by each.
+            self.pending.clear();
+        }
         Ok(Some(gather.finish(from, next)))
     }
 
@@ -141,7 +146,12 @@ impl Reader {
         }
     }
 
-    fn backward(&mut self, from: Position, until: Position) -> Result<Option<Selection>, ReadError> {
+    fn backward(
+        &mut self,
+        from: Position,
+        until: Position,
+        bytes_max: usize,
+    ) -> Result<Option<Selection>, ReadError> {
         if from <= until || self.left == 0 {
             return Ok(None);
         }
@@ -155,7 +165,7 @@ impl Reader {
         let mut picked = Vec::new();
         let (mut lowest, mut bytes) = (from, 0);
         for record in runs.iter().rev().flat_map(|run| run.iter().rev()) {
-            if picked.len() as u64 >= self.left || bytes >= SELECTION_BYTES {
+            if picked.len() as u64 >= self.left || bytes >= bytes_max {
                 break;
             }
             if let Some(change) = self.judge(&record)? {
@@ -175,24 +185,24 @@ impl Reader {
         }))
     }
 
-    fn positions(&mut self, positions: Vec<Position>) -> Result<Option<Selection>, ReadError> {
+    fn positions(&mut self, positions: Vec<Position>, bytes: usize) -> Result<Option<Selection>, ReadError> {
         let (Some(first), true) = (positions.first().copied(), self.left > 0) else {
             return Ok(None);
         };
-        let mut gather = Gather::new(false, self.weight);
+        let mut gather = Gather::new(false, self.weight, bytes);
+        gather.cancelled = Arc::clone(&self.cancelled);
         let mut through = first;
         let mut done = 0;
-        for chunk in positions.chunks(64) {
-            if gather.is_full(self.left) {
-                break;
-            }
-            for run in self.log.fetch(chunk, self.columns)? {
-                if gather.is_full(self.left) {
-                    break;
-                }
+        while let Some(position) = positions.get(done..=done)
+            && !gather.is_full(self.left)
+        {
+            for run in self.log.fetch(position, self.columns)? {
                 through = gather.take(&run, self.left, &self.matcher)?;
-                done += 1;
             }
+            if through <= position[0] {
+                break; // It is late: the record has its turn in the next step.
+            }
+            done += 1;
         }
         self.left -= gather.count;
         self.plan = Plan::Positions(positions.get(done..).unwrap_or_default().to_vec());
@@ -224,11 +234,11 @@ impl Source for Reader {
         cancel
     }
 
-    fn step(&mut self) -> Result<Option<Selection>, ReadError> {
+    fn step(&mut self, bytes: usize) -> Result<Option<Selection>, ReadError> {
         match std::mem::replace(&mut self.plan, Plan::Positions(Vec::new())) {
-            Plan::Forward { from, until } => self.forward(from, until),
-            Plan::Backward { from, until } => self.backward(from, until),
-            Plan::Positions(positions) => self.positions(positions),
+            Plan::Forward { from, until } => self.forward(from, until, bytes),
+            Plan::Backward { from, until } => self.backward(from, until, bytes),
+            Plan::Positions(positions) => self.positions(positions, bytes),
         }
     }
 }
@@ -238,7 +248,7 @@ impl Source for Reader {
 /// # Errors
 /// As [`Matcher::judge`].
 pub fn select(run: &Run, matcher: &Matcher) -> Result<Selection, ReadError> {
-    let mut gather = Gather::new(matcher.filter().is_all(), 1);
+    let mut gather = Gather::new(matcher.filter().is_all(), 1, usize::MAX);
     for record in run.iter() {
         gather.judge(&record, matcher)?;
     }
@@ -255,13 +265,16 @@ struct Gather {
     picked: Vec<(Position, Change)>,
     weight: usize,
     bytes: usize,
+    bytes_max: usize,
     count: u64,
     scanned: u64,
     at: Position,
+    began: Instant,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Gather {
-    fn new(all: bool, weight: usize) -> Self {
+    fn new(all: bool, weight: usize, bytes_max: usize) -> Self {
         Self {
             runs: Vec::new(),
             all,
@@ -269,15 +282,26 @@ impl Gather {
             picked: Vec::new(),
             weight,
             bytes: 0,
+            bytes_max,
             count: 0,
             scanned: 0,
             at: Position::START,
+            began: Instant::now(),
+            cancelled: Arc::default(),
         }
     }
 
+    /// Whether the selection ends here; also where it has taken its time, or nobody waits for it any more.
     fn is_full(&self, left: u64) -> bool {
-        let aligned = self.bytes >= ALIGN_FROM_BYTES && self.at.get().is_multiple_of(ALIGN);
-        self.count >= left || self.scanned >= SCANNED_MAX || self.bytes >= SELECTION_BYTES || aligned
+        let aligned = self.bytes >= self.bytes_max / 4 * 3 && self.at.get().is_multiple_of(ALIGN);
+        let full = self.bytes >= self.bytes_max || aligned;
+        self.count >= left || self.scanned >= SCANNED_MAX || full || self.is_late()
+    }
+
+    fn is_late(&self) -> bool {
+        !self.all
+            && self.scanned % LOOK_EVERY == LOOK_EVERY - 1
+            && (self.began.elapsed() >= STEP_TIME || self.cancelled.load(Ordering::Relaxed))
     }
 
     /// Takes records of the run until the selection is full; answers the position after the last one looked at.
