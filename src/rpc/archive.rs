@@ -210,7 +210,7 @@ impl RawCall<proto::ReadRequest> for Archive {
             let limit = Some(request.limit).filter(|limit| *limit > 0);
             let plan = plan(request, tail, as_of)?;
             let source = Messages {
-                reader: reader(&self.0.log, filter, parts, plan, limit),
+                reader: reader(&self.0, filter, parts, plan, limit),
                 encode: Box::new(move |selection| wire::read_response(selection, parts, tail)),
                 sent: false,
             };
@@ -240,13 +240,7 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
             };
             let positions = blocking(job, status::entry).await?;
             let source = Messages {
-                reader: reader(
-                    &self.0.log,
-                    Filter::all(),
-                    parts,
-                    Plan::Positions(positions),
-                    None,
-                ),
+                reader: reader(&self.0, Filter::all(), parts, Plan::Positions(positions), None),
                 encode: Box::new(move |selection| wire::history_response(selection, parts)),
                 sent: false,
             };
@@ -255,9 +249,10 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
     }
 }
 
-fn reader(log: &Log, filter: Filter, parts: Parts, plan: Plan, limit: Option<u64>) -> Reader {
+fn reader(core: &Core, filter: Filter, parts: Parts, plan: Plan, limit: Option<u64>) -> Reader {
+    let log = core.log.clone();
     let matcher = Matcher::new(log.clone(), filter, Mode::Records);
-    Reader::new(log.clone(), matcher, parts.columns(), parts.weight(), plan, limit)
+    Reader::new(log, matcher, parts.columns(), parts.weight(), plan, limit).among(&core.readers)
 }
 
 /// Reads and encodes messages, at least one.

@@ -10,12 +10,32 @@ use crate::log::store::Shelf;
 use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
 use crate::record::{Position, SALT_BYTES};
 use bytes::{Bytes, BytesMut};
+use std::cell::RefCell;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// How many records may lie between two frames whose place is known in memory (8 bytes a mark).
 const MARK_EVERY: u64 = 64;
 /// The bytes read at once.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// Chunks of earlier reads that a thread keeps: one that is being sent, one before it.
+const CHUNKS_KEPT: usize = 2;
+
+thread_local! {
+    /// The newest chunks that this thread has read. Fresh memory for each would cost as much as reading it.
+    static CHUNKS: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer of this length: of an earlier chunk that nobody uses any more, or a new one.
+fn spare_buffer(length: usize) -> BytesMut {
+    let unused = CHUNKS.with_borrow_mut(|kept| {
+        let at = kept.iter().position(Bytes::is_unique)?;
+        kept.remove(at).try_into_mut().ok()
+    });
+    let mut buffer = unused.unwrap_or_default();
+    buffer.resize(length, 0);
+    buffer
+}
 
 /// All extents of the journal, ascending.
 #[derive(Default)]
@@ -115,7 +135,20 @@ impl Extent {
     }
 
     fn bytes(&self, offset: u64, length: usize) -> Result<Bytes, ReadError> {
-        let mut buffer = BytesMut::zeroed(length);
+        self.read_into(BytesMut::zeroed(length), offset)
+    }
+
+    /// As [`Extent::bytes`], for a long read, in a buffer that an earlier one of this thread no longer needs.
+    fn chunk(&self, offset: u64, length: usize) -> Result<Bytes, ReadError> {
+        let chunk = self.read_into(spare_buffer(length), offset)?;
+        CHUNKS.with_borrow_mut(|kept| {
+            kept.truncate(CHUNKS_KEPT - 1);
+            kept.insert(0, chunk.clone());
+        });
+        Ok(chunk)
+    }
+
+    fn read_into(&self, mut buffer: BytesMut, offset: u64) -> Result<Bytes, ReadError> {
         let found = self
             .file
             .read_at(&mut buffer, offset)
@@ -136,7 +169,7 @@ impl Extent {
         let mut wanted = CHUNK_BYTES.min(limit.bytes.saturating_add(CHUNK_BYTES / 8));
         while offset < end && expect < until {
             let length = wanted.min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-            let chunk = self.bytes(offset, length)?;
+            let chunk = self.chunk(offset, length)?;
             if chunk.len() < length {
                 // The file was cut under our feet.
                 let found = chunk.len();

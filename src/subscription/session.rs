@@ -1,6 +1,6 @@
 //! One subscription, from its first message to its last.
 //!
-//! Whoever sends the messages pulls them with [`Session::next`]. The session holds at most one encoded batch and one
+//! Whoever sends the messages pulls them with [`Session::next`]. The session holds at most three encoded batches and one
 //! being read while it catches up, and at most [`QUEUE_BYTES`] of shared commit groups while it is live. Dropping it
 //! ends everything it started.
 
@@ -90,7 +90,7 @@ pub struct Session {
 
 enum Phase {
     Starting,
-    Reading(Ahead<CatchUp>),
+    Reading(Ahead<ReadBatch>),
     Live(VecDeque<Arc<Group>>),
     Ended,
 }
@@ -193,7 +193,7 @@ impl Session {
         }
     }
 
-    async fn read(&mut self, mut ahead: Ahead<CatchUp>) -> Result<(), ReadError> {
+    async fn read(&mut self, mut ahead: Ahead<ReadBatch>) -> Result<(), ReadError> {
         let step = tokio::select! {
             biased;
             _ = self.draining.wait_for(|draining| *draining) => None,
@@ -442,7 +442,8 @@ impl CatchUp {
         let matcher = session.matcher.clone();
         let log = session.hub.log.clone();
         Self {
-            reader: Reader::new(log, matcher, parts.columns(), parts.weight(), plan, None),
+            reader: Reader::new(log, matcher, parts.columns(), parts.weight(), plan, None)
+                .among(&session.hub.readers),
             hub: Arc::clone(&session.hub),
             form: session.form.clone(),
         }

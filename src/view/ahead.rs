@@ -1,15 +1,16 @@
-//! One step of blocking work ahead of whoever takes the results.
+//! Blocking work, a little ahead of whoever takes the results.
 //!
-//! While one message is being sent the next is read and encoded on a thread where blocking is allowed. Never more
-//! than one step is ahead, so that a slow reader holds one message and not the archive. All readers of a server share
+//! While one message is being sent the next ones are read and encoded on a thread where blocking is allowed. Never more
+//! than two are ahead, so that a slow reader holds a few messages and not the archive. All readers of a server share
 //! [`Readers`]: only so many steps run at a time, so that short calls find a thread, and the more readers there are the
 //! smaller their messages, so that a thousand that come back after a restart hold no more memory than a few.
 
-use crate::log::ReadError;
-use std::sync::Arc;
+use crate::log::{Columns, ReadError, Run};
+use crate::record::Position;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Tells blocking work to end when whoever waits for it is dropped.
 #[derive(Default)]
@@ -37,10 +38,14 @@ pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// The fewest bytes of records after which a message ends.
 const MESSAGE_BYTES_MIN: usize = 32 * 1024;
 
+/// Bytes of what was read last that readers share while there are many of them.
+const SHARED_BYTES: usize = 16 * 1024 * 1024;
+
 /// What all readers of a server share.
 pub struct Readers {
     steps: Arc<Semaphore>,
     reading: Arc<AtomicUsize>,
+    shared: Mutex<VecDeque<(Columns, Run)>>,
 }
 
 impl Default for Readers {
@@ -48,7 +53,32 @@ impl Default for Readers {
         Self {
             steps: Arc::new(Semaphore::new(STEPS_MAX)),
             reading: Arc::default(),
+            shared: Mutex::default(),
         }
+    }
+}
+
+impl Readers {
+    /// What another reader has read of these columns at `position`: many that come back at once read the same records.
+    pub fn shared(&self, position: Position, columns: Columns) -> Option<Run> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds =
+            |(of, run): &&(Columns, Run)| *of == columns && (run.first()..run.end()).contains(&position);
+        shared.iter().find(holds).map(|(_, run)| run.clone())
+    }
+
+    /// Lets others have what was read.
+    pub fn share(&self, columns: Columns, runs: &VecDeque<Run>) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.iter()
+            .for_each(|run| shared.push_front((columns, run.clone())));
+        let mut bytes = 0;
+        let kept = shared.iter().take_while(|(_, run)| {
+            bytes += run.bytes();
+            bytes <= SHARED_BYTES
+        });
+        let kept = kept.count();
+        shared.truncate(kept);
     }
 }
 
@@ -61,10 +91,9 @@ impl Reading {
         Self(Arc::clone(&readers.reading))
     }
 
-    /// The bytes after which the next message of one of so many readers ends. Each holds one message that is being sent
-    /// and one ahead.
+    /// The bytes after which the next message of one of so many readers ends.
     fn message_bytes(&self) -> usize {
-        let share = MESSAGES_BYTES / 2 / self.0.load(Ordering::Relaxed).max(1);
+        let share = MESSAGES_BYTES / MESSAGES_HELD / self.0.load(Ordering::Relaxed).max(1);
         share.clamp(MESSAGE_BYTES_MIN, MESSAGE_BYTES_MAX)
     }
 }
@@ -90,66 +119,73 @@ pub trait Source: Send + 'static {
     fn step(&mut self, bytes: usize) -> Result<Option<Self::Item>, ReadError>;
 }
 
-type Step<S> = (S, Result<Option<<S as Source>::Item>, ReadError>);
-type Worked<S> = Result<Step<S>, JoinError>;
+/// Steps that are done and wait for whoever takes them. With the one being made and the one being sent a reader holds
+/// three messages.
+const WAITING: usize = 1;
+/// See [`WAITING`].
+const MESSAGES_HELD: usize = WAITING + 2;
 
-/// A source that works one step ahead.
-pub struct Ahead<S: Source> {
-    /// The step under way; `None` at the end.
-    step: Option<JoinHandle<Worked<S>>>,
-    steps: Arc<Semaphore>,
-    reading: Reading,
+/// A source that works ahead.
+pub struct Ahead<T> {
+    steps: mpsc::Receiver<Result<T, ReadError>>,
     _cancel: Cancel,
 }
 
-impl<S: Source> Ahead<S> {
+impl<T: Send + 'static> Ahead<T> {
     /// Starts on the first step.
-    pub fn new(mut source: S, readers: &Readers) -> Self {
-        let mut ahead = Self {
-            step: None,
-            steps: Arc::clone(&readers.steps),
-            reading: Reading::begin(readers),
-            _cancel: source.cancel(),
-        };
-        ahead.begin(source);
-        ahead
+    pub fn new(mut source: impl Source<Item = T>, readers: &Readers) -> Self {
+        let cancel = source.cancel();
+        let (sender, steps) = mpsc::channel(WAITING);
+        let turns = Arc::clone(&readers.steps);
+        tokio::spawn(work(source, turns, Reading::begin(readers), sender));
+        Self {
+            steps,
+            _cancel: cancel,
+        }
     }
 
-    fn begin(&mut self, source: S) {
-        let (steps, bytes) = (Arc::clone(&self.steps), self.reading.message_bytes());
-        self.step = Some(tokio::spawn(work(source, steps, bytes)));
-    }
-
-    /// The next item; the step after it begins at once. Cancel-safe.
+    /// The next item. Cancel-safe.
     ///
     /// # Errors
     /// As [`Source::step`]; after an error it is at its end.
-    pub async fn next(&mut self) -> Result<Option<S::Item>, ReadError> {
-        let Some(handle) = &mut self.step else {
-            return Ok(None);
-        };
-        let done = handle.await;
-        self.step = None;
-        let (source, step) = done.and_then(|step| step).map_err(|cause| ReadError::Io {
-            what: "the log".to_owned(),
-            cause: cause.to_string(),
-        })?;
-        if matches!(step, Ok(Some(_))) {
-            self.begin(source);
-        }
-        step
+    pub async fn next(&mut self) -> Result<Option<T>, ReadError> {
+        self.steps.recv().await.transpose()
     }
 }
 
-async fn work<S: Source>(mut source: S, steps: Arc<Semaphore>, bytes: usize) -> Worked<S> {
+/// Makes one step after the other until the source is at its end or nobody takes them any more.
+async fn work<S: Source>(
+    mut source: S,
+    turns: Arc<Semaphore>,
+    reading: Reading,
+    sender: mpsc::Sender<Result<S::Item, ReadError>>,
+) {
     // The semaphore is never closed.
-    let turn = steps.acquire_owned().await;
-    let step = tokio::task::spawn_blocking(move || {
-        let step = source.step(bytes);
-        drop(turn);
-        (source, step)
-    });
-    step.await
+    while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
+        let bytes = reading.message_bytes();
+        let step = tokio::task::spawn_blocking(move || {
+            let step = source.step(bytes);
+            drop(turn);
+            (source, step)
+        });
+        let step = match step.await {
+            Ok((unfinished, step)) => {
+                source = unfinished;
+                step.transpose()
+            }
+            Err(cause) => {
+                let what = "the log".to_owned();
+                let cause = cause.to_string();
+                drop(sender.send(Err(ReadError::Io { what, cause })).await);
+                return;
+            }
+        };
+        let Some(step) = step else { return };
+        let last = step.is_err();
+        if sender.send(step).await.is_err() || last {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Reads and the catch-up of subscriptions both go through [`Reader`]. It holds at most one read of the log at a time
 //! and says of every selection what it looked at, so that whoever follows can prove that nothing was skipped.
 
-use super::ahead::{Cancel, MESSAGE_BYTES_MAX, Source};
+use super::ahead::{Cancel, MESSAGE_BYTES_MAX, Readers, Source};
 use super::matching::{Matcher, Mode};
 use super::selection::{Change, Picked, Selection};
 use crate::log::{Columns, Log, ReadError, ReadLimit, Run, Stored};
@@ -62,6 +62,7 @@ pub struct Reader {
     pending: VecDeque<Run>,
     window: u64,
     cancelled: Arc<AtomicBool>,
+    readers: Arc<Readers>,
 }
 
 impl Reader {
@@ -87,6 +88,16 @@ impl Reader {
             pending: VecDeque::new(),
             window: 256,
             cancelled: Arc::default(),
+            readers: Arc::default(),
+        }
+    }
+
+    /// Shares what it reads with others while they are many.
+    #[must_use]
+    pub fn among(self, readers: &Arc<Readers>) -> Self {
+        Self {
+            readers: Arc::clone(readers),
+            ..self
         }
     }
 
@@ -111,7 +122,7 @@ impl Reader {
         gather.cancelled = Arc::clone(&self.cancelled);
         let mut next = from;
         while next < until && !gather.is_full(self.left) && !self.cancelled.load(Ordering::Relaxed) {
-            let run = self.next_run(next, until)?;
+            let run = self.next_run(next, until, bytes)?;
             let end = gather.take(&run, self.left, &self.matcher)?;
             if end < run.end() {
                 self.pending.push_front(run.slice(end, run.end()));
@@ -120,30 +131,38 @@ impl Reader {
         }
         self.left -= gather.count;
         self.plan = Plan::Forward { from: next, until };
-        if bytes < MESSAGE_BYTES_MAX {
-            // There are many readers: what was read beyond the selection is read again rather than kept by each.
+        if is_one_of_many(bytes) {
             self.pending.clear();
         }
         Ok(Some(gather.finish(from, next)))
     }
 
-    fn next_run(&mut self, from: Position, until: Position) -> Result<Run, ReadError> {
+    fn next_run(&mut self, from: Position, until: Position, bytes: usize) -> Result<Run, ReadError> {
         loop {
             match self.pending.pop_front() {
                 Some(run) if run.is_empty() || run.end() <= from => {}
                 Some(run) => return Ok(run.slice(from, until)),
-                None => {
-                    let limit = ReadLimit {
-                        records: READ_RECORDS,
-                        bytes: READ_BYTES,
-                    };
-                    self.pending = self.log.read(from, until, limit, self.columns)?.into();
-                    if self.pending.iter().all(Run::is_empty) {
-                        return Err(empty_read(from));
-                    }
-                }
+                None => self.pending = self.read_on(from, until, is_one_of_many(bytes))?,
             }
         }
+    }
+
+    fn read_on(&self, from: Position, until: Position, many: bool) -> Result<VecDeque<Run>, ReadError> {
+        if many && let Some(run) = self.readers.shared(from, self.columns) {
+            return Ok(VecDeque::from([run]));
+        }
+        let limit = ReadLimit {
+            records: READ_RECORDS,
+            bytes: READ_BYTES,
+        };
+        let runs: VecDeque<Run> = self.log.read(from, until, limit, self.columns)?.into();
+        if runs.iter().all(Run::is_empty) {
+            return Err(empty_read(from));
+        }
+        if many {
+            self.readers.share(self.columns, &runs);
+        }
+        Ok(runs)
     }
 
     fn backward(
@@ -383,6 +402,12 @@ pub fn whole_window(
         // Forward reads stop at their bytes before the end: what is nearest to the end is wanted first.
         start = start.plus(end.since(start).div_ceil(2)).max(through.min(end));
     }
+}
+
+/// Whether there are so many readers that messages are small. What was read beyond a message is then kept once for all of
+/// them and not by each.
+fn is_one_of_many(bytes: usize) -> bool {
+    bytes < MESSAGE_BYTES_MAX
 }
 
 fn empty_read(position: Position) -> ReadError {
