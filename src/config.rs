@@ -121,10 +121,10 @@ settings! {
     accept_clock: bool = false, "accept-clock";
     /// Write the daemon's log as JSON, one object a line. Default false.
     log_json: bool = false, "log-json";
-    /// Bytes of the newest commit groups kept in memory for live subscribers, 1 MiB to 1 GiB. Default 16 MiB.
-    recent_bytes: u64 = 16 << 20, "recent-bytes", 1_048_576..=1_073_741_824;
-    /// Bytes of the newest records that sled holds, 1 MiB to 64 GiB. Default 32 MiB.
-    hot_bytes: u64 = 32 << 20, "hot-bytes", 1_048_576..=68_719_476_736;
+    /// Bytes of the newest commit groups kept in memory for live subscribers, 1 MiB to 1 GiB. Default 8 MiB.
+    recent_bytes: u64 = 8 << 20, "recent-bytes", 1_048_576..=1_073_741_824;
+    /// Bytes of the newest records that sled holds, 1 MiB to 64 GiB. Default 16 MiB.
+    hot_bytes: u64 = 16 << 20, "hot-bytes", 1_048_576..=68_719_476_736;
     /// Appends are refused while fewer bytes are free on the disk, 16 MiB to 1 TiB. Default 64 MiB.
     reserve_bytes: u64 = 64 << 20, "reserve-bytes", 16_777_216..=1_099_511_627_776;
     /// Scans for answers at a time, 1 to 64. Default 2.

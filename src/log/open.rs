@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub struct Options {
     /// The log's name.
     pub origin: String,
-    /// The bytes of recent groups kept in memory for live subscribers; 16 MiB where not said.
+    /// The bytes of recent groups kept in memory for live subscribers; 8 MiB where not said.
     pub recent_bytes: usize,
     /// Take the clock for right whatever the log says.
     pub accept_clock: bool,
@@ -37,7 +37,7 @@ impl Options {
     pub fn new(origin: String) -> Self {
         Self {
             origin,
-            recent_bytes: 16 << 20,
+            recent_bytes: 8 << 20,
             accept_clock: false,
             clock: Arc::new(RealClock::default()),
             frame_bytes_max: 8 << 20,

@@ -46,8 +46,8 @@ impl ArchiveOptions {
             accept_clock: false,
             segment_bytes: super::segment::SEGMENT_BYTES,
             reserve_bytes: 64 << 20,
-            hot_bytes: 32 << 20,
-            recent_bytes: 16 << 20,
+            hot_bytes: 16 << 20,
+            recent_bytes: 8 << 20,
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock::default()),
         }

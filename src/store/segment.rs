@@ -165,6 +165,9 @@ impl Named {
 
 /// The bytes written at once while a file is filled with zeros.
 pub const FILL_STEP_BYTES: usize = 256 << 10;
+/// Zeros are synced each time so many have been written: one sync of a whole segment would hold up commits, which wait
+/// for the same disk, for as long as it takes.
+const FILL_SYNC_BYTES: u64 = 2 << 20;
 
 /// A file being filled with zeros, in steps that the caller paces.
 pub struct Filling {
@@ -207,6 +210,9 @@ impl Filling {
         if step > 0 {
             self.file.write_all_at(&ZEROS[..step], self.filled)?;
             self.filled += step as u64;
+        }
+        if self.filled.is_multiple_of(FILL_SYNC_BYTES) {
+            self.file.sync_data()?;
         }
         Ok(self.filled == self.length)
     }
