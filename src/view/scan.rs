@@ -479,20 +479,12 @@ fn page(
     as_of: Position,
     binding: Hash,
 ) -> Result<Page, ReadError> {
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    for position in found.positions.iter().skip(start).take(size) {
-        let Some(answer) = answer_at(log, Position::new(*position), as_of)? else {
-            continue;
-        };
-        bytes += answer.run.bytes();
-        if bytes > PAGE_BYTES && !entries.is_empty() {
-            break;
-        }
-        entries.push(answer);
-    }
-    let end = start + entries.len();
-    let more = end < found.positions.len() && !entries.is_empty();
+    let fetch = |position| {
+        let answer = answer_at(log, Position::new(position), as_of)?;
+        Ok(answer.map(|answer| (answer.run.bytes(), answer)))
+    };
+    let (entries, end) = gather(&found.positions, start, size, fetch)?;
+    let more = end < found.positions.len();
     let token = PageToken {
         binding,
         as_of,
@@ -511,6 +503,29 @@ fn page(
         total: found.positions.len() as u64,
         erased: found.erased,
     })
+}
+
+/// The answers of one page, and the index after the last position that it used up: one without an answer is used up
+/// as well, so that the page after it neither repeats nor loses an entry. `fetch` says the bytes of an answer too.
+fn gather<T>(
+    positions: &[u64],
+    start: usize,
+    size: usize,
+    mut fetch: impl FnMut(u64) -> Result<Option<(usize, T)>, ReadError>,
+) -> Result<(Vec<T>, usize), ReadError> {
+    let mut answers = Vec::new();
+    let (mut end, mut bytes) = (start, 0);
+    while let Some(position) = positions.get(end).filter(|_| answers.len() < size) {
+        if let Some((own, answer)) = fetch(*position)? {
+            bytes += own;
+            if bytes > PAGE_BYTES && !answers.is_empty() {
+                break;
+            }
+            answers.push(answer);
+        }
+        end += 1;
+    }
+    Ok((answers, end))
 }
 
 fn answer_at(log: &Log, position: Position, as_of: Position) -> Result<Option<EntryAnswer>, ReadError> {
@@ -578,6 +593,27 @@ mod tests {
             [Some(Status::Current)]
         );
         assert_eq!(judged(&[Act::Audit]), []);
+    }
+
+    #[test]
+    fn a_page_that_leaves_an_entry_out_neither_repeats_nor_loses_another() {
+        let positions = [9, 8, 7, 6, 5, 4];
+        let fetch = |position| Ok((position != 8 && position != 4).then_some((1, position)));
+        let mut pages = Vec::new();
+        let mut start = 0;
+        while start < positions.len() {
+            let (page, end) = gather(&positions, start, 2, fetch).unwrap();
+            pages.push(page);
+            start = end;
+        }
+        assert_eq!(pages, [vec![9, 7], vec![6, 5], vec![]]);
+    }
+
+    #[test]
+    fn a_page_ends_at_its_bytes_and_holds_at_least_one_entry() {
+        let fetch = |position| Ok(Some((PAGE_BYTES + 1, position)));
+        assert_eq!(gather(&[3, 2, 1], 0, 10, fetch).unwrap(), (vec![3], 1));
+        assert_eq!(gather(&[3, 2, 1], 2, 10, fetch).unwrap(), (vec![1], 3));
     }
 
     #[test]
