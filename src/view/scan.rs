@@ -8,7 +8,7 @@
 use super::ahead;
 use super::entry::{self, EntryAnswer};
 use super::error::QueryError;
-use super::matching::{decode, entry_of, matches_state, own_content};
+use super::matching::{decode, entry_of, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
 use super::series::{self, SeriesCounts};
@@ -332,8 +332,11 @@ struct Hit<'a, 'b> {
 
 impl Hit<'_, '_> {
     fn matches(&self, filter: &Filter) -> bool {
+        // Only a named status lets retracted and erased entries in. A feed also counts a named act, since `act = retract`
+        // would otherwise never be told; here an entry is judged at its content, which no such act has.
+        let stands = self.status == Status::Current || filter.names_status();
         let (payload, _) = own_content(self.record);
-        matches_state(filter, self.record.position, &self.leaf, payload, self.status)
+        stands && matches(filter, self.record.position, &self.leaf, payload, self.status)
     }
 }
 

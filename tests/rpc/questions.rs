@@ -191,6 +191,28 @@ async fn a_filter_decides_by_newest_content_and_standing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_named_act_does_not_let_retracted_entries_in() {
+    let (_folder, server) = archive().await;
+    let counted = async |filter: &str| {
+        let request = proto::CountRequest {
+            filter: filter.into(),
+            ..Default::default()
+        };
+        server.client.query().count(request).await.unwrap().into_inner().count
+    };
+    let expected: [(&str, &[u64]); 3] = [
+        ("act = create", &[2]),
+        ("act != amend", &[2]),
+        ("act = create status = retracted", &[1]),
+    ];
+    for (filter, positions) in expected {
+        assert_eq!(found(&server, filtered(filter)).await, positions, "{filter}");
+        assert_eq!(counted(filter).await, positions.len() as u64, "{filter}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_cannot_be_read_is_named_with_its_column() {
     let (_folder, server) = archive().await;
     for filter in [
