@@ -35,9 +35,11 @@ impl proto::query_server::Query for Query {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
         let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
+        let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
+        let as_of = self.as_of(request.as_of, request.min_position).await?;
         let search = Search {
             filter: filter.clone(),
-            as_of: self.as_of(request.as_of, request.min_position).await?,
+            as_of: is_said.then_some(as_of),
             order,
             ascending: request.ascending,
             page_size,

@@ -57,8 +57,8 @@ pub enum Order {
 pub struct Search {
     /// The filter.
     pub filter: Filter,
-    /// The records below this position make the answer.
-    pub as_of: Position,
+    /// The records below this position make the answer; `None` for those that the token speaks of, or all.
+    pub as_of: Option<Position>,
     /// The order.
     pub order: Order,
     /// Turn the order round.
@@ -159,7 +159,7 @@ impl Scanner {
         };
         let binding = binding(self.log.origin(), search.filter.canonical(), order);
         let token = token.map(|text| self.check(text, binding)).transpose()?;
-        let as_of = token.map_or(search.as_of, |token| token.as_of);
+        let as_of = self.as_of(search.as_of, token.as_ref())?;
         let found = self.found((binding, as_of), &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
         let log = self.log.clone();
@@ -212,6 +212,18 @@ impl Scanner {
             ));
         }
         Ok(token)
+    }
+
+    /// The point that all pages speak of: a token goes on at its own, and another one beside it is refused.
+    fn as_of(&self, said: Option<Position>, token: Option<&PageToken>) -> Result<Position, QueryError> {
+        match (said, token) {
+            (Some(said), Some(token)) if said != token.as_of => {
+                Err(QueryError::Token("speaks of another position than as_of"))
+            }
+            (_, Some(token)) => Ok(token.as_of),
+            (Some(said), None) => Ok(said),
+            (None, None) => Ok(self.log.tail()),
+        }
     }
 
     async fn found(&self, key: ResultKey, search: &Search) -> Result<Arc<Found>, QueryError> {

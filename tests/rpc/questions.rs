@@ -107,6 +107,39 @@ async fn pages_join_and_speak_of_one_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_beside_another_as_of_is_refused() {
+    let (_folder, server) = archive().await;
+    let at = |position| {
+        Some(proto::AsOf {
+            at: Some(proto::as_of::At::Position(position)),
+        })
+    };
+    let request = proto::SearchRequest {
+        page_size: 1,
+        as_of: at(3),
+        ..Default::default()
+    };
+    let search = async |request| server.client.query().search(request).await;
+    let first = search(request.clone()).await.unwrap().into_inner();
+    let second = |as_of| proto::SearchRequest {
+        page_token: first.next_page_token.clone(),
+        as_of,
+        ..request.clone()
+    };
+    let sentence = refused(
+        search(second(at(4))).await,
+        Code::InvalidArgument,
+        "INVALID_PAGE_TOKEN",
+    );
+    assert!(sentence.contains("as_of"), "{sentence}");
+    for same in [at(3), None] {
+        let page = search(second(same)).await.unwrap().into_inner();
+        assert_eq!(page.view_position, 3);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_count_is_of_events_that_stand() {
     let (_folder, server) = archive().await;
     let mut document = content("a dispatch", "PAK", "2021");
