@@ -131,7 +131,8 @@ settings! {
     scans_max: u64 = 2, "scans-max", 1..=64;
     /// Questions that may wait for their scan, 1 to 100,000. Default 256.
     scans_waiting_max: u64 = 256, "scans-waiting-max", 1..=100_000;
-    /// Bytes of search results kept so that a second page does not scan again, 0 to 4 GiB. Default 16 MiB.
+    /// Bytes of search results kept so that a second page does not scan again, 0 to 4 GiB. Default 16 MiB. Up to four
+    /// larger results are kept besides, each 8 bytes an entry, until their last page or a minute after the one before.
     results_bytes: u64 = 16 << 20, "results-bytes", 0..=4_294_967_296;
     /// Milliseconds that a question waits for its `min_position`, 0 to 600,000. Default 10,000.
     min_position_wait_ms: u64 = 10_000, "min-position-wait-ms", 0..=600_000;

@@ -14,8 +14,8 @@ use serde_json::Value;
 use std::io::Write;
 use std::pin::pin;
 
-/// Entries of a page.
-const PAGE: u32 = 500;
+/// Entries of a page, as many as the server gives.
+const PAGE: u32 = 1_000;
 
 /// Searches entries.
 #[derive(clap::Args, Debug)]

@@ -8,6 +8,7 @@
 use super::ahead;
 use super::entry::{self, EntryAnswer};
 use super::error::QueryError;
+use super::kept::{Found, Kept, ResultKey};
 use super::matching::{decode, entry_of, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
@@ -17,9 +18,9 @@ use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
 use crate::record::{Act, Hash, Kind, Leaf, Position, Status, codec};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -37,7 +38,8 @@ pub struct Options {
     pub concurrent_max: usize,
     /// Scans that may wait for their turn.
     pub waiting_max: usize,
-    /// Bytes of results kept so that a second page does not scan again.
+    /// Bytes of results kept so that a second page does not scan again. A result larger than that is kept besides until
+    /// its last page is taken, as long as it is asked for: at most [`super::kept::LARGE_MAX`] of them.
     pub results_bytes: usize,
     /// How long a question waits for its `min_position`.
     pub min_position_wait: Duration,
@@ -97,24 +99,8 @@ pub struct Scanner {
     options: Options,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
-    results: Mutex<Results>,
-}
-
-/// What a scan found.
-#[derive(Debug, Default)]
-struct Found {
-    /// Positions of newest contents, in the order of the answer.
-    positions: Vec<u64>,
-    erased: u64,
-}
-
-type ResultKey = (Hash, Position);
-
-/// Results of the last searches, the oldest first.
-#[derive(Default)]
-struct Results {
-    kept: VecDeque<(ResultKey, Arc<Found>)>,
-    bytes: usize,
+    kept: Kept,
+    searched: AtomicU64,
 }
 
 impl Scanner {
@@ -125,8 +111,14 @@ impl Scanner {
             log,
             options,
             waiting: AtomicUsize::new(0),
-            results: Mutex::default(),
+            kept: Kept::default(),
+            searched: AtomicU64::new(0),
         }
+    }
+
+    /// How often the log was looked through for a search. The pages of one search need it once.
+    pub fn searched(&self) -> u64 {
+        self.searched.load(Ordering::Relaxed)
     }
 
     /// Waits until the log has reached `position`.
@@ -166,8 +158,11 @@ impl Scanner {
         let size = search.page_size.max(1);
         let page = self
             .blocking(move |_| page(&log, &found, start, size, as_of, binding))
-            .await?;
-        Ok(page?)
+            .await??;
+        if page.next.is_none() {
+            self.kept.release(&(binding, as_of));
+        }
+        Ok(page)
     }
 
     /// How many entries match.
@@ -227,20 +222,17 @@ impl Scanner {
     }
 
     async fn found(&self, key: ResultKey, search: &Search) -> Result<Arc<Found>, QueryError> {
-        if let Some(found) = self.kept().get(&key) {
+        if let Some(found) = self.kept.get(&key) {
             return Ok(found);
         }
         let (log, filter) = (self.log.clone(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
         let job = move |cancelled: &AtomicBool| find(&log, &filter, as_of, order, ascending, cancelled);
+        self.searched.fetch_add(1, Ordering::Relaxed);
         let found = Arc::new(self.blocking(job).await??);
-        self.kept()
+        self.kept
             .keep(key, Arc::clone(&found), self.options.results_bytes);
         Ok(found)
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Results> {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `job` where blocking is allowed, when its turn comes; dropping the call tells the job to end.
@@ -288,50 +280,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Results {
-    fn get(&mut self, key: &ResultKey) -> Option<Arc<Found>> {
-        let at = self.kept.iter().position(|(kept, _)| kept == key)?;
-        let used = self.kept.remove(at)?;
-        let found = Arc::clone(&used.1);
-        self.kept.push_back(used);
-        Some(found)
-    }
-
-    fn keep(&mut self, key: ResultKey, found: Arc<Found>, bytes_max: usize) {
-        if found.bytes() > bytes_max {
-            return;
-        }
-        self.bytes += found.bytes();
-        self.kept.push_back((key, found));
-        while self.bytes > bytes_max {
-            let Some((_, oldest)) = self.kept.pop_front() else {
-                break;
-            };
-            self.bytes -= oldest.bytes();
-        }
-    }
-}
-
-impl Found {
-    fn bytes(&self) -> usize {
-        self.positions.len() * size_of::<u64>() + 128
-    }
-
-    /// Where the page after the token begins. An erasure may have taken entries out since.
-    fn after(&self, token: &PageToken) -> usize {
-        let answered = usize::try_from(token.answered).unwrap_or(usize::MAX);
-        let last = answered
-            .checked_sub(1)
-            .and_then(|at| self.positions.get(at))
-            .copied();
-        if last == Some(token.last.get()) {
-            return answered;
-        }
-        let found = self.positions.iter().position(|at| *at == token.last.get());
-        found.map_or(answered.min(self.positions.len()), |at| at + 1)
     }
 }
 
@@ -629,42 +577,5 @@ mod tests {
         let fetch = |position| Ok(Some((PAGE_BYTES + 1, position)));
         assert_eq!(gather(&[3, 2, 1], 0, 10, fetch).unwrap(), (vec![3], 1));
         assert_eq!(gather(&[3, 2, 1], 2, 10, fetch).unwrap(), (vec![1], 3));
-    }
-
-    #[test]
-    fn kept_results_stay_within_their_bytes() {
-        let found = |count: usize| {
-            Arc::new(Found {
-                positions: vec![0; count],
-                erased: 0,
-            })
-        };
-        let mut results = Results::default();
-        let key = |n: u64| ([0; 32], Position::new(n));
-        results.keep(key(1), found(100), 2_000);
-        results.keep(key(2), found(100), 2_000);
-        assert!(results.get(&key(1)).is_some());
-        results.keep(key(3), found(100), 2_000);
-        assert!(results.get(&key(2)).is_none(), "the least used goes first");
-        assert!(results.get(&key(1)).is_some());
-        results.keep(key(4), found(10_000), 2_000);
-        assert!(results.get(&key(4)).is_none());
-    }
-
-    #[test]
-    fn a_page_goes_on_after_the_last_entry_even_where_some_were_erased() {
-        let found = Found {
-            positions: vec![9, 7, 5],
-            erased: 0,
-        };
-        let token = |answered, last| PageToken {
-            binding: [0; 32],
-            as_of: Position::new(10),
-            answered,
-            last: Position::new(last),
-        };
-        assert_eq!(found.after(&token(2, 7)), 2);
-        assert_eq!(found.after(&token(3, 7)), 2);
-        assert_eq!(found.after(&token(9, 1)), 3);
     }
 }

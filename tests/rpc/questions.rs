@@ -1,9 +1,12 @@
 //! Search, Count, Explain, ListSeries.
 
 use crate::harness::*;
+use chancery::filter::Filter;
 use chancery::record::codec::Act;
 use chancery::rpc::proto::{self, Order};
+use chancery::view::{Options, Order as By, Scanner, Search};
 use futures::TryStreamExt;
+use std::time::Duration;
 use tonic::Code;
 
 async fn archive() -> (tempfile::TempDir, Server) {
@@ -103,6 +106,43 @@ async fn pages_join_and_speak_of_one_position() {
         Code::InvalidArgument,
         "INVALID_PAGE_TOKEN",
     );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_of_many_pages_scans_once_however_large_it_is() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 95, 10).await;
+    let options = Options {
+        concurrent_max: 2,
+        waiting_max: 8,
+        results_bytes: 0,
+        min_position_wait: Duration::ZERO,
+    };
+    let scanner = Scanner::new(server.log.clone(), options);
+    let search = |filter: &str| Search {
+        filter: Filter::parse(filter).unwrap(),
+        as_of: None,
+        order: By::Newest,
+        ascending: false,
+        page_size: 10,
+    };
+    let mut token = None;
+    let (mut pages, mut entries) = (0, 0);
+    loop {
+        let page = scanner.search(search(""), token.as_deref()).await.unwrap();
+        pages += 1;
+        entries += page.entries.len();
+        // Another question meanwhile does not push the result out.
+        scanner.search(search("key = key-7"), None).await.unwrap();
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, entries), (10, 95));
+    assert_eq!(scanner.searched(), 1 + pages);
     server.stop().await;
 }
 
@@ -231,7 +271,14 @@ async fn a_named_act_does_not_let_retracted_entries_in() {
             filter: filter.into(),
             ..Default::default()
         };
-        server.client.query().count(request).await.unwrap().into_inner().count
+        server
+            .client
+            .query()
+            .count(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .count
     };
     let expected: [(&str, &[u64]); 3] = [
         ("act = create", &[2]),
