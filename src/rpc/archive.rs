@@ -7,7 +7,7 @@ use crate::filter::Filter;
 use crate::log::{Appended, Door, Log, ReadError};
 use crate::record::{Position, Revision};
 use crate::view::ahead::{Ahead, Cancel, Source};
-use crate::view::{EntryError, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
+use crate::view::{EntryError, EntryRef, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -63,9 +63,10 @@ impl proto::archive_server::Archive for Archive {
     ) -> Result<Response<proto::GetEntryResponse>, Status> {
         let request = request.into_inner();
         let name = convert::entry_ref(request.entry)?;
+        let (name, as_of) = whole_name(&self.0, name, request.as_of).await?;
         let log = self.0.log.clone();
         let job = move || {
-            let as_of = convert::as_of(&log, request.as_of.as_ref())?;
+            let as_of = convert::as_of(&log, as_of.as_ref())?;
             let found = entry::find(&log, &name, as_of)?;
             let revision = request.revision.map(Revision::new);
             Ok((entry::answer(&log, &found, as_of, revision)?, as_of))
@@ -126,6 +127,24 @@ async fn append(log: &Log, request: proto::AppendRequest) -> Result<proto::Appen
     appended
         .map(convert::appended)
         .map_err(|error| status::append(&error))
+}
+
+/// The entry by its whole name, and the point that is spoken of: the beginning of a key is looked up by a scan of the
+/// records below that point, in its turn. What is answered then must speak of the same point.
+async fn whole_name(
+    core: &Core,
+    name: EntryRef,
+    as_of: Option<proto::AsOf>,
+) -> Result<(EntryRef, Option<proto::AsOf>), Status> {
+    let EntryRef::Prefix(prefix) = name else {
+        return Ok((name, as_of));
+    };
+    let log = core.log.clone();
+    let as_of = blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await?;
+    let entry = core.scanner.whole_key(prefix, as_of).await;
+    let entry = entry.map_err(|error| status::entry(&error))?;
+    let at = Some(proto::as_of::At::Position(as_of.get()));
+    Ok((EntryRef::Key(entry), Some(proto::AsOf { at })))
 }
 
 /// The next request, and those that have arrived behind it.
@@ -228,9 +247,10 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
             let request = request.into_inner();
             let parts = convert::parts(request.parts)?;
             let name = convert::entry_ref(request.entry)?;
+            let (name, as_of) = whole_name(&self.0, name, request.as_of).await?;
             let log = self.0.log.clone();
             let job = move || {
-                let as_of = convert::as_of(&log, request.as_of.as_ref())?;
+                let as_of = convert::as_of(&log, as_of.as_ref())?;
                 let found = entry::find(&log, &name, as_of)?;
                 let positions = log.history(&found, as_of)?;
                 if positions.is_empty() {

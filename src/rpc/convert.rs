@@ -14,7 +14,7 @@ use crate::record::{
     Act, BatchId, EntryKey, Key, Kind, NameError, Outcome, Position, Principal, Reason, Recorded, Revision,
     Series, Status,
 };
-use crate::view::entry::{EntryRef, PREFIX_CHARS_MIN};
+use crate::view::entry::{EntryRef, PREFIX_CHARS_MIN, Prefix};
 use crate::view::{EntryAnswer, Parts};
 use bytes::Bytes;
 
@@ -321,7 +321,8 @@ pub fn entry_ref(name: Option<proto::EntryName>) -> Result<EntryRef, RequestErro
                     ),
                 ));
             }
-            Ok(EntryRef::Prefix(series, prefix.key))
+            let key = prefix.key;
+            Ok(EntryRef::Prefix(Prefix { series, key }))
         }
     }
 }

@@ -268,6 +268,7 @@ pub fn entry(error: &EntryError) -> Status {
             .with("newest", newest)
             .status(),
         EntryError::Read(error) => read(error),
+        EntryError::Scan(error) => query(error),
     }
 }
 

@@ -18,7 +18,7 @@ pub mod scan;
 pub mod selection;
 pub mod series;
 
-pub use entry::EntryAnswer;
+pub use entry::{EntryAnswer, EntryRef};
 pub use error::{EntryError, QueryError};
 pub use matching::{Matcher, Mode};
 pub use reader::{Plan, Reader};

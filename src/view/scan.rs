@@ -6,8 +6,8 @@
 //! more than one record. It is the oracle for the indexes to come.
 
 use super::ahead;
-use super::entry::{self, EntryAnswer};
-use super::error::QueryError;
+use super::entry::{self, EntryAnswer, Prefix};
+use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
 use super::matching::{decode, entry_of, matches, own_content};
 use super::page::{PageToken, binding};
@@ -17,7 +17,7 @@ use crate::filter::Filter;
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
-use crate::record::{Act, Hash, Kind, Leaf, Position, Status, codec};
+use crate::record::{Act, EntryKey, Hash, Kind, Leaf, Position, Status, codec};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -184,6 +184,22 @@ impl Scanner {
         self.blocking(job).await?.map_err(QueryError::Read)
     }
 
+    /// The entry whose key is so or, where there is none, begins so. Only the latter scans, in its turn; dropping the
+    /// call ends that.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub async fn whole_key(&self, prefix: Prefix, as_of: Position) -> Result<EntryKey, EntryError> {
+        let (log, name) = (self.log.clone(), prefix.clone());
+        let exact = tokio::task::spawn_blocking(move || entry::exact(&log, &name, as_of));
+        if let Some(entry) = exact.await.map_err(lost)?? {
+            return Ok(entry);
+        }
+        let log = self.log.clone();
+        self.blocking(move |cancelled| entry::by_prefix(&log, &prefix, as_of, cancelled))
+            .await?
+    }
+
     /// Every series, by name.
     ///
     /// # Errors
@@ -251,12 +267,15 @@ impl Scanner {
             let _turn = turn;
             job(&cancelled)
         });
-        work.await.map_err(|cause| {
-            QueryError::Read(ReadError::Io {
-                what: "the log".to_owned(),
-                cause: cause.to_string(),
-            })
-        })
+        work.await.map_err(|cause| QueryError::Read(lost(cause)))
+    }
+}
+
+/// The thread that read was lost.
+fn lost(cause: tokio::task::JoinError) -> ReadError {
+    ReadError::Io {
+        what: "the log".to_owned(),
+        cause: cause.to_string(),
     }
 }
 
