@@ -82,6 +82,7 @@ impl Filter {
                 found: format!("{length} bytes with every short form written out"),
                 expected: format!("{FILTER_BYTES_MAX} bytes"),
                 problem: FilterProblem::TooLong,
+                actual: Some(length),
             }),
         }
     }

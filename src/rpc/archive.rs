@@ -347,7 +347,9 @@ fn positions(request: proto::ReadRequest, tail: Position, as_of: Position) -> Re
             positions.len(),
             convert::POSITIONS_MAX
         );
-        return Err(RequestError::field("positions", problem).into());
+        return Err(
+            RequestError::too_large("positions", problem, positions.len(), convert::POSITIONS_MAX).into(),
+        );
     }
     if let Some(at) = positions.windows(2).position(|pair| pair[0] >= pair[1]) {
         let path = format!("positions[{}]", at + 1);

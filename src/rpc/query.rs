@@ -140,9 +140,11 @@ fn page_size(size: u32) -> Result<usize, RequestError> {
     match size {
         0 => Ok(PAGE_SIZE as usize),
         size if size <= PAGE_SIZE_MAX => Ok(size as usize),
-        size => Err(RequestError::field(
+        size => Err(RequestError::too_large(
             "page_size",
             format!("{size} exceeds the limit of {PAGE_SIZE_MAX}; ask for more pages instead"),
+            size as usize,
+            PAGE_SIZE_MAX as usize,
         )),
     }
 }
