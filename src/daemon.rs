@@ -115,6 +115,7 @@ async fn drain(core: &Core, health: &HealthReporter) {
     server::set_serving(health, false).await;
     core.log.drain();
     core.hub.drain();
+    core.draining.send_replace(true);
 }
 
 fn close(archive: Archive) {
@@ -132,6 +133,7 @@ fn core(config: &Config, log: Log) -> Core {
     Core {
         scanner: Scanner::new(log.clone(), options),
         hub: Arc::new(Hub::new(log.clone(), wire::batch)),
+        draining: watch::Sender::new(false),
         stop: Notify::new(),
         started: log.now(),
         log,

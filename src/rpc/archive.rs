@@ -4,7 +4,7 @@ use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{Core, blocking, convert, proto, status, wire};
 use crate::filter::Filter;
-use crate::log::{Appended, Door, Log, ReadError};
+use crate::log::{AppendError, Appended, Closed, Door, Log, ReadError};
 use crate::record::{Position, Revision};
 use crate::view::ahead::{Ahead, Cancel, Source};
 use crate::view::{EntryError, EntryRef, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Requests of one stream that are taken up together, at most.
@@ -41,8 +42,13 @@ impl proto::archive_server::Archive for Archive {
         request: Request<Streaming<proto::AppendRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let log = self.0.log.clone();
-        let chunks = futures::stream::unfold(request.into_inner(), |mut requests| async move {
-            Some((next_chunk(&mut requests).await?, requests))
+        let taking = Taking {
+            requests: request.into_inner(),
+            draining: self.0.draining.subscribe(),
+            is_over: false,
+        };
+        let chunks = futures::stream::unfold(taking, |mut taking| async move {
+            Some((taking.next_chunk().await?, taking))
         });
         let answers = chunks
             .map(move |chunk| answer_chunk(log.clone(), chunk))
@@ -147,18 +153,40 @@ async fn whole_name(
     Ok((EntryRef::Key(entry), Some(proto::AsOf { at })))
 }
 
-/// The next request, and those that have arrived behind it.
-async fn next_chunk(requests: &mut Streaming<proto::AppendRequest>) -> Option<Vec<StreamRequest>> {
-    let mut chunk = vec![requests.next().await?];
-    let mut bytes = request_bytes(&chunk[0]);
-    while chunk.len() < STREAM_CHUNK && bytes < STREAM_CHUNK_BYTES {
-        let Some(Some(request)) = requests.next().now_or_never() else {
-            break;
+/// Takes requests from a stream of appends.
+struct Taking {
+    requests: Streaming<proto::AppendRequest>,
+    draining: watch::Receiver<bool>,
+    is_over: bool,
+}
+
+impl Taking {
+    /// The next request, and those that have arrived behind it. A server that is stopping takes no more: the stream
+    /// ends with DRAINING behind the answers to what was taken, so that a client who is silent does not hold it up.
+    async fn next_chunk(&mut self) -> Option<Vec<StreamRequest>> {
+        if self.is_over {
+            return None;
+        }
+        let first = tokio::select! {
+            biased;
+            // An order and a lost sender both mean that the server is stopping.
+            _ = self.draining.wait_for(|draining| *draining) => {
+                self.is_over = true;
+                return Some(vec![Err(status::append(&AppendError::Closed(Closed::Draining)))]);
+            }
+            request = self.requests.next() => request?,
         };
-        bytes += request_bytes(&request);
-        chunk.push(request);
+        let mut bytes = request_bytes(&first);
+        let mut chunk = vec![first];
+        while chunk.len() < STREAM_CHUNK && bytes < STREAM_CHUNK_BYTES {
+            let Some(Some(request)) = self.requests.next().now_or_never() else {
+                break;
+            };
+            bytes += request_bytes(&request);
+            chunk.push(request);
+        }
+        Some(chunk)
     }
-    Some(chunk)
 }
 
 fn request_bytes(request: &StreamRequest) -> usize {
