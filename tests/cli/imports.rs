@@ -88,6 +88,40 @@ fn a_retracted_entry_is_rejected_and_its_neighbours_are_not() {
     assert!(rejects.contains("was retracted at position 2"), "{rejects}");
 }
 
+/// A file says what its source did; what a person decided since stays.
+#[test]
+fn acts_of_a_file_are_made_once_and_undo_nothing() {
+    let daemon = Daemon::start();
+    let file = daemon.file(
+        "acts.jsonl",
+        concat!(
+            "{\"series\":\"feed\",\"key\":\"a\",\"kind\":\"event\",\"title\":\"a\"}\n",
+            "{\"series\":\"feed\",\"key\":\"b\",\"kind\":\"event\",\"title\":\"b\"}\n",
+            "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"retract\",\"reason\":\"error\",\"explanation\":\"one\"}\n",
+            "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"reinstate\",\"reason\":\"error\"}\n",
+            "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"retract\",\"reason\":\"error\",\"explanation\":\"one\"}\n",
+            "{\"series\":\"feed\",\"key\":\"b\",\"act\":\"link\",\"relation\":{\"type\":\"part-of\",\"series\":\"feed\",\"key\":\"a\"}}\n",
+        ),
+    );
+    assert_eq!(import(&daemon, &[&file]).0, counts(6, 0, 0, 0));
+    let status = || json(&daemon.ok(&["get", "feed/a", "-o", "json"]))["status"].clone();
+    assert_eq!(status(), "retracted");
+    daemon.ok(&["reinstate", "feed/a", "--reason", "error"]);
+    daemon.ok(&["unlink", "feed/b", "part-of", "feed/a"]);
+    let tail = daemon.tail();
+    let (again, ended) = import(&daemon, &[&file, "--dry-run"]);
+    assert_eq!(again, counts(0, 0, 6, 0), "{ended:?}");
+    assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 6, 0));
+    assert_eq!((daemon.tail(), status()), (tail, "current".into()));
+    // Another reason is another act.
+    let other = daemon.file(
+        "other.jsonl",
+        "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"retract\",\"reason\":\"fabricated\"}\n",
+    );
+    assert_eq!(import(&daemon, &[&other]).0, counts(1, 0, 0, 0));
+    assert_eq!(status(), "retracted");
+}
+
 #[test]
 fn what_exists_with_other_content_is_amended_or_rejected_as_asked() {
     let row = |title: &str| {

@@ -5,6 +5,7 @@
 //! is under way.
 
 use super::OnExisting;
+use super::acts::Acts;
 use super::refused::{self, Broken};
 use super::rejects::Rejects;
 use super::tally::Tally;
@@ -53,6 +54,7 @@ pub struct Feeder<'a> {
     /// The entries of the batch and of those under way, with the bytes that are sent for them.
     entries: HashMap<u64, u64>,
     names: Names,
+    acts: Acts,
 }
 
 impl<'a> Feeder<'a> {
@@ -84,6 +86,7 @@ impl<'a> Feeder<'a> {
             batch_bytes: 0,
             entries: HashMap::new(),
             names: Names::default(),
+            acts: Acts::default(),
         })
     }
 
@@ -126,6 +129,10 @@ impl<'a> Feeder<'a> {
 
     async fn add(&mut self, draft: Draft) -> Result<(), Failure> {
         self.tally.warned(&draft);
+        if !draft.act.has_content() && self.acts.has(self.client, &draft).await? {
+            self.tally.taken(Outcome::Duplicate);
+            return Ok(());
+        }
         let (entry, bytes) = (self.names.entry(&draft), self.names.bytes(&draft));
         if entry.is_some_and(|entry| self.entries.get(&entry).is_some_and(|other| *other != bytes)) {
             self.send().await?;

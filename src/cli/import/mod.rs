@@ -5,6 +5,7 @@
 //! no row keeps another one out, and each ends in exactly one count ([`tally`]). Memory is bounded by what is under
 //! way, however large the file.
 
+mod acts;
 mod feeder;
 mod inputs;
 mod progress;
