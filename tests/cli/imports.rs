@@ -69,6 +69,47 @@ fn bad_rows_are_kept_with_line_reason_and_bytes_and_keep_no_good_row_out() {
 }
 
 #[test]
+fn rejects_of_a_file_that_was_mended_are_gone() {
+    let daemon = Daemon::start();
+    let bad = format!("{QUADS}only\ttwo\n");
+    let file = daemon.file("rows.tsv", &bad);
+    let rejects = format!("{file}.rejects");
+    import(&daemon, &[&file, "--format", "icews-quad"]);
+    assert!(std::fs::exists(&rejects).unwrap());
+    daemon.file("rows.tsv", QUADS);
+    import(&daemon, &[&file, "--dry-run"]);
+    assert!(std::fs::exists(&rejects).unwrap(), "a dry run changes no file");
+    import(&daemon, &[&file]);
+    assert!(!std::fs::exists(&rejects).unwrap());
+}
+
+#[test]
+fn a_file_for_all_rejects_holds_those_of_one_run() {
+    let daemon = Daemon::start();
+    let one = daemon.file("one.tsv", &format!("{QUADS}only\ttwo\n"));
+    let other = daemon.file("other.tsv", &format!("{QUADS}and\tmore\n"));
+    let rejects = daemon.folder().join("all.jsonl");
+    let rejects = rejects.to_str().unwrap();
+    let count = || std::fs::read_to_string(rejects).map_or(0, |text| text.lines().count());
+    let run_all = |inputs: &[&str]| {
+        let how = ["import", "--format", "icews-quad", "--rejects", rejects];
+        run(&mut daemon.ask(&[&how, inputs].concat()))
+    };
+    run_all(&[&one, &other]);
+    assert_eq!(count(), 2);
+    run_all(&[&one, &other]);
+    assert_eq!(count(), 2, "it does not grow from run to run");
+    let ended = run_all(&[&one, rejects]);
+    assert_eq!((ended.code, count()), (2, 2), "{ended:?}");
+    daemon.file("one.tsv", QUADS);
+    run_all(&[&one, &other]);
+    assert_eq!(count(), 1);
+    daemon.file("other.tsv", QUADS);
+    run_all(&[&one, &other]);
+    assert!(!std::fs::exists(rejects).unwrap());
+}
+
+#[test]
 fn an_import_in_which_every_row_is_rejected_failed() {
     let daemon = Daemon::start();
     let file = daemon.file("rows.tsv", "only\ttwo\n");

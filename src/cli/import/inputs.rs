@@ -79,6 +79,23 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     Ok(inputs)
 }
 
+/// That the file of rejects is not one of the inputs: it would be emptied before it was read.
+///
+/// # Errors
+/// Where it is.
+pub fn check_rejects(inputs: &[Input], rejects: &Path) -> Result<(), Failure> {
+    let Ok(rejects) = rejects.canonicalize() else {
+        return Ok(());
+    };
+    let is_it = |input: &Input| input.path.canonicalize().is_ok_and(|path| path == rejects);
+    if inputs.iter().any(|input| !input.is_stdin() && is_it(input)) {
+        return Err(Failure::usage(
+            "--rejects names one of the inputs; name another file for the rejected rows",
+        ));
+    }
+    Ok(())
+}
+
 /// The files of a folder, without hidden ones and without rejects.
 fn files(folder: &Path) -> Result<Vec<Input>, Failure> {
     let failed = |cause: io::Error| Failure::file(folder.display(), &cause);

@@ -26,7 +26,7 @@ use clap::ValueEnum;
 use feeder::Feeder;
 use inputs::Input;
 use progress::Progress;
-use rejects::Rejects;
+use rejects::{Rejects, path_beside};
 use source::{News, Reading};
 use std::io::Write;
 use std::path::PathBuf;
@@ -126,6 +126,9 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(error.to_string()))?;
     }
     let files = inputs::expand(&args.inputs)?;
+    if let Some(rejects) = &args.rejects {
+        inputs::check_rejects(&files, rejects)?;
+    }
     if args.watch && !inputs::has_folder(&args.inputs) {
         return Err(Failure::usage(
             "--watch follows folders; name at least one folder",
@@ -139,6 +142,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         screen,
         total: Tally::default(),
         failed: Vec::new(),
+        has_begun_rejects: false,
     };
     let done = run.all(files).await;
     run.end(done)
@@ -151,6 +155,8 @@ struct Run<'a> {
     interrupt: Interrupt,
     total: Tally,
     failed: Vec<String>,
+    /// The file of `--rejects` is this run's: what an earlier one left in it is gone.
+    has_begun_rejects: bool,
 }
 
 impl Run<'_> {
@@ -208,7 +214,7 @@ impl Run<'_> {
         };
         let rejects = match &self.args.rejects {
             _ if self.args.dry_run => Rejects::told(),
-            Some(path) => Rejects::appended(path.clone()),
+            Some(path) => Rejects::shared(path.clone(), self.has_begun_rejects),
             None => Rejects::beside(file),
         };
         let mut reading = Reading::start(file, self.args.format.0, options).map_err(Stop::Input)?;
@@ -238,7 +244,26 @@ impl Run<'_> {
         reading.stop();
         feeder.end(stopped).await?;
         progress.end();
+        let is_whole = read.is_ok() && !stopped;
+        self.end_rejects(file, tally, is_whole)?;
         read
+    }
+
+    /// Removes what an earlier run rejected, where this one took everything. The rows of stdin cannot be read again, so
+    /// that their rejects stay until others take their place.
+    fn end_rejects(&mut self, file: &Input, tally: &Tally, is_whole: bool) -> Result<(), Failure> {
+        let has_none = tally.rejects_in.is_none() && is_whole && !self.args.dry_run;
+        match &self.args.rejects {
+            Some(path) => {
+                if has_none && !self.has_begun_rejects {
+                    rejects::remove(path)?;
+                }
+                self.has_begun_rejects |= has_none || tally.rejects_in.is_some();
+            }
+            None if has_none && !file.is_stdin() => rejects::remove(&path_beside(file))?,
+            None => {}
+        }
+        Ok(())
     }
 
     /// The line of one input.
