@@ -57,6 +57,17 @@ fn what_is_not_asked_well_is_exit_code_2_and_says_what_is() {
 }
 
 #[test]
+fn a_measurement_of_an_impossible_time_is_not_asked_well() {
+    for seconds in ["-1", "0", "nan", "inf", "1e30", "soon"] {
+        check(
+            &["bench", &format!("--seconds={seconds}")],
+            2,
+            "a number of seconds from 0.1 to 3600",
+        );
+    }
+}
+
+#[test]
 fn a_variable_of_the_environment_that_is_not_unicode_is_passed_over_or_named() {
     use std::os::unix::ffi::OsStrExt;
     let odd = std::ffi::OsStr::from_bytes(b"caf\xe9");
@@ -66,7 +77,11 @@ fn a_variable_of_the_environment_that_is_not_unicode_is_passed_over_or_named() {
     assert!(ended.err.contains("scans-max is `0`"), "{}", ended.err);
     let ended = serve("CHANCERY_LOG");
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.err.contains("`CHANCERY_LOG` is not Unicode"), "{}", ended.err);
+    assert!(
+        ended.err.contains("`CHANCERY_LOG` is not Unicode"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
