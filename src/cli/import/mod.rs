@@ -162,7 +162,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn all(&mut self, files: Vec<Input>) -> Result<(), Failure> {
         let mut seen = inputs::Seen::default();
-        for file in files {
+        for file in inputs::at_once(files, self.args.watch) {
             seen.add(&file);
             self.one(&file).await?;
         }
