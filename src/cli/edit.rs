@@ -5,7 +5,7 @@
 //! meanwhile nothing is overwritten, and the edited text is kept.
 
 use super::act::request;
-use super::append::wire;
+use super::append::{sent, unsent, wire};
 use super::connect::{Actor, Reach, random_id};
 use super::failure::Failure;
 use super::name::EntryArg;
@@ -184,17 +184,16 @@ fn check_identity(members: &Map<String, Value>, before: &Map<String, Value>) -> 
 
 async fn send(client: &Client, input: Input, actor: &Actor) -> Result<proto::AppendResponse, String> {
     let request = request(wire(input), actor).map_err(sentence)?;
-    let conflict = |status: &tonic::Status| status.code() == Code::Aborted;
-    match client.append(request.clone()).await {
-        Err(status) if conflict(&status) => Err(format!(
-            "someone amended the entry meanwhile ({})",
-            sentence(status.into())
-        )),
-        Err(status) if status.code() == Code::Unknown => {
-            super::append::append(client, request).await.map_err(sentence)
-        }
-        answer => answer.map_err(|status| sentence(status.into())),
-    }
+    let id = String::from_utf8_lossy(&request.request_id).into_owned();
+    sent(async || client.append(request.clone()).await)
+        .await
+        .map_err(|status| match status.code() {
+            Code::Aborted => format!(
+                "someone amended the entry meanwhile ({})",
+                sentence(status.into())
+            ),
+            _ => sentence(unsent(status, &id)),
+        })
 }
 
 fn sentence(failure: Failure) -> String {
