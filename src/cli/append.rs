@@ -427,6 +427,24 @@ mod tests {
         assert_eq!(named("the server is stopping"), "the server is stopping");
     }
 
+    #[tokio::test]
+    async fn a_call_of_unknown_fate_is_made_once_more_and_then_named_by_its_id() {
+        let tries = std::cell::Cell::new(0);
+        let call = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(Status::unknown("perhaps"))
+        };
+        let failure = unsent(sent(call).await.unwrap_err(), "hold-7");
+        assert_eq!(tries.get(), 2);
+        assert!(failure.sentence().unwrap().contains("--request-id hold-7"));
+        let known = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(Status::not_found("nobody"))
+        };
+        let failure = unsent(sent(known).await.unwrap_err(), "hold-7");
+        assert_eq!((tries.get(), failure.sentence()), (3, Some("nobody")));
+    }
+
     #[test]
     fn the_id_of_each_batch_of_several_is_one() {
         let ids: Vec<String> = [1, 62, 63, 64]
