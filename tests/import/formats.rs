@@ -463,6 +463,72 @@ fn each_format_is_recognised_and_the_input_comes_back_whole() {
 }
 
 #[test]
+fn a_text_that_is_no_table_is_a_dispatch_whatever_it_lacks() {
+    for text in [
+        &b"Memo\n\nThe envoys met.\n"[..],
+        b"Communique final\n",
+        b"Envoys meet in Montevideo\n\n\tThey spoke.\n\tThey left.\n",
+        b"Envoys of Chile, Peru, and Kenya meet\nThey spoke of trade, fish, and ports at length.\n",
+        b"Some 1,204,567 people fled, the envoy said\n",
+        b"R\xe9union \xe0 Gen\xe8ve\n\nIls ont parl\xe9.\n",
+        b"\xc9lections au Chili\n",
+        b" date 2019-03-05 L'envoy\xe9 arrive\n\nIl est arriv\xe9.\n",
+    ] {
+        let guess = sniff::guess(text);
+        assert_eq!(
+            guess.map(|guess| guess.format),
+            Ok(Format::Dispatch),
+            "{}",
+            String::from_utf8_lossy(text)
+        );
+        let (records, rejects) = counted(Format::Dispatch, text);
+        assert_eq!((records, rejects), (1, 0));
+    }
+    // What a table is claimed by is still refused.
+    for table in [
+        "a, b, c\n1, 2, 3\n4, 5, 6\n",
+        "id;name;day\n1;a;b\n",
+        "name\tday\nChile\t2021\n",
+        "%PDF-1.7\nwords and words\n",
+    ] {
+        assert!(sniff::guess(table.as_bytes()).is_err(), "{table}");
+    }
+}
+
+/// How many records and rejects a text gives.
+fn counted(format: Format, text: &[u8]) -> (usize, usize) {
+    let (mut records, mut rejects) = (0, 0);
+    let mut text = text;
+    let ended = read(format, &mut text, &Options::default(), &mut |item| {
+        match item {
+            Item::Record(_) => records += 1,
+            Item::Reject(_) => rejects += 1,
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(ended.unwrap().is_continue());
+    (records, rejects)
+}
+
+#[test]
+fn json_lines_are_recognised_by_a_first_line_that_is_longer_than_what_is_looked_at() {
+    let long = format!(
+        "{{\"series\":\"desk\",\"title\":\"a\",\"body\":\"{}\"}}\n",
+        "x".repeat(100_000)
+    );
+    let (guess, mut input) = auto(long.as_bytes()).unwrap();
+    assert_eq!(guess.format, Format::Jsonl, "{guess}");
+    let mut whole = String::new();
+    input.read_to_string(&mut whole).unwrap();
+    assert_eq!(whole, long);
+    let spread = format!("{{\n \"body\": \"{}\"}}\n", "x".repeat(100_000));
+    assert!(
+        auto(spread.as_bytes()).is_err(),
+        "an object over several lines is none"
+    );
+}
+
+#[test]
 fn an_unknown_file_is_answered_with_what_was_found_and_the_formats() {
     for (input, found) in [
         ("", "the file is empty"),
