@@ -31,6 +31,7 @@ pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
 pub use subject::{LazyContent, Subject};
 pub use terms::{Lookup, Term, TermField, each_term, terms};
+pub use values::dyads;
 
 use crate::derive::Basis;
 use crate::record::Kind;
