@@ -239,6 +239,37 @@ fn stdin_and_folders_are_inputs() {
 }
 
 #[test]
+fn a_table_of_other_columns_is_imported_by_its_mapping() {
+    let daemon = Daemon::start();
+    let table = daemon.file("table.csv", "day,who,note\n2021-10-13,Chile,\"a, b\"\n");
+    let mapping = daemon.file(
+        "mapping.toml",
+        "series = \"mine\"\nkey = [\"day\"]\n[columns]\nday = \"occurred\"\nwho = \"participants[0].name\"\n",
+    );
+    assert_eq!(
+        import(&daemon, &[&table, "--mapping", &mapping]).0,
+        counts(1, 0, 0, 0)
+    );
+    assert_eq!(
+        import(&daemon, &[&table, "--mapping", &mapping]).0,
+        counts(0, 0, 1, 0)
+    );
+    let found = json(&daemon.ok(&["get", "mine/2021-10-13", "-o", "json"]));
+    assert_eq!(found["participants"][0]["name"], "Chile");
+    assert_eq!(found["extra"][0]["value"], "a, b");
+    let refused = |args: &[&str]| {
+        let ended = run(&mut daemon.ask(&[&["import", &table, "--mapping"], args].concat()));
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended.err
+    };
+    assert!(refused(&[&mapping, "--format", "jsonl"]).contains("leave --format out"));
+    let bad = daemon.file("bad.toml", "series = \"mine\"\n[columns]\nday = \"ocurred\"\n");
+    assert!(refused(&[&bad]).contains("did you mean `occurred`"));
+    let nameless = daemon.file("nameless.toml", "[columns]\nday = \"occurred\"\n");
+    assert!(refused(&[&nameless]).contains("--series"));
+}
+
+#[test]
 fn a_file_that_fits_nothing_is_refused_with_what_was_found() {
     let daemon = Daemon::start();
     let file = daemon.file("page.html", "<html><body>no</body></html>\n");

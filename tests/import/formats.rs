@@ -1,12 +1,13 @@
 //! One format after the other, on invented rows of the published shapes.
 
 use super::{fixture, import, import_with};
-use chancery::import::{Format, ImportError, Item, Keys, Options, auto, read, sniff};
-use chancery::record::codec::{DateRole, Flag};
+use chancery::import::{Format, ImportError, Item, Keys, Mapping, Options, auto, read, sniff};
+use chancery::record::codec::{DateRole, Flag, Side, decode_content};
 use chancery::record::{Act, Kind, Series};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -481,8 +482,8 @@ fn a_text_that_is_no_table_is_a_dispatch_whatever_it_lacks() {
             "{}",
             String::from_utf8_lossy(text)
         );
-        let (records, rejects) = counted(Format::Dispatch, text);
-        assert_eq!((records, rejects), (1, 0));
+        let imported = import(Format::Dispatch, text);
+        assert_eq!((imported.records.len(), imported.rejects.len()), (1, 0));
     }
     // What a table is claimed by is still refused.
     for table in [
@@ -493,21 +494,6 @@ fn a_text_that_is_no_table_is_a_dispatch_whatever_it_lacks() {
     ] {
         assert!(sniff::guess(table.as_bytes()).is_err(), "{table}");
     }
-}
-
-/// How many records and rejects a text gives.
-fn counted(format: Format, text: &[u8]) -> (usize, usize) {
-    let (mut records, mut rejects) = (0, 0);
-    let mut text = text;
-    let ended = read(format, &mut text, &Options::default(), &mut |item| {
-        match item {
-            Item::Record(_) => records += 1,
-            Item::Reject(_) => rejects += 1,
-        }
-        ControlFlow::Continue(())
-    });
-    assert!(ended.unwrap().is_continue());
-    (records, rejects)
 }
 
 #[test]
@@ -554,4 +540,98 @@ fn an_unknown_file_is_answered_with_what_was_found_and_the_formats() {
             "{text}"
         );
     }
+}
+
+/// The blocks of a language in the chapter of a document.
+fn blocks(chapter: &str, language: &str) -> String {
+    let document = include_str!("../../docs/importing.md");
+    let chapter = document
+        .split("\n## ")
+        .find(|part| part.starts_with(chapter))
+        .unwrap();
+    let (_, block) = chapter.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_mapping_of_the_documents_imports_the_table_of_the_documents() {
+    let mapping = Mapping::parse(&blocks("Other tables", "toml")).unwrap();
+    let table = blocks("Other tables", "csv");
+    let import = |table: &str| {
+        let options = Options {
+            mapping: Some(Arc::new(mapping.clone())),
+            ..Options::default()
+        };
+        import_with(Format::Table, table.as_bytes(), &options)
+    };
+    let imported = import(&table);
+    assert_eq!(
+        (imported.records.len(), imported.rejects.len()),
+        (2, 0),
+        "{:?}",
+        imported.rejects
+    );
+    let [first, second] = &imported.records[..] else {
+        panic!()
+    };
+    assert_eq!(first.series.as_str(), "conflicts");
+    assert_eq!(first.key.as_ref().unwrap().as_str(), "17@2021-10-13");
+    let content = decode_content(&first.payload).unwrap().unwrap();
+    assert_eq!(content.dates[0].edtf, "2021-10-13");
+    assert_eq!(
+        (&*content.types[0].scheme, &*content.types[0].code),
+        ("our-types", "battle")
+    );
+    let names: Vec<&str> = content.participants.iter().map(|one| &*one.name).collect();
+    assert_eq!(names, ["Rebels", "Army, northern"]);
+    assert_eq!(content.participants[1].countries[0].code, "NGA");
+    assert_eq!(
+        (&*content.measures[0].name, &*content.measures[0].value),
+        ("fatalities-best", "4")
+    );
+    assert_eq!(
+        (&*content.extra[0].name, &*content.extra[0].value),
+        ("event_id", "17")
+    );
+    assert_eq!(
+        (&*content.extra[1].name, &*content.extra[1].value),
+        ("notes", "said by\ntwo sources")
+    );
+    let raw = &table[table.find("17,").unwrap()..table.find("\n18,").unwrap()];
+    assert_eq!(&content.raw[..], raw.as_bytes());
+
+    let content = decode_content(&second.payload).unwrap().unwrap();
+    assert_eq!(content.participants.len(), 1);
+    assert_eq!(content.participants[0].side(), Side::Target);
+    assert_eq!(second.warnings[0].field, "day");
+    assert!(content.extra.iter().any(|extra| extra.value == "soon"));
+    assert!(content.dates.is_empty());
+
+    let windows = import(&table.replace('\n', "\r\n"));
+    let content = decode_content(&windows.records[0].payload).unwrap().unwrap();
+    assert_eq!(&content.raw[..], raw.replace('\n', "\r\n").as_bytes());
+    assert_eq!((windows.records.len(), windows.records[1].line), (2, 4));
+    let bad = import(&format!("{table}19,2021\n,2021-10-14,battle,A,B,NGA,Kano,1,\n"));
+    assert_eq!((bad.records.len(), bad.rejects.len()), (2, 2));
+    assert!(bad.rejects[0].reason.contains("2 columns found, 9 expected"));
+    assert!(bad.rejects[1].reason.contains("no `event_id`"));
+}
+
+#[test]
+fn a_mapping_of_columns_that_a_table_does_not_have_imports_nothing() {
+    let options = Options {
+        mapping: Some(Arc::new(Mapping::parse("[columns]\nday = \"occurred\"").unwrap())),
+        ..Options::default()
+    };
+    let ended = read(
+        Format::Table,
+        &mut "date,what\n2021,x\n".as_bytes(),
+        &options,
+        &mut |_| panic!("an item was handed on"),
+    );
+    let sentence = ended.unwrap_err().to_string();
+    assert!(
+        sentence.contains("`day`") && sentence.contains("date, what"),
+        "{sentence}"
+    );
 }

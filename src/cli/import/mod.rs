@@ -20,7 +20,7 @@ use super::interrupt::{self, Interrupt};
 use super::output::Form;
 use super::screen::{Screen, count, plain, stdout};
 use crate::client::Client;
-use crate::import::{Format, Keys, Options};
+use crate::import::{Format, Keys, Mapping, Options};
 use crate::record::Series;
 use clap::ValueEnum;
 use feeder::Feeder;
@@ -29,7 +29,8 @@ use progress::Progress;
 use rejects::{Rejects, path_beside};
 use source::{News, Reading};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tally::Tally;
 
@@ -45,6 +46,9 @@ pub struct Args {
     /// What the files are: dispatch, icews, icews-quad, gdelt-v2, jsonl, or auto, which says what it took them for
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = format)]
     format: Chosen,
+    /// A TOML file that says which column of a table with a header becomes which field
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
     /// The series of the entries; by default the format's own
     #[arg(long, value_name = "NAME", value_parser = series)]
     series: Option<Series>,
@@ -116,7 +120,19 @@ fn keys(text: &str) -> Result<Keys, String> {
 /// # Errors
 /// Inputs that cannot be read; the server's; where every single row was rejected.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    if let (Some(format), Some(keys)) = (args.format.0, args.key) {
+    let mapping = args.mapping.as_deref().map(mapping).transpose()?;
+    if mapping.is_some() && args.format.0.is_some() {
+        return Err(Failure::usage(
+            "--mapping is for tables of no other format; leave --format out",
+        ));
+    }
+    if mapping.as_ref().is_some_and(|mapping| mapping.series.is_none()) && args.series.is_none() {
+        return Err(Failure::usage(
+            "the mapping names no series; write series = \"NAME\" in it, or give --series",
+        ));
+    }
+    let format = mapping.as_ref().map_or(args.format.0, |_| Some(Format::Table));
+    if let (Some(format), Some(keys)) = (format, args.key) {
         let options = Options {
             keys,
             ..Options::default()
@@ -137,6 +153,8 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
     let mut run = Run {
         interrupt: interrupt::listen()?,
+        format,
+        mapping: mapping.map(Arc::new),
         args: &args,
         client,
         screen,
@@ -148,7 +166,15 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     run.end(done)
 }
 
+/// Reads a mapping.
+fn mapping(path: &Path) -> Result<Mapping, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Failure::file(path.display(), &cause))?;
+    Mapping::parse(&text).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
+}
+
 struct Run<'a> {
+    format: Option<Format>,
+    mapping: Option<Arc<Mapping>>,
     args: &'a Args,
     client: Client,
     screen: &'a Screen,
@@ -211,13 +237,14 @@ impl Run<'_> {
             keys: self.args.key.unwrap_or_default(),
             file: file.name(),
             expect_revision: self.args.expect,
+            mapping: self.mapping.clone(),
         };
         let rejects = match &self.args.rejects {
             _ if self.args.dry_run => Rejects::told(),
             Some(path) => Rejects::shared(path.clone(), self.has_begun_rejects),
             None => Rejects::beside(file),
         };
-        let mut reading = Reading::start(file, self.args.format.0, options).map_err(Stop::Input)?;
+        let mut reading = Reading::start(file, self.format, options).map_err(Stop::Input)?;
         let mut progress = Progress::new(self.screen, file, reading.bytes());
         let how = feeder::How {
             on_existing: self.args.on_existing,
