@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -37,6 +38,9 @@ pub enum ConfigError {
     /// A variable that is no setting.
     #[error("environment variable `{0}` is not a setting; remove it, or see `chancery serve --help`")]
     Variable(String),
+    /// A variable whose name or value is not Unicode.
+    #[error("environment variable `{0}` is not Unicode; set it anew, or remove it")]
+    NotUnicode(String),
     /// A value that is not of its kind, or out of its bounds.
     #[error("{key} is `{value}`, allowed is {allowed}")]
     Value {
@@ -131,7 +135,8 @@ settings! {
     scans_max: u64 = 2, "scans-max", 1..=64;
     /// Questions that may wait for their scan, 1 to 100,000. Default 256.
     scans_waiting_max: u64 = 256, "scans-waiting-max", 1..=100_000;
-    /// Bytes of search results kept so that a second page does not scan again, 0 to 4 GiB. Default 16 MiB.
+    /// Bytes of search results kept so that a second page does not scan again, 0 to 4 GiB. Default 16 MiB. Up to four
+    /// larger results are kept besides, each 8 bytes an entry, until their last page or a minute after the one before.
     results_bytes: u64 = 16 << 20, "results-bytes", 0..=4_294_967_296;
     /// Milliseconds that a question waits for its `min_position`, 0 to 600,000. Default 10,000.
     min_position_wait_ms: u64 = 10_000, "min-position-wait-ms", 0..=600_000;
@@ -155,17 +160,26 @@ impl Settings {
         })
     }
 
-    /// The settings among environment variables.
+    /// The settings among environment variables. What has not our prefix is passed over, whatever its bytes.
     ///
     /// # Errors
-    /// [`ConfigError::Variable`] for one with our prefix that is no setting; [`ConfigError::Value`].
+    /// [`ConfigError::Variable`] for one with our prefix that is no setting; [`ConfigError::NotUnicode`];
+    /// [`ConfigError::Value`].
     pub fn from_variables(
-        variables: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let ours: BTreeMap<String, String> = variables
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(PREFIX) && !OTHER_VARIABLES.contains(&name.as_str()))
-            .collect();
+        let mut ours = BTreeMap::new();
+        for (name, value) in variables {
+            if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+                continue;
+            }
+            let unreadable = || ConfigError::NotUnicode(name.to_string_lossy().into_owned());
+            let text = name.to_str().ok_or_else(unreadable)?;
+            let value = value.to_str().ok_or_else(unreadable)?;
+            if !OTHER_VARIABLES.contains(&text) {
+                ours.insert(text.to_owned(), value.to_owned());
+            }
+        }
         let mut settings = Self::default();
         for (name, value) in ours {
             let key = name[PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
@@ -224,10 +238,21 @@ mod tests {
     use super::*;
 
     fn variables(all: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        let owned = all
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let owned = all.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Settings::from_variables(owned)
+    }
+
+    #[test]
+    fn a_variable_that_is_not_unicode_is_named_where_it_is_ours() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = || OsString::from_vec(b"caf\xe9".to_vec());
+        let read = |name: &str| Settings::from_variables([(name.into(), odd()), (odd(), odd())]);
+        assert_eq!(read("OTHER").unwrap(), Settings::default());
+        let error = read("CHANCERY_DATA").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable `CHANCERY_DATA` is not Unicode; set it anew, or remove it"
+        );
     }
 
     fn toml(text: &str) -> Result<Settings, ConfigError> {

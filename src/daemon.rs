@@ -116,6 +116,7 @@ async fn drain(core: &Core, health: &HealthReporter) {
     server::set_serving(health, false).await;
     core.log.drain();
     core.hub.drain();
+    core.draining.send_replace(true);
 }
 
 fn close(archive: Archive) {
@@ -135,6 +136,7 @@ fn core(config: &Config, log: Log) -> Core {
         scanner: Scanner::new(log.clone(), options),
         hub: Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch)),
         readers,
+        draining: watch::Sender::new(false),
         stop: Notify::new(),
         started: log.now(),
         log,

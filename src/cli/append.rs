@@ -10,9 +10,11 @@ use super::screen::{Screen, plain, stdout};
 use crate::client::Client;
 use crate::log::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 use crate::record::json::Input;
+use crate::record::name::BATCH_ID_BYTES_MAX;
 use crate::record::{EntryKey, Key};
 use crate::rpc::proto;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use tonic::{Code, Status};
@@ -64,22 +66,40 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let id = args.actor.request_id()?;
     let mut out = stdout();
     let mut receipts = Receipts::new(args.output, screen);
+    let mut refused = None;
     for (index, batch) in batches.into_iter().enumerate() {
         let request_id = if count == 1 {
             id.clone()
         } else {
-            format!("{id}.{index}")
+            part_id(&id, index)
         };
-        let lines: Vec<usize> = batch.iter().map(|record| record.line).collect();
+        let mut lines: Vec<usize> = batch.iter().map(|record| record.line).collect();
+        if count == 1 && lines.len() == 1 {
+            // The only record needs no name.
+            lines.clear();
+        }
         let (entries, request) = request(batch, &request_id, &args);
-        let answer = append(&client, request)
-            .await
-            .map_err(|failure| by_line(failure, &lines))?;
-        receipts.add(&entries, &answer.receipts, &mut out)?;
+        match sent(async || client.append(request.clone()).await).await {
+            Ok(answer) => receipts.add(&entries, &answer.receipts, &mut out)?,
+            Err(status) => {
+                refused = Some(refusal(status, &lines, &id));
+                break;
+            }
+        }
     }
+    // What was recorded before a refusal stays recorded, and its receipts are told.
     receipts.end(&mut out)?;
     out.flush()?;
-    Ok(())
+    refused.map_or(Ok(()), Err)
+}
+
+/// The request id of one batch of several; hashed where it would be longer than an id may be.
+fn part_id(id: &str, index: usize) -> String {
+    let part = format!("{id}.{index}");
+    if part.len() <= BATCH_ID_BYTES_MAX {
+        return part;
+    }
+    hex::encode(Sha256::digest(part))
 }
 
 /// Reads a file or stdin as text.
@@ -119,10 +139,10 @@ fn parse(text: &str) -> Result<Vec<Record>, Failure> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
     let mut records = Vec::new();
-    let mut at = 0;
+    let (mut at, mut line) = (0, 1);
     while let Some(object) = objects.next() {
         let start = at + text[at..].len() - text[at..].trim_start().len();
-        let line = text[..start].matches('\n').count() + 1;
+        line += newlines(&text[at..start]);
         let nth = records.len() + 1;
         if let Err(error) = object {
             let problem = error.to_string();
@@ -139,8 +159,13 @@ fn parse(text: &str) -> Result<Vec<Record>, Failure> {
             .and_then(|input| input.series_or(None).map(|_| input))
             .map_err(|error| Failure::failed(format!("record {nth}, line {line}: {error}")))?;
         records.push(Record { input, line });
+        line += newlines(&text[start..at]);
     }
     Ok(records)
+}
+
+fn newlines(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
 /// Cuts the records into as few batches as the bounds allow.
@@ -161,22 +186,21 @@ fn batches(records: Vec<Record>) -> Vec<Vec<Record>> {
     batches
 }
 
-/// A refusal that names a record of the batch by its index names it by its line instead.
-fn by_line(failure: Failure, lines: &[usize]) -> Failure {
-    let Failure::Failed(sentence) = &failure else {
-        return failure;
-    };
-    let named = sentence
-        .strip_prefix("records[")
-        .and_then(|rest| rest.split_once(']'));
-    let found = named.and_then(|(index, rest)| Some((lines.get(index.parse::<usize>().ok()?)?, rest)));
-    match found {
-        Some((line, rest)) => Failure::failed(format!(
-            "line {line}: {}",
-            rest.trim_start_matches(['.', ':', ' '])
-        )),
-        None => failure,
+/// A refusal as the command tells it. One that names a record by its place in the batch names it by its line instead.
+fn refusal(status: Status, lines: &[usize], id: &str) -> Failure {
+    match by_line(status.message(), lines) {
+        Some(sentence) if !is_unknown(&status) => Failure::failed(sentence),
+        _ => unsent(status, id),
     }
+}
+
+fn by_line(message: &str, lines: &[usize]) -> Option<String> {
+    let (index, rest) = message.strip_prefix("records[")?.split_once(']')?;
+    let line = lines.get(index.parse::<usize>().ok()?)?;
+    Some(format!(
+        "line {line}: {}",
+        rest.trim_start_matches(['.', ':', ' '])
+    ))
 }
 
 /// The request of a batch, and what its receipts are for.
@@ -231,7 +255,7 @@ pub fn wire_relation(
     }
 }
 
-/// Appends one batch. Where the connection breaks it is sent once more, which its request id makes safe.
+/// Appends the one batch of a command. Where the connection breaks it is sent once more, which its request id makes safe.
 ///
 /// # Errors
 /// The server's; where the fate of the batch stays unknown, how to find it out.
@@ -239,23 +263,33 @@ pub async fn append(
     client: &Client,
     request: proto::AppendRequest,
 ) -> Result<proto::AppendResponse, Failure> {
-    let first = client.append(request.clone()).await;
-    let status = match first {
-        Ok(answer) => return Ok(answer),
-        Err(status) if is_unknown(&status) => match client.append(request.clone()).await {
-            Ok(answer) => return Ok(answer),
-            Err(again) if is_unknown(&again) => status,
-            Err(again) => again,
+    let id = String::from_utf8_lossy(&request.request_id).into_owned();
+    let send = async || client.append(request.clone()).await;
+    sent(send).await.map_err(|status| unsent(status, &id))
+}
+
+/// Makes a call that writes under a request id: a second time where the fate of the first is not known.
+///
+/// # Errors
+/// The server's; that of the first try where the second tells no more.
+pub async fn sent<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    match call().await {
+        Err(first) if is_unknown(&first) => match call().await {
+            Err(again) if is_unknown(&again) => Err(first),
+            answer => answer,
         },
-        Err(status) => status,
-    };
-    if !is_unknown(&status) {
-        return Err(status.into());
+        answer => answer,
     }
-    let id = String::from_utf8_lossy(&request.request_id);
-    Err(Failure::failed(format!(
+}
+
+/// A call that failed; where its fate is not known, how to find it out by the command's request id.
+pub fn unsent(status: Status, id: &str) -> Failure {
+    if !is_unknown(&status) {
+        return status.into();
+    }
+    Failure::failed(format!(
         "whether the records were written is not known; run the command again with --request-id {id}, which records nothing twice"
-    )))
+    ))
 }
 
 fn is_unknown(status: &Status) -> bool {
@@ -314,7 +348,7 @@ impl<'a> Receipts<'a> {
     /// # Errors
     /// As the writer.
     pub fn end(self, out: &mut dyn Write) -> Result<(), Failure> {
-        if self.form == Form::Json {
+        if self.form == Form::Json || self.rows.is_empty() {
             return Ok(());
         }
         let mut table = table(self.screen, &["position", "revision", "outcome", "entry"]);
@@ -380,18 +414,56 @@ mod tests {
 
     #[test]
     fn a_refused_record_is_named_by_its_line() {
-        let named = |sentence: &str| {
-            by_line(Failure::failed(sentence), &[1, 7])
-                .sentence()
-                .unwrap()
-                .to_owned()
+        let named = |message: &str| {
+            let failure = refusal(Status::not_found(message), &[1, 7], "id");
+            failure.sentence().unwrap().to_owned()
         };
         assert_eq!(
             named("records[1].key: `a/b` exists (and 2 more)"),
             "line 7: key: `a/b` exists (and 2 more)"
         );
         assert_eq!(named("records[1]: `a/b` exists"), "line 7: `a/b` exists");
+        assert_eq!(named("records[0].key: bad"), "line 1: key: bad");
         assert_eq!(named("the server is stopping"), "the server is stopping");
+    }
+
+    #[tokio::test]
+    async fn a_call_of_unknown_fate_is_made_once_more_and_then_named_by_its_id() {
+        let tries = std::cell::Cell::new(0);
+        let call = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(Status::unknown("perhaps"))
+        };
+        let failure = unsent(sent(call).await.unwrap_err(), "hold-7");
+        assert_eq!(tries.get(), 2);
+        assert!(failure.sentence().unwrap().contains("--request-id hold-7"));
+        let known = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(Status::not_found("nobody"))
+        };
+        let failure = unsent(sent(known).await.unwrap_err(), "hold-7");
+        assert_eq!((tries.get(), failure.sentence()), (3, Some("nobody")));
+    }
+
+    #[test]
+    fn the_id_of_each_batch_of_several_is_one() {
+        let ids: Vec<String> = [1, 62, 63, 64]
+            .into_iter()
+            .flat_map(|length| [0, 1, 999].map(|index| part_id(&"i".repeat(length), index)))
+            .collect();
+        assert_eq!(ids[0], "i.0");
+        for id in &ids {
+            assert!((1..=BATCH_ID_BYTES_MAX).contains(&id.len()), "{id}");
+        }
+        let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+    }
+
+    #[test]
+    fn lines_are_counted_once_and_not_anew_for_each_record() {
+        let text = "{\"series\":\"desk\",\n\"title\":\"a\"}\n\n".repeat(20_000);
+        let lines = lines(&text);
+        assert_eq!((lines[0], lines[1], lines[19_999]), (1, 4, 59_998));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! meanwhile nothing is overwritten, and the edited text is kept.
 
 use super::act::request;
-use super::append::wire;
+use super::append::{sent, unsent, wire};
 use super::connect::{Actor, Reach, random_id};
 use super::failure::Failure;
 use super::name::EntryArg;
@@ -13,7 +13,7 @@ use super::output::Form;
 use super::screen::Screen;
 use super::shown::Shown;
 use crate::client::Client;
-use crate::record::json::{Input, JsonError, RAW_BASE64, pretty, read};
+use crate::record::json::{Input, JsonError, JsonProblem, RAW_BASE64, pretty, read};
 use crate::rpc::proto;
 use serde_json::{Map, Value};
 use std::io::{BufRead, Write};
@@ -153,6 +153,9 @@ fn judge(
     if matches!(&edited, Value::Object(members) if content(members) == content(before)) {
         return Ok(None);
     }
+    if let Value::Object(members) = &edited {
+        check_identity(members, before)?;
+    }
     let mut record = edited;
     if let (Value::Object(members), Some((name, value))) = (&mut record, raw)
         && !members.contains_key("raw")
@@ -163,19 +166,34 @@ fn judge(
     as_input(record).map(Some)
 }
 
+/// An edit is of the entry and revision that were read: with another name it would overwrite another entry, and with
+/// another revision what someone else wrote.
+fn check_identity(members: &Map<String, Value>, before: &Map<String, Value>) -> Result<(), JsonError> {
+    let changed = ["series", "key", "revision"]
+        .into_iter()
+        .find(|name| members.get(*name) != before.get(*name));
+    let Some(name) = changed else { return Ok(()) };
+    let was = before.get(name).map(Value::to_string).unwrap_or_default();
+    Err(JsonError {
+        path: name.to_owned(),
+        problem: JsonProblem::Unsettable(format!(
+            "an edit is of the entry and revision that were read; write {was} there again, or use chancery append"
+        )),
+    })
+}
+
 async fn send(client: &Client, input: Input, actor: &Actor) -> Result<proto::AppendResponse, String> {
     let request = request(wire(input), actor).map_err(sentence)?;
-    let conflict = |status: &tonic::Status| status.code() == Code::Aborted;
-    match client.append(request.clone()).await {
-        Err(status) if conflict(&status) => Err(format!(
-            "someone amended the entry meanwhile ({})",
-            sentence(status.into())
-        )),
-        Err(status) if status.code() == Code::Unknown => {
-            super::append::append(client, request).await.map_err(sentence)
-        }
-        answer => answer.map_err(|status| sentence(status.into())),
-    }
+    let id = String::from_utf8_lossy(&request.request_id).into_owned();
+    sent(async || client.append(request.clone()).await)
+        .await
+        .map_err(|status| match status.code() {
+            Code::Aborted => format!(
+                "someone amended the entry meanwhile ({})",
+                sentence(status.into())
+            ),
+            _ => sentence(unsent(status, &id)),
+        })
 }
 
 fn sentence(failure: Failure) -> String {
@@ -285,6 +303,22 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((content.title.as_str(), &content.raw[..]), ("b", &b"row"[..]));
+    }
+
+    #[test]
+    fn an_edit_is_of_the_entry_and_revision_that_were_read() {
+        for (was, now, path) in [
+            ("\"desk\"", "\"sample\"", "series"),
+            ("\"k\"", "\"other\"", "key"),
+            ("\"revision\": 1", "\"revision\": 7", "revision"),
+            ("\"revision\": 1,", "", "revision"),
+        ] {
+            let text = pretty(&Value::Object(before()));
+            assert!(text.contains(was), "{text}");
+            let error = judge(&text.replace(was, now), &before(), &None).unwrap_err();
+            assert_eq!(error.path, path, "{error}");
+            assert!(error.to_string().contains("chancery append"), "{error}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! `chancery hold` and `chancery release`: an entry that may not be erased.
 
 use super::act::{self, Common, print_receipts};
+use super::append::{sent, unsent};
 use super::failure::Failure;
 use super::name::EntryArg;
 use super::screen::Screen;
+use crate::client::Client;
 use crate::rpc::proto;
+use tonic::Status;
 
 /// Forbids that an entry is erased, or allows it again.
 #[derive(clap::Args, Debug)]
@@ -31,7 +34,34 @@ pub enum Order {
     Release,
 }
 
-/// Makes the act through the administration.
+impl Order {
+    /// Asks the administration for it. What a hold and a release say is the same.
+    async fn send(
+        self,
+        client: &Client,
+        asked: proto::HoldRequest,
+    ) -> Result<Option<proto::Receipt>, Status> {
+        let mut admin = client.admin();
+        match self {
+            Self::Hold => Ok(admin.hold(asked).await?.into_inner().receipt),
+            Self::Release => {
+                let asked = proto::ReleaseRequest {
+                    entry: asked.entry,
+                    authority: asked.authority,
+                    explanation: asked.explanation,
+                    reason: asked.reason,
+                    request_id: asked.request_id,
+                    claimed_principal: asked.claimed_principal,
+                    expected_revision: asked.expected_revision,
+                };
+                Ok(admin.release(asked).await?.into_inner().receipt)
+            }
+        }
+    }
+}
+
+/// Makes the act through the administration. Where the connection breaks it is asked for once more, which its request id
+/// makes safe.
 ///
 /// # Errors
 /// The server's: an unknown entry, already so.
@@ -42,35 +72,18 @@ pub async fn run(order: Order, args: Args, screen: &Screen) -> Result<(), Failur
         series: name.series.to_string(),
         key: name.key.to_string(),
     });
-    let request_id = args.common.actor.request_id()?.into_bytes().into();
-    let (authority, explanation, reason) = (args.authority, args.common.explanation, args.reason);
-    let claimed_principal = args.common.actor.claimed();
-    let mut admin = client.admin();
-    let receipt = match order {
-        Order::Hold => {
-            let request = proto::HoldRequest {
-                entry,
-                authority,
-                explanation,
-                reason,
-                request_id,
-                claimed_principal,
-                expected_revision: None,
-            };
-            admin.hold(request).await?.into_inner().receipt
-        }
-        Order::Release => {
-            let request = proto::ReleaseRequest {
-                entry,
-                authority,
-                explanation,
-                reason,
-                request_id,
-                claimed_principal,
-                expected_revision: None,
-            };
-            admin.release(request).await?.into_inner().receipt
-        }
+    let id = args.common.actor.request_id()?;
+    let asked = proto::HoldRequest {
+        entry,
+        authority: args.authority,
+        explanation: args.common.explanation,
+        reason: args.reason,
+        request_id: id.clone().into_bytes().into(),
+        claimed_principal: args.common.actor.claimed(),
+        expected_revision: None,
     };
+    let receipt = sent(async || order.send(&client, asked.clone()).await)
+        .await
+        .map_err(|status| unsent(status, &id))?;
     print_receipts(&name, receipt.as_slice(), args.common.output, screen)
 }

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::name::{self, Point};
 use super::output::{self, RowForm, members, print_entries};
 use super::screen::{Screen, TERMINAL_ROWS, count, stdout};
-use super::shown::{COLUMNS, Shown};
+use super::shown::{COLUMNS, Explode, Shown};
 use crate::client::Client;
 use crate::rpc::proto;
 use clap::ValueEnum;
@@ -14,8 +14,8 @@ use serde_json::Value;
 use std::io::Write;
 use std::pin::pin;
 
-/// Entries of a page.
-const PAGE: u32 = 500;
+/// Entries of a page, as many as the server gives.
+const PAGE: u32 = 1_000;
 
 /// Searches entries.
 #[derive(clap::Args, Debug)]
@@ -38,6 +38,9 @@ pub struct Args {
     /// Only these columns, separated by commas; of JSON, only these members
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     fields: Vec<String>,
+    /// A row for each dyad or participant instead of each entry; for csv and json
+    #[arg(long, value_enum)]
+    explode: Option<Explode>,
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     output: RowForm,
@@ -69,6 +72,11 @@ impl Order {
 /// # Errors
 /// The server's; a field that is no column.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    if args.explode.is_some() && args.output == RowForm::Table {
+        return Err(Failure::usage(
+            "--explode makes rows for programs; say -o csv or -o json too",
+        ));
+    }
     let chosen = match args.output {
         RowForm::Json => Vec::new(),
         RowForm::Table if args.fields.is_empty() => Vec::new(),
@@ -99,6 +107,7 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         chosen,
         screen,
         shown: 0,
+        without_rows: 0,
     };
     let mut total = 0;
     let mut out = stdout();
@@ -114,6 +123,12 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         total = page.total;
         let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
         printer.page(&page.entries[..page.entries.len().min(room)], &mut out)?;
+    }
+    if printer.without_rows > 0 {
+        screen.note(format_args!(
+            "note: {} entries have no row, as there is nothing in them to take apart so",
+            count(printer.without_rows)
+        ));
     }
     if printer.shown == 0 {
         printer.empty(&mut out)?;
@@ -136,11 +151,15 @@ struct Printer<'a> {
     chosen: &'a [usize],
     screen: &'a Screen,
     shown: u64,
+    /// Entries that have nothing to be taken apart into.
+    without_rows: u64,
 }
 
 impl Printer<'_> {
     fn page(&mut self, entries: &[proto::Entry], out: &mut dyn Write) -> Result<(), Failure> {
+        let count = entries.len() as u64;
         let entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        let entries = self.exploded(entries);
         match self.args.output {
             RowForm::Json => {
                 for entry in &entries {
@@ -155,10 +174,24 @@ impl Printer<'_> {
             }
             RowForm::Table => self.columns(&entries, out)?,
         }
-        self.shown += entries.len() as u64;
+        self.shown += count;
         // Whoever reads along sees a page as soon as it is there.
         out.flush()?;
         Ok(())
+    }
+
+    /// The rows of entries: themselves, unless they are to be taken apart.
+    fn exploded<'s>(&mut self, entries: Vec<Shown<'s>>) -> Vec<Shown<'s>> {
+        let Some(by) = self.args.explode else {
+            return entries;
+        };
+        let mut rows = Vec::new();
+        for entry in &entries {
+            let own = entry.exploded(by);
+            self.without_rows += u64::from(own.is_empty());
+            rows.extend(own);
+        }
+        rows
     }
 
     /// An answer without entries still says its columns where a program reads it.

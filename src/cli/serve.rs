@@ -71,7 +71,7 @@ fn gather(args: Args) -> Result<Config, Failure> {
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Settings::default(),
         Err(error) => return Err(Failure::usage(format!("`{}`: {error}", path.display()))),
     };
-    let variables = Settings::from_variables(std::env::vars()).map_err(usage)?;
+    let variables = Settings::from_variables(std::env::vars_os()).map_err(usage)?;
     Config::gather(args.settings, variables, file).map_err(usage)
 }
 

@@ -4,11 +4,13 @@
 
 use super::failure::Failure;
 use super::screen::plain;
+use crate::filter::dyads;
 use crate::record::codec::shape::Shape;
 use crate::record::codec::{Content, DateRole, Participant, Place, Side, TypeCode, decode_content};
 use crate::record::json::{self, RecordView};
 use crate::record::{EntryKey, Kind, Leaf, Position, Recorded, Status, leaf_hash};
 use crate::rpc::proto;
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -61,6 +63,8 @@ pub struct Shown<'a> {
     pub status: Option<Status>,
     /// The country codes derived from it, by the path of what they were derived from.
     derived: BTreeMap<&'a str, Vec<&'a str>>,
+    /// The participants that this row tells of, where it is one of several of its entry.
+    only: Option<(Explode, Vec<usize>)>,
     leaf_bytes: &'a [u8],
     table: &'a str,
 }
@@ -81,6 +85,7 @@ impl<'a> Shown<'a> {
             content: content.unwrap_or_default(),
             status: record.erased.then_some(Status::Erased),
             derived: BTreeMap::new(),
+            only: None,
             leaf_bytes: &record.leaf,
             table: "",
         })
@@ -118,10 +123,29 @@ impl<'a> Shown<'a> {
             leaf_hash: with_hash.then(|| leaf_hash(self.leaf_bytes)),
             derived: derived.as_ref(),
         };
-        match json::record(&view) {
-            Value::Object(members) => members,
-            _ => Map::new(),
+        let Value::Object(mut members) = json::record(&view) else {
+            return Map::new();
+        };
+        if let Some((by, only)) = &self.only {
+            keep_only(&mut members, *by, only);
         }
+        members
+    }
+
+    /// A row for each dyad or participant of the entry; none where it has none.
+    pub fn exploded(&self, by: Explode) -> Vec<Self> {
+        let groups: Vec<Vec<usize>> = match by {
+            Explode::Participant => (0..self.content.participants.len()).map(|at| vec![at]).collect(),
+            Explode::Dyad => dyads(&self.content)
+                .into_iter()
+                .map(|(a, b)| vec![a, b])
+                .collect(),
+        };
+        let row = |only| Self {
+            only: Some((by, only)),
+            ..self.clone()
+        };
+        groups.into_iter().map(row).collect()
     }
 
     fn derived_json(&self) -> Value {
@@ -297,6 +321,12 @@ impl<'a> Shown<'a> {
         }
     }
 
+    fn tells_of(&self, participant: usize) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|(_, only)| only.contains(&participant))
+    }
+
     fn dates(&self, role: DateRole) -> String {
         let dates = self.content.dates.iter().filter(|date| date.role() == role);
         joined(dates.map(|date| date.edtf.clone()))
@@ -308,7 +338,7 @@ impl<'a> Shown<'a> {
             .participants
             .iter()
             .enumerate()
-            .filter(|(_, one)| is(one.side()))
+            .filter(|(at, one)| is(one.side()) && self.tells_of(*at))
             .collect();
         let mut countries: Vec<String> = Vec::new();
         for country in on_it.iter().flat_map(|(at, one)| self.countries_of(*at, one)) {
@@ -374,6 +404,47 @@ impl<'a> Shown<'a> {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// What an entry is taken apart into, a row for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Explode {
+    /// Two participants that face each other, as the filter `dyad` has it
+    Dyad,
+    /// One participant
+    Participant,
+}
+
+/// Leaves the participants of one row in a record, in the row's order. `exploded` says which they were; it is no member
+/// of a record, so that such a line is never taken for one by an import.
+fn keep_only(members: &mut Map<String, Value>, by: Explode, only: &[usize]) {
+    if let Some(Value::Array(all)) = members.get_mut("participants") {
+        *all = only.iter().filter_map(|at| all.get(*at).cloned()).collect();
+    }
+    if let Some(Value::Array(derived)) = members
+        .get_mut("derived")
+        .and_then(|one| one.get_mut("countries"))
+    {
+        derived.retain_mut(|country| keep_derived(country, only));
+    }
+    let by = by.to_possible_value().map(|by| by.get_name().to_owned());
+    members.insert("exploded".to_owned(), json!({ "by": by, "participants": only }));
+}
+
+/// Whether a derived country stays; one of a participant is given the participant's new place.
+fn keep_derived(country: &mut Value, only: &[usize]) -> bool {
+    let path = country.get("path").and_then(Value::as_str).unwrap_or_default();
+    let Some(at) = path
+        .strip_prefix("participants[")
+        .and_then(|rest| rest.strip_suffix(']'))
+    else {
+        return true;
+    };
+    let place = only.iter().position(|only| at.parse() == Ok(*only));
+    if let Some(place) = place {
+        country["path"] = format!("participants[{place}]").into();
+    }
+    place.is_some()
 }
 
 /// An entry as short as it can be typed.

@@ -27,6 +27,11 @@ mod state;
 use reaction::Reaction;
 use state::{Place, StateFile};
 
+/// How often the daemon says that it is there where it has nothing else to say.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A feed that is silent for so long is lost: three heartbeats did not come.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
 /// Follows the log.
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -155,6 +160,7 @@ impl<'a> Watch<'a> {
             from: Some(self.from()),
             filter: self.filter.clone(),
             until: self.args.until,
+            heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
             ..proto::SubscribeRequest::default()
         };
         let mut feed = match client.subscribe(request).await {
@@ -162,12 +168,13 @@ impl<'a> Watch<'a> {
             Err(status) => return ended(status),
         };
         loop {
-            let message = match feed.next().await {
+            let message = match heard(feed.next(), SILENCE_MAX).await {
                 Ok(Some(message)) => message,
                 Ok(None) if self.has_reached_its_end(&feed) => return Ok(Ended::Done),
                 Ok(None) => return Ok(Ended::Lost("the daemon ended the feed".to_owned())),
-                Err(FeedError::Status(status)) => return ended(status),
-                Err(error) => return Err(Failure::failed(error.to_string())),
+                Err(Unheard::Silence) => return Ok(Ended::Lost("the daemon is silent".to_owned())),
+                Err(Unheard::Feed(FeedError::Status(status))) => return ended(status),
+                Err(Unheard::Feed(error)) => return Err(Failure::failed(error.to_string())),
             };
             if let Some(ended) = self.take(message).await? {
                 return Ok(ended);
@@ -258,6 +265,23 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// Why no message came.
+#[derive(Debug)]
+enum Unheard {
+    /// The feed ended.
+    Feed(FeedError),
+    /// Not even a heartbeat came.
+    Silence,
+}
+
+/// The next message of a feed, where one comes within `silence`.
+async fn heard<T>(next: impl Future<Output = Result<T, FeedError>>, silence: Duration) -> Result<T, Unheard> {
+    match tokio::time::timeout(silence, next).await {
+        Ok(message) => message.map_err(Unheard::Feed),
+        Err(_) => Err(Unheard::Silence),
+    }
+}
+
 /// Whether a failed call may succeed on another connection.
 fn ended(status: tonic::Status) -> Result<Ended, Failure> {
     if is_lost(&status) || matches!(status.code(), Code::Unavailable | Code::Cancelled) {
@@ -331,6 +355,18 @@ mod tests {
         assert_eq!("17".parse(), Ok(Beginning::Point(Point::Position(17))));
         let error = "begin".parse::<Beginning>().unwrap_err();
         assert!(error.ends_with("or start, or tail"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_silent_feed_is_lost() {
+        let silence = Duration::from_millis(1);
+        let heard_nothing = heard(std::future::pending::<Result<(), _>>(), silence).await;
+        assert!(
+            matches!(heard_nothing, Err(Unheard::Silence)),
+            "{heard_nothing:?}"
+        );
+        let heard_one = heard(std::future::ready(Ok(7)), silence).await;
+        assert!(matches!(heard_one, Ok(7)), "{heard_one:?}");
     }
 
     #[test]

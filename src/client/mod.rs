@@ -29,6 +29,10 @@ const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// How long connecting may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
+/// How often the daemon is asked whether it is still there, and how long its answer may take. Without it a machine that
+/// went away without a word would be waited for without end.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
 /// Why no connection was made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -62,6 +66,10 @@ impl Client {
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(server: &str) -> Result<Self, ConnectError> {
+        Self::connect_with(server, KEEPALIVE).await
+    }
+
+    async fn connect_with(server: &str, keepalive: Duration) -> Result<Self, ConnectError> {
         let server = if server.contains("://") {
             server.to_owned()
         } else {
@@ -75,6 +83,9 @@ impl Client {
             // Without it a small request waits some 40 ms for the server's delayed acknowledgement.
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_WAIT)
+            .http2_keep_alive_interval(keepalive)
+            .keep_alive_timeout(keepalive)
+            .keep_alive_while_idle(true)
             .max_frame_size(FRAME_BYTES)
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
@@ -200,4 +211,33 @@ pub fn reason(status: &Status) -> Option<String> {
 /// The status that an in-band refusal stands for.
 pub fn refused(refusal: proto::Refusal) -> Status {
     Status::with_details(refusal.code.into(), refusal.message, refusal.details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[tokio::test]
+    async fn a_daemon_that_went_away_without_a_word_is_not_waited_for_without_end() {
+        // It takes the connection and never says anything.
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while let Ok((connection, _)) = listener.accept().await {
+                taken.push(connection);
+            }
+        });
+        let client = Client::connect_with(&address, Duration::from_millis(50))
+            .await
+            .unwrap();
+        let asked = tokio::time::timeout(Duration::from_secs(60), client.status()).await;
+        let status = asked.expect("the call is waited for without end").unwrap_err();
+        assert!(
+            status.source().is_some(),
+            "it is told as a lost connection: {status:?}"
+        );
+        server.abort();
+    }
 }

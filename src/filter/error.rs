@@ -13,6 +13,8 @@ pub struct FilterError {
     pub expected: String,
     /// Which rule it breaks.
     pub problem: FilterProblem,
+    /// Where it exceeds a limit, how much of what is limited it has.
+    pub actual: Option<usize>,
 }
 
 /// The rules that a filter can break.
@@ -38,6 +40,24 @@ pub enum FilterProblem {
     Value,
 }
 
+impl FilterError {
+    /// What a filter has too much of, and the limit, where it is refused for its size.
+    pub fn excess(&self) -> Option<(usize, usize)> {
+        let limit = match self.problem {
+            FilterProblem::TooLong => super::FILTER_BYTES_MAX,
+            FilterProblem::TooDeep => super::FILTER_DEPTH_MAX,
+            FilterProblem::TooManyNodes => super::FILTER_NODES_MAX,
+            FilterProblem::Mixed
+            | FilterProblem::Syntax
+            | FilterProblem::UnknownField
+            | FilterProblem::NotAnswered
+            | FilterProblem::Operator
+            | FilterProblem::Value => return None,
+        };
+        Some((self.actual?, limit))
+    }
+}
+
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -45,6 +65,7 @@ impl fmt::Display for FilterError {
             found,
             expected,
             problem,
+            ..
         } = self;
         match problem {
             FilterProblem::TooLong => write!(

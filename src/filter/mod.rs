@@ -31,6 +31,7 @@ pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
 pub use subject::{LazyContent, Subject};
 pub use terms::{Lookup, Term, TermField, each_term, terms};
+pub use values::dyads;
 
 use crate::derive::Basis;
 use crate::record::Kind;
@@ -82,6 +83,7 @@ impl Filter {
                 found: format!("{length} bytes with every short form written out"),
                 expected: format!("{FILTER_BYTES_MAX} bytes"),
                 problem: FilterProblem::TooLong,
+                actual: Some(length),
             }),
         }
     }

@@ -17,11 +17,8 @@ use crate::derive::{Basis, fold};
 pub(super) fn parse(text: &str) -> Result<(Node, Option<Basis>), FilterError> {
     let mut scanner = Scanner::new(text);
     if text.len() > FILTER_BYTES_MAX {
-        let (found, limit) = (
-            format!("{} bytes", text.len()),
-            format!("{FILTER_BYTES_MAX} bytes"),
-        );
-        return Err(scanner.error(0, FilterProblem::TooLong, &found, &limit));
+        let limit = format!("{FILTER_BYTES_MAX} bytes");
+        return Err(scanner.excess(0, FilterProblem::TooLong, (text.len(), "bytes"), &limit));
     }
     scanner.skip_space();
     if scanner.peek().is_none() {
@@ -347,13 +344,11 @@ impl<'a> Parser<'a> {
         if self.nodes <= FILTER_NODES_MAX {
             return Ok(());
         }
-        let (found, limit) = (
-            format!("{} conditions and connectives", self.nodes),
-            FILTER_NODES_MAX.to_string(),
-        );
+        let found = (self.nodes, "conditions and connectives");
+        let limit = FILTER_NODES_MAX.to_string();
         Err(self
             .scanner
-            .error(at, FilterProblem::TooManyNodes, &found, &limit))
+            .excess(at, FilterProblem::TooManyNodes, found, &limit))
     }
 
     /// That one level more may begin at a byte.
@@ -361,8 +356,8 @@ impl<'a> Parser<'a> {
         if depth < FILTER_DEPTH_MAX {
             return Ok(());
         }
-        let (found, limit) = (format!("{} levels", depth + 1), FILTER_DEPTH_MAX.to_string());
-        Err(self.scanner.error(at, FilterProblem::TooDeep, &found, &limit))
+        let (found, limit) = ((depth + 1, "levels"), FILTER_DEPTH_MAX.to_string());
+        Err(self.scanner.excess(at, FilterProblem::TooDeep, found, &limit))
     }
 }
 

@@ -217,6 +217,21 @@ impl<'a> Scanner<'a> {
             found: found.to_owned(),
             expected: expected.to_owned(),
             problem,
+            actual: None,
+        }
+    }
+
+    /// An error at a byte: so much of what has a limit.
+    pub(super) fn excess(
+        &self,
+        at: usize,
+        problem: FilterProblem,
+        (actual, unit): (usize, &str),
+        limit: &str,
+    ) -> FilterError {
+        FilterError {
+            actual: Some(actual),
+            ..self.error(at, problem, &format!("{actual} {unit}"), limit)
         }
     }
 }

@@ -228,6 +228,25 @@ impl Facing {
     }
 }
 
+/// The pairs of participants that face each other, by their places in the content; a source stands before its target.
+/// They are the pairs that `dyad` and `actor_dyad` ask about.
+pub fn dyads(content: &Content) -> Vec<(usize, usize)> {
+    let facing = content.participants.iter().enumerate();
+    let facing: Vec<_> = facing
+        .filter_map(|(at, one)| Facing::of(one).map(|facing| (at, facing)))
+        .collect();
+    let mut pairs = Vec::new();
+    for (index, (a, one)) in facing.iter().enumerate() {
+        for (b, other) in &facing[index + 1..] {
+            if one.faces(*other) {
+                let is_turned = *one == Facing::Target || *other == Facing::Source;
+                pairs.push(if is_turned { (*b, *a) } else { (*a, *b) });
+            }
+        }
+    }
+    pairs
+}
+
 /// Whether two different participants face each other, of whom `is` says the first is the one and the second
 /// the other; where `directed`, the first must be a source and the second a target.
 pub(super) fn any_dyad(content: &Content, directed: bool, is: impl Fn(&Participant) -> (bool, bool)) -> bool {

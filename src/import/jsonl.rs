@@ -69,13 +69,13 @@ fn prepare(object: &mut Map<String, Value>, source: &Source<'_>) {
 }
 
 fn check(input: &Input) -> Result<(), String> {
-    match input.status {
-        None | Some(Status::Current) => {}
-        Some(other) => {
-            return Err(format!(
-                "status is `{other}`; only lines that are current are imported"
-            ));
-        }
+    if let Some(other) = &input.status
+        && other != Status::Current.word()
+    {
+        let said: String = other.chars().take(40).collect();
+        return Err(format!(
+            "status is `{said}`; only lines that are current are imported"
+        ));
     }
     match input.act {
         Act::Create | Act::Amend | Act::Retract | Act::Reinstate | Act::Link | Act::Unlink => Ok(()),

@@ -26,6 +26,8 @@ pub(super) struct Line<'a> {
     pub bytes: &'a [u8],
     /// Its length without a line feed, where that is beyond [`LINE_BYTES_MAX`]; `bytes` then are only its start.
     pub too_long: Option<u64>,
+    /// Its line feed had a carriage return before it.
+    pub has_return: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -44,12 +46,23 @@ impl<'a> Lines<'a> {
                 return Ok(None);
             };
             if !self.content().is_empty() {
-                return Ok(Some(Line {
-                    number: self.number,
-                    bytes: self.content(),
-                    too_long: (length > LINE_BYTES_MAX as u64).then_some(length),
-                }));
+                return Ok(Some(self.line(length)));
             }
+        }
+    }
+
+    /// The next line, empty or not; `None` at the end.
+    pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+        let length = self.fill()?;
+        Ok(length.map(|length| self.line(length)))
+    }
+
+    fn line(&self, length: u64) -> Line<'_> {
+        Line {
+            number: self.number,
+            bytes: self.content(),
+            too_long: (length > LINE_BYTES_MAX as u64).then_some(length),
+            has_return: self.buffer.ends_with(b"\r"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads what analysts and desks already have, and makes records of it.
 //!
-//! One file of this folder reads one format: [`icews`], [`quad`], [`gdelt`], [`dispatch`], [`jsonl`]. Each row or
+//! One file of this folder reads one format: [`icews`], [`quad`], [`gdelt`], [`dispatch`], [`jsonl`], and [`table`] any
+//! other table by a [`mapping`]. Each row or
 //! document becomes an [`Item`]: a draft of a record, or a reject that keeps its bytes. What a field says is stated
 //! as it stands; a field that cannot be what it should be is a warning, kept with its text, and never stops its
 //! row. [`sniff`] tells which format a file has.
@@ -14,9 +15,11 @@ mod gdelt;
 mod icews;
 mod jsonl;
 mod line;
+pub mod mapping;
 mod quad;
 mod reading;
 pub mod sniff;
+mod table;
 
 use crate::record::codec::{RelationType, Warning};
 use crate::record::{Act, EntryKey, Key, Kind, Reason, Revision, Series};
@@ -25,8 +28,10 @@ use std::fmt;
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use line::LINE_BYTES_MAX;
+pub use mapping::{Mapping, MappingError};
 pub use sniff::{Guess, UnknownFormat, auto};
 
 /// A format that can be imported.
@@ -42,10 +47,12 @@ pub enum Format {
     GdeltV2,
     /// Records in the JSON form, one object a line.
     Jsonl,
+    /// A table of any columns, read by a mapping; chosen by giving one.
+    Table,
 }
 
 impl Format {
-    /// Every format, in the order in which they are listed to people.
+    /// Every format that can be named, in the order in which they are listed to people.
     pub const ALL: [Self; 5] = [
         Self::Dispatch,
         Self::Icews,
@@ -62,6 +69,7 @@ impl Format {
             Self::IcewsQuad => "icews-quad",
             Self::GdeltV2 => "gdelt-v2",
             Self::Jsonl => "jsonl",
+            Self::Table => "table",
         }
     }
 
@@ -73,7 +81,7 @@ impl Format {
     /// The series of its entries where none is named.
     pub const fn default_series(self) -> &'static str {
         match self {
-            Self::Dispatch | Self::Jsonl => "desk",
+            Self::Dispatch | Self::Jsonl | Self::Table => "desk",
             Self::Icews => "icews",
             Self::IcewsQuad => "icews-quad",
             Self::GdeltV2 => "gdelt",
@@ -173,6 +181,8 @@ pub struct Options {
     pub file: String,
     /// JSON lines only: take `revision` as the revision that the entry must be at, instead of ignoring it.
     pub expect_revision: bool,
+    /// [`Format::Table`] only: which column becomes which field.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 impl Options {
@@ -194,7 +204,8 @@ impl Options {
     }
 
     fn series(&self, format: Format) -> Series {
-        let named = self.series.clone();
+        let mapped = || self.mapping.as_ref().and_then(|mapping| mapping.series.clone());
+        let named = self.series.clone().or_else(mapped);
         named.unwrap_or_else(|| {
             Series::new(format.default_series()).expect("the default series are well formed, as a test shows")
         })
@@ -315,6 +326,7 @@ pub fn read(
         Format::IcewsQuad => quad::read(input, options, sink),
         Format::GdeltV2 => gdelt::read(input, options, sink),
         Format::Jsonl => jsonl::read(input, options, sink),
+        Format::Table => table::read(input, options, sink),
     }
 }
 

@@ -73,7 +73,8 @@ pub fn auto<R: BufRead>(mut input: R) -> Result<(Guess, impl BufRead), SniffErro
     Ok((guess, Cursor::new(head).chain(input)))
 }
 
-/// Judges the start of a file. A last line that is cut off is left out where there are others.
+/// Judges the start of a file. A last line that is cut off is left out where there are others; a first line that is
+/// longer than what is looked at is judged by its beginning.
 ///
 /// # Errors
 /// [`UnknownFormat`], with what was found.
@@ -92,8 +93,10 @@ pub fn guess(head: &[u8]) -> Result<Guess, UnknownFormat> {
     let Some(first) = lines.first() else {
         return Err(unknown("the file is empty"));
     };
+    let is_cut = head.len() >= HEAD_BYTES_MAX && !text.contains(&b'\n');
     let by_first_line = of_first_line(first);
     by_first_line
+        .or_else(|| of_cut_line(first).filter(|_| is_cut))
         .or_else(|| of_most_rows(&lines))
         .or_else(|| of_text(&lines))
         .ok_or_else(|| unknown(what_was_found(&lines)))
@@ -117,8 +120,8 @@ fn of_first_line(line: &[u8]) -> Option<Guess> {
             "the first line names the 61 columns of GDELT 2.0 events",
         );
     }
-    let header = std::str::from_utf8(line).ok().and_then(dispatch::Header::of);
-    if header.is_some() {
+    // A headline in another encoding is still one; the importer warns of it.
+    if dispatch::Header::of(&String::from_utf8_lossy(line)).is_some() {
         return taken(Format::Dispatch, "the first line is ` date YYYY-MM-DD headline`");
     }
     None
@@ -162,29 +165,59 @@ fn is_object(line: &[u8]) -> bool {
     line.starts_with(b"{") && line.ends_with(b"}")
 }
 
-/// Running text: words, and nothing that speaks for a table, markup or a program's own file.
+/// A line of which only the beginning is known.
+fn of_cut_line(line: &[u8]) -> Option<Guess> {
+    let inside = line.trim_ascii_start().strip_prefix(b"{")?;
+    if !inside.trim_ascii_start().starts_with(b"\"") {
+        return None;
+    }
+    taken(Format::Jsonl, "the first line begins as a JSON object")
+}
+
+/// Text: clean, begun as a person begins one, and of no table's shape. Whatever else a text may lack, as a header or a
+/// second word, the importer warns of.
 fn of_text(lines: &[&[u8]]) -> Option<Guess> {
-    let first = std::str::from_utf8(lines.first()?).ok()?;
-    let is_clean = lines
-        .iter()
-        .all(|line| !line.iter().any(|byte| matches!(byte, 0..=0x1F | 0x7F)));
+    let first = String::from_utf8_lossy(lines.first()?);
+    let is_clean = lines.iter().all(|line| {
+        !line
+            .iter()
+            .any(|byte| matches!(byte, 0..=0x08 | 0x0A..=0x1F | 0x7F))
+    });
+    // A letter in another encoding is read as U+FFFD.
     let begins_as_text = first
         .trim_start()
-        .starts_with(|first: char| first.is_alphanumeric() || "\"'“‘«(¿¡".contains(first));
-    let has_words = first.split_whitespace().count() >= 3;
-    (is_clean && begins_as_text && has_words && !is_separated(lines)).then_some(Guess {
+        .starts_with(|first: char| first.is_alphanumeric() || "\"'“‘«(¿¡\u{fffd}".contains(first));
+    (is_clean && begins_as_text && !is_tabbed(lines) && !is_separated(lines)).then_some(Guess {
         format: Format::Dispatch,
         because: "running text without a header; its first line is the title",
     })
 }
 
-/// Whether the first lines have the same number of commas, semicolons or bars, and several of them.
+/// Whether more than half of the lines have a tab inside: a tab before a paragraph, or in one line, is no table.
+fn is_tabbed(lines: &[&[u8]]) -> bool {
+    let tabbed = lines.iter().filter(|line| line.trim_ascii().contains(&b'\t'));
+    tabbed.count() * 2 > lines.len()
+}
+
+/// Whether the lines look like columns: the first has several commas, semicolons or bars with nothing between them and
+/// the next word, as prose has not; or three lines and more all have the same number of them, and several.
 fn is_separated(lines: &[&[u8]]) -> bool {
-    let [first, second, ..] = lines else { return false };
+    let [first, others @ ..] = lines else { return false };
     let count = |line: &[u8], mark: u8| line.iter().filter(|byte| **byte == mark).count();
-    [b',', b';', b'|']
-        .into_iter()
-        .any(|mark| count(first, mark) >= 2 && count(first, mark) == count(second, mark))
+    [b',', b';', b'|'].into_iter().any(|mark| {
+        let marks = count(first, mark);
+        let all_alike = others.len() >= 2 && others.iter().all(|line| count(line, mark) == marks);
+        marks >= 2 && (tight(first, mark) >= 2 || all_alike)
+    })
+}
+
+/// How often a mark stands directly between two columns: before another one, and not within a number.
+fn tight(line: &[u8], mark: u8) -> usize {
+    let is_tight = |three: &&[u8]| {
+        let within_number = three[0].is_ascii_digit() && three[2].is_ascii_digit();
+        three[1] == mark && !three[2].is_ascii_whitespace() && !within_number
+    };
+    line.windows(3).filter(is_tight).count()
 }
 
 fn what_was_found(lines: &[&[u8]]) -> String {

@@ -4,15 +4,16 @@ use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{Core, blocking, convert, proto, status, wire};
 use crate::filter::Filter;
-use crate::log::{Appended, Door, Log, ReadError};
+use crate::log::{AppendError, Appended, Closed, Door, Log, ReadError};
 use crate::record::{Position, Revision};
 use crate::view::ahead::{Ahead, Cancel, Readers, Source};
-use crate::view::{EntryError, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
+use crate::view::{EntryError, EntryRef, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Requests of one stream that are taken up together, at most.
@@ -41,8 +42,13 @@ impl proto::archive_server::Archive for Archive {
         request: Request<Streaming<proto::AppendRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let log = self.0.log.clone();
-        let chunks = futures::stream::unfold(request.into_inner(), |mut requests| async move {
-            Some((next_chunk(&mut requests).await?, requests))
+        let taking = Taking {
+            requests: request.into_inner(),
+            draining: self.0.draining.subscribe(),
+            is_over: false,
+        };
+        let chunks = futures::stream::unfold(taking, |mut taking| async move {
+            Some((taking.next_chunk().await?, taking))
         });
         let answers = chunks
             .map(move |chunk| answer_chunk(log.clone(), chunk))
@@ -63,9 +69,10 @@ impl proto::archive_server::Archive for Archive {
     ) -> Result<Response<proto::GetEntryResponse>, Status> {
         let request = request.into_inner();
         let name = convert::entry_ref(request.entry)?;
+        let (name, as_of) = whole_name(&self.0, name, request.as_of).await?;
         let log = self.0.log.clone();
         let job = move || {
-            let as_of = convert::as_of(&log, request.as_of.as_ref())?;
+            let as_of = convert::as_of(&log, as_of.as_ref())?;
             let found = entry::find(&log, &name, as_of)?;
             let revision = request.revision.map(Revision::new);
             Ok((entry::answer(&log, &found, as_of, revision)?, as_of))
@@ -128,18 +135,58 @@ async fn append(log: &Log, request: proto::AppendRequest) -> Result<proto::Appen
         .map_err(|error| status::append(&error))
 }
 
-/// The next request, and those that have arrived behind it.
-async fn next_chunk(requests: &mut Streaming<proto::AppendRequest>) -> Option<Vec<StreamRequest>> {
-    let mut chunk = vec![requests.next().await?];
-    let mut bytes = request_bytes(&chunk[0]);
-    while chunk.len() < STREAM_CHUNK && bytes < STREAM_CHUNK_BYTES {
-        let Some(Some(request)) = requests.next().now_or_never() else {
-            break;
+/// The entry by its whole name, and the point that is spoken of: the beginning of a key is looked up by a scan of the
+/// records below that point, in its turn. What is answered then must speak of the same point.
+async fn whole_name(
+    core: &Core,
+    name: EntryRef,
+    as_of: Option<proto::AsOf>,
+) -> Result<(EntryRef, Option<proto::AsOf>), Status> {
+    let EntryRef::Prefix(prefix) = name else {
+        return Ok((name, as_of));
+    };
+    let log = core.log.clone();
+    let as_of = blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await?;
+    let entry = core.scanner.whole_key(prefix, as_of).await;
+    let entry = entry.map_err(|error| status::entry(&error))?;
+    let at = Some(proto::as_of::At::Position(as_of.get()));
+    Ok((EntryRef::Key(entry), Some(proto::AsOf { at })))
+}
+
+/// Takes requests from a stream of appends.
+struct Taking {
+    requests: Streaming<proto::AppendRequest>,
+    draining: watch::Receiver<bool>,
+    is_over: bool,
+}
+
+impl Taking {
+    /// The next request, and those that have arrived behind it. A server that is stopping takes no more: the stream
+    /// ends with DRAINING behind the answers to what was taken, so that a client who is silent does not hold it up.
+    async fn next_chunk(&mut self) -> Option<Vec<StreamRequest>> {
+        if self.is_over {
+            return None;
+        }
+        let first = tokio::select! {
+            biased;
+            // An order and a lost sender both mean that the server is stopping.
+            _ = self.draining.wait_for(|draining| *draining) => {
+                self.is_over = true;
+                return Some(vec![Err(status::append(&AppendError::Closed(Closed::Draining)))]);
+            }
+            request = self.requests.next() => request?,
         };
-        bytes += request_bytes(&request);
-        chunk.push(request);
+        let mut bytes = request_bytes(&first);
+        let mut chunk = vec![first];
+        while chunk.len() < STREAM_CHUNK && bytes < STREAM_CHUNK_BYTES {
+            let Some(Some(request)) = self.requests.next().now_or_never() else {
+                break;
+            };
+            bytes += request_bytes(&request);
+            chunk.push(request);
+        }
+        Some(chunk)
     }
-    Some(chunk)
 }
 
 fn request_bytes(request: &StreamRequest) -> usize {
@@ -228,9 +275,10 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
             let request = request.into_inner();
             let parts = convert::parts(request.parts)?;
             let name = convert::entry_ref(request.entry)?;
+            let (name, as_of) = whole_name(&self.0, name, request.as_of).await?;
             let log = self.0.log.clone();
             let job = move || {
-                let as_of = convert::as_of(&log, request.as_of.as_ref())?;
+                let as_of = convert::as_of(&log, as_of.as_ref())?;
                 let found = entry::find(&log, &name, as_of)?;
                 let positions = log.history(&found, as_of)?;
                 if positions.is_empty() {
@@ -322,7 +370,9 @@ fn positions(request: proto::ReadRequest, tail: Position, as_of: Position) -> Re
             positions.len(),
             convert::POSITIONS_MAX
         );
-        return Err(RequestError::field("positions", problem).into());
+        return Err(
+            RequestError::too_large("positions", problem, positions.len(), convert::POSITIONS_MAX).into(),
+        );
     }
     if let Some(at) = positions.windows(2).position(|pair| pair[0] >= pair[1]) {
         let path = format!("positions[{}]", at + 1);

@@ -14,7 +14,7 @@ use crate::record::{
     Act, BatchId, EntryKey, Key, Kind, NameError, Outcome, Position, Principal, Reason, Recorded, Revision,
     Series, Status,
 };
-use crate::view::entry::{EntryRef, PREFIX_CHARS_MIN};
+use crate::view::entry::{EntryRef, PREFIX_CHARS_MIN, Prefix};
 use crate::view::{EntryAnswer, Parts};
 use bytes::Bytes;
 
@@ -90,7 +90,15 @@ pub fn request_id(id: Bytes) -> Result<Option<BatchId>, NameError> {
 }
 
 fn condition_filter(text: &str) -> Result<Filter, Rule> {
-    let filter = Filter::parse(text).map_err(|error| Rule::Invalid(error.to_string()))?;
+    let filter = Filter::parse(text).map_err(|error| match error.excess() {
+        Some((actual, limit)) => Rule::TooLarge {
+            what: "filter",
+            actual: actual as u64,
+            limit: limit as u64,
+            remedy: "split it",
+        },
+        None => Rule::Invalid(error.to_string()),
+    })?;
     if filter.is_all() {
         let problem = "the filter is empty; name what may not be there, or use expected_tail";
         return Err(Rule::Invalid(problem.to_owned()));
@@ -271,11 +279,14 @@ pub fn parts(number: i32) -> Result<Parts, RequestError> {
 /// A filter of a request.
 ///
 /// # Errors
-/// [`RequestError::Filter`].
+/// [`RequestError::Filter`]; [`RequestError::TooLarge`] where it exceeds a limit.
 pub fn filter(text: &str) -> Result<Filter, RequestError> {
-    Filter::parse(text).map_err(|error| RequestError::Filter {
-        path: "filter".to_owned(),
-        problem: error.to_string(),
+    Filter::parse(text).map_err(|error| match error.excess() {
+        Some((actual, limit)) => RequestError::too_large("filter", error.to_string(), actual, limit),
+        None => RequestError::Filter {
+            path: "filter".to_owned(),
+            problem: error.to_string(),
+        },
     })
 }
 
@@ -321,7 +332,8 @@ pub fn entry_ref(name: Option<proto::EntryName>) -> Result<EntryRef, RequestErro
                     ),
                 ));
             }
-            Ok(EntryRef::Prefix(series, prefix.key))
+            let key = prefix.key;
+            Ok(EntryRef::Prefix(Prefix { series, key }))
         }
     }
 }

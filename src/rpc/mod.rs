@@ -22,7 +22,7 @@ use crate::subscription::Hub;
 use crate::view::Scanner;
 use crate::view::ahead::Readers;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// What all services share.
 pub struct Core {
@@ -34,6 +34,8 @@ pub struct Core {
     pub readers: Arc<Readers>,
     /// Feeds subscribers.
     pub hub: Arc<Hub>,
+    /// True from when the server is stopping: streams of appends then end.
+    pub draining: watch::Sender<bool>,
     /// Told when `Admin.Drain` asks for the end.
     pub stop: Notify,
     /// When the server started, as the log's clock said.

@@ -35,9 +35,11 @@ impl proto::query_server::Query for Query {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
         let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
+        let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
+        let as_of = self.as_of(request.as_of, request.min_position).await?;
         let search = Search {
             filter: filter.clone(),
-            as_of: self.as_of(request.as_of, request.min_position).await?,
+            as_of: is_said.then_some(as_of),
             order,
             ascending: request.ascending,
             page_size,
@@ -138,9 +140,11 @@ fn page_size(size: u32) -> Result<usize, RequestError> {
     match size {
         0 => Ok(PAGE_SIZE as usize),
         size if size <= PAGE_SIZE_MAX => Ok(size as usize),
-        size => Err(RequestError::field(
+        size => Err(RequestError::too_large(
             "page_size",
             format!("{size} exceeds the limit of {PAGE_SIZE_MAX}; ask for more pages instead"),
+            size as usize,
+            PAGE_SIZE_MAX as usize,
         )),
     }
 }

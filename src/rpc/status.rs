@@ -139,6 +139,18 @@ pub enum RequestError {
         /// What is wrong, and where.
         problem: String,
     },
+    /// A field that has more than a bound allows.
+    #[error("{path}: {problem}")]
+    TooLarge {
+        /// The path of the field.
+        path: String,
+        /// How much there is, the limit, and what to do.
+        problem: String,
+        /// How much there is.
+        actual: u64,
+        /// How much there may be.
+        limit: u64,
+    },
     /// `wait_for` asks for followers or witnesses.
     #[error("wait_for {0} needs a follower, and this server has none; use DURABLE")]
     NoFollower(&'static str),
@@ -150,6 +162,21 @@ impl RequestError {
         Self::Field {
             path: path.into(),
             problem: problem.into(),
+        }
+    }
+
+    /// A field that has more than a bound allows; `problem` says it in words, with both numbers.
+    pub fn too_large(
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        actual: usize,
+        limit: usize,
+    ) -> Self {
+        Self::TooLarge {
+            path: path.into(),
+            problem: problem.into(),
+            actual: actual as u64,
+            limit: limit as u64,
         }
     }
 }
@@ -164,6 +191,15 @@ impl From<RequestError> for Status {
             RequestError::Filter { path, problem } => {
                 answer(Code::InvalidArgument, Reason::InvalidFilter, message).field(&path, &problem)
             }
+            RequestError::TooLarge {
+                path,
+                problem,
+                actual,
+                limit,
+            } => answer(Code::InvalidArgument, Reason::TooLarge, message)
+                .with("limit", limit)
+                .with("actual", actual)
+                .field(&path, &problem),
             RequestError::NoFollower(_) => answer(Code::FailedPrecondition, Reason::NoFollower, message),
         }
         .status()
@@ -268,6 +304,7 @@ pub fn entry(error: &EntryError) -> Status {
             .with("newest", newest)
             .status(),
         EntryError::Read(error) => read(error),
+        EntryError::Scan(error) => query(error),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
-use super::{Core, convert, proto, status, wire};
+use super::{Core, blocking, convert, proto, status, wire};
 use crate::filter::Filter;
+use crate::log::{Log, ReadError};
 use crate::record::{Position, Recorded};
 use crate::subscription::{From, Item, Session, Subscribe};
 use crate::view::Mode;
@@ -46,6 +47,8 @@ impl RawCall<proto::SubscribeRequest> for Subscriptions {
     ) -> BoxFuture<'static, Result<RawStream, Status>> {
         Box::pin(async move {
             let request = subscribe(request.into_inner())?;
+            let (log, from) = (self.0.log.clone(), request.from.clone());
+            blocking(move || has_passed(&log, &from), status::read).await?;
             let filter = request.filter.clone();
             let session = self.0.hub.subscribe(request).await;
             let session = session.map_err(|error| status::subscribe(&error))?;
@@ -59,6 +62,22 @@ impl RawCall<proto::SubscribeRequest> for Subscriptions {
             Ok(messages.boxed())
         })
     }
+}
+
+/// A feed from a time that has not passed would begin with records from before it.
+fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
+    let From::Recorded(time) = from else {
+        return Ok(());
+    };
+    let now = log.now();
+    if *time < now {
+        return Ok(());
+    }
+    Err(ReadError::NotPassed {
+        time: time.to_string(),
+        clock: now.to_string(),
+        tail: log.tail(),
+    })
 }
 
 fn subscribe(request: proto::SubscribeRequest) -> Result<Subscribe, RequestError> {

@@ -4,13 +4,20 @@
 
 use super::error::EntryError;
 use super::matching::{decode, entry_of};
-use crate::log::{Columns, EntryState, Log, ReadError, Run, Stored};
+use crate::log::{Columns, EntryState, Log, ReadError, ReadLimit, Run, Stored};
 use crate::record::{EntryKey, Key, Position, Revision, Series, Status};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The fewest characters of a key that may stand for the whole of it.
 pub const PREFIX_CHARS_MIN: usize = 8;
 /// How many candidates an ambiguous prefix is answered with.
 const CANDIDATES: usize = 5;
+
+/// How much of the log a search for the beginning of a key reads at a time.
+const STEP: ReadLimit = ReadLimit {
+    records: 8_192,
+    bytes: 1 << 20,
+};
 
 /// How an entry is named in a question.
 #[derive(Clone, Debug)]
@@ -19,8 +26,17 @@ pub enum EntryRef {
     Key(EntryKey),
     /// By any of its records.
     Position(Position),
-    /// By a series and the first characters of the key.
-    Prefix(Series, String),
+    /// By a series and the first characters of the key: [`super::Scanner::whole_key`] finds the whole of it.
+    Prefix(Prefix),
+}
+
+/// A series and the first characters of a key.
+#[derive(Clone, Debug)]
+pub struct Prefix {
+    /// The series.
+    pub series: Series,
+    /// The characters, at least [`PREFIX_CHARS_MIN`].
+    pub key: String,
 }
 
 /// An entry at one point of the log.
@@ -43,7 +59,7 @@ impl EntryAnswer {
     }
 }
 
-/// Finds the entry that is meant.
+/// Finds the entry that is meant. The beginning of a key scans the log: leave that to [`super::Scanner::whole_key`].
 ///
 /// # Errors
 /// [`EntryError::Unknown`] and [`EntryError::Ambiguous`]; [`EntryError::Read`] for a position beyond `as_of`.
@@ -51,7 +67,10 @@ pub fn find(log: &Log, name: &EntryRef, as_of: Position) -> Result<EntryKey, Ent
     match name {
         EntryRef::Key(entry) => Ok(entry.clone()),
         EntryRef::Position(position) => at_position(log, *position, as_of),
-        EntryRef::Prefix(series, prefix) => by_prefix(log, series, prefix),
+        EntryRef::Prefix(prefix) => match exact(log, prefix, as_of)? {
+            Some(entry) => Ok(entry),
+            None => by_prefix(log, prefix, as_of, &AtomicBool::new(false)),
+        },
     }
 }
 
@@ -114,24 +133,63 @@ fn at_position(log: &Log, position: Position, as_of: Position) -> Result<EntryKe
     Ok(entry_of(position, &decode(&record)?)?)
 }
 
-fn by_prefix(log: &Log, series: &Series, prefix: &str) -> Result<EntryKey, EntryError> {
-    // A whole key is also the beginning of itself, and means itself even where longer ones begin with it.
-    if let Ok(key) = Key::new(prefix) {
-        let entry = EntryKey {
-            series: series.clone(),
-            key,
-        };
-        if log.entry(&entry, log.tail())?.is_some() {
-            return Ok(entry);
-        }
-    }
-    let mut candidates = log.with_prefix(series, prefix, CANDIDATES)?;
+/// The entry whose whole key the prefix is, where there was one then: a whole key means itself even where longer ones
+/// begin with it.
+///
+/// # Errors
+/// As [`Log::entry`].
+pub(super) fn exact(log: &Log, prefix: &Prefix, as_of: Position) -> Result<Option<EntryKey>, EntryError> {
+    let Ok(key) = Key::new(&prefix.key) else {
+        return Ok(None);
+    };
+    let series = prefix.series.clone();
+    let entry = EntryKey { series, key };
+    let is_known = log.entry(&entry, as_of)?.is_some();
+    Ok(is_known.then_some(entry))
+}
+
+/// The one entry below `as_of` whose key begins so. Scans the log; ends early once `cancelled` is set.
+///
+/// # Errors
+/// [`EntryError::Unknown`], [`EntryError::Ambiguous`], [`EntryError::Read`].
+pub(super) fn by_prefix(
+    log: &Log,
+    prefix: &Prefix,
+    as_of: Position,
+    cancelled: &AtomicBool,
+) -> Result<EntryKey, EntryError> {
+    let mut candidates = candidates(log, prefix, as_of, cancelled)?;
+    let named = || format!("{}/{}", prefix.series, prefix.key);
     match candidates.len() {
-        0 => Err(EntryError::Unknown(format!("{series}/{prefix}"))),
+        0 => Err(EntryError::Unknown(named())),
         1 => Ok(candidates.remove(0)),
         _ => Err(EntryError::Ambiguous {
-            prefix: format!("{series}/{prefix}"),
+            prefix: named(),
             candidates,
         }),
     }
+}
+
+/// The first entries below `as_of` whose keys begin so.
+fn candidates(
+    log: &Log,
+    prefix: &Prefix,
+    as_of: Position,
+    cancelled: &AtomicBool,
+) -> Result<Vec<EntryKey>, ReadError> {
+    let mut found = Vec::new();
+    let mut at = Position::START;
+    while at < as_of && found.len() < CANDIDATES && !cancelled.load(Ordering::Relaxed) {
+        for run in log.read(at, as_of, STEP, Columns::Leaves)? {
+            for record in run.iter().take_while(|record| record.position < as_of) {
+                let leaf = decode(&record)?;
+                let is_new = leaf.previous.is_none() && leaf.series == prefix.series.as_str();
+                if is_new && leaf.key.starts_with(&prefix.key) && found.len() < CANDIDATES {
+                    found.push(entry_of(record.position, &leaf)?);
+                }
+            }
+            at = run.end();
+        }
+    }
+    Ok(found)
 }

@@ -61,4 +61,7 @@ pub enum EntryError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The scan for the beginning of a key was not made.
+    #[error(transparent)]
+    Scan(#[from] QueryError),
 }

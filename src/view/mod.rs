@@ -4,12 +4,13 @@
 //! a large archive, and right by construction, so that it stays the oracle of the indexes to come.
 //!
 //! Read [`matching`] first (does this record, or this state of an entry, match?), then [`reader`] (records in order,
-//! cut into messages), [`scan`] (entries at their newest content) and [`series`]. Nothing here knows a socket, and
-//! nothing here writes.
+//! cut into messages), [`scan`] (entries at their newest content; [`kept`] holds its results) and [`series`]. Nothing
+//! here knows a socket, and nothing here writes.
 
 pub mod ahead;
 pub mod entry;
 pub mod error;
+pub mod kept;
 pub mod matching;
 pub mod page;
 pub mod reader;
@@ -17,7 +18,7 @@ pub mod scan;
 pub mod selection;
 pub mod series;
 
-pub use entry::EntryAnswer;
+pub use entry::{EntryAnswer, EntryRef};
 pub use error::{EntryError, QueryError};
 pub use matching::{Matcher, Mode};
 pub use reader::{Plan, Reader};

@@ -6,9 +6,10 @@
 //! more than one record. It is the oracle for the indexes to come.
 
 use super::ahead;
-use super::entry::{self, EntryAnswer};
-use super::error::QueryError;
-use super::matching::{decode, entry_of, matches_state, own_content};
+use super::entry::{self, EntryAnswer, Prefix};
+use super::error::{EntryError, QueryError};
+use super::kept::{Found, Kept, ResultKey};
+use super::matching::{decode, entry_of, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
 use super::series::{self, SeriesCounts};
@@ -16,10 +17,10 @@ use crate::filter::Filter;
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
-use crate::record::{Act, Hash, Kind, Leaf, Position, Status, codec};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::record::{Act, EntryKey, Hash, Kind, Leaf, Position, Status, codec};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -37,7 +38,8 @@ pub struct Options {
     pub concurrent_max: usize,
     /// Scans that may wait for their turn.
     pub waiting_max: usize,
-    /// Bytes of results kept so that a second page does not scan again.
+    /// Bytes of results kept so that a second page does not scan again. A result larger than that is kept besides until
+    /// its last page is taken, as long as it is asked for: at most [`super::kept::LARGE_MAX`] of them.
     pub results_bytes: usize,
     /// How long a question waits for its `min_position`.
     pub min_position_wait: Duration,
@@ -57,8 +59,8 @@ pub enum Order {
 pub struct Search {
     /// The filter.
     pub filter: Filter,
-    /// The records below this position make the answer.
-    pub as_of: Position,
+    /// The records below this position make the answer; `None` for those that the token speaks of, or all.
+    pub as_of: Option<Position>,
     /// The order.
     pub order: Order,
     /// Turn the order round.
@@ -97,24 +99,8 @@ pub struct Scanner {
     options: Options,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
-    results: Mutex<Results>,
-}
-
-/// What a scan found.
-#[derive(Debug, Default)]
-struct Found {
-    /// Positions of newest contents, in the order of the answer.
-    positions: Vec<u64>,
-    erased: u64,
-}
-
-type ResultKey = (Hash, Position);
-
-/// Results of the last searches, the oldest first.
-#[derive(Default)]
-struct Results {
-    kept: VecDeque<(ResultKey, Arc<Found>)>,
-    bytes: usize,
+    kept: Kept,
+    searched: AtomicU64,
 }
 
 impl Scanner {
@@ -125,8 +111,14 @@ impl Scanner {
             log,
             options,
             waiting: AtomicUsize::new(0),
-            results: Mutex::default(),
+            kept: Kept::default(),
+            searched: AtomicU64::new(0),
         }
+    }
+
+    /// How often the log was looked through for a search. The pages of one search need it once.
+    pub fn searched(&self) -> u64 {
+        self.searched.load(Ordering::Relaxed)
     }
 
     /// Waits until the log has reached `position`.
@@ -159,15 +151,18 @@ impl Scanner {
         };
         let binding = binding(self.log.origin(), search.filter.canonical(), order);
         let token = token.map(|text| self.check(text, binding)).transpose()?;
-        let as_of = token.map_or(search.as_of, |token| token.as_of);
+        let as_of = self.as_of(search.as_of, token.as_ref())?;
         let found = self.found((binding, as_of), &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
         let log = self.log.clone();
         let size = search.page_size.max(1);
         let page = self
             .blocking(move |_| page(&log, &found, start, size, as_of, binding))
-            .await?;
-        Ok(page?)
+            .await??;
+        if page.next.is_none() {
+            self.kept.release(&(binding, as_of));
+        }
+        Ok(page)
     }
 
     /// How many entries match.
@@ -187,6 +182,22 @@ impl Scanner {
             Ok(counted)
         };
         self.blocking(job).await?.map_err(QueryError::Read)
+    }
+
+    /// The entry whose key is so or, where there is none, begins so. Only the latter scans, in its turn; dropping the
+    /// call ends that.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub async fn whole_key(&self, prefix: Prefix, as_of: Position) -> Result<EntryKey, EntryError> {
+        let (log, name) = (self.log.clone(), prefix.clone());
+        let exact = tokio::task::spawn_blocking(move || entry::exact(&log, &name, as_of));
+        if let Some(entry) = exact.await.map_err(lost)?? {
+            return Ok(entry);
+        }
+        let log = self.log.clone();
+        self.blocking(move |cancelled| entry::by_prefix(&log, &prefix, as_of, cancelled))
+            .await?
     }
 
     /// Every series, by name.
@@ -214,21 +225,30 @@ impl Scanner {
         Ok(token)
     }
 
+    /// The point that all pages speak of: a token goes on at its own, and another one beside it is refused.
+    fn as_of(&self, said: Option<Position>, token: Option<&PageToken>) -> Result<Position, QueryError> {
+        match (said, token) {
+            (Some(said), Some(token)) if said != token.as_of => {
+                Err(QueryError::Token("speaks of another position than as_of"))
+            }
+            (_, Some(token)) => Ok(token.as_of),
+            (Some(said), None) => Ok(said),
+            (None, None) => Ok(self.log.tail()),
+        }
+    }
+
     async fn found(&self, key: ResultKey, search: &Search) -> Result<Arc<Found>, QueryError> {
-        if let Some(found) = self.kept().get(&key) {
+        if let Some(found) = self.kept.get(&key) {
             return Ok(found);
         }
         let (log, filter) = (self.log.clone(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
         let job = move |cancelled: &AtomicBool| find(&log, &filter, as_of, order, ascending, cancelled);
+        self.searched.fetch_add(1, Ordering::Relaxed);
         let found = Arc::new(self.blocking(job).await??);
-        self.kept()
+        self.kept
             .keep(key, Arc::clone(&found), self.options.results_bytes);
         Ok(found)
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Results> {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `job` where blocking is allowed, when its turn comes; dropping the call tells the job to end.
@@ -247,12 +267,15 @@ impl Scanner {
             let _turn = turn;
             job(&cancelled)
         });
-        work.await.map_err(|cause| {
-            QueryError::Read(ReadError::Io {
-                what: "the log".to_owned(),
-                cause: cause.to_string(),
-            })
-        })
+        work.await.map_err(|cause| QueryError::Read(lost(cause)))
+    }
+}
+
+/// The thread that read was lost.
+fn lost(cause: tokio::task::JoinError) -> ReadError {
+    ReadError::Io {
+        what: "the log".to_owned(),
+        cause: cause.to_string(),
     }
 }
 
@@ -279,50 +302,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Results {
-    fn get(&mut self, key: &ResultKey) -> Option<Arc<Found>> {
-        let at = self.kept.iter().position(|(kept, _)| kept == key)?;
-        let used = self.kept.remove(at)?;
-        let found = Arc::clone(&used.1);
-        self.kept.push_back(used);
-        Some(found)
-    }
-
-    fn keep(&mut self, key: ResultKey, found: Arc<Found>, bytes_max: usize) {
-        if found.bytes() > bytes_max {
-            return;
-        }
-        self.bytes += found.bytes();
-        self.kept.push_back((key, found));
-        while self.bytes > bytes_max {
-            let Some((_, oldest)) = self.kept.pop_front() else {
-                break;
-            };
-            self.bytes -= oldest.bytes();
-        }
-    }
-}
-
-impl Found {
-    fn bytes(&self) -> usize {
-        self.positions.len() * size_of::<u64>() + 128
-    }
-
-    /// Where the page after the token begins. An erasure may have taken entries out since.
-    fn after(&self, token: &PageToken) -> usize {
-        let answered = usize::try_from(token.answered).unwrap_or(usize::MAX);
-        let last = answered
-            .checked_sub(1)
-            .and_then(|at| self.positions.get(at))
-            .copied();
-        if last == Some(token.last.get()) {
-            return answered;
-        }
-        let found = self.positions.iter().position(|at| *at == token.last.get());
-        found.map_or(answered.min(self.positions.len()), |at| at + 1)
-    }
-}
-
 /// An entry met by a scan, at its newest content.
 struct Hit<'a, 'b> {
     record: &'b Stored<'a>,
@@ -332,8 +311,11 @@ struct Hit<'a, 'b> {
 
 impl Hit<'_, '_> {
     fn matches(&self, filter: &Filter) -> bool {
+        // Only a named status lets retracted and erased entries in. A feed also counts a named act, since `act = retract`
+        // would otherwise never be told; here an entry is judged at its content, which no such act has.
+        let stands = self.status == Status::Current || filter.names_status();
         let (payload, _) = own_content(self.record);
-        matches_state(filter, self.record.position, &self.leaf, payload, self.status)
+        stands && matches(filter, self.record.position, &self.leaf, payload, self.status)
     }
 }
 
@@ -479,20 +461,12 @@ fn page(
     as_of: Position,
     binding: Hash,
 ) -> Result<Page, ReadError> {
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    for position in found.positions.iter().skip(start).take(size) {
-        let Some(answer) = answer_at(log, Position::new(*position), as_of)? else {
-            continue;
-        };
-        bytes += answer.run.bytes();
-        if bytes > PAGE_BYTES && !entries.is_empty() {
-            break;
-        }
-        entries.push(answer);
-    }
-    let end = start + entries.len();
-    let more = end < found.positions.len() && !entries.is_empty();
+    let fetch = |position| {
+        let answer = answer_at(log, Position::new(position), as_of)?;
+        Ok(answer.map(|answer| (answer.run.bytes(), answer)))
+    };
+    let (entries, end) = gather(&found.positions, start, size, fetch)?;
+    let more = end < found.positions.len();
     let token = PageToken {
         binding,
         as_of,
@@ -511,6 +485,29 @@ fn page(
         total: found.positions.len() as u64,
         erased: found.erased,
     })
+}
+
+/// The answers of one page, and the index after the last position that it used up: one without an answer is used up
+/// as well, so that the page after it neither repeats nor loses an entry. `fetch` says the bytes of an answer too.
+fn gather<T>(
+    positions: &[u64],
+    start: usize,
+    size: usize,
+    mut fetch: impl FnMut(u64) -> Result<Option<(usize, T)>, ReadError>,
+) -> Result<(Vec<T>, usize), ReadError> {
+    let mut answers = Vec::new();
+    let (mut end, mut bytes) = (start, 0);
+    while let Some(position) = positions.get(end).filter(|_| answers.len() < size) {
+        if let Some((own, answer)) = fetch(*position)? {
+            bytes += own;
+            if bytes > PAGE_BYTES && !answers.is_empty() {
+                break;
+            }
+            answers.push(answer);
+        }
+        end += 1;
+    }
+    Ok((answers, end))
 }
 
 fn answer_at(log: &Log, position: Position, as_of: Position) -> Result<Option<EntryAnswer>, ReadError> {
@@ -581,39 +578,23 @@ mod tests {
     }
 
     #[test]
-    fn kept_results_stay_within_their_bytes() {
-        let found = |count: usize| {
-            Arc::new(Found {
-                positions: vec![0; count],
-                erased: 0,
-            })
-        };
-        let mut results = Results::default();
-        let key = |n: u64| ([0; 32], Position::new(n));
-        results.keep(key(1), found(100), 2_000);
-        results.keep(key(2), found(100), 2_000);
-        assert!(results.get(&key(1)).is_some());
-        results.keep(key(3), found(100), 2_000);
-        assert!(results.get(&key(2)).is_none(), "the least used goes first");
-        assert!(results.get(&key(1)).is_some());
-        results.keep(key(4), found(10_000), 2_000);
-        assert!(results.get(&key(4)).is_none());
+    fn a_page_that_leaves_an_entry_out_neither_repeats_nor_loses_another() {
+        let positions = [9, 8, 7, 6, 5, 4];
+        let fetch = |position| Ok((position != 8 && position != 4).then_some((1, position)));
+        let mut pages = Vec::new();
+        let mut start = 0;
+        while start < positions.len() {
+            let (page, end) = gather(&positions, start, 2, fetch).unwrap();
+            pages.push(page);
+            start = end;
+        }
+        assert_eq!(pages, [vec![9, 7], vec![6, 5], vec![]]);
     }
 
     #[test]
-    fn a_page_goes_on_after_the_last_entry_even_where_some_were_erased() {
-        let found = Found {
-            positions: vec![9, 7, 5],
-            erased: 0,
-        };
-        let token = |answered, last| PageToken {
-            binding: [0; 32],
-            as_of: Position::new(10),
-            answered,
-            last: Position::new(last),
-        };
-        assert_eq!(found.after(&token(2, 7)), 2);
-        assert_eq!(found.after(&token(3, 7)), 2);
-        assert_eq!(found.after(&token(9, 1)), 3);
+    fn a_page_ends_at_its_bytes_and_holds_at_least_one_entry() {
+        let fetch = |position| Ok(Some((PAGE_BYTES + 1, position)));
+        assert_eq!(gather(&[3, 2, 1], 0, 10, fetch).unwrap(), (vec![3], 1));
+        assert_eq!(gather(&[3, 2, 1], 2, 10, fetch).unwrap(), (vec![1], 3));
     }
 }

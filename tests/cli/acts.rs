@@ -59,6 +59,28 @@ fn an_append_is_whole_or_not_at_all() {
     assert_eq!(ended.code, 1);
 }
 
+/// The first batch of two is recorded whatever becomes of the second, and its receipts are told.
+#[test]
+fn receipts_of_what_was_recorded_are_told_before_a_refusal() {
+    let daemon = with_one();
+    let mut text: String = (0..1_000)
+        .map(|n| format!("{{\"series\":\"desk\",\"key\":\"n{n}\",\"title\":\"{n}\"}}\n"))
+        .collect();
+    text.push_str("{\"series\":\"desk\",\"key\":\"nobody\",\"act\":\"retract\",\"reason\":\"error\"}\n");
+    let id = "i".repeat(64);
+    let mut ask = daemon.ask(&["append", "-", "--request-id", &id]);
+    let ended = run(ask.write_stdin(text.clone()));
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("line 1001"), "{}", ended.err);
+    assert_eq!(ended.out.matches("recorded").count(), 1_000);
+    let tail = daemon.tail();
+    let again = run(daemon
+        .ask(&["append", "-", "--request-id", &id])
+        .write_stdin(text));
+    assert_eq!(again.out.matches("desk/n").count(), 1_000);
+    assert_eq!(daemon.tail(), tail, "the same request records nothing twice");
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let daemon = Daemon::start();

@@ -69,6 +69,47 @@ fn bad_rows_are_kept_with_line_reason_and_bytes_and_keep_no_good_row_out() {
 }
 
 #[test]
+fn rejects_of_a_file_that_was_mended_are_gone() {
+    let daemon = Daemon::start();
+    let bad = format!("{QUADS}only\ttwo\n");
+    let file = daemon.file("rows.tsv", &bad);
+    let rejects = format!("{file}.rejects");
+    import(&daemon, &[&file, "--format", "icews-quad"]);
+    assert!(std::fs::exists(&rejects).unwrap());
+    daemon.file("rows.tsv", QUADS);
+    import(&daemon, &[&file, "--dry-run"]);
+    assert!(std::fs::exists(&rejects).unwrap(), "a dry run changes no file");
+    import(&daemon, &[&file]);
+    assert!(!std::fs::exists(&rejects).unwrap());
+}
+
+#[test]
+fn a_file_for_all_rejects_holds_those_of_one_run() {
+    let daemon = Daemon::start();
+    let one = daemon.file("one.tsv", &format!("{QUADS}only\ttwo\n"));
+    let other = daemon.file("other.tsv", &format!("{QUADS}and\tmore\n"));
+    let rejects = daemon.folder().join("all.jsonl");
+    let rejects = rejects.to_str().unwrap();
+    let count = || std::fs::read_to_string(rejects).map_or(0, |text| text.lines().count());
+    let run_all = |inputs: &[&str]| {
+        let how = ["import", "--format", "icews-quad", "--rejects", rejects];
+        run(&mut daemon.ask(&[&how, inputs].concat()))
+    };
+    run_all(&[&one, &other]);
+    assert_eq!(count(), 2);
+    run_all(&[&one, &other]);
+    assert_eq!(count(), 2, "it does not grow from run to run");
+    let ended = run_all(&[&one, rejects]);
+    assert_eq!((ended.code, count()), (2, 2), "{ended:?}");
+    daemon.file("one.tsv", QUADS);
+    run_all(&[&one, &other]);
+    assert_eq!(count(), 1);
+    daemon.file("other.tsv", QUADS);
+    run_all(&[&one, &other]);
+    assert!(!std::fs::exists(rejects).unwrap());
+}
+
+#[test]
 fn an_import_in_which_every_row_is_rejected_failed() {
     let daemon = Daemon::start();
     let file = daemon.file("rows.tsv", "only\ttwo\n");
@@ -86,6 +127,40 @@ fn a_retracted_entry_is_rejected_and_its_neighbours_are_not() {
     assert_eq!(found, counts(0, 0, 1, 1));
     let rejects = std::fs::read_to_string(format!("{file}.rejects")).unwrap();
     assert!(rejects.contains("was retracted at position 2"), "{rejects}");
+}
+
+/// A file says what its source did; what a person decided since stays.
+#[test]
+fn acts_of_a_file_are_made_once_and_undo_nothing() {
+    let daemon = Daemon::start();
+    let file = daemon.file(
+        "acts.jsonl",
+        concat!(
+            "{\"series\":\"feed\",\"key\":\"a\",\"kind\":\"event\",\"title\":\"a\"}\n",
+            "{\"series\":\"feed\",\"key\":\"b\",\"kind\":\"event\",\"title\":\"b\"}\n",
+            "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"retract\",\"reason\":\"error\",\"explanation\":\"one\"}\n",
+            "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"reinstate\",\"reason\":\"error\"}\n",
+            "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"retract\",\"reason\":\"error\",\"explanation\":\"one\"}\n",
+            "{\"series\":\"feed\",\"key\":\"b\",\"act\":\"link\",\"relation\":{\"type\":\"part-of\",\"series\":\"feed\",\"key\":\"a\"}}\n",
+        ),
+    );
+    assert_eq!(import(&daemon, &[&file]).0, counts(6, 0, 0, 0));
+    let status = || json(&daemon.ok(&["get", "feed/a", "-o", "json"]))["status"].clone();
+    assert_eq!(status(), "retracted");
+    daemon.ok(&["reinstate", "feed/a", "--reason", "error"]);
+    daemon.ok(&["unlink", "feed/b", "part-of", "feed/a"]);
+    let tail = daemon.tail();
+    let (again, ended) = import(&daemon, &[&file, "--dry-run"]);
+    assert_eq!(again, counts(0, 0, 6, 0), "{ended:?}");
+    assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 6, 0));
+    assert_eq!((daemon.tail(), status()), (tail, "current".into()));
+    // Another reason is another act.
+    let other = daemon.file(
+        "other.jsonl",
+        "{\"series\":\"feed\",\"key\":\"a\",\"act\":\"retract\",\"reason\":\"fabricated\"}\n",
+    );
+    assert_eq!(import(&daemon, &[&other]).0, counts(1, 0, 0, 0));
+    assert_eq!(status(), "retracted");
 }
 
 #[test]
@@ -161,6 +236,37 @@ fn stdin_and_folders_are_inputs() {
     let (found, ended) = import(&daemon, &[folder.to_str().unwrap()]);
     assert_eq!(found, counts(1, 0, 2, 0));
     assert_eq!(ended.code, 0);
+}
+
+#[test]
+fn a_table_of_other_columns_is_imported_by_its_mapping() {
+    let daemon = Daemon::start();
+    let table = daemon.file("table.csv", "day,who,note\n2021-10-13,Chile,\"a, b\"\n");
+    let mapping = daemon.file(
+        "mapping.toml",
+        "series = \"mine\"\nkey = [\"day\"]\n[columns]\nday = \"occurred\"\nwho = \"participants[0].name\"\n",
+    );
+    assert_eq!(
+        import(&daemon, &[&table, "--mapping", &mapping]).0,
+        counts(1, 0, 0, 0)
+    );
+    assert_eq!(
+        import(&daemon, &[&table, "--mapping", &mapping]).0,
+        counts(0, 0, 1, 0)
+    );
+    let found = json(&daemon.ok(&["get", "mine/2021-10-13", "-o", "json"]));
+    assert_eq!(found["participants"][0]["name"], "Chile");
+    assert_eq!(found["extra"][0]["value"], "a, b");
+    let refused = |args: &[&str]| {
+        let ended = run(&mut daemon.ask(&[&["import", &table, "--mapping"], args].concat()));
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended.err
+    };
+    assert!(refused(&[&mapping, "--format", "jsonl"]).contains("leave --format out"));
+    let bad = daemon.file("bad.toml", "series = \"mine\"\n[columns]\nday = \"ocurred\"\n");
+    assert!(refused(&[&bad]).contains("did you mean `occurred`"));
+    let nameless = daemon.file("nameless.toml", "[columns]\nday = \"occurred\"\n");
+    assert!(refused(&[&nameless]).contains("--series"));
 }
 
 #[test]

@@ -52,6 +52,53 @@ fn an_entry_for_people_says_who_when_and_where() {
 }
 
 #[test]
+fn entries_are_taken_apart_into_dyads_and_participants() {
+    let daemon = filled();
+    daemon.append(
+        r#"{"series":"desk","key":"summit","kind":"event","title":"Three meet","participants":[
+         {"side":"mentioned","name":"UN"},{"side":"party","name":"Chile","countries":["CHL"]},
+         {"side":"host","name":"Peru","countries":["PER"]},{"side":"party","name":"Kenya","countries":["KEN"]}]}"#,
+    );
+    let rows = |by: &str, form: &str, more: &[&str]| {
+        let ask = [
+            "search",
+            "kind = event",
+            "--ascending",
+            "--explode",
+            by,
+            "-o",
+            form,
+        ];
+        daemon.ok(&[&ask, more].concat())
+    };
+    let fields = ["--fields", "key,source,target,other,other_country"];
+    assert_eq!(
+        rows("dyad", "csv", &fields),
+        "key,source,target,other,other_country\n\
+         meeting-in-rawalpindi,,,Qamar Javed Bajwa; Mohammad Bagheri,PAK; IRN\n\
+         visit-to-kabul,Iran,Afghanistan,,\n\
+         summit,,,Chile; Peru,CHL; PER\n\
+         summit,,,Chile; Kenya,CHL; KEN\n\
+         summit,,,Peru; Kenya,PER; KEN\n"
+    );
+    let people = rows("participant", "csv", &["--fields", "other"]);
+    assert_eq!(people.lines().count(), 1 + 2 + 2 + 4);
+    let json_rows = lines(&rows("dyad", "json", &[]));
+    let last = &json_rows[4];
+    assert_eq!(last["exploded"]["participants"], serde_json::json!([2, 3]));
+    assert_eq!(last["participants"][1]["name"], "Kenya");
+    assert_eq!(last["derived"]["countries"][1]["path"], "participants[1]");
+    assert_eq!(last["derived"]["countries"].as_array().unwrap().len(), 2);
+    // An entry without a pair is told, and a row is no record.
+    let ended = run(&mut daemon.ask(&["search", "--explode", "dyad", "-o", "json", "key = dispatch-1"]));
+    assert!(ended.err.contains("1 entries have no row"), "{ended:?}");
+    let file = daemon.file("rows.jsonl", &rows("dyad", "json", &[]));
+    assert_eq!(run(&mut daemon.ask(&["import", &file])).code, 1);
+    let ended = run(&mut daemon.ask(&["search", "--explode", "dyad"]));
+    assert_eq!(ended.code, 2, "{ended:?}");
+}
+
+#[test]
 fn the_original_is_the_exact_bytes() {
     let daemon = filled();
     assert_eq!(

@@ -57,6 +57,34 @@ fn what_is_not_asked_well_is_exit_code_2_and_says_what_is() {
 }
 
 #[test]
+fn a_measurement_of_an_impossible_time_is_not_asked_well() {
+    for seconds in ["-1", "0", "nan", "inf", "1e30", "soon"] {
+        check(
+            &["bench", &format!("--seconds={seconds}")],
+            2,
+            "a number of seconds from 0.1 to 3600",
+        );
+    }
+}
+
+#[test]
+fn a_variable_of_the_environment_that_is_not_unicode_is_passed_over_or_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    let serve = |name: &str| run(chancery(&["serve", "--scans-max", "0"]).env(name, odd));
+    let ended = serve("OTHER");
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("scans-max is `0`"), "{}", ended.err);
+    let ended = serve("CHANCERY_LOG");
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(
+        ended.err.contains("`CHANCERY_LOG` is not Unicode"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn without_a_daemon_the_sentence_says_how_to_start_one() {
     // Port 1 of loopback is nobody's.
     let server = ["--server", "http://127.0.0.1:1"];

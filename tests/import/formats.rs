@@ -1,12 +1,13 @@
 //! One format after the other, on invented rows of the published shapes.
 
 use super::{fixture, import, import_with};
-use chancery::import::{Format, ImportError, Item, Keys, Options, auto, read, sniff};
-use chancery::record::codec::{DateRole, Flag};
+use chancery::import::{Format, ImportError, Item, Keys, Mapping, Options, auto, read, sniff};
+use chancery::record::codec::{DateRole, Flag, Side, decode_content};
 use chancery::record::{Act, Kind, Series};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -463,6 +464,57 @@ fn each_format_is_recognised_and_the_input_comes_back_whole() {
 }
 
 #[test]
+fn a_text_that_is_no_table_is_a_dispatch_whatever_it_lacks() {
+    for text in [
+        &b"Memo\n\nThe envoys met.\n"[..],
+        b"Communique final\n",
+        b"Envoys meet in Montevideo\n\n\tThey spoke.\n\tThey left.\n",
+        b"Envoys of Chile, Peru, and Kenya meet\nThey spoke of trade, fish, and ports at length.\n",
+        b"Some 1,204,567 people fled, the envoy said\n",
+        b"R\xe9union \xe0 Gen\xe8ve\n\nIls ont parl\xe9.\n",
+        b"\xc9lections au Chili\n",
+        b" date 2019-03-05 L'envoy\xe9 arrive\n\nIl est arriv\xe9.\n",
+    ] {
+        let guess = sniff::guess(text);
+        assert_eq!(
+            guess.map(|guess| guess.format),
+            Ok(Format::Dispatch),
+            "{}",
+            String::from_utf8_lossy(text)
+        );
+        let imported = import(Format::Dispatch, text);
+        assert_eq!((imported.records.len(), imported.rejects.len()), (1, 0));
+    }
+    // What a table is claimed by is still refused.
+    for table in [
+        "a, b, c\n1, 2, 3\n4, 5, 6\n",
+        "id;name;day\n1;a;b\n",
+        "name\tday\nChile\t2021\n",
+        "%PDF-1.7\nwords and words\n",
+    ] {
+        assert!(sniff::guess(table.as_bytes()).is_err(), "{table}");
+    }
+}
+
+#[test]
+fn json_lines_are_recognised_by_a_first_line_that_is_longer_than_what_is_looked_at() {
+    let long = format!(
+        "{{\"series\":\"desk\",\"title\":\"a\",\"body\":\"{}\"}}\n",
+        "x".repeat(100_000)
+    );
+    let (guess, mut input) = auto(long.as_bytes()).unwrap();
+    assert_eq!(guess.format, Format::Jsonl, "{guess}");
+    let mut whole = String::new();
+    input.read_to_string(&mut whole).unwrap();
+    assert_eq!(whole, long);
+    let spread = format!("{{\n \"body\": \"{}\"}}\n", "x".repeat(100_000));
+    assert!(
+        auto(spread.as_bytes()).is_err(),
+        "an object over several lines is none"
+    );
+}
+
+#[test]
 fn an_unknown_file_is_answered_with_what_was_found_and_the_formats() {
     for (input, found) in [
         ("", "the file is empty"),
@@ -488,4 +540,98 @@ fn an_unknown_file_is_answered_with_what_was_found_and_the_formats() {
             "{text}"
         );
     }
+}
+
+/// The blocks of a language in the chapter of a document.
+fn blocks(chapter: &str, language: &str) -> String {
+    let document = include_str!("../../docs/importing.md");
+    let chapter = document
+        .split("\n## ")
+        .find(|part| part.starts_with(chapter))
+        .unwrap();
+    let (_, block) = chapter.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_mapping_of_the_documents_imports_the_table_of_the_documents() {
+    let mapping = Mapping::parse(&blocks("Other tables", "toml")).unwrap();
+    let table = blocks("Other tables", "csv");
+    let import = |table: &str| {
+        let options = Options {
+            mapping: Some(Arc::new(mapping.clone())),
+            ..Options::default()
+        };
+        import_with(Format::Table, table.as_bytes(), &options)
+    };
+    let imported = import(&table);
+    assert_eq!(
+        (imported.records.len(), imported.rejects.len()),
+        (2, 0),
+        "{:?}",
+        imported.rejects
+    );
+    let [first, second] = &imported.records[..] else {
+        panic!()
+    };
+    assert_eq!(first.series.as_str(), "conflicts");
+    assert_eq!(first.key.as_ref().unwrap().as_str(), "17@2021-10-13");
+    let content = decode_content(&first.payload).unwrap().unwrap();
+    assert_eq!(content.dates[0].edtf, "2021-10-13");
+    assert_eq!(
+        (&*content.types[0].scheme, &*content.types[0].code),
+        ("our-types", "battle")
+    );
+    let names: Vec<&str> = content.participants.iter().map(|one| &*one.name).collect();
+    assert_eq!(names, ["Rebels", "Army, northern"]);
+    assert_eq!(content.participants[1].countries[0].code, "NGA");
+    assert_eq!(
+        (&*content.measures[0].name, &*content.measures[0].value),
+        ("fatalities-best", "4")
+    );
+    assert_eq!(
+        (&*content.extra[0].name, &*content.extra[0].value),
+        ("event_id", "17")
+    );
+    assert_eq!(
+        (&*content.extra[1].name, &*content.extra[1].value),
+        ("notes", "said by\ntwo sources")
+    );
+    let raw = &table[table.find("17,").unwrap()..table.find("\n18,").unwrap()];
+    assert_eq!(&content.raw[..], raw.as_bytes());
+
+    let content = decode_content(&second.payload).unwrap().unwrap();
+    assert_eq!(content.participants.len(), 1);
+    assert_eq!(content.participants[0].side(), Side::Target);
+    assert_eq!(second.warnings[0].field, "day");
+    assert!(content.extra.iter().any(|extra| extra.value == "soon"));
+    assert!(content.dates.is_empty());
+
+    let windows = import(&table.replace('\n', "\r\n"));
+    let content = decode_content(&windows.records[0].payload).unwrap().unwrap();
+    assert_eq!(&content.raw[..], raw.replace('\n', "\r\n").as_bytes());
+    assert_eq!((windows.records.len(), windows.records[1].line), (2, 4));
+    let bad = import(&format!("{table}19,2021\n,2021-10-14,battle,A,B,NGA,Kano,1,\n"));
+    assert_eq!((bad.records.len(), bad.rejects.len()), (2, 2));
+    assert!(bad.rejects[0].reason.contains("2 columns found, 9 expected"));
+    assert!(bad.rejects[1].reason.contains("no `event_id`"));
+}
+
+#[test]
+fn a_mapping_of_columns_that_a_table_does_not_have_imports_nothing() {
+    let options = Options {
+        mapping: Some(Arc::new(Mapping::parse("[columns]\nday = \"occurred\"").unwrap())),
+        ..Options::default()
+    };
+    let ended = read(
+        Format::Table,
+        &mut "date,what\n2021,x\n".as_bytes(),
+        &options,
+        &mut |_| panic!("an item was handed on"),
+    );
+    let sentence = ended.unwrap_err().to_string();
+    assert!(
+        sentence.contains("`day`") && sentence.contains("date, what"),
+        "{sentence}"
+    );
 }

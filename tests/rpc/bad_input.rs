@@ -172,6 +172,53 @@ async fn a_truncated_request_is_the_clients_error() {
     server.stop().await;
 }
 
+/// Fails unless the status says TOO_LARGE with these numbers.
+fn too_large<T: std::fmt::Debug>(answer: Result<T, tonic::Status>, actual: usize, limit: usize) {
+    let status = answer.expect_err("the call was not refused");
+    let info = tonic_types::StatusExt::get_details_error_info(&status).unwrap();
+    assert_eq!(
+        (status.code(), info.reason.as_str()),
+        (Code::InvalidArgument, "TOO_LARGE"),
+        "{status:?}"
+    );
+    assert_eq!(info.metadata["actual"], actual.to_string());
+    assert_eq!(info.metadata["limit"], limit.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_beyond_its_bound_is_too_large_with_limit_and_actual() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let long = format!("\"{}\"", "a".repeat(16_384));
+    let many = vec!["a"; 1_000].join(" OR ");
+    let deep = format!("{}a{}", "(".repeat(40), ")".repeat(40));
+    let mut query = server.client.query();
+    let filtered = |filter: &str| proto::SearchRequest {
+        filter: filter.to_owned(),
+        ..Default::default()
+    };
+    too_large(query.search(filtered(&long)).await, 16_386, 16_384);
+    too_large(query.search(filtered(&many)).await, 1_001, 1_000);
+    too_large(query.search(filtered(&deep)).await, 33, 32);
+    let page = proto::SearchRequest {
+        page_size: 1_001,
+        ..Default::default()
+    };
+    too_large(query.search(page).await, 1_001, 1_000);
+    let positions = proto::ReadRequest {
+        positions: (0..100_001).collect(),
+        ..Default::default()
+    };
+    too_large(server.read(positions).await, 100_001, 100_000);
+    let mut conditional = batch(vec![event("k")]);
+    conditional.fail_if_match = Some(proto::FailIfMatch {
+        filter: long,
+        ..Default::default()
+    });
+    too_large(server.client.append(conditional).await, 16_386, 16_384);
+    server.stop().await;
+}
+
 /// The transport refuses by the length alone, and would say OUT_OF_RANGE without a reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_beyond_what_the_server_takes_is_too_large_on_every_service() {

@@ -300,3 +300,23 @@ async fn a_feed_that_nothing_matches_still_says_how_far_it_looked() {
     assert_eq!(started.from, 200, "another spelling of the same filter");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_from_a_time_that_has_not_passed_is_refused() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3, 3).await;
+    let from = |nanos: i64| proto::SubscribeRequest {
+        from: Some(proto::SubscribeFrom {
+            from: Some(From::Recorded(nanos)),
+        }),
+        ..Default::default()
+    };
+    let last = server.client.status().await.unwrap().last_recorded;
+    let hour = 3_600_000_000_000;
+    let refusal = server.client.subscribe(from(last + hour)).await;
+    refused(refusal, Code::OutOfRange, "TIME_NOT_PASSED");
+    let mut feed = server.subscribe(from(last - hour)).await;
+    assert_eq!(positions(&records_until(&mut feed, 3).await), [0, 1, 2]);
+    server.stop().await;
+}

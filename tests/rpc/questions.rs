@@ -1,9 +1,12 @@
 //! Search, Count, Explain, ListSeries.
 
 use crate::harness::*;
+use chancery::filter::Filter;
 use chancery::record::codec::Act;
 use chancery::rpc::proto::{self, Order};
+use chancery::view::{Options, Order as By, Scanner, Search};
 use futures::TryStreamExt;
+use std::time::Duration;
 use tonic::Code;
 
 async fn archive() -> (tempfile::TempDir, Server) {
@@ -107,6 +110,76 @@ async fn pages_join_and_speak_of_one_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_of_many_pages_scans_once_however_large_it_is() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 95, 10).await;
+    let options = Options {
+        concurrent_max: 2,
+        waiting_max: 8,
+        results_bytes: 0,
+        min_position_wait: Duration::ZERO,
+    };
+    let scanner = Scanner::new(server.log.clone(), options);
+    let search = |filter: &str| Search {
+        filter: Filter::parse(filter).unwrap(),
+        as_of: None,
+        order: By::Newest,
+        ascending: false,
+        page_size: 10,
+    };
+    let mut token = None;
+    let (mut pages, mut entries) = (0, 0);
+    loop {
+        let page = scanner.search(search(""), token.as_deref()).await.unwrap();
+        pages += 1;
+        entries += page.entries.len();
+        // Another question meanwhile does not push the result out.
+        scanner.search(search("key = key-7"), None).await.unwrap();
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, entries), (10, 95));
+    assert_eq!(scanner.searched(), 1 + pages);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_beside_another_as_of_is_refused() {
+    let (_folder, server) = archive().await;
+    let at = |position| {
+        Some(proto::AsOf {
+            at: Some(proto::as_of::At::Position(position)),
+        })
+    };
+    let request = proto::SearchRequest {
+        page_size: 1,
+        as_of: at(3),
+        ..Default::default()
+    };
+    let search = async |request| server.client.query().search(request).await;
+    let first = search(request.clone()).await.unwrap().into_inner();
+    let second = |as_of| proto::SearchRequest {
+        page_token: first.next_page_token.clone(),
+        as_of,
+        ..request.clone()
+    };
+    let sentence = refused(
+        search(second(at(4))).await,
+        Code::InvalidArgument,
+        "INVALID_PAGE_TOKEN",
+    );
+    assert!(sentence.contains("as_of"), "{sentence}");
+    for same in [at(3), None] {
+        let page = search(second(same)).await.unwrap().into_inner();
+        assert_eq!(page.view_position, 3);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_count_is_of_events_that_stand() {
     let (_folder, server) = archive().await;
     let mut document = content("a dispatch", "PAK", "2021");
@@ -186,6 +259,35 @@ async fn a_filter_decides_by_newest_content_and_standing() {
     ];
     for (filter, positions) in expected {
         assert_eq!(found(&server, filtered(filter)).await, positions, "{filter}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_act_does_not_let_retracted_entries_in() {
+    let (_folder, server) = archive().await;
+    let counted = async |filter: &str| {
+        let request = proto::CountRequest {
+            filter: filter.into(),
+            ..Default::default()
+        };
+        server
+            .client
+            .query()
+            .count(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .count
+    };
+    let expected: [(&str, &[u64]); 3] = [
+        ("act = create", &[2]),
+        ("act != amend", &[2]),
+        ("act = create status = retracted", &[1]),
+    ];
+    for (filter, positions) in expected {
+        assert_eq!(found(&server, filtered(filter)).await, positions, "{filter}");
+        assert_eq!(counted(filter).await, positions.len() as u64, "{filter}");
     }
     server.stop().await;
 }

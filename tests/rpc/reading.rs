@@ -1,8 +1,12 @@
 //! Read, GetEntry, GetHistory, GetStatus.
 
 use crate::harness::*;
+use chancery::record::Series;
 use chancery::record::codec::Act;
 use chancery::rpc::proto::{self, Parts, entry_name::Name};
+use chancery::view::entry::Prefix;
+use chancery::view::{EntryError, Options, QueryError, Scanner};
+use futures::TryStreamExt;
 use tonic::Code;
 
 async fn filled(count: u64) -> (tempfile::TempDir, Server) {
@@ -181,6 +185,79 @@ async fn an_entry_is_found_by_key_position_and_unique_prefix() {
         server.client.get_entry(get(Name::Key(key("nobody")))).await,
         Code::NotFound,
         "UNKNOWN_ENTRY",
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_a_key_means_what_it_meant_then() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("raw-material-2021")).await;
+    server.put(event("raw-material-2022")).await;
+    server.put(event("raw-mate")).await;
+    let name = proto::EntryName {
+        name: Some(Name::KeyPrefix(key("raw-mate"))),
+    };
+    let get = async |as_of: Option<u64>| {
+        let request = proto::GetEntryRequest {
+            entry: Some(name.clone()),
+            as_of: as_of.map(|position| proto::AsOf {
+                at: Some(proto::as_of::At::Position(position)),
+            }),
+            ..Default::default()
+        };
+        let answer = server.client.get_entry(request).await?;
+        Ok::<_, tonic::Status>(answer.entry.unwrap().record.unwrap().position)
+    };
+    refused(get(Some(0)).await, Code::NotFound, "UNKNOWN_ENTRY");
+    assert_eq!(get(Some(1)).await.unwrap(), 0);
+    refused(get(Some(2)).await, Code::InvalidArgument, "AMBIGUOUS_KEY");
+    assert_eq!(get(Some(3)).await.unwrap(), 2, "a whole key means itself");
+    assert_eq!(get(None).await.unwrap(), 2);
+    let request = proto::GetHistoryRequest {
+        entry: Some(name.clone()),
+        as_of: Some(proto::AsOf {
+            at: Some(proto::as_of::At::Position(1)),
+        }),
+        ..Default::default()
+    };
+    let history = server.client.archive().get_history(request).await;
+    let history: Vec<_> = history.unwrap().into_inner().try_collect().await.unwrap();
+    let records: Vec<_> = history.iter().flat_map(|message| &message.records).collect();
+    assert_eq!((records.len(), records[0].position), (1, 0));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_a_key_scans_within_the_bound_of_scans() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("raw-material-2021")).await;
+    let options = Options {
+        concurrent_max: 1,
+        waiting_max: 0,
+        results_bytes: 0,
+        min_position_wait: std::time::Duration::ZERO,
+    };
+    let scanner = Scanner::new(server.log.clone(), options);
+    let whole = async |key: &str| {
+        let prefix = Prefix {
+            series: Series::new("desk").unwrap(),
+            key: key.into(),
+        };
+        scanner.whole_key(prefix, server.log.tail()).await
+    };
+    let refusal = whole("raw-mate").await.unwrap_err();
+    assert!(
+        matches!(refusal, EntryError::Scan(QueryError::Busy { .. })),
+        "{refusal}"
+    );
+    let found = whole("raw-material-2021").await.unwrap();
+    assert_eq!(
+        found.key.as_str(),
+        "raw-material-2021",
+        "a whole key needs no scan"
     );
     server.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use crate::harness::*;
 use chancery::rpc::proto::{self, subscribe_response::Message};
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_are_told_where_to_resume_and_their_feed_ends() {
@@ -25,6 +26,35 @@ async fn subscribers_are_told_where_to_resume_and_their_feed_ends() {
     let mut feed = server.subscribe(from_token(draining.resume_token)).await;
     assert_eq!(positions(&records_until(&mut feed, 11).await), [10]);
     server.stop().await;
+}
+
+/// An importer that waits for its next row must not hold the server up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_stream_of_appends_ends_when_the_server_stops() {
+    let folder = folder();
+    let config = chancery::config::Config {
+        shutdown_s: 600,
+        ..Default::default()
+    };
+    let mut server = Server::start_with(folder.path(), config).await;
+    let (requests, waiting) = tokio::sync::mpsc::channel(1);
+    let requested = tokio_stream::wrappers::ReceiverStream::new(waiting);
+    let mut answers = server.client.append_stream(requested).await.unwrap();
+    requests.send(batch(vec![event("k")])).await.unwrap();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert!(matches!(
+        answer.result,
+        Some(proto::append_stream_response::Result::Response(_))
+    ));
+    server.tell_to_stop();
+    let ended = tokio::time::timeout(PATIENCE, answers.message()).await;
+    refused(
+        ended.expect("the stream did not end"),
+        Code::Unavailable,
+        "DRAINING",
+    );
+    server.ended().await;
+    drop(requests);
 }
 
 #[tokio::test(flavor = "multi_thread")]

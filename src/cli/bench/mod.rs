@@ -44,8 +44,8 @@ pub struct Args {
     /// Records a batch. Default: 1, 1 and 100 in turn.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub batch: Option<u32>,
-    /// Seconds that each append and fan-out workload runs.
-    #[arg(long, default_value_t = 3.0)]
+    /// Seconds that each append and fan-out workload runs, 0.1 to 3,600.
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     pub seconds: f64,
     /// Records in the log that is read and restarted.
     #[arg(long, default_value_t = 1_000_000)]
@@ -62,6 +62,20 @@ pub struct Args {
     /// One JSON object a line instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The least and the most seconds that a workload runs.
+const SECONDS: std::ops::RangeInclusive<f64> = 0.1..=3_600.0;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| SECONDS.contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "say a number of seconds from {} to {}",
+            SECONDS.start(),
+            SECONDS.end()
+        )
+    })
 }
 
 /// Why a measurement ended early.

@@ -5,6 +5,7 @@
 //! is under way.
 
 use super::OnExisting;
+use super::acts::Acts;
 use super::refused::{self, Broken};
 use super::rejects::Rejects;
 use super::tally::Tally;
@@ -14,7 +15,7 @@ use crate::import::{Draft, Item, Reject};
 use crate::record::{Act, Key, Kind, Reason, Revision};
 use crate::rpc::proto::append_stream_response::Result as Answer;
 use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse, Outcome};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -47,12 +48,15 @@ pub struct Feeder<'a> {
     requests: mpsc::Sender<AppendRequest>,
     answers: Streaming<AppendStreamResponse>,
     under_way: VecDeque<Vec<Draft>>,
-    refused: Vec<Vec<Draft>>,
+    refused: Vec<Vec<Mended>>,
+    /// How often a refused batch was sent again.
+    mends: u64,
     batch: Vec<Draft>,
     batch_bytes: usize,
     /// The entries of the batch and of those under way, with the bytes that are sent for them.
     entries: HashMap<u64, u64>,
     names: Names,
+    acts: Acts,
 }
 
 impl<'a> Feeder<'a> {
@@ -80,10 +84,12 @@ impl<'a> Feeder<'a> {
             answers,
             under_way: VecDeque::new(),
             refused: Vec::new(),
+            mends: 0,
             batch: Vec::new(),
             batch_bytes: 0,
             entries: HashMap::new(),
             names: Names::default(),
+            acts: Acts::default(),
         })
     }
 
@@ -126,6 +132,10 @@ impl<'a> Feeder<'a> {
 
     async fn add(&mut self, draft: Draft) -> Result<(), Failure> {
         self.tally.warned(&draft);
+        if !draft.act.has_content() && self.acts.has(self.client, &draft).await? {
+            self.tally.taken(Outcome::Duplicate);
+            return Ok(());
+        }
         let (entry, bytes) = (self.names.entry(&draft), self.names.bytes(&draft));
         if entry.is_some_and(|entry| self.entries.get(&entry).is_some_and(|other| *other != bytes)) {
             self.send().await?;
@@ -195,8 +205,16 @@ impl<'a> Feeder<'a> {
             }
             Some(Answer::Refusal(refusal)) => {
                 let status = client::refused(refusal);
-                if refused::records(&status).is_empty() {
+                let listed = refused::records(&status);
+                if listed.is_empty() {
                     return Err(status.into());
+                }
+                // What is wrong is judged when the batch is sent again, behind those before it. That an entry exists
+                // will be so then too.
+                let guesses = self.guesses(&listed, refused::total(&status), batch.len());
+                let mut batch: Vec<Mended> = batch.into_iter().map(Mended::from).collect();
+                if guesses {
+                    batch.iter_mut().for_each(Mended::guess);
                 }
                 self.refused.push(batch);
             }
@@ -220,30 +238,39 @@ impl<'a> Feeder<'a> {
     }
 
     /// Sends a refused batch again, each time without the records that keep it out, until it is taken.
-    async fn mend(&mut self, mut batch: Vec<Draft>) -> Result<(), Failure> {
+    async fn mend(&mut self, mut batch: Vec<Mended>) -> Result<(), Failure> {
         while !batch.is_empty() {
-            let status = match self.client.append(self.request(&batch)).await {
-                Ok(response) => return self.count(&batch, &response),
+            self.mends += 1;
+            let request = self.request(batch.iter().map(|mended| &mended.draft));
+            let status = match self.client.append(request).await {
+                Ok(response) => {
+                    let sent: Vec<Draft> = batch.into_iter().map(|mended| mended.draft).collect();
+                    return self.count(&sent, &response);
+                }
                 Err(status) => status,
             };
             let mut broken = refused::records(&status);
             if broken.is_empty() {
                 return Err(gone(status));
             }
+            let guesses = self.guesses(&broken, refused::total(&status), batch.len());
             let mut kept = Vec::with_capacity(batch.len());
-            for (index, mut draft) in batch.into_iter().enumerate() {
+            for (index, mut mended) in batch.into_iter().enumerate() {
                 match broken.remove(&index) {
-                    None => kept.push(draft),
-                    Some(broken) => match self.judge(&mut draft, broken) {
-                        Verdict::Again => kept.push(draft),
-                        Verdict::Duplicate => self.tally.taken(Outcome::Duplicate),
-                        Verdict::Reject(reason) => {
-                            self.reject(&Reject {
-                                line: draft.line,
-                                reason,
-                                bytes: draft.source,
-                            })?;
+                    None => {
+                        if guesses {
+                            mended.guess();
                         }
+                        kept.push(mended);
+                    }
+                    Some(broken) => match self.judge(&mut mended, broken) {
+                        Verdict::Again => kept.push(mended),
+                        Verdict::Duplicate => self.tally.taken(Outcome::Duplicate),
+                        Verdict::Reject(reason) => self.reject(&Reject {
+                            line: mended.draft.line,
+                            reason,
+                            bytes: mended.draft.source,
+                        })?,
                     },
                 }
             }
@@ -252,17 +279,27 @@ impl<'a> Feeder<'a> {
         Ok(())
     }
 
+    /// Whether the records that a refusal does not list are taken for re-issues too. A refusal lists as many records as
+    /// fit into it, some forty of five hundred: where most of a batch is re-issued, learning them from refusals would
+    /// send it a dozen times. A wrong guess is told by the next refusal.
+    fn guesses(&self, listed: &BTreeMap<usize, Broken>, total: usize, batch: usize) -> bool {
+        let exist = listed.values().filter(|broken| broken.reason == EXISTS).count();
+        let most_exist = exist * 2 >= listed.len() && total * 2 >= batch;
+        self.how.on_existing == OnExisting::Amend && total > listed.len() && most_exist
+    }
+
     /// What becomes of a record that keeps its batch out.
-    fn judge(&self, draft: &mut Draft, broken: Broken) -> Verdict {
+    fn judge(&self, mended: &mut Mended, broken: Broken) -> Verdict {
         match (broken.reason.as_str(), self.how.on_existing) {
-            ("ENTRY_EXISTS", OnExisting::Amend) if draft.act == Act::Create => {
-                draft.act = Act::Amend;
-                if draft.reason.is_empty() {
-                    draft.reason = reissued();
-                }
+            ("UNKNOWN_ENTRY", _) if mended.is_guess => {
+                mended.take_back();
                 Verdict::Again
             }
-            ("ENTRY_EXISTS", OnExisting::Skip) => Verdict::Reject(format!(
+            (EXISTS, OnExisting::Amend) if mended.draft.act == Act::Create => {
+                mended.amend();
+                Verdict::Again
+            }
+            (EXISTS, OnExisting::Skip) => Verdict::Reject(format!(
                 "skipped, as --on-existing skip says: {}",
                 broken.sentence
             )),
@@ -291,15 +328,65 @@ impl<'a> Feeder<'a> {
         Ok(())
     }
 
-    fn request(&self, batch: &[Draft]) -> AppendRequest {
+    fn request<'d>(&self, batch: impl IntoIterator<Item = &'d Draft>) -> AppendRequest {
         AppendRequest {
-            records: batch.iter().map(wire).collect(),
+            records: batch.into_iter().map(wire).collect(),
             validate_only: self.how.dry_run,
             claimed_principal: self.how.principal.clone(),
             ..AppendRequest::default()
         }
     }
 }
+
+/// A record of a refused batch, on its way to being taken.
+struct Mended {
+    draft: Draft,
+    /// It is sent as an amendment without knowing that its entry exists.
+    is_guess: bool,
+    /// Such a guess was wrong.
+    is_new: bool,
+    /// Its reason as the row has it.
+    reason: Reason,
+}
+
+impl From<Draft> for Mended {
+    fn from(draft: Draft) -> Self {
+        Self {
+            reason: draft.reason.clone(),
+            draft,
+            is_guess: false,
+            is_new: false,
+        }
+    }
+}
+
+impl Mended {
+    /// The entry exists with other content.
+    fn amend(&mut self) {
+        self.draft.act = Act::Amend;
+        if self.draft.reason.is_empty() {
+            self.draft.reason = reissued();
+        }
+    }
+
+    /// The entry may exist.
+    fn guess(&mut self) {
+        if self.draft.act == Act::Create && self.draft.key.is_some() && !self.is_new {
+            self.is_guess = true;
+            self.amend();
+        }
+    }
+
+    /// The entry does not exist.
+    fn take_back(&mut self) {
+        (self.is_guess, self.is_new) = (false, true);
+        self.draft.act = Act::Create;
+        self.draft.reason = self.reason.clone();
+    }
+}
+
+/// The reason of a refusal because the key has other content.
+const EXISTS: &str = "ENTRY_EXISTS";
 
 /// What becomes of a record that keeps its batch out.
 enum Verdict {
@@ -353,5 +440,95 @@ impl Names {
     /// The bytes that a record was made of.
     fn bytes(&self, draft: &Draft) -> u64 {
         self.0.hash_one(&draft.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::connect::Local;
+    use crate::import::{self, Format, Options};
+    use std::ops::ControlFlow;
+
+    /// JSON lines of these entries, all of one issue.
+    fn rows(entries: std::ops::Range<usize>, issue: &str) -> Vec<Item> {
+        let text: String = entries
+            .map(|n| {
+                format!(
+                    "{{\"series\":\"feed\",\"key\":\"k{n}\",\"kind\":\"event\",\"title\":\"{issue} {n}\"}}\n"
+                )
+            })
+            .collect();
+        let mut items = Vec::new();
+        let read = import::read(
+            Format::Jsonl,
+            &mut text.as_bytes(),
+            &Options::default(),
+            &mut |item| {
+                items.push(item);
+                ControlFlow::Continue(())
+            },
+        );
+        assert!(read.unwrap().is_continue());
+        items
+    }
+
+    /// Imports rows; how often a refused batch was sent again, and recorded, amended, duplicates, rejected.
+    async fn import(client: &Client, items: Vec<Item>) -> (u64, [u64; 4]) {
+        let mut tally = Tally::default();
+        let how = How {
+            on_existing: OnExisting::Amend,
+            dry_run: false,
+            principal: String::new(),
+        };
+        let mut feeder = Feeder::open(client, how, &mut tally, Rejects::told())
+            .await
+            .unwrap();
+        feeder.take(items, true).await.unwrap();
+        feeder.settle().await.unwrap();
+        let mends = feeder.mends;
+        feeder.end(false).await.unwrap();
+        (
+            mends,
+            [tally.recorded, tally.amended, tally.duplicates, tally.rejected],
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reissued_batch_is_taken_when_it_is_sent_again_once_or_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = Local::open(folder.path()).await.unwrap();
+        let client = Client::connect(local.server()).await.unwrap();
+        assert_eq!(import(&client, rows(0..480, "first")).await, (0, [480, 0, 0, 0]));
+        assert_eq!(import(&client, rows(0..480, "second")).await, (1, [0, 480, 0, 0]));
+        // Some rows that the archive does not have are learnt from one more refusal.
+        let (mends, counts) = import(&client, rows(0..500, "third")).await;
+        assert_eq!((mends, counts), (2, [20, 480, 0, 0]));
+        assert_eq!(import(&client, rows(0..500, "third")).await, (0, [0, 0, 500, 0]));
+        // Few re-issues among new rows stay what they are: only the listed ones are amended.
+        let (_, counts) = import(&client, rows(400..900, "fourth")).await;
+        assert_eq!(counts, [400, 100, 0, 0]);
+        let state = client.get_entry(entry("k499")).await.unwrap().entry.unwrap();
+        assert_eq!(state.revision, 2);
+        let state = client.get_entry(entry("k899")).await.unwrap().entry.unwrap();
+        let leaf = state.record.unwrap().leaf;
+        assert_eq!(
+            crate::record::Leaf::decode(&leaf).unwrap().reason,
+            "",
+            "it is no re-issue"
+        );
+        drop(client);
+        local.close().await.unwrap();
+    }
+
+    fn entry(key: &str) -> crate::rpc::proto::GetEntryRequest {
+        let name = crate::rpc::proto::entry_name::Name::Key(crate::rpc::proto::EntryKey {
+            series: "feed".into(),
+            key: key.into(),
+        });
+        crate::rpc::proto::GetEntryRequest {
+            entry: Some(crate::rpc::proto::EntryName { name: Some(name) }),
+            ..Default::default()
+        }
     }
 }

@@ -79,6 +79,23 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     Ok(inputs)
 }
 
+/// That the file of rejects is not one of the inputs: it would be emptied before it was read.
+///
+/// # Errors
+/// Where it is.
+pub fn check_rejects(inputs: &[Input], rejects: &Path) -> Result<(), Failure> {
+    let Ok(rejects) = rejects.canonicalize() else {
+        return Ok(());
+    };
+    let is_it = |input: &Input| input.path.canonicalize().is_ok_and(|path| path == rejects);
+    if inputs.iter().any(|input| !input.is_stdin() && is_it(input)) {
+        return Err(Failure::usage(
+            "--rejects names one of the inputs; name another file for the rejected rows",
+        ));
+    }
+    Ok(())
+}
+
 /// The files of a folder, without hidden ones and without rejects.
 fn files(folder: &Path) -> Result<Vec<Input>, Failure> {
     let failed = |cause: io::Error| Failure::file(folder.display(), &cause);
@@ -98,6 +115,13 @@ fn files(folder: &Path) -> Result<Vec<Input>, Failure> {
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// The inputs that are imported before anything is waited for: all of them, and of a followed folder none, since its
+/// files may still be written and are taken once they have stopped growing.
+pub fn at_once(inputs: Vec<Input>, is_followed: bool) -> Vec<Input> {
+    let waits = |input: &Input| is_followed && input.from_folder;
+    inputs.into_iter().filter(|input| !waits(input)).collect()
 }
 
 /// How a file looked: its length and when it was changed.
@@ -165,6 +189,24 @@ mod tests {
         assert_eq!(names, ["a.txt", "b.csv", "-"]);
         assert!(expand(&["-".into(), "-".into()]).is_err());
         assert!(expand(&[folder.path().join("missing")]).is_err());
+    }
+
+    #[test]
+    fn the_files_of_a_followed_folder_wait_until_they_have_stopped_growing() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("named.txt");
+        let followed = folder.path().join("in");
+        std::fs::create_dir(&followed).unwrap();
+        std::fs::write(&named, "x").unwrap();
+        std::fs::write(followed.join("a.txt"), "x").unwrap();
+        let paths = [followed, named.clone()];
+        let first = |is_followed| at_once(expand(&paths).unwrap(), is_followed);
+        assert_eq!(first(false).len(), 2);
+        let first = first(true);
+        assert_eq!((first.len(), &first[0].path), (1, &named));
+        let mut seen = Seen::default();
+        assert_eq!(seen.fresh(&paths).unwrap().len(), 0);
+        assert_eq!(seen.fresh(&paths).unwrap().len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! no row keeps another one out, and each ends in exactly one count ([`tally`]). Memory is bounded by what is under
 //! way, however large the file.
 
+mod acts;
 mod feeder;
 mod inputs;
 mod progress;
@@ -19,16 +20,17 @@ use super::interrupt::{self, Interrupt};
 use super::output::Form;
 use super::screen::{Screen, count, plain, stdout};
 use crate::client::Client;
-use crate::import::{Format, Keys, Options};
+use crate::import::{Format, Keys, Mapping, Options};
 use crate::record::Series;
 use clap::ValueEnum;
 use feeder::Feeder;
 use inputs::Input;
 use progress::Progress;
-use rejects::Rejects;
+use rejects::{Rejects, path_beside};
 use source::{News, Reading};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tally::Tally;
 
@@ -44,6 +46,9 @@ pub struct Args {
     /// What the files are: dispatch, icews, icews-quad, gdelt-v2, jsonl, or auto, which says what it took them for
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = format)]
     format: Chosen,
+    /// A TOML file that says which column of a table with a header becomes which field
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
     /// The series of the entries; by default the format's own
     #[arg(long, value_name = "NAME", value_parser = series)]
     series: Option<Series>,
@@ -115,7 +120,19 @@ fn keys(text: &str) -> Result<Keys, String> {
 /// # Errors
 /// Inputs that cannot be read; the server's; where every single row was rejected.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    if let (Some(format), Some(keys)) = (args.format.0, args.key) {
+    let mapping = args.mapping.as_deref().map(mapping).transpose()?;
+    if mapping.is_some() && args.format.0.is_some() {
+        return Err(Failure::usage(
+            "--mapping is for tables of no other format; leave --format out",
+        ));
+    }
+    if mapping.as_ref().is_some_and(|mapping| mapping.series.is_none()) && args.series.is_none() {
+        return Err(Failure::usage(
+            "the mapping names no series; write series = \"NAME\" in it, or give --series",
+        ));
+    }
+    let format = mapping.as_ref().map_or(args.format.0, |_| Some(Format::Table));
+    if let (Some(format), Some(keys)) = (format, args.key) {
         let options = Options {
             keys,
             ..Options::default()
@@ -125,6 +142,9 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(error.to_string()))?;
     }
     let files = inputs::expand(&args.inputs)?;
+    if let Some(rejects) = &args.rejects {
+        inputs::check_rejects(&files, rejects)?;
+    }
     if args.watch && !inputs::has_folder(&args.inputs) {
         return Err(Failure::usage(
             "--watch follows folders; name at least one folder",
@@ -133,29 +153,42 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
     let mut run = Run {
         interrupt: interrupt::listen()?,
+        format,
+        mapping: mapping.map(Arc::new),
         args: &args,
         client,
         screen,
         total: Tally::default(),
         failed: Vec::new(),
+        has_begun_rejects: false,
     };
     let done = run.all(files).await;
     run.end(done)
 }
 
+/// Reads a mapping.
+fn mapping(path: &Path) -> Result<Mapping, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Failure::file(path.display(), &cause))?;
+    Mapping::parse(&text).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
+}
+
 struct Run<'a> {
+    format: Option<Format>,
+    mapping: Option<Arc<Mapping>>,
     args: &'a Args,
     client: Client,
     screen: &'a Screen,
     interrupt: Interrupt,
     total: Tally,
     failed: Vec<String>,
+    /// The file of `--rejects` is this run's: what an earlier one left in it is gone.
+    has_begun_rejects: bool,
 }
 
 impl Run<'_> {
     async fn all(&mut self, files: Vec<Input>) -> Result<(), Failure> {
         let mut seen = inputs::Seen::default();
-        for file in files {
+        for file in inputs::at_once(files, self.args.watch) {
             seen.add(&file);
             self.one(&file).await?;
         }
@@ -204,13 +237,14 @@ impl Run<'_> {
             keys: self.args.key.unwrap_or_default(),
             file: file.name(),
             expect_revision: self.args.expect,
+            mapping: self.mapping.clone(),
         };
         let rejects = match &self.args.rejects {
             _ if self.args.dry_run => Rejects::told(),
-            Some(path) => Rejects::appended(path.clone()),
+            Some(path) => Rejects::shared(path.clone(), self.has_begun_rejects),
             None => Rejects::beside(file),
         };
-        let mut reading = Reading::start(file, self.args.format.0, options).map_err(Stop::Input)?;
+        let mut reading = Reading::start(file, self.format, options).map_err(Stop::Input)?;
         let mut progress = Progress::new(self.screen, file, reading.bytes());
         let how = feeder::How {
             on_existing: self.args.on_existing,
@@ -237,7 +271,26 @@ impl Run<'_> {
         reading.stop();
         feeder.end(stopped).await?;
         progress.end();
+        let is_whole = read.is_ok() && !stopped;
+        self.end_rejects(file, tally, is_whole)?;
         read
+    }
+
+    /// Removes what an earlier run rejected, where this one took everything. The rows of stdin cannot be read again, so
+    /// that their rejects stay until others take their place.
+    fn end_rejects(&mut self, file: &Input, tally: &Tally, is_whole: bool) -> Result<(), Failure> {
+        let has_none = tally.rejects_in.is_none() && is_whole && !self.args.dry_run;
+        match &self.args.rejects {
+            Some(path) => {
+                if has_none && !self.has_begun_rejects {
+                    rejects::remove(path)?;
+                }
+                self.has_begun_rejects |= has_none || tally.rejects_in.is_some();
+            }
+            None if has_none && !file.is_stdin() => rejects::remove(&path_beside(file))?,
+            None => {}
+        }
+        Ok(())
     }
 
     /// The line of one input.

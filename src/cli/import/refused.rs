@@ -47,6 +47,13 @@ pub fn records(status: &Status) -> BTreeMap<usize, Broken> {
     broken
 }
 
+/// How many things are wrong with the batch, listed or not; 0 where the server does not say.
+pub fn total(status: &Status) -> usize {
+    let info = status.get_details_error_info();
+    let total = info.and_then(|info| info.metadata.get("violations")?.parse().ok());
+    total.unwrap_or_default()
+}
+
 /// `records[3].payload.content` is record 3 and the field `payload.content`.
 fn index_of(path: &str) -> Option<(usize, &str)> {
     let (index, rest) = path.strip_prefix("records[")?.split_once(']')?;
@@ -66,7 +73,10 @@ mod tests {
         details.add_precondition_failure_violation("ENTRY_EXISTS", "records[1].key", "`a/b` exists");
         details.add_precondition_failure_violation("ALREADY_SO", "records[1]", "again");
         details.add_precondition_failure_violation("TAIL_CONFLICT", "expected_tail", "the tail is 3");
+        let told = std::collections::HashMap::from([("violations".to_owned(), "40".to_owned())]);
+        details.set_error_info("INVALID_FIELD", "chancery", told);
         let status = Status::with_error_details(Code::InvalidArgument, "no", details);
+        assert_eq!(total(&status), 40);
         let found = records(&status);
         let broken = |reason: &str, sentence: &str| Broken {
             reason: reason.into(),

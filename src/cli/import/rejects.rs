@@ -15,32 +15,25 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Rejects {
     path: Option<PathBuf>,
-    is_shared: bool,
+    goes_on: bool,
     file: Option<BufWriter<File>>,
 }
 
 impl Rejects {
     /// Into `FILE.rejects` beside the input, in place of an older one; for stdin into `stdin.rejects`.
     pub fn beside(input: &Input) -> Self {
-        let mut path = if input.is_stdin() {
-            "stdin".into()
-        } else {
-            input.path.clone().into_os_string()
-        };
-        path.push(".");
-        path.push(REJECTS);
         Self {
-            path: Some(path.into()),
-            is_shared: false,
+            path: Some(path_beside(input)),
+            goes_on: false,
             file: None,
         }
     }
 
-    /// At the end of one file for all inputs.
-    pub fn appended(path: PathBuf) -> Self {
+    /// Into one file for all inputs of a run: in place of an older one, or where it `goes_on` at its end.
+    pub fn shared(path: PathBuf, goes_on: bool) -> Self {
         Self {
             path: Some(path),
-            is_shared: true,
+            goes_on,
             file: None,
         }
     }
@@ -49,7 +42,7 @@ impl Rejects {
     pub const fn told() -> Self {
         Self {
             path: None,
-            is_shared: false,
+            goes_on: false,
             file: None,
         }
     }
@@ -70,7 +63,7 @@ impl Rejects {
         };
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(BufWriter::new(open(path, self.is_shared).map_err(failed)?)),
+            none => none.insert(BufWriter::new(open(path, self.goes_on).map_err(failed)?)),
         };
         writeln!(file, "{}", as_json(reject)).map_err(failed)
     }
@@ -89,10 +82,36 @@ impl Rejects {
     }
 }
 
-fn open(path: &Path, is_shared: bool) -> std::io::Result<File> {
+/// The file beside an input; for stdin in the working folder.
+pub fn path_beside(input: &Input) -> PathBuf {
+    let mut path = if input.is_stdin() {
+        "stdin".into()
+    } else {
+        input.path.clone().into_os_string()
+    };
+    path.push(".");
+    path.push(REJECTS);
+    path.into()
+}
+
+/// Removes the rejects of an earlier run, once the input has been imported whole and without any: what they hold is
+/// mended.
+///
+/// # Errors
+/// What the system says.
+pub fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::file(path.display(), &cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open(path: &Path, goes_on: bool) -> std::io::Result<File> {
     let mut options = File::options();
     options.create(true).write(true);
-    if is_shared {
+    if goes_on {
         options.append(true)
     } else {
         options.truncate(true)

@@ -7,7 +7,7 @@ use crate::record::codec::shape::{Message, PAYLOAD_CONTENT, PAYLOAD_STATEMENT, S
 use crate::record::codec::wire::put_bytes;
 use crate::record::codec::{PayloadFacts, RelationType, check_payload, decode_relation};
 use crate::record::validate::Check;
-use crate::record::{Act, EntryKey, Key, Kind, Reason, Revision, Series, Status};
+use crate::record::{Act, EntryKey, Key, Kind, Reason, Revision, Series};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -131,8 +131,9 @@ pub struct Input {
     pub facts: PayloadFacts,
     /// The `act` as the line says it: an import, which ignores revisions, goes by this.
     pub said_act: Option<Act>,
-    /// The `status` that an export wrote; an import refuses lines that are not current.
-    pub status: Option<Status>,
+    /// The `status` that an export wrote, whatever it says: an import refuses lines that are not current, and nobody else
+    /// looks at it.
+    pub status: Option<String>,
 }
 
 impl Input {
@@ -176,7 +177,7 @@ impl Input {
             relation: relation(envelope, act)?,
             payload: payload.into(),
             facts,
-            status: word(envelope, "status")?,
+            status: envelope.get("status").and_then(as_told),
         })
     }
 
@@ -192,6 +193,15 @@ impl Input {
             )
         };
         self.series.as_ref().or(default).cloned().ok_or_else(missing)
+    }
+}
+
+/// A member that only the server writes, as text of whatever kind; `None` for null.
+fn as_told(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
@@ -365,7 +375,7 @@ macro_rules! listed {
         }
     )*};
 }
-listed!(Act, Kind, Status);
+listed!(Act, Kind);
 
 fn word<T: Listed>(envelope: &Map<String, Value>, name: &str) -> Result<Option<T>, JsonError> {
     let Some(text) = text(envelope, name)? else {

@@ -64,6 +64,19 @@ const FULL: &str = r#"{"series":"desk","key":"rawalpindi-2021-10-13","kind":"eve
  "position":4711,"revision":2,"act":"amend","status":"current","recorded":"2026-11-23T10:00:00.000000001Z","principal":"local:desk"}"#;
 
 #[test]
+fn a_status_is_the_servers_and_nothing_to_refuse() {
+    for (said, told) in [
+        ("\"current\"", Some("current")),
+        ("\"archived\"", Some("archived")),
+        ("7", Some("7")),
+        ("null", None),
+    ] {
+        let text = format!("{{\"series\":\"desk\",\"title\":\"a\",\"status\":{said}}}");
+        assert_eq!(Input::parse(&text).unwrap().status.as_deref(), told);
+    }
+}
+
+#[test]
 fn a_record_is_written_as_it_was_read_in_the_same_order() {
     let read = input(FULL);
     let leaf = Leaf {
