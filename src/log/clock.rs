@@ -100,6 +100,23 @@ impl Timekeeper {
         Recorded::from_nanos(self.clock.system()).max(self.last)
     }
 
+    /// The time that has passed for certain. While the clock is in doubt that is the earlier of what it says and what it
+    /// should say.
+    pub fn passed(&self) -> Recorded {
+        let now = self.clock.system();
+        let passed = match (self.check(now), self.trusted) {
+            (Ok(()), _) => now,
+            (Err(_), Some(trusted)) => now.min(trusted.expected(self.clock.monotonic())),
+            (Err(_), None) => self.last.nanos(),
+        };
+        Recorded::from_nanos(passed).max(self.last)
+    }
+
+    /// Takes note that the state as of a time was answered: every later record gets a time after it.
+    pub fn answered(&mut self, time: Recorded) {
+        self.recorded(Recorded::from_nanos(time.nanos().saturating_add(1)));
+    }
+
     /// Takes note of the newest record's time.
     pub fn recorded(&mut self, time: Recorded) {
         self.last = self.last.max(time);

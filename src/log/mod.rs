@@ -335,12 +335,19 @@ impl Log {
         Ok(found)
     }
 
-    /// The first position recorded after `time`: the state of the log as of that time lies below it.
+    /// The first position recorded after `time`: the state of the log as of that time lies below it, and no record to
+    /// come changes it as long as the log is open, whatever becomes of the clock.
     ///
     /// # Errors
-    /// [`ReadError::NotPassed`] where the clock has not passed `time`.
+    /// [`ReadError::NotPassed`] where the clock has not passed `time`, or is in doubt and may not have.
     pub fn as_of(&self, time: Recorded) -> Result<Position, ReadError> {
-        let now = self.now();
+        let now = self.shared.with_committer(|committer| {
+            let now = committer.time.passed();
+            if time < now {
+                committer.time.answered(time);
+            }
+            now
+        });
         if time >= now {
             return Err(ReadError::NotPassed {
                 time: time.to_string(),
