@@ -101,9 +101,10 @@ fn hold_against(status: &GetStatusResponse, report: &Report, args: &Args) -> Res
         )));
     }
     let root = hex::encode(&status.root);
-    let is_same_tail = report.tail == status.tail;
+    // A daemon that has lost records has no root to compare.
+    let is_comparable = report.tail == status.tail && !status.root.is_empty();
     match &report.root {
-        Some(found) if report.is_sound() && is_same_tail && *found != root => Err(Failure::Wrong(format!(
+        Some(found) if report.is_sound() && is_comparable && *found != root => Err(Failure::Wrong(format!(
             "the root of the files is {found}, the daemon's at the same tail {} is {root}; stop the daemon and restore a good copy",
             status.tail
         ))),

@@ -83,8 +83,8 @@ pub struct LogStatus {
     pub origin: String,
     /// The first unwritten position.
     pub tail: Position,
-    /// The root of the tree at the tail.
-    pub root: Hash,
+    /// The root of the tree at the tail; `None` where leaves below it are lost.
+    pub root: Option<Hash>,
     /// When the newest record was committed; 0 in an empty log.
     pub last_recorded: Recorded,
     /// Why appends are refused, if they are.
@@ -391,10 +391,10 @@ impl Log {
         if size > tail {
             return Err(ReadError::BeyondTail { position: size, tail });
         }
-        if let Some((position, _)) = self.shared.lost.iter().find(|(from, _)| *from < size) {
+        if let Some(position) = self.shared.lost_below(size) {
             let found = "a loss".to_owned();
             return Err(ReadError::Damaged {
-                position: *position,
+                position,
                 expected: "a leaf".into(),
                 found,
             });

@@ -114,10 +114,12 @@ impl Shared {
         // It looks at a folder: not while commits would have to wait for it.
         let hot = self.hot.as_ref().map(|hot| hot.status()).unwrap_or_default();
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.tail.get();
         LogStatus {
             origin: self.origin.clone(),
-            tail: self.tail.get(),
-            root: tree.root(),
+            tail,
+            // The leaves of lost records are made up, and so would the root over them be.
+            root: self.lost_below(tail).is_none().then(|| tree.root()),
             last_recorded: Recorded::from_nanos(self.last_recorded.load(Ordering::Relaxed)),
             closed,
             entries: self.keys_read().len() as u64,
@@ -128,6 +130,12 @@ impl Shared {
             possibly_acknowledged: self.cut.clone(),
             epoch: self.epoch.get(),
         }
+    }
+
+    /// Where the first loss below `size` begins, if there is one.
+    pub(super) fn lost_below(&self, size: Position) -> Option<Position> {
+        let mut begins = self.lost.iter().map(|(from, _)| *from);
+        begins.find(|from| *from < size)
     }
 
     /// Why an append would be refused now.

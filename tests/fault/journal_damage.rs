@@ -550,3 +550,11 @@ fn an_entry_that_lost_a_record_is_damaged_and_not_what_it_was_before_the_loss() 
     let found = started.log.entry(&entry, started.log.tail());
     assert!(matches!(found, Err(ReadError::Damaged { .. })), "{found:?}");
 }
+
+#[test]
+fn a_log_that_lost_records_has_no_root() {
+    let started = with_a_loss();
+    assert_eq!(started.log.status().root, None);
+    assert!(started.log.root_at(started.log.tail()).is_err());
+    assert!(started.log.root_at(Position::new(1)).is_ok(), "below the loss there is one");
+}

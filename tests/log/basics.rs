@@ -46,7 +46,7 @@ fn what_is_appended_is_read_back_before_and_after_a_restart_and_a_crash() {
         );
     }
     let before = titles(opened.log());
-    let root = opened.log().status().root;
+    let root = opened.log().status().root.unwrap();
     assert_eq!(before.len() as u64, opened.log().tail().get());
     opened.restart();
     assert_eq!(titles(opened.log()), before);
