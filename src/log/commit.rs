@@ -159,9 +159,7 @@ impl Shared {
             Ok(()) => answer(pending),
             Err(error) => {
                 let unknown = error.refused.is_none();
-                let closed = error
-                    .refused
-                    .unwrap_or_else(|| Closed::Failed(format!("{}: {}", error.what, error.cause)));
+                let closed = error.closes();
                 self.close_with(closed.clone());
                 answer_failed(pending, &closed, unknown);
             }
@@ -303,7 +301,9 @@ impl Shared {
     }
 
     fn cover_now(&self, committer: &mut Committer, idle: Duration) -> bool {
-        if !committer.uncovered || self.closed().is_some() {
+        // Whatever else closed the log, the groups that were synced want their cover: after a failed write or sync the
+        // journal refuses it by itself.
+        if !committer.uncovered {
             return false;
         }
         if committer.last_commit.elapsed() < idle {
@@ -324,7 +324,7 @@ impl Shared {
         };
         match result {
             Ok(()) => committer.uncovered = false,
-            Err(error) => self.close_with(Closed::Failed(error.to_string())),
+            Err(error) => self.close_with(error.closes()),
         }
         false
     }

@@ -63,6 +63,14 @@ pub struct WriteError {
     pub refused: Option<super::Closed>,
 }
 
+impl WriteError {
+    /// Why the log takes no appends after it.
+    pub fn closes(self) -> super::Closed {
+        let failed = || super::Closed::Failed(format!("{}: {}", self.what, self.cause));
+        self.refused.clone().unwrap_or_else(failed)
+    }
+}
+
 /// Answers records by position. Several shelves stand behind one another: memory, the hot log, the journal.
 pub trait Shelf: Send + Sync {
     /// Contiguous runs from `from` on, at least one record, up to `until` and the limit; `None` where this shelf does

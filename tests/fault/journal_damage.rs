@@ -558,3 +558,24 @@ fn a_log_that_lost_records_has_no_root() {
     assert!(started.log.root_at(started.log.tail()).is_err());
     assert!(started.log.root_at(Position::new(1)).is_ok(), "below the loss there is one");
 }
+
+/// Refused for want of room, or because sled knows more: what was acknowledged before is covered all the same.
+#[test]
+fn a_clean_stop_covers_everything_also_where_appends_are_refused() {
+    let disk = SimDisk::new();
+    let options = journal(64 << 10);
+    let started = start(&disk, &options).unwrap();
+    let drafts = vec![draft("k", payload("acknowledged", vec![7]))];
+    append(&started.log, batch("a", drafts)).unwrap();
+    started
+        .log
+        .records_missing(started.log.tail(), "the hot log holds more");
+    started.log.close();
+    drop(started);
+    disk.tamper(&segment_path(0), |bytes| {
+        let at = bytes.windows(12).position(|bytes| bytes == b"acknowledged");
+        bytes[at.unwrap()] ^= 1;
+    });
+    let started = start(&disk, &options).unwrap();
+    assert_eq!((started.cut.len(), started.lost.len()), (0, 1), "it is known to be a loss");
+}
