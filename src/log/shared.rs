@@ -161,9 +161,15 @@ impl Shared {
         done
     }
 
-    /// Wakes the thread that commits what nobody else does.
+    /// Has the queue committed by the thread that does what nobody else does. While the log is closed that thread ends:
+    /// who comes after the close has looked at the queue for the last time commits in place.
     pub(super) fn kick(&self) {
-        self.keeper.kick();
+        // The batch is in the queue already. Where this does not see the end coming yet, the close will see the batch.
+        if self.draining.load(Ordering::Acquire) {
+            self.commit_in_place();
+        } else {
+            self.keeper.kick();
+        }
     }
 }
 
