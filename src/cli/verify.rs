@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::output::Form;
 use super::screen::{Ink, Screen, count, plain, stdout};
 use crate::client::Client;
+use crate::daemon;
 use crate::record::Position;
 use crate::rpc::proto::GetStatusResponse;
 use crate::store::disk::RealDisk;
@@ -123,6 +124,8 @@ async fn read(data: &Path, mode: Mode, screen: &Screen) -> Result<Result<Report,
         disk: Arc::new(RealDisk),
         mode,
     };
+    // Each segment is open meanwhile.
+    daemon::raise_open_files();
     let mut shown = Shown::new(screen);
     let reading = tokio::task::spawn_blocking(move || {
         let report = verify(&options, &mut |progress| shown.at(progress));

@@ -147,10 +147,15 @@ impl Shared {
             return Some(closed);
         }
         let held = self.committer.try_lock().ok();
-        let doubt = held.as_ref().and_then(|committer| committer.time.doubt());
+        let refused = held.as_ref().and_then(|committer| {
+            let journal = committer.journal.as_ref();
+            journal
+                .and_then(|journal| journal.refusal())
+                .or_else(|| committer.time.doubt())
+        });
         drop(held);
         self.commit_in_place();
-        doubt
+        refused
     }
 
     /// Does something under the commit lock, and then commits what was queued meanwhile: a handler that finds the lock

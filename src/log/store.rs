@@ -14,7 +14,8 @@ pub trait Journal: Send {
     /// [`WriteError`]; nothing is then known about the group, and the journal takes no further one.
     fn commit(&mut self, group: &Run, first: Position) -> Result<(), WriteError>;
 
-    /// Why the journal cannot take a group now although nothing has failed: a disk nearly full.
+    /// Why the journal can take no group although no group has failed: the disk is nearly full, or the next segment could
+    /// not be made.
     fn refusal(&self) -> Option<super::Closed>;
 
     /// Bytes of all frames.
