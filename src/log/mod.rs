@@ -12,6 +12,7 @@
 //!
 //! The log talks to storage through the traits in [`store`] and to nobody else; it knows no socket and no database.
 
+pub mod audit;
 pub mod batch;
 pub mod clock;
 mod commit;
@@ -39,8 +40,7 @@ pub use error::{AppendError, Closed, ReadError, Rule, Violation};
 pub use run::{Run, RunError, Slot, Stored};
 
 use crate::merkle::Tree;
-use crate::record::codec::{self, Payload, SystemEvent};
-use crate::record::{Act, EntryKey, Hash, Position, Principal, Reason, Recorded, Series, leaf_hash};
+use crate::record::{EntryKey, Hash, Position, Principal, Recorded, Series, leaf_hash};
 use commit::Job;
 use facts::Resolved;
 use prepare::Prepared;
@@ -450,63 +450,9 @@ impl Log {
             return Ok(None);
         };
         let details = [("authority", authority.to_owned()), ("doubt", doubt.to_string())];
-        self.audit("confirm-clock", None, &details, principal)
+        self.audit("confirm-clock", &details, principal)
             .await
             .map(Some)
-    }
-
-    /// Writes what an archivist must be able to see later as an AUDIT record; answers its position.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub async fn audit(
-        &self,
-        event: &str,
-        entry: Option<&EntryKey>,
-        details: &[(&str, String)],
-        principal: Principal,
-    ) -> Result<Position, AppendError> {
-        let detail = |(name, value): &(&str, String)| codec::Extra {
-            name: (*name).into(),
-            value: value.clone(),
-        };
-        let system = SystemEvent {
-            event: event.into(),
-            series: entry.map(|entry| entry.series.to_string()).unwrap_or_default(),
-            key: entry.map(|entry| entry.key.to_string()).unwrap_or_default(),
-            details: details.iter().map(detail).collect(),
-        };
-        let payload = codec::encode_payload(&Payload {
-            system: Some(system),
-            ..Payload::default()
-        });
-        let series = Series::new(Series::SYSTEM)
-            .map_err(|error| AppendError::Refused(vec![Violation::batch("series", Rule::Name(error))]))?;
-        let draft = Draft {
-            act: Act::Audit,
-            kind: None,
-            series,
-            key: None,
-            payload,
-            expected_revision: None,
-            reason: Reason::default(),
-            relation: None,
-            erased: None,
-        };
-        let batch = Batch {
-            records: vec![draft],
-            request_id: None,
-            expected_tail: None,
-            fail_if_match: None,
-            validate_only: false,
-            principal,
-            door: Door::System,
-        };
-        let appended = self.append(batch).await?;
-        Ok(appended
-            .receipts
-            .first()
-            .map_or(appended.tail, |receipt| receipt.position))
     }
 
     /// Refuses further appends as draining; those under way are answered.

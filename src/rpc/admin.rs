@@ -3,7 +3,7 @@
 use super::status::RequestError;
 use super::{Core, convert, proto, status};
 use crate::derive::countries;
-use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt};
+use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt, audit};
 use crate::record::codec::{self, Payload, Statement};
 use crate::record::{Act, EntryKey, Position, Principal, Reason, Revision, leaf, name};
 use bytes::Bytes;
@@ -130,50 +130,21 @@ impl Admin {
             expected_revision: order.expected_revision.map(Revision::new),
             ..draft(order.act, &order.entry, &payload, reason)
         };
+        // One batch: a crash leaves both or neither, and a retry of one that was lost writes both.
+        let authority = [("authority", order.authority)];
+        let beside = audit::draft(order.act.word(), Some(&order.entry), &authority);
         let batch = Batch {
+            records: vec![draft, beside],
             request_id: convert::request_id(order.request_id).map_err(|error| named("request_id", error))?,
-            ..batch(draft, principal.clone(), Door::Admin)
+            expected_tail: None,
+            fail_if_match: None,
+            validate_only: false,
+            principal,
+            door: Door::Admin,
         };
-        let before = self.0.log.tail();
         let appended = self.0.log.append(batch).await;
-        let receipt = only(appended.map_err(|error| status::append(&error))?)?;
-        // A retry is answered with the first receipt, and what that did is written down already.
-        if receipt.position >= before {
-            self.audit(
-                &order.entry,
-                order.act,
-                &order.authority,
-                receipt.position,
-                principal,
-            )
-            .await;
-        }
+        let receipt = first(appended.map_err(|error| status::append(&error))?)?;
         Ok(convert::receipt(&receipt))
-    }
-
-    /// Writes down in the archive's own series what was done to an entry.
-    ///
-    /// The record that did it is durable already: a failure here is the operator's to see, not the caller's.
-    async fn audit(
-        &self,
-        entry: &EntryKey,
-        act: Act,
-        authority: &str,
-        position: Position,
-        principal: Principal,
-    ) {
-        let details = [
-            ("authority", authority.to_owned()),
-            ("position", position.to_string()),
-        ];
-        let written = self
-            .0
-            .log
-            .audit(act.word(), Some(entry), &details, principal)
-            .await;
-        if let Err(error) = written {
-            tracing::error!(%error, %entry, %act, "the act is recorded, its audit record is not");
-        }
     }
 }
 
@@ -199,21 +170,9 @@ fn draft(act: Act, entry: &EntryKey, payload: &Payload, reason: Reason) -> Draft
     }
 }
 
-fn batch(draft: Draft, principal: Principal, door: Door) -> Batch {
-    Batch {
-        records: vec![draft],
-        request_id: None,
-        expected_tail: None,
-        fail_if_match: None,
-        validate_only: false,
-        principal,
-        door,
-    }
-}
-
-fn only(mut appended: Appended) -> Result<Receipt, Status> {
+fn first(appended: Appended) -> Result<Receipt, Status> {
     let missing = || Status::internal("the log answered no receipt");
-    appended.receipts.pop().ok_or_else(missing)
+    appended.receipts.into_iter().next().ok_or_else(missing)
 }
 
 fn number(bound: u64) -> u32 {

@@ -1,7 +1,9 @@
 //! Admin, health and reflection.
 
 use crate::harness::*;
+use chancery::log::Columns;
 use chancery::record::codec::decode_payload;
+use chancery::record::{Act, Leaf, Position};
 use chancery::rpc::proto;
 use tonic::Code;
 
@@ -42,6 +44,37 @@ async fn a_hold_needs_an_authority_and_is_written_down_once() {
         (&*audit.event, &*audit.series, &*audit.key),
         ("hold", "desk", "k")
     );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_administration_does_and_its_audit_are_one_batch() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("k")).await;
+    let mut admin = server.client.admin();
+    let hold = admin.hold(hold("court order 7")).await.unwrap().into_inner();
+    let at = Position::new(hold.receipt.unwrap().position);
+    let release = proto::ReleaseRequest {
+        entry: self::hold("").entry,
+        authority: "court order 8".into(),
+        ..Default::default()
+    };
+    admin.release(release).await.unwrap();
+    let pairs = [(at, Act::Hold), (at.plus(2), Act::Release)];
+    for (position, act) in pairs {
+        let runs = server
+            .log
+            .fetch(&[position, position.next()], Columns::Leaves)
+            .unwrap();
+        let leaves: Vec<Leaf<'_>> = runs
+            .iter()
+            .map(|run| Leaf::decode(run.iter().next().unwrap().leaf).unwrap())
+            .collect();
+        assert_eq!((leaves[0].act, leaves[1].act), (act, Act::Audit));
+        assert_eq!(leaves[0].batch_id, leaves[1].batch_id);
+        assert_eq!((leaves[0].batch_count, leaves[1].batch_index), (2, 1));
+    }
     server.stop().await;
 }
 
