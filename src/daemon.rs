@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::log::Log;
+use crate::record::Principal;
 use crate::rpc::{Core, server, wire};
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
@@ -77,6 +78,9 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
+    if config.accept_clock {
+        tell_of_clock(log).await;
+    }
     let core = Arc::new(core(config, log.clone()));
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
@@ -107,6 +111,16 @@ pub async fn serve(
     tokio::select! {
         served = served => served.map_err(DaemonError::from),
         () = stop => Ok(()),
+    }
+}
+
+/// Writes down that the settings overrode a doubt in the clock, before anyone can append. An archive that cannot be written
+/// is served all the same.
+async fn tell_of_clock(log: &Log) {
+    match log.confirm_clock("the setting accept-clock", Principal::system()).await {
+        Ok(None) => {}
+        Ok(Some(position)) => tracing::warn!(%position, "a doubtful clock was taken for right"),
+        Err(error) => tracing::error!(%error, "the clock was taken for right, and no record says so"),
     }
 }
 

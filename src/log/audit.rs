@@ -42,6 +42,32 @@ pub fn draft(event: &str, entry: Option<&EntryKey>, details: &[(&str, String)]) 
 }
 
 impl Log {
+    /// Takes the clock for right. Answers the AUDIT record that says so, or `None` where the clock was not in doubt. A doubt
+    /// that was overridden before and is told of by no record, at the start or because the append failed, is told now.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; the clock is taken for right all the same.
+    pub async fn confirm_clock(
+        &self,
+        authority: &str,
+        principal: Principal,
+    ) -> Result<Option<Position>, AppendError> {
+        let untold = self.shared.with_committer(|committer| {
+            committer.time.confirm();
+            committer.time.untold.take()
+        });
+        let Some(doubt) = untold else {
+            return Ok(None);
+        };
+        let details = [("authority", authority.to_owned()), ("doubt", doubt.to_string())];
+        let told = self.audit("confirm-clock", &details, principal).await;
+        if told.is_err() {
+            self.shared
+                .with_committer(|committer| committer.time.untold = Some(doubt));
+        }
+        told.map(Some)
+    }
+
     /// Writes what an archivist must be able to see later as an AUDIT record; answers its position.
     ///
     /// # Errors

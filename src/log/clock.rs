@@ -61,6 +61,8 @@ pub struct Timekeeper {
     last: Recorded,
     /// What the system's clock is held against; `None` where it was in doubt at start and nobody has confirmed it.
     trusted: Option<Trusted>,
+    /// A doubt that was overridden and that no record tells of yet.
+    pub untold: Option<Closed>,
 }
 
 /// What both clocks said when the system's was last found right.
@@ -77,9 +79,10 @@ impl Timekeeper {
             clock,
             last,
             trusted: None,
+            untold: None,
         };
         if accept || keeper.doubt().is_none() {
-            keeper.trust();
+            keeper.confirm();
         }
         keeper
     }
@@ -127,8 +130,9 @@ impl Timekeeper {
         self.check(self.clock.system()).err()
     }
 
-    /// Takes the clock for right from now on.
+    /// Takes the clock for right from now on. A doubt is kept until a record tells of it.
     pub fn confirm(&mut self) {
+        self.untold = self.doubt().or(self.untold.take());
         self.trust();
     }
 

@@ -40,7 +40,7 @@ pub use error::{AppendError, Closed, ReadError, Rule, Violation};
 pub use run::{Run, RunError, Slot, Stored};
 
 use crate::merkle::Tree;
-use crate::record::{EntryKey, Hash, Position, Principal, Recorded, Series, leaf_hash};
+use crate::record::{EntryKey, Hash, Position, Recorded, Series, leaf_hash};
 use commit::Job;
 use facts::Resolved;
 use prepare::Prepared;
@@ -430,29 +430,6 @@ impl Log {
     /// The log's clock: max(system clock, last recorded).
     pub fn now(&self) -> Recorded {
         self.shared.with_committer(|committer| committer.time.now())
-    }
-
-    /// Takes the clock for right. Answers the AUDIT record that says so, or `None` where the clock was not in doubt.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub async fn confirm_clock(
-        &self,
-        authority: &str,
-        principal: Principal,
-    ) -> Result<Option<Position>, AppendError> {
-        let doubt = self.shared.with_committer(|committer| {
-            let doubt = committer.time.doubt();
-            committer.time.confirm();
-            doubt
-        });
-        let Some(doubt) = doubt else {
-            return Ok(None);
-        };
-        let details = [("authority", authority.to_owned()), ("doubt", doubt.to_string())];
-        self.audit("confirm-clock", &details, principal)
-            .await
-            .map(Some)
     }
 
     /// Refuses further appends as draining; those under way are answered.

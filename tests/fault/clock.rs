@@ -167,3 +167,23 @@ fn an_answer_as_of_a_time_stays_what_it_was_when_the_clock_is_set_back() {
     }
     assert!(times(&archive.log).is_sorted());
 }
+
+#[test]
+fn a_doubt_that_the_start_overrode_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    clock.pass(1_000_000);
+    let archive = open(with(folder.path(), &clock, true)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let tell = |log: &Log| {
+        let confirm = log.confirm_clock("the setting accept-clock", Principal::system());
+        runtime.block_on(confirm).unwrap()
+    };
+    assert_eq!(tell(&archive.log), None, "there was no doubt");
+    add(&archive.log, "a").unwrap();
+    drop(archive);
+    clock.jump(-86_400);
+    let archive = open(with(folder.path(), &clock, true)).unwrap();
+    assert_eq!(tell(&archive.log), Some(Position::new(1)));
+    assert_eq!(tell(&archive.log), None);
+}

@@ -1,10 +1,14 @@
 //! Admin, health and reflection.
 
 use crate::harness::*;
+use chancery::config::Config;
 use chancery::log::Columns;
+use chancery::log::clock::{Clock, RealClock};
 use chancery::record::codec::decode_payload;
-use chancery::record::{Act, Leaf, Position};
+use chancery::record::{Act, Leaf, Position, Principal};
 use chancery::rpc::proto;
+use chancery::store::open::{ArchiveOptions, open};
+use std::sync::Arc;
 use tonic::Code;
 
 fn hold(authority: &str) -> proto::HoldRequest {
@@ -190,5 +194,58 @@ async fn health_and_reflection_are_served() {
     for service in ["Archive", "Query", "Subscriptions", "Admin"] {
         assert!(names.contains(&&*format!("chancery.v1.{service}")), "{names:?}");
     }
+    server.stop().await;
+}
+
+/// A day ahead of the machine's.
+struct Ahead;
+
+impl Clock for Ahead {
+    fn system(&self) -> i64 {
+        RealClock.system() + 86_400_000_000_000
+    }
+    fn monotonic(&self) -> u64 {
+        RealClock.monotonic()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_overrides_a_doubt_in_the_clock_writes_it_down() {
+    let folder = folder();
+    let options = ArchiveOptions {
+        clock: Arc::new(Ahead),
+        segment_bytes: 10 << 20,
+        ..ArchiveOptions::new(folder.path())
+    };
+    let archive = tokio::task::spawn_blocking(move || open(options).unwrap())
+        .await
+        .unwrap();
+    let none = [];
+    archive
+        .log
+        .audit("fixity", &none, Principal::system())
+        .await
+        .unwrap();
+    tokio::task::spawn_blocking(move || archive.log.close())
+        .await
+        .unwrap();
+    let server = Server::start(folder.path()).await;
+    refused(
+        server.append(vec![event("k")]).await,
+        Code::FailedPrecondition,
+        "CLOCK_NOT_CONFIRMED",
+    );
+    server.stop().await;
+    let config = Config {
+        accept_clock: true,
+        ..Config::default()
+    };
+    let server = Server::start_with(folder.path(), config).await;
+    assert_eq!(server.put(event("k")).await.position, 2);
+    let records = server.read(proto::ReadRequest::default()).await.unwrap();
+    let audit = decode_payload(&records[1].payload).unwrap().system.unwrap();
+    assert_eq!(audit.event, "confirm-clock");
+    let names: Vec<&str> = audit.details.iter().map(|detail| &*detail.name).collect();
+    assert_eq!(names, ["authority", "doubt"]);
     server.stop().await;
 }
