@@ -117,7 +117,10 @@ pub async fn serve(
 /// Writes down that the settings overrode a doubt in the clock, before anyone can append. An archive that cannot be written
 /// is served all the same.
 async fn tell_of_clock(log: &Log) {
-    match log.confirm_clock("the setting accept-clock", Principal::system()).await {
+    match log
+        .confirm_clock("the setting accept-clock", Principal::system())
+        .await
+    {
         Ok(None) => {}
         Ok(Some(position)) => tracing::warn!(%position, "a doubtful clock was taken for right"),
         Err(error) => tracing::error!(%error, "the clock was taken for right, and no record says so"),
@@ -233,6 +236,9 @@ mod tests {
         raise_open_files();
         let limit = getrlimit(Resource::Nofile);
         let allowed = limit.maximum.unwrap_or(u64::MAX).min(OPEN_FILES_MAX);
-        assert!(limit.current.is_none_or(|current| current >= allowed), "{limit:?}");
+        assert!(
+            limit.current.is_none_or(|current| current >= allowed),
+            "{limit:?}"
+        );
     }
 }

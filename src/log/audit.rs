@@ -3,9 +3,9 @@
 //! What is done to an entry by the administration and its AUDIT are one batch, so that neither is ever there without the
 //! other. The rest is written by the archive itself.
 
+use super::Log;
 use super::batch::{Batch, Door, Draft};
 use super::error::AppendError;
-use super::Log;
 use crate::record::codec::{self, Payload, SystemEvent};
 use crate::record::{Act, EntryKey, Position, Principal, Reason, Series};
 

@@ -292,7 +292,13 @@ pub(crate) mod tests {
             assert!(keeper.tell().is_ok());
         }
         step();
-        assert!(matches!(keeper.tell(), Err(Closed::Clock { seconds: 345..=350, .. })));
+        assert!(matches!(
+            keeper.tell(),
+            Err(Closed::Clock {
+                seconds: 345..=350,
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -332,6 +338,9 @@ pub(crate) mod tests {
         let before = uptime();
         let steady = RealClock.monotonic() as f64 / 1e9;
         // The file has hundredths of seconds.
-        assert!(before - 0.02 <= steady && steady <= uptime() + 0.02, "{before} {steady}");
+        assert!(
+            before - 0.02 <= steady && steady <= uptime() + 0.02,
+            "{before} {steady}"
+        );
     }
 }

@@ -425,7 +425,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = open(ArchiveOptions::new(folder.path())).unwrap();
         let shared = Arc::clone(&archive.log.shared);
-        let all = Arc::clone(&shared.room).try_acquire_many_owned(QUEUED_KIB_MAX).unwrap();
+        let all = Arc::clone(&shared.room)
+            .try_acquire_many_owned(QUEUED_KIB_MAX)
+            .unwrap();
         let log = archive.log.clone();
         let (answer, answered) = std::sync::mpsc::channel();
         std::thread::spawn(move || {

@@ -270,7 +270,9 @@ fn appends_outlast_a_time_without_descriptors() {
     let log = started.log.clone();
     let appending = std::thread::spawn(move || {
         // More than two segments.
-        (0..50).map(|n| append(&log, one(&n.to_string()))).all(|done| done.is_ok())
+        (0..50)
+            .map(|n| append(&log, one(&n.to_string())))
+            .all(|done| done.is_ok())
     });
     // Up to the first segment's end no descriptor is needed.
     wait_for("the end of the segment", || started.log.tail().get() >= 15);

@@ -526,7 +526,11 @@ fn with_a_loss() -> Started {
     let disk = SimDisk::new();
     let options = journal(64 << 10);
     let started = start(&disk, &options).unwrap();
-    for (act, title) in [(Act::Create, "first"), (Act::Amend, "second"), (Act::Amend, "third")] {
+    for (act, title) in [
+        (Act::Create, "first"),
+        (Act::Amend, "second"),
+        (Act::Amend, "third"),
+    ] {
         let draft = Draft {
             act,
             ..draft("k", payload(title, title.into()))
@@ -556,7 +560,10 @@ fn a_log_that_lost_records_has_no_root() {
     let started = with_a_loss();
     assert_eq!(started.log.status().root, None);
     assert!(started.log.root_at(started.log.tail()).is_err());
-    assert!(started.log.root_at(Position::new(1)).is_ok(), "below the loss there is one");
+    assert!(
+        started.log.root_at(Position::new(1)).is_ok(),
+        "below the loss there is one"
+    );
 }
 
 /// Refused for want of room, or because sled knows more: what was acknowledged before is covered all the same.
@@ -577,5 +584,9 @@ fn a_clean_stop_covers_everything_also_where_appends_are_refused() {
         bytes[at.unwrap()] ^= 1;
     });
     let started = start(&disk, &options).unwrap();
-    assert_eq!((started.cut.len(), started.lost.len()), (0, 1), "it is known to be a loss");
+    assert_eq!(
+        (started.cut.len(), started.lost.len()),
+        (0, 1),
+        "it is known to be a loss"
+    );
 }

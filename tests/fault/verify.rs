@@ -296,7 +296,9 @@ fn a_segment_begun_after_the_daemon_said_its_tail_is_not_looked_at() {
     let disk = written(6);
     let segments = |disk: &SimDisk| {
         let paths = disk.paths().into_iter();
-        paths.filter(|path| path.to_string_lossy().ends_with("segment")).count() as u64
+        paths
+            .filter(|path| path.to_string_lossy().ends_with("segment"))
+            .count() as u64
     };
     let mut told = None;
     let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
@@ -305,7 +307,10 @@ fn a_segment_begun_after_the_daemon_said_its_tail_is_not_looked_at() {
         let tail = started.log.tail();
         append(
             &started.log,
-            batch(&format!("more {n}"), vec![draft(&format!("more {n}"), payload("x", vec![1; 400]))]),
+            batch(
+                &format!("more {n}"),
+                vec![draft(&format!("more {n}"), payload("x", vec![1; 400]))],
+            ),
         )
         .unwrap();
         if segments(&disk) > before {

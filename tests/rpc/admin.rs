@@ -249,3 +249,88 @@ async fn a_start_that_overrides_a_doubt_in_the_clock_writes_it_down() {
     assert_eq!(names, ["authority", "doubt"]);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_wrote_something_is_written_down_once() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("a")).await;
+    server.put(event("b")).await;
+    let import = proto::RecordImportRequest {
+        importer: "a program".into(),
+        version: "1.2".into(),
+        files: vec!["one.tsv".into(), "two.tsv".into()],
+        read: 5,
+        recorded: 2,
+        duplicates: 2,
+        rejected: 1,
+        first_position: 0,
+        last_position: 1,
+        request_id: "import".into(),
+        claimed_principal: "desk".into(),
+        ..Default::default()
+    };
+    let mut admin = server.client.admin();
+    let wrong = [
+        proto::RecordImportRequest {
+            importer: String::new(),
+            ..import.clone()
+        },
+        proto::RecordImportRequest {
+            read: 3,
+            recorded: 0,
+            ..import.clone()
+        },
+        proto::RecordImportRequest {
+            read: 6,
+            ..import.clone()
+        },
+        proto::RecordImportRequest {
+            last_position: 2,
+            ..import.clone()
+        },
+        proto::RecordImportRequest {
+            first_position: 1,
+            last_position: 0,
+            ..import.clone()
+        },
+    ];
+    for request in wrong {
+        refused(
+            admin.record_import(request).await,
+            Code::InvalidArgument,
+            "INVALID_FIELD",
+        );
+    }
+    assert_eq!(server.tail().await, 2);
+    for _ in 0..2 {
+        let told = admin.record_import(import.clone()).await.unwrap().into_inner();
+        assert_eq!(told.position, 2);
+    }
+    let records = server.read(proto::ReadRequest::default()).await.unwrap();
+    assert_eq!(records.len(), 3);
+    let audit = decode_payload(&records[2].payload).unwrap().system.unwrap();
+    let details: Vec<(&str, &str)> = audit
+        .details
+        .iter()
+        .map(|detail| (&*detail.name, &*detail.value))
+        .collect();
+    assert_eq!(audit.event, "import");
+    assert_eq!(
+        details,
+        [
+            ("importer", "a program"),
+            ("version", "1.2"),
+            ("file", "one.tsv"),
+            ("file", "two.tsv"),
+            ("read", "5"),
+            ("recorded", "2"),
+            ("amended", "0"),
+            ("duplicates", "2"),
+            ("rejected", "1"),
+            ("first_position", "0"),
+            ("last_position", "1"),
+        ]
+    );
+    server.stop().await;
+}

@@ -13,7 +13,7 @@ use crate::client::{self, Client};
 use crate::import::{Draft, Item, Reject};
 use crate::record::{Act, Key, Kind, Reason, Revision};
 use crate::rpc::proto::append_stream_response::Result as Answer;
-use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse, Outcome};
+use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use tokio::sync::mpsc;
@@ -236,7 +236,7 @@ impl<'a> Feeder<'a> {
                     None => kept.push(draft),
                     Some(broken) => match self.judge(&mut draft, broken) {
                         Verdict::Again => kept.push(draft),
-                        Verdict::Duplicate => self.tally.taken(Outcome::Duplicate),
+                        Verdict::Duplicate => self.tally.duplicate(),
                         Verdict::Reject(reason) => {
                             self.reject(&Reject {
                                 line: draft.line,
@@ -287,7 +287,7 @@ impl<'a> Feeder<'a> {
         response
             .receipts
             .iter()
-            .for_each(|receipt| self.tally.taken(receipt.outcome()));
+            .for_each(|receipt| self.tally.taken(receipt.outcome(), receipt.position));
         Ok(())
     }
 
