@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::log::Log;
+use crate::record::Principal;
 use crate::rpc::{Core, server, wire};
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
@@ -60,6 +61,7 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
+    raise_open_files();
     let options = archive_options(&config);
     let archive = tokio::task::spawn_blocking(move || open(options)).await??;
     serve(&config, &archive.log, listener, shutdown).await?;
@@ -77,6 +79,9 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
+    if config.accept_clock {
+        tell_of_clock(log).await;
+    }
     let core = Arc::new(core(config, log.clone()));
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
@@ -109,6 +114,42 @@ pub async fn serve(
         () = stop => Ok(()),
     }
 }
+
+/// Writes down that the settings overrode a doubt in the clock, before anyone can append. An archive that cannot be written
+/// is served all the same.
+async fn tell_of_clock(log: &Log) {
+    match log
+        .confirm_clock("the setting accept-clock", Principal::system())
+        .await
+    {
+        Ok(None) => {}
+        Ok(Some(position)) => tracing::warn!(%position, "a doubtful clock was taken for right"),
+        Err(error) => tracing::error!(%error, "the clock was taken for right, and no record says so"),
+    }
+}
+
+/// Lets the process have as many files open as the system allows it: each segment of the journal keeps one, and so does each
+/// connection.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(OPEN_FILES_MAX).min(OPEN_FILES_MAX);
+    // `None` is no limit at all.
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(wanted),
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, ?current, "the limit of open files could not be raised");
+    }
+}
+
+/// The most open files that are asked for: enough for 32 TiB of segments. Programs that close every number up to the limit
+/// would be slow to start with more.
+const OPEN_FILES_MAX: u64 = 1 << 20;
 
 /// Tells everyone that the daemon is stopping.
 async fn drain(core: &Core, health: &HealthReporter) {
@@ -188,4 +229,21 @@ pub fn signals() -> std::io::Result<impl Future<Output = ()>> {
         // The task above keeps its end for as long as the process runs.
         let _ = told.await;
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Resource, getrlimit};
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        raise_open_files();
+        let limit = getrlimit(Resource::Nofile);
+        let allowed = limit.maximum.unwrap_or(u64::MAX).min(OPEN_FILES_MAX);
+        assert!(
+            limit.current.is_none_or(|current| current >= allowed),
+            "{limit:?}"
+        );
+    }
 }

@@ -81,6 +81,7 @@ impl Local {
     /// # Errors
     /// As opening an archive.
     pub async fn open(data: &Path) -> Result<Self, Failure> {
+        daemon::raise_open_files();
         let options = ArchiveOptions::new(data);
         let opened = tokio::task::spawn_blocking(move || open::open(options)).await;
         let archive = opened

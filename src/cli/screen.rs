@@ -114,6 +114,12 @@ impl Ink {
     pub const fn is_on(self) -> bool {
         self.0
     }
+
+    /// No colours.
+    #[cfg(test)]
+    pub const fn off() -> Self {
+        Self(false)
+    }
 }
 
 /// A text of the archive on one line, without anything that a terminal would obey.

@@ -37,6 +37,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let listener = daemon::listen(&config).await.map_err(failed)?;
     let address = listener.local_addr()?;
     let signals = daemon::signals().map_err(|error| Failure::failed(format!("signals: {error}")))?;
+    daemon::raise_open_files();
     let options = daemon::archive_options(&config);
     let opened = tokio::task::spawn_blocking(move || open::open(options)).await;
     let archive = opened.map_err(failed)?.map_err(failed)?;

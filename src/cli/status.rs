@@ -59,7 +59,7 @@ fn as_json(answers: &Answers) -> Value {
     let spans: Vec<Value> = spans
         .map(|span| json!({ "from": span.from, "to": span.to }))
         .collect();
-    json!({
+    let mut json = json!({
         "origin": status.origin,
         "tail": status.tail,
         "durable": status.durable,
@@ -78,7 +78,11 @@ fn as_json(answers: &Answers) -> Value {
         "version": info.version,
         "started": time(info.started),
         "derivation": info.derivation,
-    })
+    });
+    if let (true, Some(fields)) = (status.root.is_empty(), json.as_object_mut()) {
+        fields.shift_remove("root");
+    }
+    json
 }
 
 fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure> {
@@ -102,6 +106,10 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
             plain(fault)
         )),
     };
+    let root = match status.root.is_empty() {
+        true => ink.red("none: records are lost"),
+        false => hex::encode(&status.root),
+    };
     let lines = [
         ("origin", ink.bold(plain(&status.origin))),
         (
@@ -114,7 +122,7 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         ),
         ("durable", format!("through {}", count(status.durable))),
         ("last recorded", time(status.last_recorded)),
-        ("root", hex::encode(&status.root)),
+        ("root", root),
         ("appends", appends),
         ("journal", bytes(status.journal_bytes)),
         ("hot log", hot),
@@ -149,4 +157,30 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
 
 fn bytes(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_loss_no_root_is_shown() {
+        let answers = |root: &'static [u8]| Answers {
+            status: proto::GetStatusResponse {
+                root: root.into(),
+                ..Default::default()
+            },
+            info: proto::GetServerInfoResponse::default(),
+        };
+        let shown = |answers: &Answers| {
+            let mut out = Vec::new();
+            card(&mut out, Ink::off(), answers).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let (sound, lost) = (answers(&[0xab; 32]), answers(&[]));
+        assert_eq!(as_json(&sound)["root"], "ab".repeat(32));
+        assert!(as_json(&lost).get("root").is_none());
+        assert!(shown(&sound).contains(&"ab".repeat(32)));
+        assert!(shown(&lost).contains("none: records are lost"));
+    }
 }

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::output::Form;
 use super::screen::{Ink, Screen, count, plain, stdout};
 use crate::client::Client;
+use crate::daemon;
 use crate::record::Position;
 use crate::rpc::proto::GetStatusResponse;
 use crate::store::disk::RealDisk;
@@ -101,9 +102,10 @@ fn hold_against(status: &GetStatusResponse, report: &Report, args: &Args) -> Res
         )));
     }
     let root = hex::encode(&status.root);
-    let is_same_tail = report.tail == status.tail;
+    // A daemon that has lost records has no root to compare.
+    let is_comparable = report.tail == status.tail && !status.root.is_empty();
     match &report.root {
-        Some(found) if report.is_sound() && is_same_tail && *found != root => Err(Failure::Wrong(format!(
+        Some(found) if report.is_sound() && is_comparable && *found != root => Err(Failure::Wrong(format!(
             "the root of the files is {found}, the daemon's at the same tail {} is {root}; stop the daemon and restore a good copy",
             status.tail
         ))),
@@ -122,6 +124,8 @@ async fn read(data: &Path, mode: Mode, screen: &Screen) -> Result<Result<Report,
         disk: Arc::new(RealDisk),
         mode,
     };
+    // Each segment is open meanwhile.
+    daemon::raise_open_files();
     let mut shown = Shown::new(screen);
     let reading = tokio::task::spawn_blocking(move || {
         let report = verify(&options, &mut |progress| shown.at(progress));

@@ -17,7 +17,7 @@ pub const BATCH_BYTES_MAX: usize = 4_000_000;
 pub enum Door {
     /// Anyone who may append.
     Archive,
-    /// The administration: HOLD, RELEASE, ERASE.
+    /// The administration: HOLD, RELEASE, ERASE, and the AUDIT beside them.
     Admin,
     /// The archive itself: EPOCH, AUDIT.
     System,

@@ -159,9 +159,7 @@ impl Shared {
             Ok(()) => answer(pending),
             Err(error) => {
                 let unknown = error.refused.is_none();
-                let closed = error
-                    .refused
-                    .unwrap_or_else(|| Closed::Failed(format!("{}: {}", error.what, error.cause)));
+                let closed = error.closes();
                 self.close_with(closed.clone());
                 answer_failed(pending, &closed, unknown);
             }
@@ -303,7 +301,9 @@ impl Shared {
     }
 
     fn cover_now(&self, committer: &mut Committer, idle: Duration) -> bool {
-        if !committer.uncovered || self.closed().is_some() {
+        // Whatever else closed the log, the groups that were synced want their cover: after a failed write or sync the
+        // journal refuses it by itself.
+        if !committer.uncovered {
             return false;
         }
         if committer.last_commit.elapsed() < idle {
@@ -324,7 +324,7 @@ impl Shared {
         };
         match result {
             Ok(()) => committer.uncovered = false,
-            Err(error) => self.close_with(Closed::Failed(error.to_string())),
+            Err(error) => self.close_with(error.closes()),
         }
         false
     }
@@ -361,10 +361,13 @@ fn refuse_all(jobs: Vec<Job>, closed: &Closed) {
 
 #[cfg(test)]
 mod tests {
-    use crate::log::{Batch, Door, Draft};
+    use crate::log::{AppendError, Batch, Closed, Door, Draft, QUEUED_KIB_MAX};
     use crate::record::codec::{Content, encode_content};
     use crate::record::{Act, Key, Principal, Reason, Series};
     use crate::store::open::{ArchiveOptions, open};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     fn batch() -> Batch {
         let content = Content {
@@ -413,5 +416,35 @@ mod tests {
             appending
         });
         assert_eq!(appending.join().unwrap().unwrap().tail.get(), 1);
+    }
+
+    /// A handler is past the first look at whether the log is draining, and waits for room; the log is closed meanwhile,
+    /// and on a slow disk it is another thread that should commit.
+    #[test]
+    fn an_append_that_meets_the_end_of_a_log_on_a_slow_disk_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = open(ArchiveOptions::new(folder.path())).unwrap();
+        let shared = Arc::clone(&archive.log.shared);
+        let all = Arc::clone(&shared.room)
+            .try_acquire_many_owned(QUEUED_KIB_MAX)
+            .unwrap();
+        let log = archive.log.clone();
+        let (answer, answered) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let mut appending = Box::pin(log.append(batch()));
+            // As far as it comes without room.
+            let first = runtime.block_on(async { futures::poll!(&mut appending) });
+            assert!(first.is_pending());
+            log.close();
+            log.shared.slow.store(true, Ordering::Relaxed);
+            drop(all);
+            let _ = answer.send(runtime.block_on(appending));
+        });
+        let answer = answered.recv_timeout(Duration::from_secs(30)).expect("no answer");
+        assert!(
+            matches!(answer, Err(AppendError::Closed(Closed::Draining))),
+            "{answer:?}"
+        );
     }
 }

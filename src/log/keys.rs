@@ -75,7 +75,8 @@ impl KeyTable {
         KeyHasher(self.hasher.clone())
     }
 
-    /// The newest positions of the entries with this hash: none, mostly one, more where names collide.
+    /// The newest positions of the entries with this hash: none, mostly one, more where names collide. The newest comes
+    /// first: where records were lost an entry has a place for each part of its history, and only the newest is its head.
     pub fn candidates(&self, hash: KeyHash) -> Vec<Position> {
         let mut found: Vec<Position> = self
             .slots
@@ -83,7 +84,7 @@ impl KeyTable {
             .filter(|slot| slot.hash() == hash.0)
             .map(|slot| slot.position())
             .collect();
-        found.sort_unstable();
+        found.sort_unstable_by(|a, b| b.cmp(a));
         found
     }
 
@@ -176,7 +177,17 @@ mod tests {
         table.record(hash, None, Position::new(1));
         table.record(hash, None, Position::new(2));
         table.record(hash, Some(Position::new(1)), Position::new(5));
-        assert_eq!(table.candidates(hash), [Position::new(2), Position::new(5)]);
+        assert_eq!(table.candidates(hash), [Position::new(5), Position::new(2)]);
+    }
+
+    #[test]
+    fn the_newest_part_of_a_history_that_was_broken_by_a_loss_is_the_first_candidate() {
+        let mut table = KeyTable::default();
+        let hash = table.hash("desk", "a");
+        table.record(hash, None, Position::new(3));
+        // 5 was lost.
+        table.record(hash, Some(Position::new(5)), Position::new(9));
+        assert_eq!(table.candidates(hash)[0], Position::new(9));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //!
 //! The log talks to storage through the traits in [`store`] and to nobody else; it knows no socket and no database.
 
+pub mod audit;
 pub mod batch;
 pub mod clock;
 mod commit;
@@ -39,8 +40,7 @@ pub use error::{AppendError, Closed, ReadError, Rule, Violation};
 pub use run::{Run, RunError, Slot, Stored};
 
 use crate::merkle::Tree;
-use crate::record::codec::{self, Payload, SystemEvent};
-use crate::record::{Act, EntryKey, Hash, Position, Principal, Reason, Recorded, Series, leaf_hash};
+use crate::record::{EntryKey, Hash, Position, Recorded, Series, leaf_hash};
 use commit::Job;
 use facts::Resolved;
 use prepare::Prepared;
@@ -83,8 +83,8 @@ pub struct LogStatus {
     pub origin: String,
     /// The first unwritten position.
     pub tail: Position,
-    /// The root of the tree at the tail.
-    pub root: Hash,
+    /// The root of the tree at the tail; `None` where leaves below it are lost.
+    pub root: Option<Hash>,
     /// When the newest record was committed; 0 in an empty log.
     pub last_recorded: Recorded,
     /// Why appends are refused, if they are.
@@ -335,12 +335,19 @@ impl Log {
         Ok(found)
     }
 
-    /// The first position recorded after `time`: the state of the log as of that time lies below it.
+    /// The first position recorded after `time`: the state of the log as of that time lies below it, and no record to
+    /// come changes it as long as the log is open, whatever becomes of the clock.
     ///
     /// # Errors
-    /// [`ReadError::NotPassed`] where the clock has not passed `time`.
+    /// [`ReadError::NotPassed`] where the clock has not passed `time`, or is in doubt and may not have.
     pub fn as_of(&self, time: Recorded) -> Result<Position, ReadError> {
-        let now = self.now();
+        let now = self.shared.with_committer(|committer| {
+            let now = committer.time.passed();
+            if time < now {
+                committer.time.answered(time);
+            }
+            now
+        });
         if time >= now {
             return Err(ReadError::NotPassed {
                 time: time.to_string(),
@@ -384,10 +391,10 @@ impl Log {
         if size > tail {
             return Err(ReadError::BeyondTail { position: size, tail });
         }
-        if let Some((position, _)) = self.shared.lost.iter().find(|(from, _)| *from < size) {
+        if let Some(position) = self.shared.lost_below(size) {
             let found = "a loss".to_owned();
             return Err(ReadError::Damaged {
-                position: *position,
+                position,
                 expected: "a leaf".into(),
                 found,
             });
@@ -423,83 +430,6 @@ impl Log {
     /// The log's clock: max(system clock, last recorded).
     pub fn now(&self) -> Recorded {
         self.shared.with_committer(|committer| committer.time.now())
-    }
-
-    /// Takes the clock for right. Answers the AUDIT record that says so, or `None` where the clock was not in doubt.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub async fn confirm_clock(
-        &self,
-        authority: &str,
-        principal: Principal,
-    ) -> Result<Option<Position>, AppendError> {
-        let doubt = self.shared.with_committer(|committer| {
-            let doubt = committer.time.doubt();
-            committer.time.confirm();
-            doubt
-        });
-        let Some(doubt) = doubt else {
-            return Ok(None);
-        };
-        let details = [("authority", authority.to_owned()), ("doubt", doubt.to_string())];
-        self.audit("confirm-clock", None, &details, principal)
-            .await
-            .map(Some)
-    }
-
-    /// Writes what an archivist must be able to see later as an AUDIT record; answers its position.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub async fn audit(
-        &self,
-        event: &str,
-        entry: Option<&EntryKey>,
-        details: &[(&str, String)],
-        principal: Principal,
-    ) -> Result<Position, AppendError> {
-        let detail = |(name, value): &(&str, String)| codec::Extra {
-            name: (*name).into(),
-            value: value.clone(),
-        };
-        let system = SystemEvent {
-            event: event.into(),
-            series: entry.map(|entry| entry.series.to_string()).unwrap_or_default(),
-            key: entry.map(|entry| entry.key.to_string()).unwrap_or_default(),
-            details: details.iter().map(detail).collect(),
-        };
-        let payload = codec::encode_payload(&Payload {
-            system: Some(system),
-            ..Payload::default()
-        });
-        let series = Series::new(Series::SYSTEM)
-            .map_err(|error| AppendError::Refused(vec![Violation::batch("series", Rule::Name(error))]))?;
-        let draft = Draft {
-            act: Act::Audit,
-            kind: None,
-            series,
-            key: None,
-            payload,
-            expected_revision: None,
-            reason: Reason::default(),
-            relation: None,
-            erased: None,
-        };
-        let batch = Batch {
-            records: vec![draft],
-            request_id: None,
-            expected_tail: None,
-            fail_if_match: None,
-            validate_only: false,
-            principal,
-            door: Door::System,
-        };
-        let appended = self.append(batch).await?;
-        Ok(appended
-            .receipts
-            .first()
-            .map_or(appended.tail, |receipt| receipt.position))
     }
 
     /// Refuses further appends as draining; those under way are answered.

@@ -39,7 +39,7 @@ impl Options {
             origin,
             recent_bytes: 8 << 20,
             accept_clock: false,
-            clock: Arc::new(RealClock::default()),
+            clock: Arc::new(RealClock),
             frame_bytes_max: 8 << 20,
         }
     }

@@ -19,7 +19,7 @@ use crate::record::{Act, Leaf, Outcome, Position, Revision, leaf_hash};
 /// The first receipts, where the batch's `request_id` is known.
 ///
 /// # Errors
-/// [`Rule::RequestIdReused`] where the id names a batch with other keys or acts; [`ReadError`].
+/// [`Rule::RequestIdReused`] where the id names a batch with other keys, acts, relations or revisions to erase; [`ReadError`].
 pub fn answer(
     shared: &Shared,
     committer: &Committer,
@@ -37,7 +37,7 @@ pub fn answer(
     let Some(first) = in_group.or_else(|| committer.requests.find(id)) else {
         return Ok(None);
     };
-    let written = written(shared, group, first, id.as_bytes())?;
+    let written = written(shared, group, first, job, id.as_bytes())?;
     if written.is_empty() {
         return Ok(None); // Two ids share a hash; this one is new.
     }
@@ -53,21 +53,28 @@ pub fn answer(
     }))
 }
 
-/// The records that the first batch wrote; none where the id there is another one.
-fn written(shared: &Shared, group: &GroupBuilder, first: Position, id: &[u8]) -> Result<Vec<Run>, ReadError> {
-    let mut runs = vec![facts::fetch(shared, Some(group), first, Columns::Leaves)?];
+/// The records that the first batch wrote; none where the id there is another one. Payloads are only looked at where they
+/// tell the records of one entry from each other.
+fn written(
+    shared: &Shared,
+    group: &GroupBuilder,
+    first: Position,
+    job: &Job,
+    id: &[u8],
+) -> Result<Vec<Run>, ReadError> {
+    let columns = if job.batch.repeats {
+        Columns::All
+    } else {
+        Columns::Leaves
+    };
+    let mut runs = vec![facts::fetch(shared, Some(group), first, columns)?];
     let leaf = facts::leaf_of(&runs[0], first)?;
     if leaf.batch_id != id {
         return Ok(Vec::new());
     }
     let count = u64::from(leaf.batch_count);
     for offset in 1..count {
-        runs.push(facts::fetch(
-            shared,
-            Some(group),
-            first.plus(offset),
-            Columns::Leaves,
-        )?);
+        runs.push(facts::fetch(shared, Some(group), first.plus(offset), columns)?);
     }
     Ok(runs)
 }
@@ -83,10 +90,11 @@ fn match_up(
     let mut left = written.iter();
     let mut next = left.next();
     let mut receipts = Vec::with_capacity(job.batch.drafts.len());
-    for draft in &job.batch.drafts {
+    for (index, draft) in job.batch.drafts.iter().enumerate() {
         if let Some(run) = next {
             let leaf = facts::leaf_of(run, run.first())?;
-            if is_of(draft, &leaf) {
+            let later = &job.batch.drafts[index + 1..];
+            if is_of(draft, &leaf) && !is_another(draft, later, run, &leaf) {
                 receipts.push(receipt(draft, run, &leaf));
                 next = left.next();
                 continue;
@@ -102,7 +110,19 @@ fn match_up(
 
 fn is_of(draft: &PreparedDraft, leaf: &Leaf<'_>) -> bool {
     let named = draft.made_key || draft.entry.key.as_str() == leaf.key;
-    draft.act == leaf.act && draft.entry.series.as_str() == leaf.series && named
+    let is_same_entry = draft.entry.series.as_str() == leaf.series && named;
+    let is_same_act = draft.act == leaf.act && draft.link() == leaf.relation && draft.erased == leaf.erased;
+    is_same_entry && is_same_act
+}
+
+/// Whether a record that may be a draft's is that of a later one, whose very payload it has: the first batch left the
+/// earlier one out as a duplicate.
+fn is_another(draft: &PreparedDraft, later: &[PreparedDraft], run: &Run, leaf: &Leaf<'_>) -> bool {
+    let Some(record) = run.iter().next().filter(|record| !record.erased) else {
+        return false;
+    };
+    let said = |draft: &PreparedDraft| draft.payload == record.payload;
+    !later.is_empty() && !said(draft) && later.iter().any(|draft| is_of(draft, leaf) && said(draft))
 }
 
 fn receipt(draft: &PreparedDraft, run: &Run, leaf: &Leaf<'_>) -> Receipt {

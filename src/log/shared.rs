@@ -114,10 +114,12 @@ impl Shared {
         // It looks at a folder: not while commits would have to wait for it.
         let hot = self.hot.as_ref().map(|hot| hot.status()).unwrap_or_default();
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.tail.get();
         LogStatus {
             origin: self.origin.clone(),
-            tail: self.tail.get(),
-            root: tree.root(),
+            tail,
+            // The leaves of lost records are made up, and so would the root over them be.
+            root: self.lost_below(tail).is_none().then(|| tree.root()),
             last_recorded: Recorded::from_nanos(self.last_recorded.load(Ordering::Relaxed)),
             closed,
             entries: self.keys_read().len() as u64,
@@ -130,6 +132,12 @@ impl Shared {
         }
     }
 
+    /// Where the first loss below `size` begins, if there is one.
+    pub(super) fn lost_below(&self, size: Position) -> Option<Position> {
+        let mut begins = self.lost.iter().map(|(from, _)| *from);
+        begins.find(|from| *from < size)
+    }
+
     /// Why an append would be refused now.
     fn refusal(&self) -> Option<Closed> {
         if self.draining.load(Ordering::Acquire) {
@@ -139,10 +147,15 @@ impl Shared {
             return Some(closed);
         }
         let held = self.committer.try_lock().ok();
-        let doubt = held.as_ref().and_then(|committer| committer.time.doubt());
+        let refused = held.as_ref().and_then(|committer| {
+            let journal = committer.journal.as_ref();
+            journal
+                .and_then(|journal| journal.refusal())
+                .or_else(|| committer.time.doubt())
+        });
         drop(held);
         self.commit_in_place();
-        doubt
+        refused
     }
 
     /// Does something under the commit lock, and then commits what was queued meanwhile: a handler that finds the lock
@@ -153,9 +166,15 @@ impl Shared {
         done
     }
 
-    /// Wakes the thread that commits what nobody else does.
+    /// Has the queue committed by the thread that does what nobody else does. While the log is closed that thread ends:
+    /// who comes after the close has looked at the queue for the last time commits in place.
     pub(super) fn kick(&self) {
-        self.keeper.kick();
+        // The batch is in the queue already. Where this does not see the end coming yet, the close will see the batch.
+        if self.draining.load(Ordering::Acquire) {
+            self.commit_in_place();
+        } else {
+            self.keeper.kick();
+        }
     }
 }
 

@@ -14,7 +14,8 @@ pub trait Journal: Send {
     /// [`WriteError`]; nothing is then known about the group, and the journal takes no further one.
     fn commit(&mut self, group: &Run, first: Position) -> Result<(), WriteError>;
 
-    /// Why the journal cannot take a group now although nothing has failed: a disk nearly full.
+    /// Why the journal can take no group although no group has failed: the disk is nearly full, or the next segment could
+    /// not be made.
     fn refusal(&self) -> Option<super::Closed>;
 
     /// Bytes of all frames.
@@ -61,6 +62,14 @@ pub struct WriteError {
     pub cause: String,
     /// Why the journal takes nothing more, where it is certain that nothing of the group was written.
     pub refused: Option<super::Closed>,
+}
+
+impl WriteError {
+    /// Why the log takes no appends after it.
+    pub fn closes(self) -> super::Closed {
+        let failed = || super::Closed::Failed(format!("{}: {}", self.what, self.cause));
+        self.refused.clone().unwrap_or_else(failed)
+    }
 }
 
 /// Answers records by position. Several shelves stand behind one another: memory, the hot log, the journal.

@@ -3,7 +3,7 @@
 use super::status::RequestError;
 use super::{Core, convert, proto, status};
 use crate::derive::countries;
-use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt};
+use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt, audit};
 use crate::record::codec::{self, Payload, Statement};
 use crate::record::{Act, EntryKey, Position, Principal, Reason, Revision, leaf, name};
 use bytes::Bytes;
@@ -91,6 +91,28 @@ impl proto::admin_server::Admin for Admin {
         }))
     }
 
+    async fn record_import(
+        &self,
+        request: Request<proto::RecordImportRequest>,
+    ) -> Result<Response<proto::RecordImportResponse>, Status> {
+        let request = request.into_inner();
+        check_import(&request, self.0.log.tail())?;
+        let batch = Batch {
+            records: vec![audit::draft("import", None, &import_details(&request))],
+            request_id: convert::request_id(request.request_id).map_err(named("request_id"))?,
+            expected_tail: None,
+            fail_if_match: None,
+            validate_only: false,
+            principal: convert::principal(&request.claimed_principal).map_err(named("claimed_principal"))?,
+            door: Door::System,
+        };
+        let appended = self.0.log.append(batch).await;
+        let receipt = first(appended.map_err(|error| status::append(&error))?)?;
+        Ok(Response::new(proto::RecordImportResponse {
+            position: receipt.position.get(),
+        }))
+    }
+
     async fn drain(&self, _: Request<proto::DrainRequest>) -> Result<Response<proto::DrainResponse>, Status> {
         self.0.log.drain();
         let tail = self.0.log.tail().get();
@@ -114,9 +136,7 @@ struct Order {
 impl Admin {
     async fn carry_out(&self, order: Order) -> Result<proto::Receipt, Status> {
         check_authority(&order.authority)?;
-        let named = |path: &str, error: name::NameError| RequestError::field(path, error.to_string());
-        let principal = convert::principal(&order.claimed_principal)
-            .map_err(|error| named("claimed_principal", error))?;
+        let principal = convert::principal(&order.claimed_principal).map_err(named("claimed_principal"))?;
         let payload = Payload {
             statement: Some(Statement {
                 explanation: order.explanation,
@@ -125,56 +145,87 @@ impl Admin {
             }),
             ..Payload::default()
         };
-        let reason = Reason::new(&order.reason).map_err(|error| named("reason", error))?;
+        let reason = Reason::new(&order.reason).map_err(named("reason"))?;
         let draft = Draft {
             expected_revision: order.expected_revision.map(Revision::new),
             ..draft(order.act, &order.entry, &payload, reason)
         };
+        // One batch: a crash leaves both or neither, and a retry of one that was lost writes both.
+        let authority = [("authority", order.authority)];
+        let beside = audit::draft(order.act.word(), Some(&order.entry), &authority);
         let batch = Batch {
-            request_id: convert::request_id(order.request_id).map_err(|error| named("request_id", error))?,
-            ..batch(draft, principal.clone(), Door::Admin)
+            records: vec![draft, beside],
+            request_id: convert::request_id(order.request_id).map_err(named("request_id"))?,
+            expected_tail: None,
+            fail_if_match: None,
+            validate_only: false,
+            principal,
+            door: Door::Admin,
         };
-        let before = self.0.log.tail();
         let appended = self.0.log.append(batch).await;
-        let receipt = only(appended.map_err(|error| status::append(&error))?)?;
-        // A retry is answered with the first receipt, and what that did is written down already.
-        if receipt.position >= before {
-            self.audit(
-                &order.entry,
-                order.act,
-                &order.authority,
-                receipt.position,
-                principal,
-            )
-            .await;
-        }
+        let receipt = first(appended.map_err(|error| status::append(&error))?)?;
         Ok(convert::receipt(&receipt))
     }
+}
 
-    /// Writes down in the archive's own series what was done to an entry.
-    ///
-    /// The record that did it is durable already: a failure here is the operator's to see, not the caller's.
-    async fn audit(
-        &self,
-        entry: &EntryKey,
-        act: Act,
-        authority: &str,
-        position: Position,
-        principal: Principal,
-    ) {
-        let details = [
-            ("authority", authority.to_owned()),
-            ("position", position.to_string()),
-        ];
-        let written = self
-            .0
-            .log
-            .audit(act.word(), Some(entry), &details, principal)
-            .await;
-        if let Err(error) = written {
-            tracing::error!(%error, %entry, %act, "the act is recorded, its audit record is not");
-        }
+/// A name that is not of its form, as an error of the field at a path.
+fn named(path: &'static str) -> impl Fn(name::NameError) -> RequestError {
+    move |error| RequestError::field(path, error.to_string())
+}
+
+/// Whether an import wrote something, and its numbers are what an import's are.
+fn check_import(request: &proto::RecordImportRequest, tail: Position) -> Result<(), RequestError> {
+    let refuse = |path: &str, problem: String| Err(RequestError::field(path, problem));
+    let counts = [
+        request.recorded,
+        request.amended,
+        request.duplicates,
+        request.rejected,
+    ];
+    let sum = counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
+    let (first, last) = (request.first_position, request.last_position);
+    if request.importer.trim().is_empty() {
+        return refuse("importer", "missing; say which program imported".into());
     }
+    if request.recorded == 0 && request.amended == 0 {
+        let problem = "recorded and amended are 0; only an import that wrote something is written down";
+        return refuse("recorded", problem.into());
+    }
+    if request.read != sum {
+        let problem = format!(
+            "{} is not the sum {sum} of the four counts; count each row once",
+            request.read
+        );
+        return refuse("read", problem);
+    }
+    if last >= tail.get() {
+        let problem = format!("{last} is not written, the tail is {tail}; give the position of a receipt");
+        return refuse("last_position", problem);
+    }
+    if first > last {
+        let problem = format!("{first} is above last_position {last}; give the lowest position first");
+        return refuse("first_position", problem);
+    }
+    Ok(())
+}
+
+fn import_details(request: &proto::RecordImportRequest) -> Vec<(&'static str, String)> {
+    let texts = [("importer", &request.importer), ("version", &request.version)];
+    let files = request.files.iter().map(|file| ("file", file));
+    let numbers = [
+        ("read", request.read),
+        ("recorded", request.recorded),
+        ("amended", request.amended),
+        ("duplicates", request.duplicates),
+        ("rejected", request.rejected),
+        ("first_position", request.first_position),
+        ("last_position", request.last_position),
+    ];
+    let texts = texts.into_iter().chain(files);
+    let texts = texts.map(|(name, text)| (name, text.clone()));
+    texts
+        .chain(numbers.map(|(name, number)| (name, number.to_string())))
+        .collect()
 }
 
 fn check_authority(authority: &str) -> Result<(), RequestError> {
@@ -199,21 +250,9 @@ fn draft(act: Act, entry: &EntryKey, payload: &Payload, reason: Reason) -> Draft
     }
 }
 
-fn batch(draft: Draft, principal: Principal, door: Door) -> Batch {
-    Batch {
-        records: vec![draft],
-        request_id: None,
-        expected_tail: None,
-        fail_if_match: None,
-        validate_only: false,
-        principal,
-        door,
-    }
-}
-
-fn only(mut appended: Appended) -> Result<Receipt, Status> {
+fn first(appended: Appended) -> Result<Receipt, Status> {
     let missing = || Status::internal("the log answered no receipt");
-    appended.receipts.pop().ok_or_else(missing)
+    appended.receipts.into_iter().next().ok_or_else(missing)
 }
 
 fn number(bound: u64) -> u32 {

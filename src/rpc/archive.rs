@@ -108,7 +108,10 @@ impl proto::archive_server::Archive for Archive {
             origin: now.origin,
             tail: now.tail.get(),
             durable: now.tail.get(),
-            root: Bytes::copy_from_slice(&now.root),
+            root: now
+                .root
+                .map(|root| Bytes::copy_from_slice(&root))
+                .unwrap_or_default(),
             last_recorded: now.last_recorded.nanos(),
             appending: now.closed.is_none(),
             refusal: now.closed.map(|closed| closed.to_string()).unwrap_or_default(),

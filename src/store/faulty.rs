@@ -75,6 +75,8 @@ struct State {
     /// By kind, the number of the call that fails.
     faults: Vec<(Fault, usize)>,
     free: Option<u64>,
+    /// The process has no descriptor left.
+    exhausted: bool,
 }
 
 /// Names and files.
@@ -125,6 +127,11 @@ impl SimDisk {
     /// From now on so many bytes are free; `None` for room without end. Files that grow take from it.
     pub fn set_free(&self, bytes: Option<u64>) {
         self.lock().free = bytes;
+    }
+
+    /// From now on files and folders can be opened, or not, as in a process that has no descriptor left.
+    pub fn set_descriptors(&self, left: bool) {
+        self.lock().exhausted = !left;
     }
 
     /// The disk as it may be found where the power goes after the first `moment` steps of the trace.
@@ -191,6 +198,13 @@ impl SimDisk {
 }
 
 impl State {
+    fn descriptor(&self) -> io::Result<()> {
+        if self.exhausted {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
+        Ok(())
+    }
+
     fn next_file(&mut self) -> FileId {
         self.files += 1;
         self.files
@@ -401,6 +415,7 @@ fn not_found(path: &Path) -> io::Error {
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.lock();
+        state.descriptor()?;
         if state.now.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -413,7 +428,10 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = self.lock().now.names.get(path).copied();
+        let state = self.lock();
+        state.descriptor()?;
+        let file = state.now.names.get(path).copied();
+        drop(state);
         let file = file.ok_or_else(|| not_found(path))?;
         Ok(Arc::new(SimFile {
             disk: self.clone(),
@@ -456,7 +474,9 @@ impl Disk for SimDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.lock().op(Op::SyncFolder(folder.into()));
+        let mut state = self.lock();
+        state.descriptor()?;
+        state.op(Op::SyncFolder(folder.into()));
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The segment that takes frames.
 pub struct Active {
@@ -153,19 +153,15 @@ impl JournalWriter {
         let io = |error: io::Error| failed("naming a segment", &error);
         let named = self.filler.take(|ready| self.disk.rename(ready, &path));
         named
-            .map_err(|cause| WriteError {
+            .map_err(|closed| WriteError {
                 what: "preparing a segment".into(),
+                cause: closed.to_string(),
                 // No frame was written: whoever waits can be told so.
-                refused: Some(
-                    self.filler
-                        .refusal()
-                        .unwrap_or_else(|| Closed::Failed(cause.clone())),
-                ),
-                cause,
+                refused: Some(closed),
             })?
             .map_err(io)?;
-        self.disk.sync_folder(&self.options.folder).map_err(io)?;
-        let file = self.disk.open(&path).map_err(io)?;
+        patiently(|| self.disk.sync_folder(&self.options.folder)).map_err(io)?;
+        let file = patiently(|| self.disk.open(&path)).map_err(io)?;
         let header = SegmentHeader {
             archive: self.options.archive,
             id: random_id().map_err(io)?,
@@ -202,6 +198,37 @@ fn failed(what: &str, error: &io::Error) -> WriteError {
         what: what.into(),
         cause: error.to_string(),
         refused: None,
+    }
+}
+
+/// The file of a name, where there is one.
+fn open_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    match disk.open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says nothing about the disk and passes by itself: no descriptor is free, or a signal came.
+fn is_transient(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(
+        errno,
+        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE | rustix::io::Errno::INTR)
+    )
+}
+
+/// Does something again while it fails for a reason that passes by itself, for as long as a commit may wait.
+fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let started = Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if is_transient(&error) && started.elapsed() < PATIENCE => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            done => return done,
+        }
     }
 }
 
@@ -259,12 +286,14 @@ struct FillerState {
     used: u64,
     hurry: bool,
     stopping: bool,
-    full: Option<(u64, u64)>,
-    error: Option<String>,
+    /// Why no further segment can be prepared before a restart.
+    closed: Option<Closed>,
 }
 
 /// How long the filler waits before it looks again how full the newest segment is.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a commit waits for what passes by itself, a free descriptor, before it gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it waits between two steps.
 const BETWEEN_STEPS: Duration = Duration::from_millis(1);
 
@@ -290,7 +319,8 @@ impl Filler {
         match spawned {
             Ok(filling) => (filler, Some(filling)),
             Err(error) => {
-                filler.lock().error = Some(format!("no thread for filling segments: {error}"));
+                let closed = Closed::Failed(format!("no thread for filling segments: {error}"));
+                filler.lock().closed = Some(closed);
                 (filler, None)
             }
         }
@@ -308,9 +338,7 @@ impl Filler {
     }
 
     fn refusal(&self) -> Option<Closed> {
-        self.lock()
-            .full
-            .map(|(free, needed)| Closed::DiskFull { free, needed })
+        self.lock().closed.clone()
     }
 
     fn stop(&self) {
@@ -321,7 +349,7 @@ impl Filler {
     /// Hands the segment that lies ready to `name`; waits for it where the filler is behind.
     ///
     /// It is named under the lock: until its old name is free the filler would take it for the segment after it.
-    fn take<T>(&self, name: impl FnOnce(&Path) -> T) -> Result<T, String> {
+    fn take<T>(&self, name: impl FnOnce(&Path) -> T) -> Result<T, Closed> {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.next.take() {
@@ -330,8 +358,8 @@ impl Filler {
                 self.wake.notify_all();
                 return Ok(named);
             }
-            if let Some(error) = &state.error {
-                return Err(error.clone());
+            if let Some(closed) = &state.closed {
+                return Err(closed.clone());
             }
             state.hurry = true;
             self.wake.notify_all();
@@ -340,23 +368,35 @@ impl Filler {
     }
 
     fn run(&self, disk: &dyn Disk, options: &JournalOptions) {
-        let folder = &options.folder;
+        let mut failing = None;
         while !self.lock().stopping {
             self.trim();
-            let result = if self.lock().next.is_none() {
-                self.prepare(disk, options, &Named::Next)
-                    .map(|path| self.lock().next = path)
-            } else if disk.open(&folder.join(Named::Spare.file())).is_err() {
-                self.prepare(disk, options, &Named::Spare).map(drop)
-            } else {
-                self.wait();
-                Ok(())
-            };
-            if let Err(error) = result {
-                self.fail(disk, options, &error);
+            match self.step(disk, options) {
+                Ok(()) => failing = None,
+                Err(error) if is_transient(&error) => {
+                    let since = failing.get_or_insert_with(|| {
+                        tracing::warn!(%error, "the next segment cannot be prepared yet");
+                        Instant::now()
+                    });
+                    self.bear(&error, since);
+                }
+                Err(error) => self.fail(disk, options, &error),
             }
             self.wake.notify_all();
         }
+    }
+
+    /// Prepares what is missing, the next segment before the spare; waits where nothing is.
+    fn step(&self, disk: &dyn Disk, options: &JournalOptions) -> io::Result<()> {
+        if self.lock().next.is_none() {
+            let path = self.prepare(disk, options, &Named::Next)?;
+            self.lock().next = path;
+        } else if open_if_there(disk, &options.folder.join(Named::Spare.file()))?.is_none() {
+            self.prepare(disk, options, &Named::Spare)?;
+        } else {
+            self.wait();
+        }
+        Ok(())
     }
 
     /// Gives up the zeros behind the frames of segments that others follow.
@@ -394,7 +434,7 @@ impl Filler {
         name: &Named,
     ) -> io::Result<Option<PathBuf>> {
         let path = options.folder.join(name.file());
-        if let Ok(file) = disk.open(&path) {
+        if let Some(file) = open_if_there(disk, &path)? {
             if file.len()? == options.segment_bytes && zeros_from(file.as_ref(), 0)? == 0 {
                 return Ok(Some(path));
             }
@@ -442,14 +482,38 @@ impl Filler {
         !waited.unwrap_or_else(PoisonError::into_inner).0.stopping
     }
 
-    fn fail(&self, disk: &dyn Disk, options: &JournalOptions, error: &io::Error) {
-        let free = disk.free(&options.folder).unwrap_or(0);
-        let mut state = self.lock();
-        if error.kind() == io::ErrorKind::StorageFull {
-            state.full = Some((free, options.segment_bytes.saturating_add(options.reserve_bytes)));
+    /// Waits a moment after what passes by itself. As long as no commit waits for the segment there is no hurry; one that
+    /// does is told after a while that none will come.
+    fn bear(&self, error: &io::Error, since: &mut Instant) {
+        let state = self.lock();
+        let hurry = state.hurry;
+        if !hurry {
+            *since = Instant::now();
+        } else if since.elapsed() >= PATIENCE {
+            return self.give_up(state, Closed::Failed(error.to_string()));
         }
-        state.error = Some(error.to_string());
-        tracing::error!(%error, "no further segment can be prepared; appends are refused until a restart");
+        let pause = if hurry { LOOK_AGAIN } else { LOOK_AGAIN * 25 };
+        let unchanged = |state: &mut FillerState| state.hurry == hurry && !state.stopping;
+        let waited = self.wake.wait_timeout_while(state, pause, unchanged);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn fail(&self, disk: &dyn Disk, options: &JournalOptions, error: &io::Error) {
+        let closed = if error.kind() == io::ErrorKind::StorageFull {
+            Closed::DiskFull {
+                free: disk.free(&options.folder).unwrap_or(0),
+                needed: options.segment_bytes.saturating_add(options.reserve_bytes),
+            }
+        } else {
+            Closed::Failed(error.to_string())
+        };
+        self.give_up(self.lock(), closed);
+    }
+
+    /// Refuses appends from now on.
+    fn give_up(&self, mut state: MutexGuard<'_, FillerState>, closed: Closed) {
+        tracing::error!(%closed, "no further segment can be prepared");
+        state.closed = Some(closed);
         self.wake.notify_all();
         // Refused until restart: nothing to do but to wait for the end.
         while !state.stopping {

@@ -49,7 +49,7 @@ impl ArchiveOptions {
             hot_bytes: 16 << 20,
             recent_bytes: 8 << 20,
             disk: Arc::new(RealDisk),
-            clock: Arc::new(RealClock::default()),
+            clock: Arc::new(RealClock),
         }
     }
 }

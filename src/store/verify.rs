@@ -158,6 +158,10 @@ fn journal_of(
             },
         };
         for (at, segment) in found.segments.iter().enumerate() {
+            // What the daemon has begun since it said its tail is being written.
+            if at > 0 && walk.is_done() {
+                break;
+            }
             let limit = frames_before(&found.segments, at);
             walk.segment(segment, limit).map_err(wrap)?;
         }
@@ -286,7 +290,10 @@ impl Walk<'_, '_> {
     fn frames(&mut self, segment: &Segment, header: &SegmentHeader, limit: Option<u64>) -> io::Result<()> {
         let mut scan = Scan::new(segment.file.as_ref(), *header, limit, self.chain);
         let mut extent = self.extent(&segment.file, header.id, self.chain.position, FRAMES_AT);
-        while let Some(found) = scan.step()? {
+        // What lies behind the daemon's tail is being written.
+        while !self.is_done()
+            && let Some(found) = scan.step()?
+        {
             match found {
                 Found::Frame(_, frame) => {
                     self.frame(&frame, &extent);
@@ -318,11 +325,13 @@ impl Walk<'_, '_> {
                     error,
                 } => self.torn(segment, offset, until, short && limit.is_none(), limit, &error),
             }
-            if self.until.is_some_and(|until| self.chain.position >= until) {
-                return Ok(()); // What lies behind the daemon's tail is being written.
-            }
         }
         Ok(())
+    }
+
+    /// Whether everything below the tail that a daemon said was read.
+    fn is_done(&self) -> bool {
+        self.until.is_some_and(|until| self.chain.position >= until)
     }
 
     fn torn(

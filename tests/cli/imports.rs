@@ -25,6 +25,7 @@ fn importing_again_changes_nothing_not_even_from_another_path() {
     assert_eq!(first, counts(2, 0, 0, 0));
     assert!(ended.err.contains("taken for icews-quad"), "{}", ended.err);
     let tail = daemon.tail();
+    assert_eq!(tail, 3, "the rows, and what the archive says of the import");
     assert_eq!(import(&daemon, &[&file]).0, counts(0, 0, 2, 0));
     let copy = daemon.file("copy.tsv", QUADS);
     assert_eq!(
@@ -126,7 +127,7 @@ fn a_retracted_entry_is_rejected_and_its_neighbours_are_not() {
     let (found, _) = import(&daemon, &[&file]);
     assert_eq!(found, counts(0, 0, 1, 1));
     let rejects = std::fs::read_to_string(format!("{file}.rejects")).unwrap();
-    assert!(rejects.contains("was retracted at position 2"), "{rejects}");
+    assert!(rejects.contains("was retracted at position 3"), "{rejects}");
 }
 
 /// A file says what its source did; what a person decided since stays.

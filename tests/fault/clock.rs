@@ -3,8 +3,8 @@
 use crate::archive::options;
 use crate::sim::*;
 use chancery::log::clock::Clock;
-use chancery::log::{AppendError, Closed, Columns, Log};
-use chancery::record::{Leaf, Position, Principal};
+use chancery::log::{AppendError, Closed, Columns, Log, ReadError};
+use chancery::record::{Leaf, Position, Principal, Recorded};
 use chancery::store::open::{ArchiveOptions, open};
 use std::path::Path;
 use std::sync::Arc;
@@ -104,4 +104,86 @@ fn a_clock_that_jumps_is_refused_until_confirmed_and_times_never_go_back() {
     let archive = open(with(folder.path(), &clock, false)).unwrap();
     add(&archive.log, "e").unwrap();
     assert!(times(&archive.log).is_sorted());
+}
+
+fn confirm(log: &Log) {
+    let confirm = log.confirm_clock("the operator looked", Principal::anonymous());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(runtime.block_on(confirm).unwrap().is_some());
+}
+
+fn at(seconds: i64) -> Recorded {
+    Recorded::from_nanos(seconds * SECOND)
+}
+
+#[test]
+fn a_time_that_only_a_doubtful_clock_has_passed_is_not_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    clock.pass(1_000_000);
+    let archive = open(with(folder.path(), &clock, false)).unwrap();
+    add(&archive.log, "a").unwrap();
+    clock.jump(86_400 * 365);
+    clock.pass(100);
+    let in_half_a_year = archive.log.as_of(at(1_000_000 + 86_400 * 182));
+    assert!(
+        matches!(in_half_a_year, Err(ReadError::NotPassed { .. })),
+        "{in_half_a_year:?}"
+    );
+    assert_eq!(archive.log.as_of(at(1_000_099)).unwrap(), Position::new(1));
+    // Set right, the clock gives later records times that no answer was given for.
+    clock.jump(-86_400 * 365);
+    add(&archive.log, "b").unwrap();
+    assert_eq!(archive.log.as_of(at(1_000_099)).unwrap(), Position::new(1));
+    drop(archive);
+    // In doubt at a start, it says nothing beyond the newest record.
+    clock.jump(-86_400);
+    let archive = open(with(folder.path(), &clock, false)).unwrap();
+    let newest = at(1_000_100);
+    assert!(archive.log.as_of(newest).is_err());
+    assert_eq!(archive.log.as_of(at(1_000_099)).unwrap(), Position::new(1));
+}
+
+#[test]
+fn an_answer_as_of_a_time_stays_what_it_was_when_the_clock_is_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    clock.pass(500);
+    let archive = open(with(folder.path(), &clock, false)).unwrap();
+    add(&archive.log, "a").unwrap();
+    clock.pass(500);
+    for (time, step) in [(990, -100), (995, -86_400)] {
+        let before = archive.log.as_of(at(time)).unwrap();
+        clock.jump(step);
+        if step < -300 {
+            confirm(&archive.log);
+        }
+        add(&archive.log, &format!("after {step}")).unwrap();
+        assert_eq!(archive.log.as_of(at(time)).unwrap(), before);
+        clock.jump(-step);
+        if step < -300 {
+            confirm(&archive.log);
+        }
+    }
+    assert!(times(&archive.log).is_sorted());
+}
+
+#[test]
+fn a_doubt_that_the_start_overrode_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    clock.pass(1_000_000);
+    let archive = open(with(folder.path(), &clock, true)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let tell = |log: &Log| {
+        let confirm = log.confirm_clock("the setting accept-clock", Principal::system());
+        runtime.block_on(confirm).unwrap()
+    };
+    assert_eq!(tell(&archive.log), None, "there was no doubt");
+    add(&archive.log, "a").unwrap();
+    drop(archive);
+    clock.jump(-86_400);
+    let archive = open(with(folder.path(), &clock, true)).unwrap();
+    assert_eq!(tell(&archive.log), Some(Position::new(1)));
+    assert_eq!(tell(&archive.log), None);
 }

@@ -229,3 +229,55 @@ fn a_file_that_shrinks_under_a_reader_is_damage_and_not_an_endless_read() {
         .read(start, started.log.tail(), limit, chancery::log::Columns::All);
     assert!(matches!(read, Err(chancery::log::ReadError::Damaged { .. })));
 }
+
+fn one(name: &str) -> chancery::log::Batch {
+    batch(name, vec![draft(name, payload("x", vec![0; 3_000]))])
+}
+
+fn wait_for_segments(disk: &SimDisk) {
+    wait_for("the next segment and the spare", || {
+        let names = disk.paths();
+        ["next.zeros", "spare.zeros"]
+            .iter()
+            .all(|name| names.iter().any(|path| path.ends_with(name)))
+    });
+}
+
+#[test]
+fn a_segment_that_cannot_be_written_ahead_refuses_appends() {
+    for fault in [Fault::Write, Fault::Sync] {
+        let disk = SimDisk::new();
+        let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+        wait_for_segments(&disk);
+        // Nothing else is written: the next one to write is who fills the spare again.
+        disk.fail(fault, 0);
+        disk.take_away(&Path::new(FOLDER).join("spare.zeros"));
+        wait_for("the failure", || started.log.status().closed.is_some());
+        let refused = append(&started.log, one("a")).unwrap_err();
+        assert!(
+            matches!(refused, AppendError::Closed(Closed::Failed(_))),
+            "{fault:?}: {refused}"
+        );
+    }
+}
+
+#[test]
+fn appends_outlast_a_time_without_descriptors() {
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    wait_for_segments(&disk);
+    disk.set_descriptors(false);
+    let log = started.log.clone();
+    let appending = std::thread::spawn(move || {
+        // More than two segments.
+        (0..50)
+            .map(|n| append(&log, one(&n.to_string())))
+            .all(|done| done.is_ok())
+    });
+    // Up to the first segment's end no descriptor is needed.
+    wait_for("the end of the segment", || started.log.tail().get() >= 15);
+    std::thread::park_timeout(std::time::Duration::from_millis(100));
+    disk.set_descriptors(true);
+    assert!(appending.join().unwrap());
+    assert_eq!(everything(&started.log).len(), 50);
+}

@@ -6,8 +6,8 @@
 use crate::sim::*;
 use bytes::Bytes;
 use chancery::log::store::Shelf;
-use chancery::log::{Closed, Columns, ReadError, ReadLimit, Run};
-use chancery::record::Position;
+use chancery::log::{Closed, Columns, Draft, ReadError, ReadLimit, Run};
+use chancery::record::{Act, EntryKey, Position};
 use chancery::store::faulty::SimDisk;
 use chancery::store::frame;
 use chancery::store::recover::{self, Recovered};
@@ -519,4 +519,74 @@ fn no_file_beside_the_segments_matters() {
     drop(started);
     let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
     assert_eq!((everything(&started.log), &started.cut), (seen, &Vec::new()));
+}
+
+/// A journal whose middle record of three, all of one entry, is damaged and held nowhere else.
+fn with_a_loss() -> Started {
+    let disk = SimDisk::new();
+    let options = journal(64 << 10);
+    let started = start(&disk, &options).unwrap();
+    for (act, title) in [
+        (Act::Create, "first"),
+        (Act::Amend, "second"),
+        (Act::Amend, "third"),
+    ] {
+        let draft = Draft {
+            act,
+            ..draft("k", payload(title, title.into()))
+        };
+        append(&started.log, batch(title, vec![draft])).unwrap();
+    }
+    started.log.close();
+    drop(started);
+    disk.tamper(&segment_path(0), |bytes| {
+        let at = bytes.windows(6).position(|bytes| bytes == b"second").unwrap();
+        bytes[at] ^= 1;
+    });
+    start(&disk, &options).unwrap()
+}
+
+#[test]
+fn an_entry_that_lost_a_record_is_damaged_and_not_what_it_was_before_the_loss() {
+    let started = with_a_loss();
+    assert_eq!(started.lost, [(Position::new(1), Position::new(2))]);
+    let entry = EntryKey::new("desk", "k").unwrap();
+    let found = started.log.entry(&entry, started.log.tail());
+    assert!(matches!(found, Err(ReadError::Damaged { .. })), "{found:?}");
+}
+
+#[test]
+fn a_log_that_lost_records_has_no_root() {
+    let started = with_a_loss();
+    assert_eq!(started.log.status().root, None);
+    assert!(started.log.root_at(started.log.tail()).is_err());
+    assert!(
+        started.log.root_at(Position::new(1)).is_ok(),
+        "below the loss there is one"
+    );
+}
+
+/// Refused for want of room, or because sled knows more: what was acknowledged before is covered all the same.
+#[test]
+fn a_clean_stop_covers_everything_also_where_appends_are_refused() {
+    let disk = SimDisk::new();
+    let options = journal(64 << 10);
+    let started = start(&disk, &options).unwrap();
+    let drafts = vec![draft("k", payload("acknowledged", vec![7]))];
+    append(&started.log, batch("a", drafts)).unwrap();
+    started
+        .log
+        .records_missing(started.log.tail(), "the hot log holds more");
+    started.log.close();
+    drop(started);
+    disk.tamper(&segment_path(0), |bytes| {
+        let at = bytes.windows(12).position(|bytes| bytes == b"acknowledged");
+        bytes[at.unwrap()] ^= 1;
+    });
+    let started = start(&disk, &options).unwrap();
+    assert_eq!(
+        (started.cut.len(), started.lost.len()),
+        (0, 1),
+        "it is known to be a loss"
+    );
 }

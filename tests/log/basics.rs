@@ -1,7 +1,8 @@
 //! What an append does, and that it is still there after a restart.
 
 use crate::harness::*;
-use chancery::log::{Columns, ReadLimit, Rule};
+use chancery::log::{Columns, Draft, ReadLimit, Rule};
+use chancery::record::codec::RelationType;
 use chancery::record::{Act, EntryKey, Leaf, Outcome, Position, Revision, Status};
 
 const ALL: ReadLimit = ReadLimit {
@@ -46,7 +47,7 @@ fn what_is_appended_is_read_back_before_and_after_a_restart_and_a_crash() {
         );
     }
     let before = titles(opened.log());
-    let root = opened.log().status().root;
+    let root = opened.log().status().root.unwrap();
     assert_eq!(before.len() as u64, opened.log().tail().get());
     opened.restart();
     assert_eq!(titles(opened.log()), before);
@@ -188,6 +189,53 @@ fn a_retry_by_request_id_gets_the_first_receipts_even_after_a_restart() {
         opened.crash();
     }
     assert_eq!(opened.log().tail(), Position::new(3));
+}
+
+#[test]
+fn a_request_id_with_another_relation_or_target_is_reused_and_not_a_retry() {
+    let opened = Opened::new();
+    let log = opened.log();
+    append(
+        log,
+        batch(vec![create("a", "1"), create("b", "2"), create("c", "3")]),
+    )
+    .unwrap();
+    let link = |relation, other: &str| {
+        let draft = Draft {
+            relation: Some((relation, EntryKey::new("desk", other).unwrap())),
+            ..act(Act::Link, "a")
+        };
+        named("r", vec![draft])
+    };
+    let first = append(log, link(RelationType::PartOf, "b")).unwrap();
+    for other in [
+        link(RelationType::PartOf, "c"),
+        link(RelationType::RespondsTo, "b"),
+    ] {
+        assert!(matches!(rule(log, other), Rule::RequestIdReused { .. }));
+    }
+    let again = append(log, link(RelationType::PartOf, "b")).unwrap();
+    assert_eq!(again.receipts, first.receipts);
+}
+
+#[test]
+fn a_retry_tells_the_records_of_one_entry_apart_by_what_they_say() {
+    let mut opened = Opened::new();
+    append(
+        opened.log(),
+        batch(vec![create("k", "A"), amend("k", "X", Some(1))]),
+    )
+    .unwrap();
+    // The first is a duplicate of the oldest revision, the second is written.
+    let both = || named("r", vec![amend("k", "A", None), amend("k", "B", None)]);
+    let first = append(opened.log(), both()).unwrap();
+    let outcomes: Vec<Outcome> = first.receipts.iter().map(|receipt| receipt.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Amended]);
+    for _ in 0..2 {
+        let again = append(opened.log(), both()).unwrap();
+        assert_eq!(again.receipts, first.receipts);
+        opened.crash();
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn the_root_of_the_status_is_that_of_its_tail() {
         let status = log.status();
         assert_eq!(
             log.root_at(status.tail).unwrap(),
-            status.root,
+            status.root.unwrap(),
             "at {}",
             status.tail
         );

@@ -45,6 +45,7 @@ impl Server {
             segment_bytes: 10 << 20,
             reserve_bytes: 1 << 20,
             recent_bytes: config.recent_bytes as usize,
+            accept_clock: config.accept_clock,
             ..ArchiveOptions::new(folder)
         };
         let archive = tokio::task::spawn_blocking(move || open(options).unwrap())

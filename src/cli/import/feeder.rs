@@ -14,7 +14,7 @@ use crate::client::{self, Client};
 use crate::import::{Draft, Item, Reject};
 use crate::record::{Act, Key, Kind, Reason, Revision};
 use crate::rpc::proto::append_stream_response::Result as Answer;
-use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse, Outcome};
+use crate::rpc::proto::{AppendRecord, AppendRequest, AppendResponse, AppendStreamResponse};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use tokio::sync::mpsc;
@@ -133,7 +133,7 @@ impl<'a> Feeder<'a> {
     async fn add(&mut self, draft: Draft) -> Result<(), Failure> {
         self.tally.warned(&draft);
         if !draft.act.has_content() && self.acts.has(self.client, &draft).await? {
-            self.tally.taken(Outcome::Duplicate);
+            self.tally.duplicate();
             return Ok(());
         }
         let (entry, bytes) = (self.names.entry(&draft), self.names.bytes(&draft));
@@ -265,7 +265,7 @@ impl<'a> Feeder<'a> {
                     }
                     Some(broken) => match self.judge(&mut mended, broken) {
                         Verdict::Again => kept.push(mended),
-                        Verdict::Duplicate => self.tally.taken(Outcome::Duplicate),
+                        Verdict::Duplicate => self.tally.duplicate(),
                         Verdict::Reject(reason) => self.reject(&Reject {
                             line: mended.draft.line,
                             reason,
@@ -324,7 +324,7 @@ impl<'a> Feeder<'a> {
         response
             .receipts
             .iter()
-            .for_each(|receipt| self.tally.taken(receipt.outcome()));
+            .for_each(|receipt| self.tally.taken(receipt.outcome(), receipt.position));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ mod rejects;
 mod source;
 mod tally;
 
-use super::connect::Reach;
+use super::connect::{Reach, random_id};
 use super::failure::Failure;
 use super::interrupt::{self, Interrupt};
 use super::output::Form;
@@ -22,6 +22,7 @@ use super::screen::{Screen, count, plain, stdout};
 use crate::client::Client;
 use crate::import::{Format, Keys, Mapping, Options};
 use crate::record::Series;
+use crate::rpc::proto::RecordImportRequest;
 use clap::ValueEnum;
 use feeder::Feeder;
 use inputs::Input;
@@ -36,6 +37,8 @@ use tally::Tally;
 
 /// How often a followed folder is looked at.
 const POLL: Duration = Duration::from_secs(1);
+/// The inputs that the archive writes down by name.
+const INPUTS_TOLD_MAX: usize = 100;
 
 /// Imports files.
 #[derive(clap::Args, Debug)]
@@ -163,7 +166,8 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         has_begun_rejects: false,
     };
     let done = run.all(files).await;
-    run.end(done)
+    let told = run.tell().await;
+    run.end(done.and(told))
 }
 
 /// Reads a mapping.
@@ -327,6 +331,36 @@ impl Run<'_> {
         }
     }
 
+    /// Has the archive write down what the import wrote, if it did: also of one that was stopped or failed, since a further
+    /// one would find everything there already.
+    async fn tell(&self) -> Result<(), Failure> {
+        let total = &self.total;
+        let Some((first_position, last_position)) = total.written.filter(|_| !self.args.dry_run) else {
+            return Ok(());
+        };
+        let request = RecordImportRequest {
+            importer: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            files: told_inputs(&self.args.inputs),
+            read: total.read(),
+            recorded: total.recorded,
+            amended: total.amended,
+            duplicates: total.duplicates,
+            rejected: total.rejected,
+            first_position,
+            last_position,
+            request_id: random_id()?.into_bytes().into(),
+            claimed_principal: self.args.name.clone().unwrap_or_default(),
+        };
+        let told = self.client.admin().record_import(request).await;
+        told.map(drop).map_err(|status| {
+            Failure::failed(format!(
+                "the rows are recorded, but no AUDIT record says so: {}",
+                plain(status.message())
+            ))
+        })
+    }
+
     fn end(self, done: Result<(), Failure>) -> Result<(), Failure> {
         let mut out = stdout();
         match self.args.output {
@@ -355,6 +389,16 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The inputs as they were given; of very many the first ones, and how many more.
+fn told_inputs(inputs: &[PathBuf]) -> Vec<String> {
+    let told = inputs.iter().take(INPUTS_TOLD_MAX);
+    let mut told: Vec<String> = told.map(|input| input.to_string_lossy().into_owned()).collect();
+    if inputs.len() > INPUTS_TOLD_MAX {
+        told.push(format!("... {} more", inputs.len() - INPUTS_TOLD_MAX));
+    }
+    told
 }
 
 /// Why an input was not imported to its end.

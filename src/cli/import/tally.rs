@@ -26,6 +26,8 @@ pub struct Tally {
     pub rejected: u64,
     /// Inputs that were added up.
     pub inputs: u64,
+    /// The first and the last position that was written.
+    pub written: Option<(u64, u64)>,
     /// The file that has the rejected rows.
     pub rejects_in: Option<PathBuf>,
     warnings: BTreeMap<(String, String), (u64, String)>,
@@ -38,13 +40,24 @@ impl Tally {
         self.recorded + self.amended + self.duplicates + self.rejected
     }
 
-    /// A row that the server took.
-    pub fn taken(&mut self, outcome: Outcome) {
+    /// A row that the server took, at this position.
+    pub fn taken(&mut self, outcome: Outcome, position: u64) {
         match outcome {
             Outcome::Recorded | Outcome::Acted | Outcome::Unspecified => self.recorded += 1,
             Outcome::Amended => self.amended += 1,
-            Outcome::Duplicate => self.duplicates += 1,
+            Outcome::Duplicate => return self.duplicate(),
         }
+        self.wrote(position, position);
+    }
+
+    /// A row that the archive had already.
+    pub const fn duplicate(&mut self) {
+        self.duplicates += 1;
+    }
+
+    fn wrote(&mut self, first: u64, last: u64) {
+        let (lowest, highest) = self.written.unwrap_or((first, last));
+        self.written = Some((lowest.min(first), highest.max(last)));
     }
 
     /// A row that was not taken.
@@ -76,6 +89,9 @@ impl Tally {
         self.duplicates += input.duplicates;
         self.rejected += input.rejected;
         self.inputs += 1;
+        if let Some((first, last)) = input.written {
+            self.wrote(first, last);
+        }
     }
 
     /// `read 2,111 = recorded 2,111 + amended 0 + duplicates 0 + rejected 0`.
@@ -141,7 +157,7 @@ mod tests {
             Outcome::Duplicate,
             Outcome::Acted,
         ] {
-            tally.taken(outcome);
+            tally.taken(outcome, 7);
         }
         tally.rejected(&Reject {
             line: 3,
