@@ -106,11 +106,28 @@ impl Run {
 
     /// The bytes of leaves and payloads, whether the run has both columns or not.
     pub fn bytes(&self) -> usize {
-        let end = |at: Option<usize>| {
-            let slot = at.and_then(|at| self.slots.get(at));
-            slot.map_or(0, |slot| slot.leaf_end as usize + slot.payload_end as usize)
-        };
-        end(self.range.end.checked_sub(1)).saturating_sub(end(self.range.start.checked_sub(1)))
+        let (leaves, payloads) = self.column_bytes();
+        leaves + payloads
+    }
+
+    /// The bytes of leaves, and those of payloads, whether the run has the column or not.
+    pub fn column_bytes(&self) -> (usize, usize) {
+        let (from, to) = (self.ends(self.range.start), self.ends(self.range.end));
+        ((to.0 - from.0) as usize, (to.1 - from.1) as usize)
+    }
+
+    /// The bytes of leaf and payload of each record, ascending, whether the run has both columns or not.
+    pub fn weights(&self) -> impl Iterator<Item = usize> {
+        self.range.clone().map(|at| {
+            let (from, to) = (self.ends(at), self.ends(at + 1));
+            (to.0 - from.0 + to.1 - from.1) as usize
+        })
+    }
+
+    /// Where the records before `at` end in the columns of leaves and payloads.
+    fn ends(&self, at: usize) -> (u32, u32) {
+        let slot = at.checked_sub(1).and_then(|at| self.slots.get(at));
+        slot.map_or((0, 0), |slot| (slot.leaf_end, slot.payload_end))
     }
 
     /// The part of the run that lies in `from..until`; it may be empty.
@@ -168,9 +185,7 @@ impl Run {
 
     fn at(&self, at: usize) -> Stored<'_> {
         let slot = self.slots[at];
-        let before = at
-            .checked_sub(1)
-            .map_or((0, 0), |at| (self.slots[at].leaf_end, self.slots[at].payload_end));
+        let before = self.ends(at);
         let part = |column: &'_ Bytes, from: u32, to: u32| {
             if column.is_empty() {
                 0..0

@@ -82,12 +82,17 @@ fn prefixed(mut out: BytesMut, unused: usize) -> Bytes {
     out.freeze().slice(unused..)
 }
 
+/// About the bytes of a message.
 fn capacity(selection: &Selection, parts: Parts) -> usize {
-    let mut bytes = 32;
-    selection.for_each(|record, _| {
-        bytes += (record.leaf.len() + record.payload.len()) * parts.weight() + 80;
-    });
-    bytes
+    let (records, leaves, payloads) = selection.sizes();
+    let exact = if parts == Parts::Exact {
+        leaves + payloads
+    } else {
+        0
+    };
+    let leaves = if parts.has_leaf() { leaves } else { 0 };
+    let payloads = if parts.has_payload() { payloads } else { 0 };
+    32 + records * 80 + leaves + payloads + exact
 }
 
 fn put_records(out: &mut BytesMut, selection: &Selection, parts: Parts) {
@@ -110,24 +115,69 @@ fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Pa
     }
     length += number_len(change) + usize::from(record.erased) * 2;
 
-    out.put_u8(1 << 3 | 2);
-    put_varint(out, length as u64);
-    put_number(out, 1, record.position.get());
+    let mut head = Head::default();
+    head.byte(1 << 3 | 2);
+    head.varint(length as u64);
+    head.number(1, record.position.get());
     if parts.has_leaf() {
-        put_present(out, 2, record.leaf);
+        head.before(2, record.leaf.len()).put(out, record.leaf);
     }
     if payload_sent {
-        put_present(out, 3, record.payload);
+        head.before(3, record.payload.len()).put(out, record.payload);
     }
     if let Some(exact) = exact {
-        out.put_u8(4 << 3 | 2);
-        put_varint(out, exact as u64);
+        head.before(4, exact).put(out, &[]);
         put_bytes(out, 1, record.leaf);
         put_bytes(out, 2, record.payload);
         put_bytes(out, 3, record.salt);
     }
-    put_number(out, 5, change);
-    put_number(out, 6, u64::from(record.erased));
+    head.number(5, change);
+    head.number(6, u64::from(record.erased));
+    head.put(out, &[]);
+}
+
+/// Tags, lengths and numbers that are gathered and written in one piece with what follows them: a record has several, of
+/// a byte or a few each. At most a record's tag and length, its position, and tag and length of its first part come
+/// together: 23 bytes where lengths are below 4 GiB.
+#[derive(Default)]
+struct Head {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Head {
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.byte(number.to_le_bytes()[0]);
+    }
+
+    fn number(&mut self, field: u8, number: u64) {
+        if number != 0 {
+            self.byte(field << 3);
+            self.varint(number);
+        }
+    }
+
+    /// Tag and length of a field of so many bytes.
+    fn before(&mut self, field: u8, length: usize) -> &mut Self {
+        self.byte(field << 3 | 2);
+        self.varint(length as u64);
+        self
+    }
+
+    fn put(&mut self, out: &mut BytesMut, bytes: &[u8]) {
+        out.put_slice(&self.bytes[..self.len]);
+        out.put_slice(bytes);
+        self.len = 0;
+    }
 }
 
 fn exact_len(record: &Stored<'_>) -> usize {

@@ -268,8 +268,10 @@ impl Source for Reader {
 /// As [`Matcher::judge`].
 pub fn select(run: &Run, matcher: &Matcher) -> Result<Selection, ReadError> {
     let mut gather = Gather::new(matcher.filter().is_all(), 1, usize::MAX);
-    for record in run.iter() {
-        gather.judge(&record, matcher)?;
+    if !gather.all {
+        for record in run.iter() {
+            gather.judge(&record, matcher)?;
+        }
     }
     gather.runs.push(run.clone());
     gather.mode = matcher.mode();
@@ -328,11 +330,15 @@ impl Gather {
         self.mode = matcher.mode();
         self.at = run.first();
         let before = self.count;
-        for record in run.iter() {
-            if self.scanned > 0 && self.is_full(left) {
-                break;
+        if self.all {
+            self.take_all(run, left);
+        } else {
+            for record in run.iter() {
+                if self.scanned > 0 && self.is_full(left) {
+                    break;
+                }
+                self.judge(&record, matcher)?;
             }
-            self.judge(&record, matcher)?;
         }
         if self.count > before {
             self.runs.push(run.slice(run.first(), self.at));
@@ -340,18 +346,24 @@ impl Gather {
         Ok(self.at)
     }
 
+    /// Without a filter no record has to be looked at.
+    fn take_all(&mut self, run: &Run, left: u64) {
+        for bytes in run.weights() {
+            if self.scanned > 0 && self.is_full(left) {
+                break;
+            }
+            self.count += 1;
+            self.scanned += 1;
+            self.bytes += bytes * self.weight + OVERHEAD_BYTES;
+            self.at = self.at.next();
+        }
+    }
+
     fn judge(&mut self, record: &Stored<'_>, matcher: &Matcher) -> Result<(), ReadError> {
-        let change = if self.all {
-            Some(Change::Untold)
-        } else {
-            matcher.judge(record)?
-        };
-        if let Some(change) = change {
+        if let Some(change) = matcher.judge(record)? {
             self.count += 1;
             self.bytes += weigh(record, self.weight);
-            if !self.all {
-                self.picked.push((record.position, change));
-            }
+            self.picked.push((record.position, change));
         }
         self.scanned += 1;
         self.at = record.position.next();

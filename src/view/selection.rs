@@ -119,6 +119,26 @@ impl Selection {
         }
     }
 
+    /// How many records are picked, and the bytes of their leaves and payloads.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        let (mut records, mut leaves, mut payloads) = (0, 0, 0);
+        if let Picked::Some(_) = self.picked {
+            self.for_each(|record, _| {
+                records += 1;
+                leaves += record.leaf.len();
+                payloads += record.payload.len();
+            });
+        } else {
+            for run in &self.runs {
+                let of_run = run.column_bytes();
+                records += run.len();
+                leaves += of_run.0;
+                payloads += of_run.1;
+            }
+        }
+        (records, leaves, payloads)
+    }
+
     /// Hands over every picked record in order.
     pub fn for_each(&self, mut take: impl FnMut(&Stored<'_>, Change)) {
         match (&self.picked, self.backward) {
