@@ -7,6 +7,7 @@
 use crate::config::Config;
 use crate::log::Log;
 use crate::record::Principal;
+use crate::rpc::peer::Sockets;
 use crate::rpc::{Core, server, wire};
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
@@ -92,7 +93,8 @@ pub async fn serve(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, origin = log.origin(), tail = log.tail().get(), "serving");
     }
-    let served = server::serve(router, listener, async move {
+    let sockets = Arc::new(Sockets::new(system_text));
+    let served = server::serve(router, listener, sockets, async move {
         // Both an order and a lost sender end the service.
         let _ = stopped.wait_for(|stopping| *stopping).await;
     });
@@ -150,6 +152,11 @@ pub fn raise_open_files() {
 /// The most open files that are asked for: enough for 32 TiB of segments. Programs that close every number up to the limit
 /// would be slow to start with more.
 const OPEN_FILES_MAX: u64 = 1 << 20;
+
+/// A file of the system, as `/proc/net/tcp`; nothing where there is none.
+fn system_text(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
 
 /// Tells everyone that the daemon is stopping.
 async fn drain(core: &Core, health: &HealthReporter) {

@@ -1,7 +1,7 @@
 //! `Admin`: what an operator or an archivist does to the archive as a whole.
 
 use super::status::RequestError;
-use super::{Core, convert, proto, status};
+use super::{Core, convert, peer, proto, status};
 use crate::derive::countries;
 use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt, audit};
 use crate::record::codec::{self, Payload, Statement};
@@ -43,6 +43,7 @@ impl proto::admin_server::Admin for Admin {
         &self,
         request: Request<proto::HoldRequest>,
     ) -> Result<Response<proto::HoldResponse>, Status> {
+        let peer = peer::principal(request.extensions()).await;
         let request = request.into_inner();
         let order = Order {
             act: Act::Hold,
@@ -52,6 +53,7 @@ impl proto::admin_server::Admin for Admin {
             reason: request.reason,
             request_id: request.request_id,
             claimed_principal: request.claimed_principal,
+            peer,
             expected_revision: request.expected_revision,
         };
         let receipt = Some(self.carry_out(order).await?);
@@ -62,6 +64,7 @@ impl proto::admin_server::Admin for Admin {
         &self,
         request: Request<proto::ReleaseRequest>,
     ) -> Result<Response<proto::ReleaseResponse>, Status> {
+        let peer = peer::principal(request.extensions()).await;
         let request = request.into_inner();
         let order = Order {
             act: Act::Release,
@@ -71,6 +74,7 @@ impl proto::admin_server::Admin for Admin {
             reason: request.reason,
             request_id: request.request_id,
             claimed_principal: request.claimed_principal,
+            peer,
             expected_revision: request.expected_revision,
         };
         let receipt = Some(self.carry_out(order).await?);
@@ -81,9 +85,10 @@ impl proto::admin_server::Admin for Admin {
         &self,
         request: Request<proto::ConfirmClockRequest>,
     ) -> Result<Response<proto::ConfirmClockResponse>, Status> {
+        let peer = peer::principal(request.extensions()).await;
         let authority = request.into_inner().authority;
         check_authority(&authority)?;
-        let confirmed = self.0.log.confirm_clock(&authority, Principal::anonymous()).await;
+        let confirmed = self.0.log.confirm_clock(&authority, peer).await;
         let position = confirmed.map_err(|error| status::append(&error))?;
         Ok(Response::new(proto::ConfirmClockResponse {
             position: position.map(Position::get),
@@ -95,6 +100,7 @@ impl proto::admin_server::Admin for Admin {
         &self,
         request: Request<proto::RecordImportRequest>,
     ) -> Result<Response<proto::RecordImportResponse>, Status> {
+        let peer = peer::principal(request.extensions()).await;
         let request = request.into_inner();
         check_import(&request, self.0.log.tail())?;
         let batch = Batch {
@@ -103,7 +109,8 @@ impl proto::admin_server::Admin for Admin {
             expected_tail: None,
             fail_if_match: None,
             validate_only: false,
-            principal: convert::principal(&request.claimed_principal).map_err(named("claimed_principal"))?,
+            principal: convert::principal(&request.claimed_principal, &peer)
+                .map_err(named("claimed_principal"))?,
             door: Door::System,
         };
         let appended = self.0.log.append(batch).await;
@@ -130,13 +137,15 @@ struct Order {
     reason: String,
     request_id: Bytes,
     claimed_principal: String,
+    peer: Principal,
     expected_revision: Option<u64>,
 }
 
 impl Admin {
     async fn carry_out(&self, order: Order) -> Result<proto::Receipt, Status> {
         check_authority(&order.authority)?;
-        let principal = convert::principal(&order.claimed_principal).map_err(named("claimed_principal"))?;
+        let principal =
+            convert::principal(&order.claimed_principal, &order.peer).map_err(named("claimed_principal"))?;
         let payload = Payload {
             statement: Some(Statement {
                 explanation: order.explanation,

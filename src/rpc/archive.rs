@@ -2,10 +2,10 @@
 
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
-use super::{Core, blocking, convert, proto, status, wire};
+use super::{Core, blocking, convert, peer, proto, status, wire};
 use crate::filter::Filter;
 use crate::log::{AppendError, Appended, Closed, Door, Log, ReadError};
-use crate::record::{Position, Revision};
+use crate::record::{Position, Principal, Revision};
 use crate::view::ahead::{Ahead, Cancel, Readers, Source};
 use crate::view::{EntryError, EntryRef, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
 use bytes::Bytes;
@@ -32,7 +32,11 @@ impl proto::archive_server::Archive for Archive {
         &self,
         request: Request<proto::AppendRequest>,
     ) -> Result<Response<proto::AppendResponse>, Status> {
-        append(&self.0.log, request.into_inner()).await.map(Response::new)
+        let peer = peer::principal(request.extensions()).await;
+        let batch = convert::batch(request.into_inner(), Door::Archive, &peer)?;
+        let appended = self.0.log.append(batch).await;
+        let appended = appended.map_err(|error| status::append(&error))?;
+        Ok(Response::new(convert::appended(appended)))
     }
 
     type AppendStreamStream = BoxStream<'static, Result<proto::AppendStreamResponse, Status>>;
@@ -42,6 +46,7 @@ impl proto::archive_server::Archive for Archive {
         request: Request<Streaming<proto::AppendRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let log = self.0.log.clone();
+        let peer = peer::principal(request.extensions()).await;
         let taking = Taking {
             requests: request.into_inner(),
             draining: self.0.draining.subscribe(),
@@ -51,7 +56,7 @@ impl proto::archive_server::Archive for Archive {
             Some((taking.next_chunk().await?, taking))
         });
         let answers = chunks
-            .map(move |chunk| answer_chunk(log.clone(), chunk))
+            .map(move |chunk| answer_chunk(log.clone(), peer.clone(), chunk))
             .buffered(STREAM_CHUNKS)
             .flat_map(futures::stream::iter);
         Ok(Response::new(answers.boxed()))
@@ -130,14 +135,6 @@ impl proto::archive_server::Archive for Archive {
 /// Said by the generated code of calls that [`super::raw`] answers: nobody is ever told.
 const ENCODED: &str = "this call is answered with encoded messages";
 
-async fn append(log: &Log, request: proto::AppendRequest) -> Result<proto::AppendResponse, Status> {
-    let batch = convert::batch(request, Door::Archive)?;
-    let appended = log.append(batch).await;
-    appended
-        .map(convert::appended)
-        .map_err(|error| status::append(&error))
-}
-
 /// The entry by its whole name, and the point that is spoken of: the beginning of a key is looked up by a scan of the
 /// records below that point, in its turn. What is answered then must speak of the same point.
 async fn whole_name(
@@ -202,7 +199,7 @@ type StreamRequest = Result<proto::AppendRequest, Status>;
 type StreamAnswer = Result<proto::AppendStreamResponse, Status>;
 
 /// Appends what has arrived together: the batches are queued in order, so that one commit takes all of them.
-async fn answer_chunk(log: Log, chunk: Vec<StreamRequest>) -> Vec<StreamAnswer> {
+async fn answer_chunk(log: Log, peer: Principal, chunk: Vec<StreamRequest>) -> Vec<StreamAnswer> {
     let mut batches = Vec::with_capacity(chunk.len());
     // What is not queued is answered already; what is queued is answered in its turn.
     let mut answers: Vec<(Bytes, Option<Status>)> = Vec::with_capacity(chunk.len());
@@ -211,7 +208,7 @@ async fn answer_chunk(log: Log, chunk: Vec<StreamRequest>) -> Vec<StreamAnswer> 
         match request {
             Ok(request) => {
                 let request_id = request.request_id.clone();
-                let batch = convert::batch(request, Door::Archive).map(|batch| batches.push(batch));
+                let batch = convert::batch(request, Door::Archive, &peer).map(|batch| batches.push(batch));
                 answers.push((request_id, batch.err()));
             }
             Err(status) => broken = Some(Err(status::received(status))),

@@ -25,14 +25,14 @@ pub const POSITIONS_MAX: usize = 100_000;
 ///
 /// # Errors
 /// Every field that is not allowed, all of them together.
-pub fn batch(request: proto::AppendRequest, door: Door) -> Result<Batch, tonic::Status> {
+pub fn batch(request: proto::AppendRequest, door: Door, peer: &Principal) -> Result<Batch, tonic::Status> {
     wait_for(request.wait_for)?;
     let mut broken = Vec::new();
     let principal = keep(
         &mut broken,
         None,
         "claimed_principal",
-        principal(&request.claimed_principal),
+        principal(&request.claimed_principal, peer),
     );
     let request_id = keep(&mut broken, None, "request_id", request_id(request.request_id));
     let fail_if_match = request.fail_if_match.and_then(|condition| {
@@ -67,13 +67,13 @@ fn wait_for(number: i32) -> Result<(), RequestError> {
     }
 }
 
-/// `claimed:NAME` for who says a name, else whoever the socket tells: nobody, on TCP.
+/// `claimed:NAME` for who says a name, else the one at the other end, as the system tells.
 ///
 /// # Errors
 /// [`NameError::Principal`].
-pub fn principal(claimed: &str) -> Result<Principal, NameError> {
+pub fn principal(claimed: &str, peer: &Principal) -> Result<Principal, NameError> {
     if claimed.is_empty() {
-        return Ok(Principal::anonymous());
+        return Ok(peer.clone());
     }
     Principal::new(&format!("claimed:{claimed}"))
 }

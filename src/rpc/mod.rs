@@ -2,13 +2,14 @@
 //!
 //! Convert in, call one method below, convert out: the work is done in the log, the views and the subscriptions, where
 //! tests reach it without a socket. [`status`] is the one place where errors become codes, [`convert`] the one where
-//! messages become values, [`wire`] and [`raw`] send records without encoding them again. [`server`] puts the services
-//! on a listener and takes them off it.
+//! messages become values, [`peer`] knows who calls, [`wire`] and [`raw`] send records without encoding them again.
+//! [`server`] puts the services on a listener and takes them off it.
 
 pub mod admin;
 pub mod archive;
 pub mod codec;
 pub mod convert;
+pub mod peer;
 pub mod proto;
 pub mod query;
 pub mod raw;

@@ -2,6 +2,7 @@
 
 use super::admin::Admin;
 use super::archive::Archive;
+use super::peer::{Connection, Sockets};
 use super::proto::admin_server::AdminServer;
 use super::proto::archive_server::ArchiveServer;
 use super::proto::query_server::QueryServer;
@@ -11,6 +12,7 @@ use super::raw::{REQUEST_BYTES_MAX, WithRaw};
 use super::subscriptions::Subscriptions;
 use super::{Core, proto};
 use crate::record::codec::DESCRIPTOR;
+use futures::TryStreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -65,18 +67,20 @@ pub async fn router(core: &Arc<Core>, options: &Options) -> Result<(Router, Heal
     Ok((router, health))
 }
 
-/// Serves until `shutdown`, and then until the calls under way have ended.
+/// Serves until `shutdown`, and then until the calls under way have ended. `sockets` tell who calls.
 ///
 /// # Errors
 /// [`ServeError::Transport`].
 pub async fn serve(
     router: Router,
     listener: TcpListener,
+    sockets: Arc<Sockets>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     // Without it answers to small calls wait some 40 ms for the client's delayed acknowledgement. The builder's own
     // setting does not reach a listener that it did not bind.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = incoming.map_ok(move |stream| Connection::new(stream, &sockets));
     router.serve_with_incoming_shutdown(incoming, shutdown).await?;
     Ok(())
 }

@@ -44,7 +44,7 @@ fn an_entry_for_people_says_who_when_and_where() {
         "Mohammad Bagheri (IRN)",
         "Rawalpindi",
         "current",
-        "by anonymous",
+        "by local:",
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
