@@ -240,8 +240,20 @@ impl<'a> Walk<'a> {
                     extent = self.extent(file, header.id, resumes, at);
                 }
                 Found::End { offset, whole } => {
-                    let clean = limit.is_none() && whole;
-                    self.ends(segment, header, &extent, offset, clean, limit);
+                    let last = limit.is_none();
+                    // Zeros where a header or a later frame says that records were durable: they are gone.
+                    let ends_early = last && self.chain.position < self.chain.durable;
+                    self.ends(
+                        segment,
+                        header,
+                        &extent,
+                        offset,
+                        last && whole && !ends_early,
+                        limit,
+                    );
+                    if ends_early {
+                        self.torn(None, false)?;
+                    }
                 }
                 Found::Torn {
                     offset,

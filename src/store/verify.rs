@@ -313,6 +313,8 @@ impl Walk<'_, '_> {
                 Found::End { offset, whole } => {
                     if limit.is_some() {
                         self.behind(segment, header, offset, self.chain.position)?;
+                    } else if self.chain.position < self.chain.durable {
+                        self.ends_early(segment, offset, "zeros where durable records lay")?;
                     } else if !whole {
                         let what = "the file is shorter than it was made; only zeros are missing".into();
                         self.found(Kind::Cut, segment, offset, None, what);
@@ -323,7 +325,16 @@ impl Walk<'_, '_> {
                     until,
                     short,
                     error,
-                } => self.torn(segment, offset, until, short && limit.is_none(), limit, &error),
+                } => {
+                    self.torn(segment, offset, until, short && limit.is_none(), limit, &error);
+                    if limit.is_none() && self.chain.position < self.chain.durable {
+                        self.ends_early(
+                            segment,
+                            offset,
+                            "bytes that are no frame where durable records lay",
+                        )?;
+                    }
+                }
             }
         }
         Ok(())
@@ -358,6 +369,11 @@ impl Walk<'_, '_> {
     fn end_of_log(&mut self, segment: &Segment, offset: u64, until: Option<Position>, what: &str) {
         let what = format!("bytes behind the last whole frame ({what}); they may have been acknowledged");
         self.found(Kind::PossiblyAcknowledged, segment, offset, until, what);
+    }
+
+    /// The last segment ends before what a header or a later frame says was durable.
+    fn ends_early(&mut self, segment: &Segment, offset: u64, what: &str) -> io::Result<()> {
+        self.hole(&segment.name, offset, self.chain.durable, what.into())
     }
 
     fn frame(&mut self, frame: &frame::Frame, extent: &Extent) {

@@ -11,6 +11,7 @@ use chancery::record::{Act, EntryKey, Position};
 use chancery::store::faulty::SimDisk;
 use chancery::store::frame;
 use chancery::store::recover::{self, Recovered};
+use chancery::store::verify::verify_journal;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -211,6 +212,47 @@ fn no_cut_of_a_segment_loses_a_record_in_silence() {
             }
         }
     }
+}
+
+/// A small journal whose newest segment was written by a start after a kill: its header says that all was durable.
+fn started_after_a_kill() -> Small {
+    let mut small = small(false);
+    drop(start(&small.disk, &journal(SEGMENT_BYTES)).unwrap());
+    small.covered = small.records.len();
+    small
+}
+
+#[test]
+fn no_range_of_zeros_is_taken_for_an_end_below_what_a_header_says_was_durable() {
+    let small = started_after_a_kill();
+    let newest = segments(&small.disk).pop().unwrap();
+    let mut read_only = 0;
+    for path in segments(&small.disk) {
+        let bytes = small.disk.bytes(&path).unwrap();
+        for from in places(&bytes).step_by(17).chain([4_096]) {
+            for length in [64, 600, bytes.len()] {
+                let until = (from + length).min(bytes.len());
+                let disk = small.disk.copy();
+                disk.tamper(&path, |bytes| bytes[from..until].fill(0));
+                let story = format!("zeros in {from}..{until} of {}", path.display());
+                let end = check(&small, &disk.copy(), Vec::new(), &story);
+                read_only += usize::from(end == End::ReadOnly && path == newest);
+                let found = verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+                if end == End::ReadOnly {
+                    assert!(!found.is_sound(), "{story}");
+                    assert!(!found.lost.is_empty() || from < 4_096, "{story}: {found:?}");
+                }
+                if from < 4_096 && until == bytes.len() {
+                    continue; // Nothing of it is left, as if it had been taken away.
+                }
+                let end = check(&small, &disk, small.runs.clone(), &story);
+                assert_eq!(end, End::AllServed, "{story}, sled holds all");
+                let again = check(&small, &disk, Vec::new(), &story);
+                assert_eq!(again, End::AllServed, "{story}, once it was saved");
+            }
+        }
+    }
+    assert!(read_only > 0);
 }
 
 #[test]
