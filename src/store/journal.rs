@@ -46,16 +46,6 @@ pub struct WriterStart {
     pub next_number: u64,
     /// Bytes of all frames so far.
     pub bytes: u64,
-    /// Segments that others follow, whose zeros may be given up.
-    pub spent: Vec<Spent>,
-}
-
-/// A segment that another one follows, which holds a durable frame.
-pub struct Spent {
-    /// The file.
-    pub file: Arc<dyn DiskFile>,
-    /// Where its frames end; what is not zero behind them is evidence and stays.
-    pub frames_end: u64,
 }
 
 /// The one writer of the journal.
@@ -76,11 +66,10 @@ impl JournalWriter {
         disk: Arc<dyn Disk>,
         options: JournalOptions,
         extents: Arc<Extents>,
-        mut at: WriterStart,
+        at: WriterStart,
     ) -> Self {
-        let spent = std::mem::take(&mut at.spent);
-        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone(), spent);
-        filler.used(at.active.offset, None);
+        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone());
+        filler.used(at.active.offset);
         Self {
             disk,
             options,
@@ -97,10 +86,10 @@ impl JournalWriter {
         let length = encoded_len(group) as u64;
         let mut offset = self.at.active.offset;
         self.buffer.clear();
-        let mut spent = None;
+        let mut full = None;
         // A zero is left behind the last frame: that is how a whole segment is told from one that was cut.
         if offset + length >= self.at.active.length {
-            spent = Some(self.roll(first, length)?);
+            full = Some(self.roll(first, length)?);
             offset = 0;
         }
         let link = Link {
@@ -121,13 +110,16 @@ impl JournalWriter {
             .file
             .sync_data()
             .map_err(|e| failed("syncing the journal", &e))?;
+        if let Some(full) = full {
+            full.cut().map_err(|e| failed("cutting a full segment", &e))?;
+        }
         self.at.active.offset = offset + self.buffer.len() as u64;
         self.at.active.extent.grow(first.plus(group.len() as u64), length);
         self.at.sequence += 1;
         self.at.crc = crc;
         self.at.durable = first.plus(group.len() as u64);
         self.at.bytes += length;
-        self.filler.used(self.at.active.offset, spent);
+        self.filler.used(self.at.active.offset);
         if self.buffer.capacity() > FRAME_BYTES_MAX / 8 {
             self.buffer = BytesMut::new();
         }
@@ -136,7 +128,7 @@ impl JournalWriter {
 
     /// Takes the segment that lies ready; its header goes out in the same write as its first frame. Answers the one
     /// that it follows.
-    fn roll(&mut self, first: Position, length: u64) -> Result<Spent, WriteError> {
+    fn roll(&mut self, first: Position, length: u64) -> Result<Full, WriteError> {
         let needed = FRAMES_AT + length;
         if needed >= self.options.segment_bytes {
             let cause = format!("a frame of {length} bytes does not fit into a segment");
@@ -186,10 +178,25 @@ impl JournalWriter {
         };
         let before = std::mem::replace(&mut self.at.active, active);
         self.at.next_number += 1;
-        Ok(Spent {
+        Ok(Full {
             file: before.file,
             frames_end: before.offset,
         })
+    }
+}
+
+/// A segment that another one follows.
+struct Full {
+    file: Arc<dyn DiskFile>,
+    frames_end: u64,
+}
+
+impl Full {
+    /// Gives up the zeros behind the frames, which are all that the writer has left there. Only a segment that is cut says
+    /// that another one follows: until then a lost newest one would look like an end, so that nobody is answered before.
+    fn cut(&self) -> io::Result<()> {
+        self.file.cut(self.frames_end)?;
+        self.file.sync_data()
     }
 }
 
@@ -267,7 +274,6 @@ impl Drop for JournalWriter {
         if let Some(filling) = self.filling.take() {
             // A filler that panicked has nothing left to tell: its segment is simply not there.
             let _ = filling.join();
-            self.filler.trim();
         }
     }
 }
@@ -281,7 +287,6 @@ struct Filler {
 
 #[derive(Default)]
 struct FillerState {
-    spent: Vec<Spent>,
     next: Option<PathBuf>,
     used: u64,
     hurry: bool,
@@ -301,14 +306,9 @@ impl Filler {
     fn spawn(
         disk: Arc<dyn Disk>,
         options: JournalOptions,
-        spent: Vec<Spent>,
     ) -> (Arc<Self>, Option<std::thread::JoinHandle<()>>) {
-        let state = Mutex::new(FillerState {
-            spent,
-            ..FillerState::default()
-        });
         let filler = Arc::new(Self {
-            state,
+            state: Mutex::default(),
             wake: Condvar::new(),
             segment_bytes: options.segment_bytes,
         });
@@ -330,11 +330,9 @@ impl Filler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells how far the newest segment is used, which paces the filling, and which one it follows.
-    fn used(&self, bytes: u64, spent: Option<Spent>) {
-        let mut state = self.lock();
-        state.used = bytes;
-        state.spent.extend(spent);
+    /// Tells how far the newest segment is used, which paces the filling.
+    fn used(&self, bytes: u64) {
+        self.lock().used = bytes;
     }
 
     fn refusal(&self) -> Option<Closed> {
@@ -370,7 +368,6 @@ impl Filler {
     fn run(&self, disk: &dyn Disk, options: &JournalOptions) {
         let mut failing = None;
         while !self.lock().stopping {
-            self.trim();
             match self.step(disk, options) {
                 Ok(()) => failing = None,
                 Err(error) if is_transient(&error) => {
@@ -397,22 +394,6 @@ impl Filler {
             self.wait();
         }
         Ok(())
-    }
-
-    /// Gives up the zeros behind the frames of segments that others follow.
-    fn trim(&self) {
-        let spent = std::mem::take(&mut self.lock().spent);
-        for Spent { file, frames_end } in spent {
-            let trimmed = zeros_from(file.as_ref(), frames_end).and_then(|end| {
-                if end < file.len()? {
-                    file.cut(end)?;
-                }
-                Ok(())
-            });
-            if let Err(error) = trimmed {
-                tracing::warn!(%error, "the zeros behind a full segment could not be given up");
-            }
-        }
     }
 
     fn wait(&self) {

@@ -15,10 +15,10 @@
 //! | 76 | 4 | CRC32C of bytes 0..76 |
 //!
 //! The same bytes stand once more at offset 2,048, for a header that is damaged. The rest of the first 4,096 bytes is
-//! zero; the frames follow, packed, and behind the last one the file is zero to
-//! its end; there is at least one such zero. Once the next segment holds a durable frame, the zeros are cut off: a file
-//! that is shorter than its header says has a segment after it. Numbers are little-endian. A segment is `NNNNNNNN.segment`; a repair of a damaged stretch is
-//! `repair-POSITION.segment` with the same content.
+//! zero; the frames follow, packed, and behind the last one the file is zero to its end; there is at least one such
+//! zero. Once the next segment holds a durable frame, and before anyone is answered from it, the zeros are cut off: a
+//! file that is shorter than its header says has a segment after it. Numbers are little-endian. A segment is
+//! `NNNNNNNN.segment`; a repair of a damaged stretch is `repair-POSITION.segment` with the same content.
 
 use super::disk::{Disk, DiskFile};
 use crate::record::Position;

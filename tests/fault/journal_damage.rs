@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chancery::log::store::Shelf;
 use chancery::log::{Closed, Columns, Draft, ReadError, ReadLimit, Run};
 use chancery::record::{Act, EntryKey, Position};
-use chancery::store::faulty::SimDisk;
+use chancery::store::faulty::{SimDisk, Survives};
 use chancery::store::frame;
 use chancery::store::recover::{self, Recovered};
 use chancery::store::verify::verify_journal;
@@ -283,6 +283,39 @@ fn a_loss_once_met_is_met_again_at_every_start() {
         check(&small, &disk, small.runs.clone(), "rescued again"),
         End::AllServed
     );
+}
+
+#[test]
+fn a_newest_segment_that_goes_missing_is_a_loss_from_its_first_answer_on() {
+    let disk = SimDisk::new();
+    let mut started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    for n in 0..20 {
+        let before = segments(&disk).len();
+        let drafts = vec![draft(&format!("{n}"), payload("x", vec![3; 400]))];
+        append(&started.log, batch(&format!("{n}"), drafts)).unwrap();
+        // What the power leaves right after the answer, and what nobody has changed since.
+        let (cut, copy) = (disk.after_cut(disk.moment(), Survives::Nothing), disk.copy());
+        if n % 7 == 6 {
+            // A start goes on in another segment too: the newest frame is not covered.
+            drop(started);
+            started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+        } else if segments(&disk).len() == before {
+            continue;
+        }
+        for disk in [cut, copy, disk.copy()] {
+            let newest = segments(&disk).pop().unwrap();
+            if newest == segment_path(0) {
+                continue;
+            }
+            disk.take_away(&newest);
+            let found = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+            assert!(
+                matches!(found.closed, Some(Closed::Damaged { .. })),
+                "{n}: {:?}",
+                found.closed
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Making the journal's end durable and appendable, or saying why it is not.
 
 use super::super::frame::{self, Link};
-use super::super::journal::{Active, Spent, WriterStart};
+use super::super::journal::{Active, WriterStart};
 use super::super::segment::{FILL_STEP_BYTES, Filling, Named, SegmentHeader};
 use super::*;
 use bytes::BytesMut;
@@ -47,6 +47,11 @@ impl Walk<'_> {
             let needed = options.reserve_bytes;
             return Ok((None, Some(Closed::DiskFull { free, needed })));
         }
+        if let Err(error) = self.trim() {
+            let what =
+                format!("the zeros behind a full segment of the journal could not be given up: {error}");
+            return Ok((None, Some(Closed::Failed(what))));
+        }
         let start = WriterStart {
             active,
             sequence: self.chain.sequence,
@@ -54,7 +59,6 @@ impl Walk<'_> {
             durable: self.chain.position,
             next_number: self.numbers,
             bytes: self.bytes,
-            spent: self.spent(),
         };
         let extents = Arc::clone(&self.extents);
         let writer = JournalWriter::start(Arc::clone(disk), options.clone(), extents, start);
@@ -69,14 +73,18 @@ impl Walk<'_> {
         }
     }
 
-    fn spent(&mut self) -> Vec<Spent> {
-        std::mem::take(&mut self.trims)
-            .into_iter()
-            .map(|trim| Spent {
-                file: trim.file,
-                frames_end: trim.frames_end,
-            })
-            .collect()
+    /// Gives up the zeros behind the frames of segments that others follow. What is not zero there stays, as evidence.
+    ///
+    /// Only a segment that is cut says that another one follows: it must be so before anyone is answered from that one.
+    fn trim(&mut self) -> io::Result<()> {
+        for Trim { file, frames_end } in std::mem::take(&mut self.trims) {
+            let end = zeros_from(file.as_ref(), frames_end)?;
+            if end < file.len()? {
+                file.cut(end)?;
+                file.sync_data()?;
+            }
+        }
+        Ok(())
     }
 
     /// The last segment takes further frames where its frames end.
