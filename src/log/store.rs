@@ -48,8 +48,21 @@ pub trait Replay {
     /// Records that were durable and cannot be had any more.
     fn lost(&mut self, from: Position, until: Position);
     /// Asks for records that the journal should hold and does not: those from `from` on, up to `until` where that is
-    /// known. Answers what another place holds of them, without a gap from `from` on; nothing where it holds none.
-    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run>;
+    /// known.
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued;
+    /// The tail that another place has seen, as far as it can say so without being opened: 0 where it cannot.
+    fn seen(&mut self) -> Position;
+}
+
+/// What another place holds of records that the journal should hold.
+#[derive(Debug, Default)]
+pub struct Rescued {
+    /// Those from the position asked for on, without a gap; none where it holds none.
+    pub runs: Vec<Run>,
+    /// The tail that it has seen: all records below it were published, whether it has them or not.
+    pub seen: Position,
+    /// Whether it did not answer in time, so that nobody knows what it holds.
+    pub silent: bool,
 }
 
 /// A write or a sync that failed.

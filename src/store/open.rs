@@ -3,17 +3,18 @@
 use super::disk::{Disk, RealDisk, sync_up_to};
 use super::recover::{self, JournalOptions, OpenError};
 use super::segment::Named;
-use super::sled::HotLog;
+use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, StateError};
 use crate::log::clock::{Clock, RealClock};
 use crate::log::open::{Fold, Options, Parts};
-use crate::log::store::{Hot, Journal, Replay, Shelf};
+use crate::log::store::{Hot, Journal, Replay, Rescued, Shelf};
 use crate::log::{Closed, Log, Run};
 use crate::record::Position;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How an archive is opened.
 pub struct ArchiveOptions {
@@ -29,6 +30,8 @@ pub struct ArchiveOptions {
     pub reserve_bytes: u64,
     /// The bytes of the newest records that sled holds.
     pub hot_bytes: u64,
+    /// How long a start waits for records that only sled may hold.
+    pub hot_patience: Duration,
     /// The bytes of the newest groups that memory holds.
     pub recent_bytes: usize,
     /// The file system.
@@ -47,6 +50,7 @@ impl ArchiveOptions {
             segment_bytes: super::segment::SEGMENT_BYTES,
             reserve_bytes: 64 << 20,
             hot_bytes: 16 << 20,
+            hot_patience: PATIENCE,
             recent_bytes: 8 << 20,
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock),
@@ -119,7 +123,12 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         reserve_bytes: options.reserve_bytes,
         archive: archive_id(&options, &folders)?,
     };
-    let hot = HotLog::new(folders.sled.clone(), options.hot_bytes, journal.archive);
+    let hot = HotLog::new(HotOptions {
+        folder: folders.sled.clone(),
+        bytes_max: options.hot_bytes,
+        archive: journal.archive,
+        patience: options.hot_patience,
+    });
     let mut fold = Rescuing {
         fold: Fold::default(),
         hot: &hot,
@@ -159,8 +168,9 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         cause,
     };
     let log = Log::start(run, fold, parts).map_err(wrap)?;
-    if !full && !lost {
-        // sled cannot be opened on a full disk, and where records are lost it stays as it is; the journal serves.
+    if !full && !lost && !hot.is_unusable() {
+        // sled cannot be opened on a full disk, and where records are lost or it does not answer it stays as it is; the
+        // journal serves.
         hot.follow(log.downgrade()).map_err(wrap)?;
     }
     Ok(Archive { log, lock })
@@ -304,7 +314,7 @@ fn origin(options: &ArchiveOptions, state: &Path, tail: Position) -> Result<Stri
 /// Folds what the journal holds, and asks the hot log for what it does not.
 struct Rescuing<'a> {
     fold: Fold,
-    hot: &'a HotLog,
+    hot: &'a Arc<HotLog>,
 }
 
 impl Replay for Rescuing<'_> {
@@ -316,8 +326,12 @@ impl Replay for Rescuing<'_> {
         self.fold.lost(from, until);
     }
 
-    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run> {
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued {
         self.hot.rescue(from, until)
+    }
+
+    fn seen(&mut self) -> Position {
+        self.hot.seen()
     }
 }
 

@@ -15,6 +15,7 @@
 //! No frame that was read is changed or removed here. All that goes is zeros: a segment that was only half filled, and
 //! what lies behind the frames of a segment that another one follows.
 
+mod rescued;
 mod segments;
 mod settle;
 
@@ -28,11 +29,12 @@ use crate::log::Closed;
 use crate::log::Run;
 use crate::log::store::Replay;
 use crate::record::Position;
+use rescued::{batch_end, contiguous, whole_batches};
 pub use segments::archive;
 pub(super) use segments::{Segment, find, limit as frames_before, read_header};
 pub(super) use settle::random_id;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How the journal is laid out.
@@ -96,15 +98,17 @@ pub fn recover(
     Filling::abandon(disk.as_ref(), &options.folder);
     let found = find(disk.as_ref(), &options.folder, options.archive)
         .map_err(|cause| wrap("listing the segments", cause))?;
-    let mut walk = Walk::new(disk.as_ref(), &options.folder, replay);
+    let mut walk = Walk::new(disk.as_ref(), options, replay);
+    walk.numbers = found.next_number;
     for (at, segment) in found.segments.iter().enumerate() {
         let limit = frames_before(&found.segments, at);
         walk.segment(segment, limit)
             .map_err(|cause| wrap(&segment.name, cause))?;
     }
-    walk.numbers = found.next_number;
     walk.aside = found.aside;
-    walk.settle(disk, options)
+    walk.held_against_what_was_seen()
+        .map_err(|cause| wrap("saving records", cause))?;
+    walk.settle(disk)
         .map_err(|cause| wrap("writing the recovered frames", cause))
 }
 
@@ -134,7 +138,7 @@ struct Trim {
 
 struct Walk<'a> {
     disk: &'a dyn Disk,
-    folder: &'a Path,
+    options: &'a JournalOptions,
     replay: &'a mut dyn Replay,
     extents: Arc<Extents>,
     chain: Chain,
@@ -147,14 +151,16 @@ struct Walk<'a> {
     lost: Vec<(Position, Position)>,
     /// What the first loss is.
     damage: Option<Closed>,
+    /// Whether another place was asked for records and did not answer, so that nobody knows what it holds.
+    silent: bool,
     aside: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(disk: &'a dyn Disk, folder: &'a Path, replay: &'a mut dyn Replay) -> Self {
+    fn new(disk: &'a dyn Disk, options: &'a JournalOptions, replay: &'a mut dyn Replay) -> Self {
         Self {
             disk,
-            folder,
+            options,
             replay,
             extents: Arc::default(),
             chain: Chain::default(),
@@ -166,6 +172,7 @@ impl<'a> Walk<'a> {
             cut: Vec::new(),
             lost: Vec::new(),
             damage: None,
+            silent: false,
             aside: Vec::new(),
         }
     }
@@ -328,11 +335,7 @@ impl<'a> Walk<'a> {
             at = self.filled(at, Some(until))?;
         }
         if at < until {
-            self.lose(
-                at,
-                until,
-                "durable records are damaged and no other copy holds them",
-            );
+            self.lose(at, until, self.why_lost());
         }
         self.chain.position = until;
         self.chain.durable = self.chain.durable.max(until);
@@ -366,13 +369,14 @@ impl<'a> Walk<'a> {
         if until.is_some_and(|until| at >= until) {
             return Ok(at);
         }
-        let runs = self.replay.rescue(at, until);
-        self.repair(at, until.unwrap_or(Position::new(u64::MAX)), &runs)
+        let held = self.replay.rescue(at, until);
+        self.silent |= held.silent;
+        self.repair(at, until.unwrap_or(Position::new(u64::MAX)), &held.runs)
     }
 
     /// Reads the repair that an earlier start made of a hole; answers the position after it.
     fn repaired(&mut self, from: Position) -> io::Result<Position> {
-        let path = self.folder.join(Named::Repair(from).file());
+        let path = self.options.folder.join(Named::Repair(from).file());
         let file = match self.disk.open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
@@ -398,12 +402,32 @@ impl<'a> Walk<'a> {
         Ok(end)
     }
 
+    /// The journal ends well, and before records that another place has seen: its last frames are gone.
+    fn held_against_what_was_seen(&mut self) -> io::Result<()> {
+        if self.damage.is_some() || self.replay.seen() <= self.chain.position {
+            return Ok(());
+        }
+        if let Some(end) = &mut self.end {
+            end.clean = false;
+        }
+        self.torn(None, false)
+    }
+
     /// The frames end in bytes that are none. Says what is known of the records that may have lain there.
     fn torn(&mut self, until: Option<Position>, short: bool) -> io::Result<()> {
         let from = self.chain.position;
-        let runs = contiguous(from, Position::new(u64::MAX), &self.replay.rescue(from, None));
+        let held = self.replay.rescue(from, None);
+        self.silent |= held.silent;
+        let runs = whole_batches(&contiguous(from, Position::new(u64::MAX), &held.runs));
         let rescued = runs.last().map_or(from, Run::end);
-        if short || rescued < self.chain.durable || self.damage.is_some() {
+        // Only what was acknowledged is copied to another place. A batch of which it has a part was so as a whole.
+        let acknowledged = held.seen.max(runs.last().map_or(from, batch_end));
+        self.chain.durable = self.chain.durable.max(acknowledged);
+        let whole = !held.silent && rescued >= self.chain.durable && self.fits(&runs);
+        if short || !whole || self.damage.is_some() {
+            self.chain.durable = self.chain.durable.max(rescued);
+            let durable = self.chain.durable;
+            self.uncovered.retain(|one| one.run.end() > durable);
             return self.torn_for_good(until, short);
         }
         for run in runs {
@@ -428,9 +452,10 @@ impl<'a> Walk<'a> {
         let at = self.filled(self.chain.position, None)?;
         self.chain.position = at;
         if at < self.chain.durable {
-            let what = "durable records are damaged and no other copy holds them";
-            self.lose(at, self.chain.durable, what);
+            self.lose(at, self.chain.durable, self.why_lost());
             self.chain.position = self.chain.durable;
+        } else if self.silent {
+            self.lose(at, at, self.why_lost());
         } else if short {
             let what = "the journal's newest segment is shorter than it was made: it was cut, or the segment after \
                         it is gone";
@@ -442,19 +467,19 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
-}
 
-/// The parts of `runs` that follow one another from `from` on, up to `until`.
-fn contiguous(from: Position, until: Position, runs: &[Run]) -> Vec<Run> {
-    let mut at = from;
-    let mut parts = Vec::new();
-    for run in runs {
-        let part = run.slice(at, until);
-        if part.is_empty() || part.first() != at {
-            break;
-        }
-        at = part.end();
-        parts.push(part);
+    /// Whether a segment can take these records behind those that are not covered.
+    fn fits(&self, runs: &[Run]) -> bool {
+        let uncovered = self.uncovered.iter().map(|one| &one.run);
+        let bytes: usize = uncovered.chain(runs).map(settle::frame_bytes).sum();
+        FRAMES_AT + (bytes as u64) < self.options.segment_bytes
     }
-    parts
+
+    fn why_lost(&self) -> &'static str {
+        if self.silent {
+            "durable records may be gone, and the hot log, which may hold them, did not answer in time,"
+        } else {
+            "durable records are damaged and no other copy holds them"
+        }
+    }
 }

@@ -12,22 +12,27 @@
 //! A block is a frame as in [`super::frame`], with the archive's random id in the place of the segment's and zeros where
 //! the journal has its links. Values stay small because sled
 //! moves larger leaves into files that it never syncs. Records over 64 KiB are left to the journal.
+//! Beside sled's folders lies the [`mark`], which says how far the log had come when sled was last synced.
 
 mod blocks;
+mod copy;
+mod mark;
+mod rescue;
 
-use super::frame::{self, Frame, Link};
+use super::frame::{self, Frame};
 use crate::log::store::{Hot, HotStatus, Shelf};
 use crate::log::{Closed, Columns, Log, ReadError, ReadLimit, Run, WeakLog};
 use crate::record::Position;
 pub use blocks::first_difference;
-use blocks::{blocks, folder_bytes, key, key_parts};
+use blocks::{folder_bytes, key, key_parts};
 use bytes::{Bytes, BytesMut};
+use copy::Copier;
 use std::cell::Cell;
-use std::fs::File;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 /// The most bytes that one value may have.
@@ -44,22 +49,42 @@ const SYNC_EVERY: Duration = Duration::from_secs(5);
 const BUSY_RECORDS: u64 = 10_000;
 /// How long a stop waits for sled.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a start waits for records that only sled may hold, where the options do not say.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How many times sled is built anew before it is given up until the next start.
 const REBUILDS_MAX: u32 = 3;
 
+/// How a hot log is kept.
+pub struct HotOptions {
+    /// The folder of sled's folders.
+    pub folder: PathBuf,
+    /// About so many bytes of the newest records are held.
+    pub bytes_max: u64,
+    /// The archive's random id: blocks of another archive are not served.
+    pub archive: u64,
+    /// How long a start waits for records that only sled may hold, and a stop for whoever reads from it.
+    pub patience: Duration,
+}
+
 /// The hot log.
 pub struct HotLog {
-    folder: PathBuf,
-    bytes_max: u64,
-    /// The archive's random id: blocks of another archive are not served.
-    archive: u64,
+    options: HotOptions,
     db: RwLock<Option<sled::Db>>,
     /// The range of positions held.
     low: AtomicU64,
     through: AtomicU64,
     bytes: AtomicU64,
+    /// Whether sled was held against the log: before, it serves nobody.
+    agreed: AtomicBool,
+    /// The records that sled gave to a start and that the journal may not hold: they are served before that, too.
+    rescued: Mutex<Range<Position>>,
+    /// What the mark says.
+    marked: AtomicU64,
     fault: Mutex<Option<String>>,
     faulted: AtomicBool,
+    /// Whether a start waited for it in vain.
+    unusable: AtomicBool,
+    closed: AtomicBool,
     stop: Mutex<bool>,
     wake: Condvar,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -110,42 +135,27 @@ fn label_panics() {
 }
 
 impl HotLog {
-    /// A hot log in `folder` that keeps about so many bytes of the newest records. sled is not opened yet.
-    pub fn new(folder: PathBuf, bytes_max: u64, archive: u64) -> Arc<Self> {
+    /// A hot log as a start finds it. sled is not opened yet.
+    pub fn new(options: HotOptions) -> Arc<Self> {
         label_panics();
+        let marked = mark::read(&options.folder, options.archive);
         Arc::new(Self {
-            folder,
-            bytes_max,
-            archive,
+            options,
             db: RwLock::new(None),
             low: AtomicU64::new(0),
             through: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            agreed: AtomicBool::new(false),
+            rescued: Mutex::new(Position::START..Position::START),
+            marked: AtomicU64::new(marked.get()),
             fault: Mutex::new(None),
             faulted: AtomicBool::new(false),
+            unusable: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             thread: Mutex::new(None),
         })
-    }
-
-    /// What sled holds from `from` on without a gap, up to `until`: for a start that finds the journal damaged.
-    pub fn rescue(&self, from: Position, until: Option<Position>) -> Vec<Run> {
-        if !self.is_open() && self.open().is_err() {
-            return Vec::new();
-        }
-        // What is asked for now is not in the journal: a fault met while it is read is met again by the thread.
-        self.faulted.store(false, Ordering::Release);
-        let until = until.unwrap_or(Position::new(u64::MAX));
-        let mut runs = Vec::new();
-        let mut at = from;
-        while at < until {
-            let Some(block) = self.block(at) else { break };
-            let part = block.run.slice(at, until);
-            at = part.end();
-            runs.push(part);
-        }
-        runs
     }
 
     /// Reads every block and hands it to `compare`, which says what is wrong with it; answers all that is wrong, by
@@ -227,7 +237,8 @@ impl HotLog {
         loop {
             let Some(open) = log.upgrade() else { return };
             match self.step(&open, &mut copier) {
-                Ok(()) => {}
+                Ok(Agreement::Same) => {}
+                Ok(Agreement::Differs { at, what }) => return self.dispute(&open, at, what),
                 Err(_) if *self.stopping() => return,
                 Err(Fault(what)) => self.fail(&what),
             }
@@ -241,7 +252,12 @@ impl HotLog {
                 }
                 // What may be the last copy of a record is not thrown away.
                 let keep = matches!(open.status().closed, Some(Closed::Damaged { .. }));
-                self.forget(keep);
+                if !self.forget(keep) {
+                    tracing::error!(
+                        "a reader hangs in sled; it is given up until the next start, and reads come from the journal"
+                    );
+                    return;
+                }
                 copier = Copier::default();
                 if !*self.stopping() {
                     continue;
@@ -259,20 +275,38 @@ impl HotLog {
     }
 
     /// Opens sled where it is not, holds it against the log once, and copies what is new.
-    fn step(&self, log: &Log, copier: &mut Copier) -> Guarded<()> {
+    fn step(&self, log: &Log, copier: &mut Copier) -> Guarded<Agreement> {
         if !self.is_open() {
             self.open()?;
         }
-        if !copier.agreed {
-            self.agree(log)?;
-            copier.agreed = true;
+        if !self.agreed.load(Ordering::Acquire) {
+            let differs = self.agree(log)?;
+            if matches!(differs, Agreement::Differs { .. }) {
+                return Ok(differs);
+            }
+            self.bytes.store(self.held_bytes()?, Ordering::Release);
+            self.agreed.store(true, Ordering::Release);
+            *self.rescued() = Position::START..Position::START;
         }
-        self.copy(log, copier)
+        self.copy(log, copier)?;
+        Ok(Agreement::Same)
+    }
+
+    /// What sled holds and what the journal holds are not the same, and nobody can say which of them is right. Everything
+    /// stays as it is, so that every start finds it again.
+    fn dispute(&self, log: &Log, at: Position, what: &str) {
+        let what =
+            format!("{what} (where the journal is right, stop the daemon and remove the folder `sled`)");
+        self.fault_is(&what);
+        tracing::error!(position = %at, what, "the archive is read-only");
+        log.records_missing(at, &what);
     }
 
     /// Opens the newest folder.
     fn open(&self) -> Guarded<()> {
-        let folder = self.newest().unwrap_or_else(|| self.folder.join("00000000"));
+        let folder = self
+            .newest()
+            .unwrap_or_else(|| self.options.folder.join("00000000"));
         let db = guard(|| {
             sled::Config::new()
                 .path(&folder)
@@ -301,35 +335,40 @@ impl HotLog {
     }
 
     /// Holds what sled has against the log: it may have less, but nothing else and nothing more.
-    fn agree(&self, log: &Log) -> Guarded<()> {
+    fn agree(&self, log: &Log) -> Guarded<Agreement> {
         let through = Position::new(self.through.load(Ordering::Acquire));
         let Some(last) = through.get().checked_sub(1).map(Position::new) else {
-            return Ok(());
+            return Ok(Agreement::Same);
         };
         if through > log.tail() {
-            log.records_missing(log.tail(), "the hot log holds records that the journal does not");
-            return Ok(());
+            return Ok(Agreement::Differs {
+                at: log.tail(),
+                what: "the hot log holds records that the journal does not",
+            });
         }
         let block = self
             .block(last)
             .ok_or(Fault("the newest block is damaged".into()))?;
         // What the journal cannot serve now is no fault of sled's.
         let Ok(run) = log.fetch_cold(last) else {
-            return Ok(());
+            return Ok(Agreement::Same);
         };
         let same = |run: &Run| {
             run.get(last)
                 .map(|record| (record.leaf.to_vec(), record.payload.to_vec()))
         };
         if same(&block.run) == same(&run) {
-            Ok(())
+            Ok(Agreement::Same)
         } else {
-            Err(Fault("sled holds another record than the journal".into()))
+            Ok(Agreement::Differs {
+                at: last,
+                what: "the hot log holds another record than the journal",
+            })
         }
     }
 
     fn newest(&self) -> Option<PathBuf> {
-        let names = std::fs::read_dir(&self.folder).ok()?;
+        let names = std::fs::read_dir(&self.options.folder).ok()?;
         names
             .filter_map(|item| item.ok().map(|item| item.path()))
             .filter(|path| path.is_dir())
@@ -338,26 +377,47 @@ impl HotLog {
 
     /// Reads come from the journal from now on.
     fn fail(&self, what: &str) {
-        self.faulted.store(true, Ordering::Release);
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+        self.fault_is(what);
         tracing::warn!(
             fault = what,
             "the hot log failed; reads come from the journal while it is built anew"
         );
     }
 
-    /// Leaks the handle and makes a new, empty folder. Older folders are removed unless they are to be kept.
-    fn forget(&self, keep: bool) {
-        if let Some(db) = self.db.write().unwrap_or_else(PoisonError::into_inner).take() {
-            std::mem::forget(db);
+    fn fault_is(&self, what: &str) {
+        self.faulted.store(true, Ordering::Release);
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+    }
+
+    /// Takes the handle from all readers; `None` where one of them hangs. Who waits for the lock itself would hold up all
+    /// other readers.
+    fn take(&self, within: Duration) -> Option<Option<sled::Db>> {
+        let started = Instant::now();
+        loop {
+            match self.db.try_write() {
+                Ok(mut db) => return Some(db.take()),
+                Err(TryLockError::Poisoned(db)) => return Some(db.into_inner().take()),
+                Err(TryLockError::WouldBlock) if started.elapsed() > within => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
         }
+    }
+
+    /// Leaks the handle and makes a new, empty folder. Older folders are removed unless they are to be kept. Answers
+    /// whether it could: not while a reader hangs.
+    fn forget(&self, keep: bool) -> bool {
+        self.agreed.store(false, Ordering::Release);
+        let Some(db) = self.take(self.options.patience) else {
+            return false;
+        };
+        std::mem::forget(db);
         self.low.store(0, Ordering::Release);
         self.through.store(0, Ordering::Release);
         self.bytes.store(0, Ordering::Release);
         let number = self
             .newest()
             .and_then(|path| path.file_name()?.to_str()?.parse::<u64>().ok());
-        let old: Vec<PathBuf> = std::fs::read_dir(&self.folder)
+        let old: Vec<PathBuf> = std::fs::read_dir(&self.options.folder)
             .map(|names| {
                 names
                     .filter_map(|item| item.ok().map(|item| item.path()))
@@ -365,6 +425,7 @@ impl HotLog {
             })
             .unwrap_or_default();
         let next = self
+            .options
             .folder
             .join(format!("{:08}", number.map_or(0, |number| number + 1)));
         if std::fs::create_dir_all(next).is_ok() && !keep {
@@ -373,68 +434,7 @@ impl HotLog {
             }
         }
         self.faulted.store(false, Ordering::Release);
-    }
-
-    /// Copies what is new, a step at a time.
-    fn copy(&self, log: &Log, copier: &mut Copier) -> Guarded<()> {
-        let tail = log.tail();
-        let grown = tail.since(copier.seen);
-        copier.seen = tail;
-        if grown > BUSY_RECORDS && copier.looked {
-            return Ok(());
-        }
-        copier.looked = true;
-        let mut at = self.begin(log, tail)?;
-        while at < tail {
-            let limit = ReadLimit {
-                records: 4_096,
-                bytes: 1 << 20,
-            };
-            let Ok(runs) = log.read_cold(at, tail, limit) else {
-                // A record that the journal cannot give is not copied; those behind it are.
-                at = at.next();
-                self.through.store(at.get(), Ordering::Release);
-                continue;
-            };
-            for run in runs {
-                self.insert(&run)?;
-                at = run.end();
-                self.through.store(at.get(), Ordering::Release);
-                copier.dirty = true;
-            }
-            self.evict()?;
-            if log.tail().since(copier.seen) > BUSY_RECORDS || *self.stopping() {
-                break;
-            }
-        }
-        if copier.dirty && copier.synced.is_none_or(|when| when.elapsed() > SYNC_EVERY) {
-            self.sync()?;
-            copier.synced = Some(Instant::now());
-            copier.dirty = false;
-        }
-        Ok(())
-    }
-
-    /// Where to go on: after what is held, or so far back as the bound allows.
-    fn begin(&self, log: &Log, tail: Position) -> Guarded<Position> {
-        let through = Position::new(self.through.load(Ordering::Acquire));
-        let record_bytes = log
-            .status()
-            .journal_bytes
-            .checked_div(tail.get())
-            .unwrap_or(512)
-            .max(64);
-        let fit = (self.bytes_max / record_bytes).max(1);
-        if tail.since(through) <= fit {
-            return Ok(through);
-        }
-        // What is held would be evicted at once: begin anew where the bound begins.
-        self.with(|db| db.clear())?;
-        self.bytes.store(0, Ordering::Release);
-        let from = Position::new(tail.get() - fit);
-        self.low.store(from.get(), Ordering::Release);
-        self.through.store(from.get(), Ordering::Release);
-        Ok(from)
+        true
     }
 
     fn with<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Guarded<T> {
@@ -445,55 +445,12 @@ impl HotLog {
         }
     }
 
-    /// Writes a run as blocks.
-    fn insert(&self, run: &Run) -> Guarded<()> {
-        for block in blocks(run) {
-            let mut bytes = BytesMut::new();
-            let link = Link {
-                segment: self.archive,
-                sequence: 0,
-                previous_crc: 0,
-                durable_through: Position::START,
-            };
-            frame::encode(&block, block.first(), link, &mut bytes);
-            for (part, value) in bytes.chunks(VALUE_BYTES_MAX).enumerate() {
-                assert!(value.len() <= VALUE_BYTES_MAX, "values of sled stay small");
-                let key = key(block.first(), part as u16);
-                self.with(|db| db.insert(key, value))?;
-                self.bytes.fetch_add(value.len() as u64, Ordering::AcqRel);
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the oldest blocks beyond the bound.
-    fn evict(&self) -> Guarded<()> {
-        while self.bytes.load(Ordering::Acquire) > self.bytes_max {
-            let Some((key, value)) = self.with(|db| db.pop_min())? else {
-                return Ok(());
-            };
-            self.bytes.fetch_sub(value.len() as u64, Ordering::AcqRel);
-            if let Some((position, _)) = key_parts(&key) {
-                self.low.store(position.next().get(), Ordering::Release);
-            }
-        }
-        Ok(())
-    }
-
-    /// sled's own flush does not reach the disk: its file is synced behind it.
-    fn sync(&self) -> Guarded<()> {
-        self.with(|db| db.flush().map(drop))?;
-        let file = self.newest().map(|folder| folder.join("db"));
-        match file.map(|path| File::open(path).and_then(|file| file.sync_data())) {
-            Some(Err(error)) => Err(Fault(error.to_string())),
-            _ => Ok(()),
-        }
-    }
-
     /// The block that holds a position.
     fn block(&self, position: Position) -> Option<Frame> {
         match self.try_block(position) {
             Ok(frame) => frame,
+            // It was removed while it was being read.
+            Err(_) if position.get() < self.low.load(Ordering::Acquire) || !self.is_open() => None,
             Err(Fault(what)) => {
                 self.fail(&what);
                 None
@@ -512,7 +469,7 @@ impl HotLog {
         };
         let frame =
             frame::decode(&bytes).map_err(|error| Fault(format!("a block of sled is damaged: {error}")))?;
-        if frame.header.segment != self.archive {
+        if frame.header.segment != self.options.archive {
             return Err(Fault("sled is of another archive".into()));
         }
         let holds = frame.run.first() == first && frame.run.get(position).is_some();
@@ -532,7 +489,14 @@ impl HotLog {
 
     fn holds(&self, position: Position) -> bool {
         let range = self.low.load(Ordering::Acquire)..self.through.load(Ordering::Acquire);
-        range.contains(&position.get()) && !self.faulted.load(Ordering::Acquire)
+        range.contains(&position.get())
+            && !self.faulted.load(Ordering::Acquire)
+            && !self.closed.load(Ordering::Acquire)
+            && (self.agreed.load(Ordering::Acquire) || self.rescued().contains(&position))
+    }
+
+    fn rescued(&self) -> MutexGuard<'_, Range<Position>> {
+        self.rescued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn size_on_disk(&self) -> u64 {
@@ -540,14 +504,10 @@ impl HotLog {
     }
 }
 
-/// Where a copy stands.
-#[derive(Default)]
-struct Copier {
-    seen: Position,
-    agreed: bool,
-    looked: bool,
-    dirty: bool,
-    synced: Option<Instant>,
+/// Whether sled and the journal hold the same.
+enum Agreement {
+    Same,
+    Differs { at: Position, what: &'static str },
 }
 
 impl Shelf for HotLog {
@@ -609,7 +569,17 @@ impl Hot for HotLog {
             }
             let _ = thread.join();
         }
-        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.closed.store(true, Ordering::Release);
+        // Whoever hangs in it holds it for good.
+        let within = if self.is_unusable() {
+            Duration::ZERO
+        } else {
+            self.options.patience.min(CLOSE_WITHIN)
+        };
+        let Some(db) = self.take(within) else {
+            tracing::warn!("a reader hangs in sled; it is left behind");
+            return;
+        };
         let _ = guard(|| {
             drop(db);
             Ok(())

@@ -16,7 +16,7 @@ use super::open::lock;
 use super::recover::{self, Segment, find, frames_before, read_header};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
-use super::sled::HotLog;
+use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, StateError};
 use crate::log::Run;
 use crate::record::Position;
@@ -178,7 +178,24 @@ fn journal_of(
 }
 
 fn hot_log(folder: &Path, archive: u64, extents: &Extents, report: &mut Report) {
-    let hot = HotLog::new(folder.into(), u64::MAX, archive);
+    let hot = HotLog::new(HotOptions {
+        folder: folder.into(),
+        bytes_max: u64::MAX,
+        archive,
+        patience: PATIENCE,
+    });
+    let seen = hot.seen().get();
+    if seen > report.tail {
+        report.find(Finding {
+            from: Some(report.tail),
+            until: Some(seen),
+            ..Finding::of_file(
+                Kind::HotLog,
+                "sled",
+                "it has seen records that the journal does not hold",
+            )
+        });
+    }
     let mut records = 0;
     let result = hot.check(&mut |run: &Run| {
         records += run.len() as u64;

@@ -11,7 +11,8 @@ use chancery::record::{Act, EntryKey, Position};
 use chancery::store::faulty::{SimDisk, Survives};
 use chancery::store::frame;
 use chancery::store::recover::{self, Recovered};
-use chancery::store::verify::verify_journal;
+use chancery::store::verify::{Kind, verify_journal};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,10 +65,14 @@ fn small(clean: bool) -> Small {
 }
 
 fn recovered(disk: &SimDisk, held: Vec<Run>) -> (Recovered, Rescuer) {
-    let mut rescuer = Rescuer {
+    let rescuer = Rescuer {
         held,
         ..Rescuer::default()
     };
+    recovered_with(disk, rescuer)
+}
+
+fn recovered_with(disk: &SimDisk, mut rescuer: Rescuer) -> (Recovered, Rescuer) {
     let disk = Arc::new(disk.clone()) as _;
     let recovered = recover::recover(&disk, &journal(SEGMENT_BYTES), &mut rescuer).unwrap();
     (recovered, rescuer)
@@ -101,7 +106,15 @@ enum End {
 }
 
 fn check(small: &Small, disk: &SimDisk, held: Vec<Run>, story: &str) -> End {
-    let (recovered, _) = recovered(disk, held);
+    let rescuer = Rescuer {
+        held,
+        ..Rescuer::default()
+    };
+    check_with(small, disk, rescuer, story)
+}
+
+fn check_with(small: &Small, disk: &SimDisk, rescuer: Rescuer, story: &str) -> End {
+    let (recovered, _) = recovered_with(disk, rescuer);
     let tail = recovered.tail.get() as usize;
     assert!(
         tail <= small.records.len(),
@@ -664,4 +677,114 @@ fn a_clean_stop_covers_everything_also_where_appends_are_refused() {
         (0, 1),
         "it is known to be a loss"
     );
+}
+
+/// One segment that ends with a batch of three, which no "durable through" covers, and where its frame lies.
+fn three_at_the_end() -> (Small, Range<usize>) {
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    let mut records = Vec::new();
+    for (name, count) in [("one", 1), ("three", 3)] {
+        let drafts = (0..count).map(|n| draft(&format!("{name}-{n}"), payload("x", vec![1; 50])));
+        let batch = batch(name, drafts.collect());
+        records.extend(kept(&batch));
+        append(&started.log, batch).unwrap();
+    }
+    drop(started);
+    let length = |frame: &Vec<u8>| frame.len();
+    let frames: Vec<usize> = frames_of(&disk).iter().map(length).collect();
+    let runs = recovered(&disk.copy(), Vec::new()).1.runs;
+    let small = Small {
+        disk,
+        records,
+        runs,
+        covered: 1,
+    };
+    let last = 4_096 + frames.iter().sum::<usize>() - frames.last().unwrap();
+    (small, last..last + frames.last().unwrap())
+}
+
+#[test]
+fn an_end_that_the_hot_log_has_seen_is_not_cut() {
+    let (small, last) = three_at_the_end();
+    for what in ["torn", "zeros"] {
+        let disk = small.disk.copy();
+        disk.tamper(&segment_path(0), |bytes| match what {
+            "torn" => bytes[last.end - 1] ^= 1,
+            _ => bytes[last.clone()].fill(0),
+        });
+        // It has the records of an earlier batch, and those of this one no more: they are over its bound.
+        let seen = |position| Rescuer {
+            seen: Position::new(position),
+            ..Rescuer::default()
+        };
+        let story = format!("{what}, all was seen");
+        assert_eq!(check_with(&small, &disk.copy(), seen(4), &story), End::ReadOnly);
+        let (found, _) = recovered_with(&disk.copy(), seen(4));
+        assert_eq!(found.lost, [(Position::new(1), Position::new(4))], "{story}");
+        let (found, _) = recovered_with(&disk.copy(), seen(1));
+        assert!(found.closed.is_none(), "{what}, only the first was seen");
+        let all = Rescuer {
+            held: small.runs.clone(),
+            ..seen(4)
+        };
+        let end = check_with(&small, &disk, all, what);
+        assert_eq!(end, End::AllServed, "{what}, all is held");
+    }
+}
+
+#[test]
+fn a_batch_of_which_the_hot_log_has_a_part_is_lost_and_not_halved() {
+    let (small, last) = three_at_the_end();
+    let disk = small.disk.copy();
+    disk.tamper(&segment_path(0), |bytes| bytes[last.end - 1] ^= 1);
+    let part = small.runs[1].slice(Position::new(1), Position::new(3));
+    let (found, _) = recovered(&disk, vec![part]);
+    assert!(matches!(found.closed, Some(Closed::Damaged { .. })));
+    assert_eq!(found.lost, [(Position::new(3), Position::new(4))]);
+}
+
+#[test]
+fn a_batch_that_lies_in_several_blocks_is_one_frame_in_the_journal() {
+    let (small, last) = three_at_the_end();
+    let single = |run: &Run| {
+        let one = |record: chancery::log::Stored<'_>| run.slice(record.position, record.position.next());
+        run.iter().map(one).collect::<Vec<_>>()
+    };
+    let blocks: Vec<Run> = small.runs.iter().flat_map(single).collect();
+    let torn = small.disk.copy();
+    torn.tamper(&segment_path(0), |bytes| bytes[last.end - 1] ^= 1);
+    let covered = small.disk.copy();
+    let started = start(&covered, &journal(SEGMENT_BYTES)).unwrap();
+    started.log.close();
+    drop(started);
+    // The frame lies in the segment that the start has made, behind the one of the first record.
+    let newest = segments(&covered).pop().unwrap();
+    covered.tamper(&newest, |bytes| bytes[4_096 + 60] ^= 1);
+    for (disk, what) in [(torn, "the end is torn"), (covered, "a hole")] {
+        assert_eq!(
+            check(&small, &disk, blocks.clone(), what),
+            End::AllServed,
+            "{what}"
+        );
+        let report = verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+        let halved = report.findings.iter().any(|finding| finding.kind == Kind::Batch);
+        assert!(!halved && report.records == 4, "{what}: {report:?}");
+    }
+}
+
+#[test]
+fn where_the_hot_log_does_not_answer_the_end_is_not_cut() {
+    let (small, last) = three_at_the_end();
+    let disk = small.disk.copy();
+    disk.tamper(&segment_path(0), |bytes| bytes[last.end - 1] ^= 1);
+    let before = segments(&disk);
+    let silent = Rescuer {
+        silent: true,
+        ..Rescuer::default()
+    };
+    assert_eq!(check_with(&small, &disk, silent, "silent"), End::ReadOnly);
+    assert_eq!(segments(&disk), before, "nothing was written or removed");
+    let end = check(&small, &disk, small.runs.clone(), "it answers again");
+    assert_eq!(end, End::AllServed);
 }

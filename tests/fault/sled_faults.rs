@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// The folder that holds sled's files.
 fn sled_folder(data: &Path) -> PathBuf {
     let folders = std::fs::read_dir(data.join("sled")).unwrap();
-    folders.map(|item| item.unwrap().path()).max().unwrap()
+    let paths = folders.map(|item| item.unwrap().path());
+    paths.filter(|path| path.is_dir()).max().unwrap()
 }
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -158,4 +159,156 @@ fn sled_of_another_archive_is_not_believed() {
             ..
         })
     ));
+}
+
+/// Appends one more record, lets sled catch up, and stops.
+fn one_more(data: &Path, name: &str) -> Vec<Kept> {
+    let archive = open(options(data)).unwrap();
+    let batch = batch(name, vec![draft(name, payload(name, vec![1]))]);
+    let records = kept(&batch);
+    append(&archive.log, batch).unwrap();
+    caught_up(&archive.log);
+    archive.log.close();
+    records
+}
+
+/// An archive of thirty records, its journal as it was then, and what came after.
+fn with_an_older_journal() -> (tempfile::TempDir, Vec<Kept>, tempfile::TempDir) {
+    let (data, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut all = filled(data.path(), 30, 1_000);
+    copy_folder(data.path(), older.path());
+    all.extend(one_more(data.path(), "later"));
+    (data, all, older)
+}
+
+fn replace(data: &Path, name: &str, from: &Path) {
+    std::fs::remove_dir_all(data.join(name)).unwrap();
+    copy_folder(&from.join(name), &data.join(name));
+}
+
+#[test]
+fn a_journal_put_back_from_an_older_backup_gets_from_sled_what_came_later() {
+    let (data, all, older) = with_an_older_journal();
+    replace(data.path(), "journal", older.path());
+    drop(serves(data.path(), &all, "an older journal"));
+}
+
+#[test]
+fn a_journal_that_ends_before_what_sled_has_seen_is_read_only_at_every_start() {
+    let (data, all, older) = with_an_older_journal();
+    replace(data.path(), "journal", older.path());
+    // sled has seen it and can give nothing back.
+    let db = sled_folder(data.path()).join("db");
+    change(&db, |bytes| bytes.fill(0xa5));
+    for _ in 0..2 {
+        let archive = open(options(data.path())).unwrap();
+        let closed = archive.log.status().closed;
+        assert!(
+            matches!(closed, Some(Closed::Damaged { position, .. }) if position.get() == 30),
+            "{closed:?}"
+        );
+        let limit = chancery::log::ReadLimit {
+            records: 30,
+            bytes: 1 << 20,
+        };
+        let columns = chancery::log::Columns::All;
+        let runs = archive
+            .log
+            .read(Position::START, Position::new(30), limit, columns)
+            .unwrap();
+        let mut found = Vec::new();
+        runs.iter().for_each(|run| take(run, &mut found));
+        assert_eq!(found, all[..found.len()]);
+        drop(archive);
+        assert!(db.exists(), "the evidence stays");
+    }
+}
+
+#[test]
+fn where_sled_and_the_journal_differ_neither_is_written_to_nor_removed() {
+    let (data, _, older) = with_an_older_journal();
+    // The log went on from an older backup, in another way and without its hot log.
+    std::fs::remove_dir_all(older.path().join("sled")).unwrap();
+    let other = one_more(older.path(), "otherwise");
+    replace(older.path(), "sled", data.path());
+    let folder = sled_folder(older.path());
+    for _ in 0..2 {
+        let archive = open(options(older.path())).unwrap();
+        wait_for("the difference", || archive.log.status().closed.is_some());
+        let status = archive.log.status();
+        let closed = status.closed.unwrap().to_string();
+        assert!(closed.contains("another record"), "{closed}");
+        assert_eq!(
+            everything(&archive.log)[30..],
+            other,
+            "what is served is the journal's"
+        );
+        drop(archive);
+        assert_eq!(sled_folder(older.path()), folder);
+    }
+}
+
+/// Changes what lies under the newest keys of sled.
+fn damage_newest(data: &Path, change: impl Fn(&mut Vec<u8>)) {
+    let db = sled::Config::new()
+        .path(sled_folder(data))
+        .segment_size(2 << 20)
+        .flush_every_ms(None)
+        .open()
+        .unwrap();
+    let (key, value) = db.last().unwrap().unwrap();
+    let mut value = value.to_vec();
+    change(&mut value);
+    db.insert(key, value).unwrap();
+    db.flush().unwrap();
+}
+
+#[test]
+fn a_damaged_newest_block_does_not_keep_the_others_from_being_rescued() {
+    let data = tempfile::tempdir().unwrap();
+    let all = filled(data.path(), 100, 3_000);
+    damage_newest(data.path(), |value| value[100] ^= 1);
+    let segment = data.path().join("journal").join("00000000.segment");
+    change(&segment, |bytes| bytes[40_000..90_000].fill(0));
+    drop(serves(
+        data.path(),
+        &all,
+        "a hole, and sled's newest block is damaged",
+    ));
+}
+
+#[test]
+fn a_sled_that_hangs_keeps_no_start_waiting_and_nothing_is_cut_or_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let archive = open(options(data.path())).unwrap();
+    let one = batch("one", vec![draft("one", payload("x", vec![1; 50]))]);
+    append(&archive.log, one).unwrap();
+    caught_up(&archive.log);
+    // Killed, and the record's frame is damaged.
+    archive.log.release();
+    drop(archive);
+    let segment = data.path().join("journal").join("00000000.segment");
+    change(&segment, |bytes| bytes[4_096 + 150] ^= 1);
+    std::fs::remove_file(data.path().join("sled").join("seen")).unwrap();
+    let conf = sled_folder(data.path()).join("conf");
+    let aside = conf.with_extension("aside");
+    std::fs::rename(&conf, &aside).unwrap();
+    // Whoever opens a pipe waits for the other side.
+    let made = std::process::Command::new("mkfifo").arg(&conf).status().unwrap();
+    assert!(made.success());
+    let started = std::time::Instant::now();
+    let impatient = chancery::store::open::ArchiveOptions {
+        hot_patience: std::time::Duration::from_millis(300),
+        ..options(data.path())
+    };
+    let archive = open(impatient).unwrap();
+    assert!(matches!(
+        archive.log.status().closed,
+        Some(Closed::Damaged { .. })
+    ));
+    drop(archive);
+    assert!(started.elapsed().as_secs() < 10);
+    std::fs::rename(&aside, &conf).unwrap();
+    let archive = open(options(data.path())).unwrap();
+    assert_eq!(everything(&archive.log).len(), 1, "sled answers again");
 }

@@ -7,13 +7,13 @@ use super::*;
 use bytes::BytesMut;
 
 impl Walk<'_> {
-    pub(super) fn settle(mut self, disk: &Arc<dyn Disk>, options: &JournalOptions) -> io::Result<Recovered> {
+    pub(super) fn settle(mut self, disk: &Arc<dyn Disk>) -> io::Result<Recovered> {
         let (writer, closed) = match self.damage.take() {
             Some(closed) => {
                 self.sync_end();
                 (None, Some(closed))
             }
-            None => self.writer(disk, options)?,
+            None => self.writer(disk)?,
         };
         Ok(Recovered {
             extents: self.extents,
@@ -26,18 +26,15 @@ impl Walk<'_> {
         })
     }
 
-    fn writer(
-        &mut self,
-        disk: &Arc<dyn Disk>,
-        options: &JournalOptions,
-    ) -> io::Result<(Option<JournalWriter>, Option<Closed>)> {
+    fn writer(&mut self, disk: &Arc<dyn Disk>) -> io::Result<(Option<JournalWriter>, Option<Closed>)> {
+        let options = self.options;
         let appendable = self.end.as_ref().is_some_and(|end| end.clean) && self.uncovered.is_empty();
         let active = if appendable {
             self.here()
         } else {
-            self.elsewhere(options)?
+            self.elsewhere()?
         };
-        let free = self.disk.free(self.folder)?;
+        let free = self.disk.free(&self.options.folder)?;
         let Some(active) = active else {
             self.sync_end();
             let needed = options.segment_bytes.saturating_add(options.reserve_bytes);
@@ -100,8 +97,8 @@ impl Walk<'_> {
     }
 
     /// The spare segment takes the frames that are not covered, and becomes the newest.
-    fn elsewhere(&mut self, options: &JournalOptions) -> io::Result<Option<Active>> {
-        let Some(spare) = self.spare(options)? else {
+    fn elsewhere(&mut self) -> io::Result<Option<Active>> {
+        let Some(spare) = self.spare()? else {
             return Ok(None);
         };
         let runs: Vec<Run> = self.uncovered.iter().map(|one| one.run.clone()).collect();
@@ -114,23 +111,25 @@ impl Walk<'_> {
         };
         let tail = runs.last().map_or(first, Run::end);
         let header = SegmentHeader {
-            archive: options.archive,
+            archive: self.options.archive,
             id: random_id()?,
             number: self.numbers,
             first_sequence: sequence,
             first,
             recovered_through: tail,
             previous_end,
-            length: options.segment_bytes,
+            length: self.options.segment_bytes,
             previous_crc: crc,
         };
         let (bytes, crc) = encode_segment(header, &runs, sequence, crc);
         let file = self.disk.open(&spare)?;
         file.write_all_at(&bytes, 0)?;
         file.sync_data()?;
-        self.disk
-            .rename(&spare, &self.folder.join(Named::Segment(self.numbers).file()))?;
-        self.disk.sync_folder(self.folder)?;
+        self.disk.rename(
+            &spare,
+            &self.options.folder.join(Named::Segment(self.numbers).file()),
+        )?;
+        self.disk.sync_folder(&self.options.folder)?;
         self.numbers += 1;
         self.chain.sequence = sequence + runs.len() as u64;
         self.chain.crc = crc;
@@ -155,16 +154,16 @@ impl Walk<'_> {
     fn take_over(&mut self, file: &Arc<dyn DiskFile>, header: SegmentHeader, runs: &[Run]) -> Arc<Extent> {
         let extent = self.extent(file, header.id, header.first, FRAMES_AT);
         for run in runs {
-            let (leaves, payloads) = columns(run);
-            extent.grow(run.end(), frame::encoded_len(run.len(), leaves, payloads) as u64);
+            extent.grow(run.end(), frame_bytes(run) as u64);
         }
         extent
     }
 
     /// A file of zeros that lies ready, or else a new one; `None` on a full disk.
-    fn spare(&self, options: &JournalOptions) -> io::Result<Option<PathBuf>> {
+    fn spare(&self) -> io::Result<Option<PathBuf>> {
+        let options = self.options;
         for named in [Named::Spare, Named::Next] {
-            let path = self.folder.join(named.file());
+            let path = self.options.folder.join(named.file());
             match self.disk.open(&path) {
                 Ok(file) if file.len()? == options.segment_bytes => {
                     clear(file.as_ref())?;
@@ -176,10 +175,15 @@ impl Walk<'_> {
             }
         }
         let needed = options.segment_bytes.saturating_add(options.reserve_bytes);
-        if self.disk.free(self.folder)? < needed {
+        if self.disk.free(&self.options.folder)? < needed {
             return Ok(None);
         }
-        match Filling::whole(self.disk, self.folder, options.segment_bytes, &Named::Spare) {
+        match Filling::whole(
+            self.disk,
+            &self.options.folder,
+            options.segment_bytes,
+            &Named::Spare,
+        ) {
             Ok(path) => Ok(Some(path)),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(None),
             Err(error) => Err(error),
@@ -188,7 +192,7 @@ impl Walk<'_> {
 
     /// Writes rescued records to a repair of their own; answers the position after the last of them.
     pub(super) fn repair(&mut self, from: Position, until: Position, runs: &[Run]) -> io::Result<Position> {
-        let runs = contiguous(from, until, runs);
+        let runs = whole_batches(&contiguous(from, until, runs));
         let Some(last) = runs.last() else {
             return Ok(from);
         };
@@ -204,7 +208,7 @@ impl Walk<'_> {
             previous_crc: self.chain.crc,
         };
         let (bytes, _) = encode_segment(header, &runs, self.chain.sequence, self.chain.crc);
-        let filling = self.folder.join(Named::Filling.file());
+        let filling = self.options.folder.join(Named::Filling.file());
         if let Err(error) = self.disk.remove(&filling)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -213,9 +217,9 @@ impl Walk<'_> {
         let file = self.disk.create(&filling)?;
         file.write_all_at(&bytes, 0)?;
         file.sync_data()?;
-        let path = self.folder.join(Named::Repair(from).file());
+        let path = self.options.folder.join(Named::Repair(from).file());
         self.disk.rename(&filling, &path)?;
-        self.disk.sync_folder(self.folder)?;
+        self.disk.sync_folder(&self.options.folder)?;
         self.repaired(from)
     }
 }
@@ -237,10 +241,10 @@ fn clear(file: &dyn DiskFile) -> io::Result<()> {
     file.sync_data()
 }
 
-fn columns(run: &Run) -> (usize, usize) {
-    run.iter().fold((0, 0), |(leaves, payloads), record| {
-        (leaves + record.leaf.len(), payloads + record.payload.len())
-    })
+/// The bytes of the frame of a run.
+pub(super) fn frame_bytes(run: &Run) -> usize {
+    let (leaves, payloads) = run.column_bytes();
+    frame::encoded_len(run.len(), leaves, payloads)
 }
 
 /// Header and frames of a whole segment; answers the bytes and the CRC of the last frame.

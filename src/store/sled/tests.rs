@@ -1,3 +1,4 @@
+use super::blocks::blocks;
 use super::*;
 use crate::log::Slot;
 use crate::record::SALT_BYTES;
@@ -62,4 +63,89 @@ fn keys_sort_as_positions_do() {
     ];
     assert!(keys.is_sorted());
     assert_eq!(key_parts(&keys[1]), Some((Position::new(1), 1)));
+}
+
+fn hot(folder: &std::path::Path, bytes_max: u64, patience: Duration) -> Arc<HotLog> {
+    HotLog::new(HotOptions {
+        folder: folder.into(),
+        bytes_max,
+        archive: 7,
+        patience,
+    })
+}
+
+/// One record of this size at a position.
+fn record(at: u64, bytes: usize) -> Run {
+    let slot = Slot {
+        leaf_end: 10,
+        payload_end: bytes as u32,
+        erased: false,
+    };
+    Run::new(
+        Position::new(at),
+        vec![slot],
+        vec![7; 10].into(),
+        vec![7; SALT_BYTES].into(),
+        vec![at as u8; bytes].into(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_reader_that_meets_an_eviction_takes_it_for_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let hot = hot(folder.path(), 100_000, PATIENCE);
+    assert!(hot.open().is_ok());
+    hot.agreed.store(true, Ordering::Release);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            // Blocks of several parts, so that a reader meets halves.
+            for at in 0..400 {
+                assert!(hot.insert(&record(at, 20_000)).is_ok());
+                hot.through.store(at + 1, Ordering::Release);
+                assert!(hot.evict().is_ok());
+            }
+        });
+        while !writing.is_finished() {
+            let low = Position::new(hot.low.load(Ordering::Acquire));
+            for at in [low, low.next()] {
+                if let Some(run) = hot.fetch(at, Columns::All).unwrap() {
+                    assert_eq!(run.first(), at);
+                }
+            }
+        }
+    });
+    assert!(!hot.faulted.load(Ordering::Acquire), "{:?}", hot.fault.lock());
+    assert!(hot.bytes.load(Ordering::Acquire) <= 100_000);
+    assert_eq!(hot.low.load(Ordering::Acquire), 400 - 4);
+    hot.close();
+}
+
+#[test]
+fn what_is_held_is_counted_again_after_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let hot = |bytes_max| hot(folder.path(), bytes_max, PATIENCE);
+    let before = hot(1 << 20);
+    assert!(before.open().is_ok());
+    for at in 0..10 {
+        assert!(before.insert(&record(at, 20_000)).is_ok());
+    }
+    let bytes = before.bytes.load(Ordering::Acquire);
+    assert!(bytes > 200_000 && before.held_bytes().ok() == Some(bytes));
+    before.close();
+    let after = hot(50_000);
+    assert!(after.open().is_ok());
+    assert_eq!(after.held_bytes().ok(), Some(bytes));
+    after.close();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_reader_that_hangs_in_sled() {
+    let folder = tempfile::tempdir().unwrap();
+    let hot = hot(folder.path(), 1 << 20, Duration::from_millis(50));
+    assert!(hot.open().is_ok());
+    let reading = hot.db.read().unwrap();
+    hot.close();
+    assert!(hot.fetch(Position::START, Columns::All).unwrap().is_none());
+    drop(reading);
 }
