@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | 4 | magic `CHFR` |
 //! | 4 | 4 | length of the whole frame in bytes, at most 8 MiB |
-//! | 8 | 8 | the random id of the segment |
+//! | 8 | 8 | the segment's id |
 //! | 16 | 8 | sequence number of the frame, from 0 through all segments |
 //! | 24 | 8 | durable through: the tail that the sync before this frame reached |
 //! | 32 | 8 | position of the first record |
@@ -20,7 +20,7 @@
 //! | | | leaves, then salts of 32 bytes, then payloads |
 //!
 //! The frame's own CRC covers header and slots, and the slots' CRCs the rest, so that one record can be checked without
-//! reading its neighbours. The segment's id is random and never leaves the machine: bytes of a payload that look like a
+//! reading its neighbours. The segment's id never leaves the machine: bytes of a payload that look like a
 //! frame are not one.
 
 use crate::log::{Run, Slot};
@@ -40,7 +40,7 @@ const MAGIC: [u8; 4] = *b"CHFR";
 pub struct Header {
     /// Length of the whole frame in bytes.
     pub length: u32,
-    /// The segment's random id.
+    /// The segment's id.
     pub segment: u64,
     /// Its number, from 0 through all segments.
     pub sequence: u64,
@@ -164,7 +164,7 @@ impl Header {
 /// What the journal adds to a group to make a frame of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// The segment's random id.
+    /// The segment's id.
     pub segment: u64,
     /// The frame's number.
     pub sequence: u64,

@@ -7,8 +7,8 @@
 use super::disk::{Disk, DiskFile, zeros_from};
 use super::extents::{Extent, Extents};
 use super::frame::{self, FRAME_BYTES_MAX, Link};
-use super::recover::{JournalOptions, random_id};
-use super::segment::{FRAMES_AT, Filling, Named, SegmentHeader};
+use super::recover::JournalOptions;
+use super::segment::{FRAMES_AT, Filling, Named, SegmentHeader, segment_id};
 use crate::log::store::{Journal, WriteError};
 use crate::log::{Closed, Run};
 use crate::record::Position;
@@ -24,7 +24,7 @@ pub struct Active {
     pub file: Arc<dyn DiskFile>,
     /// Where readers find its frames.
     pub extent: Arc<Extent>,
-    /// Its random id.
+    /// Its id.
     pub id: u64,
     /// Where the next frame goes.
     pub offset: u64,
@@ -156,7 +156,7 @@ impl JournalWriter {
         let file = patiently(|| self.disk.open(&path)).map_err(io)?;
         let header = SegmentHeader {
             archive: self.options.archive,
-            id: random_id().map_err(io)?,
+            id: segment_id(self.options.archive, self.at.next_number),
             number: self.at.next_number,
             first_sequence: self.at.sequence,
             first,

@@ -74,7 +74,7 @@ pub enum ArchiveError {
     },
     /// The archive has a name and no journal.
     #[error(
-        "`{journal}` holds no segment although the archive has a name; put the folder back from a backup, or remove \
+        "`{journal}` holds no segment of this archive although it has a name; put the folder back from a backup, or remove \
          `{state}` to begin a new archive"
     )]
     JournalMissing {
@@ -117,6 +117,7 @@ impl Drop for Archive {
 pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let lock = lock(&options.data)?;
     let folders = Folders::make(&options)?;
+    room_for_a_first_segment(&options, &folders)?;
     let journal = JournalOptions {
         folder: folders.journal.clone(),
         segment_bytes: options.segment_bytes,
@@ -133,7 +134,6 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         fold: Fold::default(),
         hot: &hot,
     };
-    first_segment(&options, &journal)?;
     let recovered = recover::recover(&options.disk, &journal, &mut fold)?;
     let fold = fold.fold;
     let origin = origin(&options, &folders.state, recovered.tail)?;
@@ -178,25 +178,57 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
 
 /// The archive's random id; a new one where there is no journal yet.
 fn archive_id(options: &ArchiveOptions, folders: &Folders) -> Result<u64, ArchiveError> {
+    let disk = options.disk.as_ref();
     let wrap = |cause| ArchiveError::Io {
         path: folders.journal.clone(),
         cause,
     };
-    if let Some(archive) = recover::archive(options.disk.as_ref(), &folders.journal).map_err(wrap)? {
-        return Ok(archive);
-    }
-    let names = options.disk.list(&folders.journal).map_err(wrap)?;
-    let segments = names
-        .iter()
-        .any(|name| matches!(Named::of(name), Some(Named::Segment(_))));
-    // The first segment is made before the name, so that a name without a segment is a journal that was taken away.
-    if !segments && state::origin(options.disk.as_ref(), &folders.state)?.is_some() {
+    let kept = match state::archive(disk, &folders.state) {
+        Err(error @ StateError::Damaged { .. }) => {
+            tracing::warn!(%error, "the archive's id is looked for in its segments");
+            None
+        }
+        kept => kept?,
+    };
+    let archive = match kept {
+        Some(archive) => archive,
+        None => archive_of_segments(disk, folders)?
+            .map_or_else(recover::random_id, Ok)
+            .map_err(wrap)?,
+    };
+    // The first segment is made before the name, so that a name without a segment is a journal that was taken away, or one
+    // of another archive.
+    let found = recover::find(disk, &folders.journal, Some(archive)).map_err(wrap)?;
+    if found.segments.is_empty() && state::origin(disk, &folders.state)?.is_some() {
         return Err(ArchiveError::JournalMissing {
             journal: folders.journal.clone(),
             state: folders.state.clone(),
         });
     }
-    recover::random_id().map_err(wrap)
+    if kept.is_none() {
+        // Before the first segment gets its name: the id of a segment that is there is known.
+        state::keep_archive(disk, &folders.state, archive)?;
+    }
+    Ok(archive)
+}
+
+/// The id that all segments name; `None` where there are no segments.
+fn archive_of_segments(disk: &dyn Disk, folders: &Folders) -> Result<Option<u64>, ArchiveError> {
+    let wrap = |cause| ArchiveError::Io {
+        path: folders.journal.clone(),
+        cause,
+    };
+    let archives = recover::archives(disk, &folders.journal).map_err(wrap)?;
+    let names = disk.list(&folders.journal).map_err(wrap)?;
+    let is_segment = |name: &String| matches!(Named::of(name), Some(Named::Segment(_)));
+    match (archives.first(), archives.len()) {
+        (Some(archive), 1) => Ok(Some(*archive)),
+        (None, _) if !names.iter().any(is_segment) => Ok(None),
+        _ => Err(StateError::Missing {
+            path: folders.state.join("archive"),
+        }
+        .into()),
+    }
 }
 
 /// Takes the lock on a data directory.
@@ -265,13 +297,13 @@ impl Folders {
 }
 
 /// A new archive gets its first segment now, so that a full disk shows before the first append.
-fn first_segment(options: &ArchiveOptions, journal: &JournalOptions) -> Result<(), ArchiveError> {
+fn room_for_a_first_segment(options: &ArchiveOptions, folders: &Folders) -> Result<(), ArchiveError> {
     let wrap = |cause| ArchiveError::Io {
-        path: journal.folder.clone(),
+        path: folders.journal.clone(),
         cause,
     };
-    let names = options.disk.list(&journal.folder).map_err(wrap)?;
-    let free = options.disk.free(&journal.folder).map_err(wrap)?;
+    let names = options.disk.list(&folders.journal).map_err(wrap)?;
+    let free = options.disk.free(&folders.journal).map_err(wrap)?;
     if names.is_empty() && free < options.reserve_bytes {
         let text = format!(
             "{free} bytes free on the disk, {} needed; make room",

@@ -30,7 +30,7 @@ use crate::log::Run;
 use crate::log::store::Replay;
 use crate::record::Position;
 use rescued::{batch_end, contiguous, whole_batches};
-pub use segments::archive;
+pub use segments::archives;
 pub(super) use segments::{Segment, find, limit as frames_before, read_header};
 pub(super) use settle::random_id;
 use std::io;
@@ -46,7 +46,7 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// Appends are refused while fewer bytes are free.
     pub reserve_bytes: u64,
-    /// The archive's random id, which [`archive`] finds in a journal that has segments.
+    /// The archive's random id, which the state folder keeps.
     pub archive: u64,
 }
 
@@ -64,8 +64,6 @@ pub struct Recovered {
     pub cut: Vec<(Position, Position)>,
     /// Ranges that were durable and are lost; an empty range where it is not known how many.
     pub lost: Vec<(Position, Position)>,
-    /// Files among the segments that are none of this archive's. They are left alone.
-    pub aside: Vec<String>,
 }
 
 /// The journal could not be read at all.
@@ -79,6 +77,10 @@ pub struct OpenError {
     /// What the system said.
     pub cause: io::Error,
 }
+
+/// The most records that one loss is taken to have. A number beyond it is damaged itself: each record that is lost costs a
+/// hash.
+pub(super) const LOST_MAX: u64 = 1 << 30;
 
 /// Reads the journal and settles its end.
 ///
@@ -96,7 +98,7 @@ pub fn recover(
     };
     // What a stop or a crash left of a segment half filled is worth nothing, and a full disk needs its room.
     Filling::abandon(disk.as_ref(), &options.folder);
-    let found = find(disk.as_ref(), &options.folder, options.archive)
+    let found = find(disk.as_ref(), &options.folder, Some(options.archive))
         .map_err(|cause| wrap("listing the segments", cause))?;
     let mut walk = Walk::new(disk.as_ref(), options, replay);
     walk.numbers = found.next_number;
@@ -105,7 +107,10 @@ pub fn recover(
         walk.segment(segment, limit)
             .map_err(|cause| wrap(&segment.name, cause))?;
     }
-    walk.aside = found.aside;
+    for file in &found.aside {
+        let what = "a file among the segments is of another archive, or a copy; it is not read and may be moved away";
+        tracing::warn!(file, what);
+    }
     walk.held_against_what_was_seen()
         .map_err(|cause| wrap("saving records", cause))?;
     walk.settle(disk)
@@ -153,7 +158,6 @@ struct Walk<'a> {
     damage: Option<Closed>,
     /// Whether another place was asked for records and did not answer, so that nobody knows what it holds.
     silent: bool,
-    aside: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -173,7 +177,6 @@ impl<'a> Walk<'a> {
             lost: Vec::new(),
             damage: None,
             silent: false,
-            aside: Vec::new(),
         }
     }
 
@@ -190,7 +193,8 @@ impl<'a> Walk<'a> {
             });
             return Ok(());
         }
-        if header.first > self.chain.position || header.first_sequence > self.chain.sequence {
+        let too_far = header.first.since(self.chain.position) > LOST_MAX;
+        if !too_far && (header.first > self.chain.position || header.first_sequence > self.chain.sequence) {
             // A segment before this one is gone, or ends too early.
             self.hole(self.chain.position, header.first)?;
             self.chain.sequence = header.first_sequence;
@@ -198,7 +202,8 @@ impl<'a> Walk<'a> {
         }
         let links = header.first == self.chain.position
             && header.first_sequence == self.chain.sequence
-            && header.previous_crc == self.chain.crc;
+            && header.previous_crc == self.chain.crc
+            && !too_far;
         if !links {
             let what = format!("segment `{}` does not continue the one before it", segment.name);
             self.lose(self.chain.position, self.chain.position, &what);
@@ -382,7 +387,8 @@ impl<'a> Walk<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
             Err(error) => return Err(error),
         };
-        let (Some(header), true) = read_header(file.as_ref())? else {
+        let ours = |header: &SegmentHeader| header.archive == self.options.archive;
+        let Some(header) = read_header(file.as_ref())?.filter(ours) else {
             return Ok(from);
         };
         let start = Chain {
@@ -422,6 +428,7 @@ impl<'a> Walk<'a> {
         let rescued = runs.last().map_or(from, Run::end);
         // Only what was acknowledged is copied to another place. A batch of which it has a part was so as a whole.
         let acknowledged = held.seen.max(runs.last().map_or(from, batch_end));
+        let acknowledged = acknowledged.min(from.plus(LOST_MAX));
         self.chain.durable = self.chain.durable.max(acknowledged);
         let whole = !held.silent && rescued >= self.chain.durable && self.fits(&runs);
         if short || !whole || self.damage.is_some() {

@@ -4,9 +4,9 @@
 //! segment where there is one, and leaves it to [`super::recover`] to decide what that means.
 
 use super::disk::{DiskFile, zeros_from};
-use super::frame::{self, Frame, FrameError, Header};
+use super::frame::{self, Frame, FrameError, HEADER_BYTES, Header, SLOT_BYTES};
 use super::segment::{FRAMES_AT, SegmentHeader};
-use crate::record::Position;
+use crate::record::{Position, SALT_BYTES};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 
@@ -134,7 +134,7 @@ impl<'a> Scan<'a> {
 
     /// The frame at the current offset, where it is whole and continues the chain.
     fn frame_here(&mut self) -> io::Result<Result<Frame, FrameError>> {
-        self.fill(frame::HEADER_BYTES)?;
+        self.fill(HEADER_BYTES)?;
         let header = match Header::read(&self.buffer) {
             Ok(header) => header,
             Err(error) => return Ok(Err(error)),
@@ -234,19 +234,24 @@ impl<'a> Scan<'a> {
         Ok(rest)
     }
 
-    /// The next frame of this segment behind the current offset whose head is whole. The segment's random id is what
+    /// The next frame of this segment behind the current offset whose head is whole. The segment's id is what
     /// tells a frame from bytes of a payload that look like one. That its records may be damaged too does not matter
     /// here: the head alone says that all records before it were durable.
     fn resume(&self, rest: &[u8]) -> Option<(usize, Header)> {
         let id = self.header.id.to_le_bytes();
-        (1..rest.len().saturating_sub(frame::HEADER_BYTES - 1)).find_map(|at| {
+        (1..rest.len().saturating_sub(HEADER_BYTES - 1)).find_map(|at| {
             if rest[at + 8..at + 16] != id {
                 return None;
             }
             let (header, _) = frame::decode_head(&rest[at..]).ok()?;
             let later = header.sequence >= self.chain.sequence && header.first >= self.chain.position;
+            // What is missing lay in the damaged bytes: a frame has a header, a record a slot and a salt.
+            let frames = header.sequence.saturating_sub(self.chain.sequence);
+            let records = header.first.since(self.chain.position);
+            let fits = frames.saturating_mul(HEADER_BYTES as u64) <= at as u64
+                && records.saturating_mul((SLOT_BYTES + SALT_BYTES) as u64) <= at as u64;
             let within = self.limit.is_none_or(|limit| header.sequence < limit);
-            (later && within).then_some((at, header))
+            (later && fits && within).then_some((at, header))
         })
     }
 }

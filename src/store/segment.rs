@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | 8 | magic `CHJRNL01` |
 //! | 8 | 8 | the archive's random id, the same in all its segments |
-//! | 16 | 8 | the segment's random id |
+//! | 16 | 8 | the segment's id: [`segment_id`]; in a repair a random one |
 //! | 24 | 8 | the segment's number, from 0 |
 //! | 32 | 8 | sequence number of its first frame |
 //! | 40 | 8 | position of its first record |
@@ -23,6 +23,7 @@
 use super::disk::{Disk, DiskFile};
 use crate::record::Position;
 use bytes::BufMut;
+use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,12 +38,24 @@ const HEADER_BYTES: usize = 80;
 const CRC_AT: usize = 76;
 const COPY_AT: usize = 2_048;
 
+/// The id of a segment, which all its frames bear: the first 8 bytes of SHA-256 over the archive's id and its number.
+///
+/// The archive's id never leaves the machine. So nobody who sends records can make bytes that pass for a frame of a
+/// segment, and where a header is damaged a frame says by itself which segment it is of.
+pub fn segment_id(archive: u64, number: u64) -> u64 {
+    let mut hash = Sha256::new_with_prefix(MAGIC);
+    hash.update(archive.to_le_bytes());
+    hash.update(number.to_le_bytes());
+    let bytes: [u8; 32] = hash.finalize().into();
+    bytes.first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight))
+}
+
 /// A segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// The archive's random id: a segment of another archive is not one of this.
     pub archive: u64,
-    /// Random; never leaves the machine.
+    /// What its frames bear; never leaves the machine.
     pub id: u64,
     /// Its number, from 0; for a repair the number of the damaged segment.
     pub number: u64,

@@ -1,13 +1,15 @@
-//! What no log can give back: for now the log's name.
+//! What no log can give back: the log's name, and the archive's random id.
 //!
-//! `state/origin` is one line of text with a checksum behind it, written once and never changed: name, space, CRC32C in
-//! hexadecimal, line feed.
+//! `state/origin` and `state/archive` are one line of text with a checksum behind it, written once and never changed: the
+//! name or the id in hexadecimal, space, CRC32C in hexadecimal, line feed. The id is written before the first segment gets
+//! its name, the name after it. The id never leaves the machine: it is what makes bytes that look like a frame none.
 
 use super::disk::Disk;
 use std::io;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "origin";
+const ARCHIVE_FILE: &str = "archive";
 /// The most bytes a name may have.
 pub const ORIGIN_BYTES_MAX: usize = 255;
 
@@ -15,7 +17,7 @@ pub const ORIGIN_BYTES_MAX: usize = 255;
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The file is not what was written.
-    #[error("`{path}` is damaged; put the archive's origin line back from a backup of its state folder")]
+    #[error("`{path}` is damaged; put it back from a backup of the archive's state folder")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -56,7 +58,44 @@ pub enum StateError {
 /// # Errors
 /// [`StateError`].
 pub fn origin(disk: &dyn Disk, folder: &Path) -> Result<Option<String>, StateError> {
-    let path = folder.join(FILE);
+    line(disk, folder, FILE)
+}
+
+/// Gives the log its name.
+///
+/// # Errors
+/// [`StateError::Origin`], [`StateError::Io`].
+pub fn name(disk: &dyn Disk, folder: &Path, origin: &str) -> Result<(), StateError> {
+    let visible = origin.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'+');
+    if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX || !visible {
+        return Err(StateError::Origin(origin.chars().take(80).collect()));
+    }
+    keep(disk, folder, FILE, origin)
+}
+
+/// Reads the archive's random id, if it is there.
+///
+/// # Errors
+/// [`StateError`].
+pub fn archive(disk: &dyn Disk, folder: &Path) -> Result<Option<u64>, StateError> {
+    let damaged = || StateError::Damaged {
+        path: folder.join(ARCHIVE_FILE),
+    };
+    line(disk, folder, ARCHIVE_FILE)?
+        .map(|text| u64::from_str_radix(&text, 16).map_err(|_| damaged()))
+        .transpose()
+}
+
+/// Keeps the archive's random id.
+///
+/// # Errors
+/// [`StateError::Io`].
+pub fn keep_archive(disk: &dyn Disk, folder: &Path, archive: u64) -> Result<(), StateError> {
+    keep(disk, folder, ARCHIVE_FILE, &format!("{archive:016x}"))
+}
+
+fn line(disk: &dyn Disk, folder: &Path, name: &str) -> Result<Option<String>, StateError> {
+    let path = folder.join(name);
     let wrap = |cause| StateError::Io {
         path: path.clone(),
         cause,
@@ -73,29 +112,21 @@ pub fn origin(disk: &dyn Disk, folder: &Path) -> Result<Option<String>, StateErr
         .ok()
         .and_then(|text| text.strip_suffix('\n'));
     match line.and_then(|line| line.rsplit_once(' ')) {
-        Some((name, crc)) if crc == checksum(name) => Ok(Some(name.to_owned())),
+        Some((text, crc)) if crc == checksum(text) => Ok(Some(text.to_owned())),
         _ => Err(StateError::Damaged { path }),
     }
 }
 
-/// Gives the log its name.
-///
-/// # Errors
-/// [`StateError::Origin`], [`StateError::Io`].
-pub fn name(disk: &dyn Disk, folder: &Path, origin: &str) -> Result<(), StateError> {
-    let visible = origin.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'+');
-    if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX || !visible {
-        return Err(StateError::Origin(origin.chars().take(80).collect()));
-    }
-    let path = folder.join(FILE);
+fn keep(disk: &dyn Disk, folder: &Path, name: &str, text: &str) -> Result<(), StateError> {
+    let path = folder.join(name);
     let wrap = |cause| StateError::Io {
         path: path.clone(),
         cause,
     };
-    let draft = folder.join("origin.draft");
+    let draft = folder.join(format!("{name}.draft"));
     let _ = disk.remove(&draft);
     let file = disk.create(&draft).map_err(wrap)?;
-    file.write_all_at(format!("{origin} {}\n", checksum(origin)).as_bytes(), 0)
+    file.write_all_at(format!("{text} {}\n", checksum(text)).as_bytes(), 0)
         .map_err(wrap)?;
     file.sync_data().map_err(wrap)?;
     disk.rename(&draft, &path).map_err(wrap)?;
@@ -140,6 +171,22 @@ mod tests {
                 matches!(origin(&RealDisk, folder.path()), Err(StateError::Damaged { .. })),
                 "byte {at}"
             );
+        }
+    }
+
+    #[test]
+    fn an_archives_id_reads_back_and_every_damage_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(archive(&RealDisk, folder.path()).unwrap().is_none());
+        keep_archive(&RealDisk, folder.path(), 0xa4c1).unwrap();
+        assert_eq!(archive(&RealDisk, folder.path()).unwrap(), Some(0xa4c1));
+        let path = folder.path().join(ARCHIVE_FILE);
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x08;
+            std::fs::write(&path, &bad).unwrap();
+            assert!(archive(&RealDisk, folder.path()).is_err(), "byte {at}");
         }
     }
 

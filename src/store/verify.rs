@@ -13,7 +13,7 @@ use super::disk::{Disk, DiskFile, is_zero};
 use super::extents::{Extent, Extents};
 use super::frame;
 use super::open::lock;
-use super::recover::{self, Segment, find, frames_before, read_header};
+use super::recover::{self, LOST_MAX, Segment, find, frames_before, read_header};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
 use super::sled::{HotLog, HotOptions, PATIENCE};
@@ -88,9 +88,16 @@ pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Re
         Mode::Running { tail } => Some(tail),
     };
     let disk = options.disk.as_ref();
-    let (mut report, extents, archive) = journal_of(disk, &journal, until, progress)?;
+    let kept = state::archive(disk, &options.data.join("state"));
+    let known = kept.as_ref().ok().copied().flatten();
+    let (mut report, extents, archive) = journal_of(disk, &journal, known, until, progress)?;
+    if known.is_none() {
+        let what = "the archive's id is missing or damaged; put it back from a backup of the state folder";
+        report.find(Finding::of_file(Kind::State, "archive", what));
+    }
     report.origin = state::origin(disk, &options.data.join("state"))?;
     if options.mode == Mode::Stopped {
+        let archive = archive.unwrap_or_default();
         hot_log(&options.data.join("sled"), archive, &extents, &mut report);
     }
     report.settle();
@@ -107,22 +114,26 @@ pub fn verify_journal(
     until: Option<Position>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, VerifyError> {
-    let (mut report, ..) = journal_of(disk, folder, until, progress)?;
+    let (mut report, ..) = journal_of(disk, folder, None, until, progress)?;
     report.settle();
     Ok(report)
 }
 
+/// Verifies the journal of an archive; where its id is not known, it is what all segments say.
 fn journal_of(
     disk: &dyn Disk,
     folder: &Path,
+    known: Option<u64>,
     until: Option<Position>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Report, Arc<Extents>, u64), VerifyError> {
+) -> Result<(Report, Arc<Extents>, Option<u64>), VerifyError> {
     let wrap = |cause| VerifyError::Io {
         path: folder.into(),
         cause,
     };
-    let archive = recover::archive(disk, folder).map_err(wrap)?.unwrap_or_default();
+    let said = recover::archives(disk, folder).map_err(wrap)?;
+    let same = said.first().copied().filter(|_| said.len() == 1);
+    let archive = known.or(same);
     let found = find(disk, folder, archive).map_err(wrap)?;
     let mut bytes_total = 0;
     for segment in &found.segments {
@@ -142,6 +153,7 @@ fn journal_of(
         let mut walk = Walk {
             disk,
             folder,
+            archive,
             until,
             chain: Chain::default(),
             extents: Arc::default(),
@@ -231,6 +243,7 @@ impl Pace<'_> {
 struct Walk<'a, 'scope> {
     disk: &'a dyn Disk,
     folder: &'a Path,
+    archive: Option<u64>,
     until: Option<Position>,
     chain: Chain,
     extents: Arc<Extents>,
@@ -248,7 +261,8 @@ impl Walk<'_, '_> {
         if limit.is_some_and(|limit| limit <= header.first_sequence) {
             return self.behind(segment, &header, FRAMES_AT, self.chain.position);
         }
-        if header.first > self.chain.position || header.first_sequence > self.chain.sequence {
+        let too_far = header.first.since(self.chain.position) > LOST_MAX;
+        if !too_far && (header.first > self.chain.position || header.first_sequence > self.chain.sequence) {
             let what = format!("the journal does not reach to segment `{}`", segment.name);
             self.hole(&segment.name, FRAMES_AT, header.first, what)?;
             self.chain.sequence = header.first_sequence;
@@ -256,7 +270,8 @@ impl Walk<'_, '_> {
         }
         let links = header.first == self.chain.position
             && header.first_sequence == self.chain.sequence
-            && header.previous_crc == self.chain.crc;
+            && header.previous_crc == self.chain.crc
+            && !too_far;
         if !links {
             let what = "the segment does not continue the one before it";
             self.found(Kind::Link, segment, 0, None, what.into());
@@ -390,7 +405,8 @@ impl Walk<'_, '_> {
 
     /// The last segment ends before what a header or a later frame says was durable.
     fn ends_early(&mut self, segment: &Segment, offset: u64, what: &str) -> io::Result<()> {
-        self.hole(&segment.name, offset, self.chain.durable, what.into())
+        let until = self.chain.durable.min(self.chain.position.plus(LOST_MAX));
+        self.hole(&segment.name, offset, until, what.into())
     }
 
     fn frame(&mut self, frame: &frame::Frame, extent: &Extent) {
@@ -430,7 +446,8 @@ impl Walk<'_, '_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
             Err(error) => return Err(error),
         };
-        let (Some(header), true) = read_header(file.as_ref())? else {
+        let ours = |header: &SegmentHeader| self.archive.is_none_or(|archive| header.archive == archive);
+        let Some(header) = read_header(file.as_ref())?.filter(ours) else {
             return Ok(from);
         };
         let start = Chain {

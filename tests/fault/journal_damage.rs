@@ -788,3 +788,77 @@ fn where_the_hot_log_does_not_answer_the_end_is_not_cut() {
     let end = check(&small, &disk, small.runs.clone(), "it answers again");
     assert_eq!(end, End::AllServed);
 }
+
+/// A frame that is whole, of a segment that is none, and begins where no journal reaches.
+fn made_up_frame() -> Vec<u8> {
+    let link = frame::Link {
+        segment: 0x0123_4567_89ab_cdef,
+        sequence: 1 << 60,
+        previous_crc: 0,
+        durable_through: Position::START,
+    };
+    let mut out = bytes::BytesMut::new();
+    let empty = Run::new(
+        Position::new(1 << 62),
+        Vec::new(),
+        Bytes::new(),
+        Bytes::new(),
+        Bytes::new(),
+    );
+    frame::encode(&empty.unwrap(), Position::new(1 << 62), link, &mut out);
+    out.to_vec()
+}
+
+#[test]
+fn a_frame_planted_in_a_payload_never_stands_for_a_segment() {
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    let mut records = Vec::new();
+    for n in 0..6 {
+        let drafts = vec![draft(&format!("{n}"), payload("planted", made_up_frame()))];
+        let batch = batch(&format!("{n}"), drafts);
+        records.extend(kept(&batch));
+        append(&started.log, batch).unwrap();
+    }
+    started.log.close();
+    drop(started);
+    let small = Small {
+        runs: recovered(&disk.copy(), Vec::new()).1.runs,
+        covered: records.len(),
+        disk,
+        records,
+    };
+    for path in segments(&small.disk) {
+        let disk = small.disk.copy();
+        // Both copies of the header, and the head of the first frame.
+        for at in [20, 2_048 + 20, 4_096 + 20] {
+            disk.tamper(&path, |bytes| bytes[at] ^= 1);
+        }
+        let story = path.display().to_string();
+        assert_eq!(
+            check(&small, &disk.copy(), Vec::new(), &story),
+            End::ReadOnly,
+            "{story}"
+        );
+        // Nor where nobody knows the archive's id.
+        verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+        let end = check(&small, &disk, small.runs.clone(), &story);
+        assert_eq!(end, End::AllServed, "{story}, sled holds all");
+    }
+}
+
+#[test]
+fn two_segments_with_each_others_names_and_damaged_headers_are_read_in_their_true_order() {
+    let small = small(true);
+    let disk = small.disk.copy();
+    let bytes = [0, 1].map(|number| {
+        let mut bytes = disk.bytes(&segment_path(number)).unwrap();
+        bytes[20] ^= 1;
+        bytes[2_048 + 20] ^= 1;
+        bytes
+    });
+    for (number, bytes) in bytes.into_iter().enumerate() {
+        disk.tamper(&segment_path(1 - number as u64), |file| *file = bytes);
+    }
+    assert_eq!(check(&small, &disk, Vec::new(), "swapped"), End::AllServed);
+}

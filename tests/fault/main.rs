@@ -1,6 +1,7 @@
 //! What can go wrong with disk, power, process, clock and hot log, and what the archive keeps of its promises.
 
 mod archive;
+mod archive_id;
 mod clock;
 mod disk_full;
 mod journal_damage;

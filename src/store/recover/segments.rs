@@ -5,9 +5,9 @@
 
 use super::super::disk::{Disk, DiskFile, is_zero};
 use super::super::frame;
-use super::super::segment::{FRAMES_AT, Named, SegmentHeader};
+use super::super::segment::{FRAMES_AT, Named, SegmentHeader, segment_id};
 use crate::record::Position;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,13 @@ pub struct Segment {
     pub genuine: bool,
 }
 
+impl Segment {
+    /// The archive that its header names; `None` where that is damaged.
+    fn archive(&self) -> Option<u64> {
+        self.header.filter(|_| self.genuine).map(|header| header.archive)
+    }
+}
+
 /// What is in the folder.
 pub struct Found {
     /// The archive's segments, ascending.
@@ -40,15 +47,14 @@ pub struct Found {
 ///
 /// # Errors
 /// What the system says to a file that cannot be opened or read.
-pub fn find(disk: &dyn Disk, folder: &Path, archive: u64) -> io::Result<Found> {
+pub fn find(disk: &dyn Disk, folder: &Path, archive: Option<u64>) -> io::Result<Found> {
     let mut by_number: BTreeMap<u64, Segment> = BTreeMap::new();
     let mut aside = Vec::new();
     let mut next_number = 0;
-    for (named, segment) in all(disk, folder)? {
+    for (named, segment) in all(disk, folder, archive)? {
         next_number = next_number.max(named.max(segment.number).saturating_add(1));
-        let foreign = segment
-            .header
-            .is_some_and(|header| segment.genuine && header.archive != archive);
+        let named_in_header = segment.archive();
+        let foreign = archive.is_some() && named_in_header.is_some() && named_in_header != archive;
         if foreign {
             aside.push(segment.name);
             continue;
@@ -76,34 +82,39 @@ pub fn limit(segments: &[Segment], at: usize) -> Option<u64> {
         .min()
 }
 
-/// The random id of the archive whose segments lie in a folder: of most of them, where a file of another archive came
-/// among them. `None` where there is no segment with a whole header.
+/// The ids of the archives that the segments in a folder say they are of, ascending.
 ///
 /// # Errors
 /// As [`find`].
-pub fn archive(disk: &dyn Disk, folder: &Path) -> io::Result<Option<u64>> {
-    let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
-    for (_, segment) in all(disk, folder)? {
-        if let (Some(header), true) = (segment.header, segment.genuine) {
-            *votes.entry(header.archive).or_default() += 1;
-        }
-    }
-    let most = votes.into_iter().max_by_key(|(_, votes)| *votes);
-    Ok(most.map(|(archive, _)| archive))
+pub fn archives(disk: &dyn Disk, folder: &Path) -> io::Result<BTreeSet<u64>> {
+    let segments = all(disk, folder, None)?;
+    Ok(segments
+        .iter()
+        .filter_map(|(_, segment)| segment.archive())
+        .collect())
 }
 
 /// All files that are named like segments, with the number in the name.
-fn all(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, Segment)>> {
+fn all(disk: &dyn Disk, folder: &Path, archive: Option<u64>) -> io::Result<Vec<(u64, Segment)>> {
+    let number = |name: &String| match Named::of(name) {
+        Some(Named::Segment(number)) => Some(number),
+        _ => None,
+    };
+    let names = disk.list(folder)?;
+    let numbers: Vec<u64> = names.iter().filter_map(number).collect();
+    let ids = archive.map(|archive| {
+        let id = |number: &u64| (segment_id(archive, *number), *number);
+        numbers.iter().map(id).collect()
+    });
     let mut found = Vec::new();
-    for name in disk.list(folder)? {
-        if let Some(Named::Segment(named)) = Named::of(&name) {
+    for name in names {
+        if let Some(named) = number(&name) {
             let file = disk.open(&folder.join(&name))?;
-            let named_error = |error: io::Error| io::Error::new(error.kind(), format!("`{name}`: {error}"));
-            let (header, genuine) = read_header(file.as_ref()).map_err(named_error)?;
-            let number = header.filter(|_| genuine).map_or(named, |header| header.number);
+            let (header, genuine) = either_header(file.as_ref(), named, ids.as_ref())
+                .map_err(|error| io::Error::new(error.kind(), format!("`{name}`: {error}")))?;
             let segment = Segment {
                 name,
-                number,
+                number: header.map_or(named, |header| header.number),
                 file,
                 header,
                 genuine,
@@ -114,28 +125,27 @@ fn all(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, Segment)>> {
     Ok(found)
 }
 
+/// The segments whose frames may be met, by their ids; `None` where the archive's id is not known.
+type Ids = HashMap<u64, u64>;
+
 /// The header of a segment, and whether it was read as it was written. Where it is damaged, the first frame that can be
 /// found says what is needed to go on.
-///
-/// # Errors
-/// What the system says to a read.
-pub fn read_header(file: &dyn DiskFile) -> io::Result<(Option<SegmentHeader>, bool)> {
-    let mut head = vec![0; FRAMES_AT as usize];
-    let found = file.read_at(&mut head, 0)?;
-    head.truncate(found);
-    if let Some(header) = SegmentHeader::decode(&head) {
+fn either_header(
+    file: &dyn DiskFile,
+    named: u64,
+    ids: Option<&Ids>,
+) -> io::Result<(Option<SegmentHeader>, bool)> {
+    if let Some(header) = read_header(file)? {
         return Ok((Some(header), true));
     }
-    if let Some(format) = SegmentHeader::other_format(&head) {
-        let text = format!("its format is `{format}`, this program reads `CHJRNL01`; use a newer chancery");
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-    }
     let length = file.len()?;
-    let first = first_frame(file, length)?;
+    let first = first_frame(file, length, ids)?;
     let made_up = first.map(|first| SegmentHeader {
         archive: 0,
         id: first.segment,
-        number: 0,
+        number: ids
+            .and_then(|ids| ids.get(&first.segment))
+            .map_or(named, |number| *number),
         first_sequence: first.sequence,
         first: first.first,
         recovered_through: Position::START,
@@ -146,17 +156,44 @@ pub fn read_header(file: &dyn DiskFile) -> io::Result<(Option<SegmentHeader>, bo
     Ok((made_up, false))
 }
 
-/// The first frame of a file whose head is whole.
-fn first_frame(file: &dyn DiskFile, length: u64) -> io::Result<Option<frame::Header>> {
+/// The header of a segment or a repair; `None` where both copies are damaged.
+///
+/// # Errors
+/// What the system says to a read; [`io::ErrorKind::Unsupported`] where the format is another one.
+pub fn read_header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeader>> {
+    let mut head = vec![0; FRAMES_AT as usize];
+    let found = file.read_at(&mut head, 0)?;
+    head.truncate(found);
+    if let Some(header) = SegmentHeader::decode(&head) {
+        return Ok(Some(header));
+    }
+    match SegmentHeader::other_format(&head) {
+        Some(format) => {
+            let text =
+                format!("its format is `{format}`, this program reads `CHJRNL01`; use a newer chancery");
+            Err(io::Error::new(io::ErrorKind::Unsupported, text))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The first frame of a file whose head is whole. Only one that bears the id of a segment of this archive is a frame:
+/// any other may be part of a payload. Where no ids are known, only one at the very beginning is.
+fn first_frame(file: &dyn DiskFile, length: u64, ids: Option<&Ids>) -> io::Result<Option<frame::Header>> {
     let mut bytes = vec![0; usize::try_from(length.saturating_sub(FRAMES_AT)).unwrap_or(0)];
     let found = file.read_at(&mut bytes, FRAMES_AT)?;
     bytes.truncate(found);
     if is_zero(&bytes) {
         return Ok(None);
     }
-    let starts = 0..bytes.len().saturating_sub(frame::HEADER_BYTES - 1);
-    Ok(starts
-        .into_iter()
-        .find_map(|at| frame::decode_head(&bytes[at..]).ok())
-        .map(|(header, _)| header))
+    let starts = bytes.len().saturating_sub(frame::HEADER_BYTES - 1);
+    let starts = if ids.is_some() { starts } else { starts.min(1) };
+    let ours = |header: &frame::Header| ids.is_none_or(|ids| ids.contains_key(&header.segment));
+    Ok((0..starts).find_map(|at| {
+        let header = frame::Header::read(&bytes[at..]).ok()?;
+        ours(&header)
+            .then(|| frame::decode_head(&bytes[at..]).ok())
+            .flatten()
+            .map(|(header, _)| header)
+    }))
 }

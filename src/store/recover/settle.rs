@@ -2,7 +2,7 @@
 
 use super::super::frame::{self, Link};
 use super::super::journal::{Active, WriterStart};
-use super::super::segment::{FILL_STEP_BYTES, Filling, Named, SegmentHeader};
+use super::super::segment::{FILL_STEP_BYTES, Filling, Named, SegmentHeader, segment_id};
 use super::*;
 use bytes::BytesMut;
 
@@ -22,7 +22,6 @@ impl Walk<'_> {
             tail: self.chain.position,
             cut: self.cut,
             lost: self.lost,
-            aside: self.aside,
         })
     }
 
@@ -112,7 +111,7 @@ impl Walk<'_> {
         let tail = runs.last().map_or(first, Run::end);
         let header = SegmentHeader {
             archive: self.options.archive,
-            id: random_id()?,
+            id: segment_id(self.options.archive, self.numbers),
             number: self.numbers,
             first_sequence: sequence,
             first,
@@ -197,7 +196,7 @@ impl Walk<'_> {
             return Ok(from);
         };
         let header = SegmentHeader {
-            archive: 0,
+            archive: self.options.archive,
             id: random_id()?,
             number: self.numbers,
             first_sequence: self.chain.sequence,
@@ -263,7 +262,7 @@ fn encode_segment(header: SegmentHeader, runs: &[Run], mut sequence: u64, mut cr
     (bytes.to_vec(), crc)
 }
 
-/// A random number for a segment.
+/// A random number for an archive or a repair.
 pub fn random_id() -> io::Result<u64> {
     let mut id = [0; 8];
     getrandom::fill(&mut id).map_err(io::Error::other)?;

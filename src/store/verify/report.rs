@@ -84,6 +84,8 @@ pub enum Kind {
     Batch,
     /// A time or an epoch that goes back.
     Recorded,
+    /// A file of the state folder is missing or damaged.
+    State,
     /// The hot log holds something else than the journal. It is built anew where it is deleted.
     HotLog,
 }
