@@ -72,6 +72,7 @@ struct State {
     writes: usize,
     syncs: usize,
     reads: usize,
+    read_bytes: u64,
     /// By kind, the number of the call that fails.
     faults: Vec<(Fault, usize)>,
     free: Option<u64>,
@@ -111,6 +112,11 @@ impl SimDisk {
     pub fn counts(&self) -> (usize, usize) {
         let state = self.lock();
         (state.writes, state.syncs)
+    }
+
+    /// How many bytes were read.
+    pub fn read_bytes(&self) -> u64 {
+        self.lock().read_bytes
     }
 
     /// Makes the n-th write, sync or read from now on fail, counted from 0.
@@ -529,6 +535,7 @@ impl DiskFile for SimFile {
         if state.takes(Fault::Read, count) {
             return Err(io::Error::other("the simulated read failed"));
         }
+        state.read_bytes += buffer.len() as u64;
         let file = state.now.files.get(&self.file).map_or(&[][..], Vec::as_slice);
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());
         let end = start.saturating_add(buffer.len()).min(file.len());

@@ -73,6 +73,8 @@ pub struct Scan<'a> {
     offset: u64,
     buffer: BytesMut,
     exhausted: bool,
+    /// Where the bytes that are not zero end, once that was asked.
+    zeros_at: Option<u64>,
     done: bool,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Scan<'a> {
             offset: FRAMES_AT,
             buffer,
             exhausted: false,
+            zeros_at: None,
             done: false,
         }
     }
@@ -180,16 +183,17 @@ impl<'a> Scan<'a> {
         let end = self.file.len()?;
         let short = end < self.header.length;
         // At least one zero follows the frames of a segment that is its archive's last.
-        if zeros_from(self.file, offset)? == offset && (!short || end > offset) {
+        if self.only_zeros_follow()? && (!short || end > offset) {
             self.done = true;
             return Ok(Found::End {
                 offset,
                 whole: !short,
             });
         }
-        let rest = self.rest(end)?;
-        if let Some((at, header)) = self.resume(&rest) {
-            return Ok(self.jump(offset, rest, at, &header, error));
+        // The rest of the segment stays in the buffer: the next damage is looked for there.
+        self.fill(usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX))?;
+        if let Some((at, header)) = self.resume() {
+            return Ok(self.jump(offset, at, &header, error));
         }
         self.done = true;
         Ok(Found::Torn {
@@ -201,11 +205,10 @@ impl<'a> Scan<'a> {
     }
 
     /// Goes on with the frame that lies `at` bytes behind the damage.
-    fn jump(&mut self, offset: u64, rest: Vec<u8>, at: usize, header: &Header, error: FrameError) -> Found {
+    fn jump(&mut self, offset: u64, at: usize, header: &Header, error: FrameError) -> Found {
         let from = self.chain.position;
-        self.buffer = BytesMut::from(&rest[at..]);
+        self.buffer.advance(at);
         self.offset += at as u64;
-        self.exhausted = true;
         self.chain = Chain {
             sequence: header.sequence,
             crc: header.previous_crc,
@@ -227,17 +230,20 @@ impl<'a> Scan<'a> {
         (header.segment == self.header.id && header.first == self.chain.position).then(|| header.end())
     }
 
-    fn rest(&self, end: u64) -> io::Result<Vec<u8>> {
-        let mut rest = vec![0; usize::try_from(end.saturating_sub(self.offset)).unwrap_or(0)];
-        let found = self.file.read_at(&mut rest, self.offset)?;
-        rest.truncate(found);
-        Ok(rest)
+    fn only_zeros_follow(&mut self) -> io::Result<bool> {
+        let end = match self.zeros_at {
+            Some(end) => end,
+            None => zeros_from(self.file, self.offset)?,
+        };
+        self.zeros_at = Some(end);
+        Ok(end <= self.offset)
     }
 
     /// The next frame of this segment behind the current offset whose head is whole. The segment's id is what
     /// tells a frame from bytes of a payload that look like one. That its records may be damaged too does not matter
     /// here: the head alone says that all records before it were durable.
-    fn resume(&self, rest: &[u8]) -> Option<(usize, Header)> {
+    fn resume(&self) -> Option<(usize, Header)> {
+        let rest = &self.buffer;
         let id = self.header.id.to_le_bytes();
         (1..rest.len().saturating_sub(HEADER_BYTES - 1)).find_map(|at| {
             if rest[at + 8..at + 16] != id {

@@ -862,3 +862,28 @@ fn two_segments_with_each_others_names_and_damaged_headers_are_read_in_their_tru
     }
     assert_eq!(check(&small, &disk, Vec::new(), "swapped"), End::AllServed);
 }
+
+#[test]
+fn a_segment_with_many_damages_is_read_once() {
+    let disk = SimDisk::new();
+    let options = journal(1 << 20);
+    let started = start(&disk, &options).unwrap();
+    for n in 0..300 {
+        let drafts = vec![draft(&format!("{n}"), payload("x", vec![1; 2_000]))];
+        append(&started.log, batch(&format!("{n}"), drafts)).unwrap();
+    }
+    started.log.close();
+    drop(started);
+    let mut at = 4_096;
+    for (n, frame) in frames_of(&disk).iter().enumerate() {
+        if n % 2 == 1 {
+            disk.tamper(&segment_path(0), |bytes| bytes[at + 1_000] ^= 1);
+        }
+        at += frame.len();
+    }
+    let before = disk.read_bytes();
+    let started = start(&disk, &options).unwrap();
+    assert_eq!(started.lost.len(), 150);
+    let read = disk.read_bytes() - before;
+    assert!(read < 8 << 20, "{read} bytes were read");
+}
