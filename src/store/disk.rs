@@ -166,6 +166,49 @@ impl DiskFile for RealFile {
     }
 }
 
+/// The bytes that are given up where one of them cannot be read.
+const PIECE_BYTES: u64 = 4_096;
+/// What stands for a byte that cannot be read: not zero, which would mean that nothing was written there.
+const UNREADABLE: u8 = 0xff;
+
+/// Reads as [`DiskFile::read_at`] does, for a start and for `verify`: what cannot be read is damage there as any other, and
+/// not the end. A piece of 4 KiB that the system refuses to read is filled with bytes that are not zero.
+///
+/// # Errors
+/// What the system says where not even the file's length can be had.
+pub fn read_past_faults(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    match file.read_at(buffer, offset) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => read_pieces(file, buffer, offset, &error),
+        done => done,
+    }
+}
+
+fn read_pieces(file: &dyn DiskFile, buffer: &mut [u8], offset: u64, error: &io::Error) -> io::Result<usize> {
+    let end = file.len()?.min(offset + buffer.len() as u64);
+    let length = usize::try_from(end.saturating_sub(offset)).unwrap_or(0);
+    let mut unreadable = 0;
+    let mut at = 0;
+    while at < length {
+        let start = offset + at as u64;
+        let piece = (PIECE_BYTES - start % PIECE_BYTES) as usize;
+        let piece = &mut buffer[at..length.min(at + piece)];
+        if file.read_at(piece, start).ok() != Some(piece.len()) {
+            piece.fill(UNREADABLE);
+            unreadable += piece.len();
+        }
+        at += piece.len();
+    }
+    if unreadable > 0 {
+        tracing::warn!(
+            %error,
+            offset,
+            unreadable,
+            "bytes of the journal cannot be read; they are taken for damaged"
+        );
+    }
+    Ok(length)
+}
+
 /// Where the bytes of a file that are not zero end, looked for backwards from its end down to `floor`.
 ///
 /// # Errors
@@ -177,7 +220,7 @@ pub fn zeros_from(file: &dyn DiskFile, floor: u64) -> io::Result<u64> {
     while end > floor {
         let start = end.saturating_sub(STEP).max(floor);
         bytes.resize(usize::try_from(end - start).unwrap_or(0), 0);
-        let found = file.read_at(&mut bytes, start)?;
+        let found = read_past_faults(file, &mut bytes, start)?;
         if let Some(at) = last_nonzero(&bytes[..found]) {
             return Ok(start + at as u64 + 1);
         }

@@ -16,6 +16,7 @@
 use super::disk::{Disk, DiskFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -78,6 +79,8 @@ struct State {
     free: Option<u64>,
     /// The process has no descriptor left.
     exhausted: bool,
+    /// Bytes that no read gets any more.
+    unreadable: Vec<(FileId, Range<u64>)>,
 }
 
 /// Names and files.
@@ -138,6 +141,14 @@ impl SimDisk {
     /// From now on files and folders can be opened, or not, as in a process that has no descriptor left.
     pub fn set_descriptors(&self, left: bool) {
         self.lock().exhausted = !left;
+    }
+
+    /// From now on no read of a file gets any of these bytes.
+    pub fn set_unreadable(&self, path: &Path, bytes: Range<u64>) {
+        let mut state = self.lock();
+        if let Some(file) = state.now.names.get(path).copied() {
+            state.unreadable.push((file, bytes));
+        }
     }
 
     /// The disk as it may be found where the power goes after the first `moment` steps of the trace.
@@ -534,6 +545,13 @@ impl DiskFile for SimFile {
         state.reads += 1;
         if state.takes(Fault::Read, count) {
             return Err(io::Error::other("the simulated read failed"));
+        }
+        let range = offset..offset.saturating_add(buffer.len() as u64);
+        let meets = |(file, bytes): &(FileId, Range<u64>)| {
+            *file == self.file && bytes.start < range.end && range.start < bytes.end
+        };
+        if state.unreadable.iter().any(meets) {
+            return Err(rustix::io::Errno::IO.into());
         }
         state.read_bytes += buffer.len() as u64;
         let file = state.now.files.get(&self.file).map_or(&[][..], Vec::as_slice);

@@ -158,6 +158,8 @@ struct Walk<'a> {
     damage: Option<Closed>,
     /// Whether another place was asked for records and did not answer, so that nobody knows what it holds.
     silent: bool,
+    /// Whether the disk has no room for what was saved.
+    full: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -177,6 +179,7 @@ impl<'a> Walk<'a> {
             lost: Vec::new(),
             damage: None,
             silent: false,
+            full: false,
         }
     }
 

@@ -3,7 +3,7 @@
 //! A scan changes nothing. It follows the links from frame to frame, steps over damage to the next frame of the same
 //! segment where there is one, and leaves it to [`super::recover`] to decide what that means.
 
-use super::disk::{DiskFile, zeros_from};
+use super::disk::{DiskFile, read_past_faults, zeros_from};
 use super::frame::{self, Frame, FrameError, HEADER_BYTES, Header, SLOT_BYTES};
 use super::segment::{FRAMES_AT, SegmentHeader};
 use crate::record::{Position, SALT_BYTES};
@@ -167,9 +167,7 @@ impl<'a> Scan<'a> {
             let length = CHUNK_BYTES.max(wanted - self.buffer.len());
             let had = self.buffer.len();
             self.buffer.resize(had + length, 0);
-            let found = self
-                .file
-                .read_at(&mut self.buffer[had..], self.offset + had as u64)?;
+            let found = read_past_faults(self.file, &mut self.buffer[had..], self.offset + had as u64)?;
             self.buffer.truncate(had + found);
             self.exhausted = found < length;
         }

@@ -9,7 +9,7 @@ mod report;
 
 pub use report::{Finding, Kind, Progress, Report};
 
-use super::disk::{Disk, DiskFile, is_zero};
+use super::disk::{Disk, DiskFile, is_zero, read_past_faults};
 use super::extents::{Extent, Extents};
 use super::frame;
 use super::open::lock;
@@ -284,7 +284,7 @@ impl Walk<'_, '_> {
     /// The header, its copy, and what must be zero beside them.
     fn header(&mut self, segment: &Segment) -> io::Result<()> {
         let mut block = vec![0; FRAMES_AT as usize];
-        let found = segment.file.read_at(&mut block, 0)?;
+        let found = read_past_faults(segment.file.as_ref(), &mut block, 0)?;
         block.truncate(found);
         self.progress.add(found as u64, 0);
         let Some(header) = segment.header.filter(|_| segment.genuine) else {
@@ -520,7 +520,7 @@ impl Walk<'_, '_> {
 fn rest(file: &dyn DiskFile, offset: u64) -> io::Result<Vec<u8>> {
     let length = file.len()?.saturating_sub(offset);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    let found = file.read_at(&mut bytes, offset)?;
+    let found = read_past_faults(file, &mut bytes, offset)?;
     bytes.truncate(found);
     Ok(bytes)
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chancery::log::store::Shelf;
 use chancery::log::{Closed, Columns, Draft, ReadError, ReadLimit, Run};
 use chancery::record::{Act, EntryKey, Position};
-use chancery::store::faulty::{SimDisk, Survives};
+use chancery::store::faulty::{Fault, SimDisk, Survives};
 use chancery::store::frame;
 use chancery::store::recover::{self, Recovered};
 use chancery::store::verify::{Kind, verify_journal};
@@ -886,4 +886,61 @@ fn a_segment_with_many_damages_is_read_once() {
     assert_eq!(started.lost.len(), 150);
     let read = disk.read_bytes() - before;
     assert!(read < 8 << 20, "{read} bytes were read");
+}
+
+#[test]
+fn bytes_that_cannot_be_read_are_damage_and_keep_no_archive_from_starting() {
+    let mut small = small(true);
+    let newest = segments(&small.disk).pop().unwrap();
+    for path in segments(&small.disk) {
+        let length = small.disk.bytes(&path).unwrap().len() as u64;
+        for at in (0..length).step_by(512) {
+            let unreadable = |disk: SimDisk| {
+                disk.set_unreadable(&path, at..at + 512);
+                disk
+            };
+            let story = format!("{at} of {} cannot be read", path.display());
+            let disk = unreadable(small.disk.copy());
+            let report = verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+            assert!(!report.is_sound(), "{story}");
+            // With the end goes what says that it was durable: it is reported.
+            let is_end = path == newest && at >= 4_096;
+            small.covered = if is_end { 0 } else { small.records.len() };
+            let end = check(&small, &disk, Vec::new(), &story);
+            assert!(is_end || end != End::PossiblyAcknowledged, "{story}");
+            let disk = unreadable(small.disk.copy());
+            let end = check(&small, &disk, small.runs.clone(), &story);
+            assert_eq!(end, End::AllServed, "{story}, sled holds all");
+        }
+    }
+}
+
+#[test]
+fn a_read_that_fails_once_is_tried_again_at_a_start() {
+    let small = small(true);
+    for nth in 0..20 {
+        let disk = small.disk.copy();
+        disk.fail(Fault::Read, nth);
+        let (found, _) = recovered(&disk, Vec::new());
+        let tail = found.tail.get() as usize;
+        assert!(found.closed.is_none(), "read {nth} fails: {:?}", found.closed);
+        assert_eq!(tail, small.records.len(), "read {nth} fails");
+    }
+}
+
+#[test]
+fn without_room_for_what_was_saved_appends_are_refused_and_the_next_start_saves_it() {
+    let small = small(true);
+    let disk = small.disk.copy();
+    disk.tamper(&segment_path(0), |bytes| bytes[4_200] ^= 1);
+    disk.fail(Fault::Full, 0);
+    let (found, rescuer) = recovered(&disk, small.runs.clone());
+    assert!(matches!(found.closed, Some(Closed::DiskFull { .. })));
+    assert!(found.lost.is_empty() && found.writer.is_none());
+    let told: usize = rescuer.runs.iter().map(Run::len).sum();
+    assert_eq!(told, small.records.len(), "the log knows all of them");
+    let filling = Path::new(FOLDER).join("filling.zeros");
+    assert!(disk.bytes(&filling).is_none(), "nothing half made is left");
+    let end = check(&small, &disk, small.runs.clone(), "with room");
+    assert_eq!(end, End::AllServed);
 }

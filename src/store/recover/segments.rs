@@ -3,7 +3,7 @@
 //! A header is believed before a file name: two files that were given each other's names are read in their true order.
 //! A segment of another archive is put aside, never read and never removed.
 
-use super::super::disk::{Disk, DiskFile, is_zero};
+use super::super::disk::{Disk, DiskFile, is_zero, read_past_faults};
 use super::super::frame;
 use super::super::segment::{FRAMES_AT, Named, SegmentHeader, segment_id};
 use crate::record::Position;
@@ -162,7 +162,7 @@ fn either_header(
 /// What the system says to a read; [`io::ErrorKind::Unsupported`] where the format is another one.
 pub fn read_header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeader>> {
     let mut head = vec![0; FRAMES_AT as usize];
-    let found = file.read_at(&mut head, 0)?;
+    let found = read_past_faults(file, &mut head, 0)?;
     head.truncate(found);
     if let Some(header) = SegmentHeader::decode(&head) {
         return Ok(Some(header));
@@ -181,7 +181,7 @@ pub fn read_header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeader>> {
 /// any other may be part of a payload. Where no ids are known, only one at the very beginning is.
 fn first_frame(file: &dyn DiskFile, length: u64, ids: Option<&Ids>) -> io::Result<Option<frame::Header>> {
     let mut bytes = vec![0; usize::try_from(length.saturating_sub(FRAMES_AT)).unwrap_or(0)];
-    let found = file.read_at(&mut bytes, FRAMES_AT)?;
+    let found = read_past_faults(file, &mut bytes, FRAMES_AT)?;
     bytes.truncate(found);
     if is_zero(&bytes) {
         return Ok(None);

@@ -13,6 +13,10 @@ impl Walk<'_> {
                 self.sync_end();
                 (None, Some(closed))
             }
+            None if self.full => {
+                self.sync_end();
+                (None, Some(self.no_room()?))
+            }
             None => self.writer(disk)?,
         };
         Ok(Recovered {
@@ -36,8 +40,7 @@ impl Walk<'_> {
         let free = self.disk.free(&self.options.folder)?;
         let Some(active) = active else {
             self.sync_end();
-            let needed = options.segment_bytes.saturating_add(options.reserve_bytes);
-            return Ok((None, Some(Closed::DiskFull { free, needed })));
+            return Ok((None, Some(self.no_room()?)));
         };
         if free < options.reserve_bytes {
             let needed = options.reserve_bytes;
@@ -59,6 +62,15 @@ impl Walk<'_> {
         let extents = Arc::clone(&self.extents);
         let writer = JournalWriter::start(Arc::clone(disk), options.clone(), extents, start);
         Ok((Some(writer), None))
+    }
+
+    fn no_room(&self) -> io::Result<Closed> {
+        let free = self.disk.free(&self.options.folder)?;
+        let needed = self
+            .options
+            .segment_bytes
+            .saturating_add(self.options.reserve_bytes);
+        Ok(Closed::DiskFull { free, needed })
     }
 
     /// Where nothing is written again, frames that are not covered are at least synced where they lie: that helps
@@ -164,10 +176,13 @@ impl Walk<'_> {
         for named in [Named::Spare, Named::Next] {
             let path = self.options.folder.join(named.file());
             match self.disk.open(&path) {
-                Ok(file) if file.len()? == options.segment_bytes => {
-                    clear(file.as_ref())?;
-                    return Ok(Some(path));
-                }
+                Ok(file) if file.len()? == options.segment_bytes => match clear(file.as_ref()) {
+                    Ok(()) => return Ok(Some(path)),
+                    Err(error) => {
+                        tracing::warn!(%error, "a file of zeros cannot be written any more; another one is made");
+                        self.disk.remove(&path)?;
+                    }
+                },
                 Ok(_) => self.disk.remove(&path)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -207,19 +222,28 @@ impl Walk<'_> {
             previous_crc: self.chain.crc,
         };
         let (bytes, _) = encode_segment(header, &runs, self.chain.sequence, self.chain.crc);
-        let filling = self.options.folder.join(Named::Filling.file());
-        if let Err(error) = self.disk.remove(&filling)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
+        match self.write_repair(from, &bytes) {
+            Ok(()) => self.repaired(from),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // They are served from where they were found, until a start has room for them.
+                Filling::abandon(self.disk, &self.options.folder);
+                self.full = true;
+                runs.iter().for_each(|run| self.replay.run(run));
+                Ok(last.end())
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    fn write_repair(&self, from: Position, bytes: &[u8]) -> io::Result<()> {
+        let filling = self.options.folder.join(Named::Filling.file());
+        Filling::abandon(self.disk, &self.options.folder);
         let file = self.disk.create(&filling)?;
-        file.write_all_at(&bytes, 0)?;
+        file.write_all_at(bytes, 0)?;
         file.sync_data()?;
         let path = self.options.folder.join(Named::Repair(from).file());
         self.disk.rename(&filling, &path)?;
-        self.disk.sync_folder(&self.options.folder)?;
-        self.repaired(from)
+        self.disk.sync_folder(&self.options.folder)
     }
 }
 
