@@ -46,8 +46,6 @@ pub struct WriterStart {
     pub next_number: u64,
     /// Bytes of all frames so far.
     pub bytes: u64,
-    /// Segments that others follow, whose zeros may be given up.
-    pub spent: Vec<Spent>,
 }
 
 /// A segment that another one follows, which holds a durable frame.
@@ -56,6 +54,22 @@ pub struct Spent {
     pub file: Arc<dyn DiskFile>,
     /// Where its frames end; what is not zero behind them is evidence and stays.
     pub frames_end: u64,
+}
+
+impl Spent {
+    /// Gives up the zeros behind the frames, for good. A segment that is shorter than its header says has one after it: so
+    /// a start knows that the newest segment is gone and does not take the one before it for the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn trim(&self) -> io::Result<()> {
+        let end = zeros_from(self.file.as_ref(), self.frames_end)?;
+        if end < self.file.len()? {
+            self.file.cut(end)?;
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
 }
 
 /// The one writer of the journal.
@@ -76,11 +90,10 @@ impl JournalWriter {
         disk: Arc<dyn Disk>,
         options: JournalOptions,
         extents: Arc<Extents>,
-        mut at: WriterStart,
+        at: WriterStart,
     ) -> Self {
-        let spent = std::mem::take(&mut at.spent);
-        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone(), spent);
-        filler.used(at.active.offset, None);
+        let (filler, filling) = Filler::spawn(Arc::clone(&disk), options.clone());
+        filler.used(at.active.offset);
         Self {
             disk,
             options,
@@ -121,13 +134,19 @@ impl JournalWriter {
             .file
             .sync_data()
             .map_err(|e| failed("syncing the journal", &e))?;
+        if let Some(spent) = spent {
+            // Before anyone is answered: should this segment be lost, the end of the one before it says so.
+            spent
+                .trim()
+                .map_err(|e| failed("giving up the zeros behind a full segment", &e))?;
+        }
         self.at.active.offset = offset + self.buffer.len() as u64;
         self.at.active.extent.grow(first.plus(group.len() as u64), length);
         self.at.sequence += 1;
         self.at.crc = crc;
         self.at.durable = first.plus(group.len() as u64);
         self.at.bytes += length;
-        self.filler.used(self.at.active.offset, spent);
+        self.filler.used(self.at.active.offset);
         if self.buffer.capacity() > FRAME_BYTES_MAX / 8 {
             self.buffer = BytesMut::new();
         }
@@ -267,7 +286,6 @@ impl Drop for JournalWriter {
         if let Some(filling) = self.filling.take() {
             // A filler that panicked has nothing left to tell: its segment is simply not there.
             let _ = filling.join();
-            self.filler.trim();
         }
     }
 }
@@ -281,7 +299,6 @@ struct Filler {
 
 #[derive(Default)]
 struct FillerState {
-    spent: Vec<Spent>,
     next: Option<PathBuf>,
     used: u64,
     hurry: bool,
@@ -301,14 +318,9 @@ impl Filler {
     fn spawn(
         disk: Arc<dyn Disk>,
         options: JournalOptions,
-        spent: Vec<Spent>,
     ) -> (Arc<Self>, Option<std::thread::JoinHandle<()>>) {
-        let state = Mutex::new(FillerState {
-            spent,
-            ..FillerState::default()
-        });
         let filler = Arc::new(Self {
-            state,
+            state: Mutex::default(),
             wake: Condvar::new(),
             segment_bytes: options.segment_bytes,
         });
@@ -330,11 +342,9 @@ impl Filler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells how far the newest segment is used, which paces the filling, and which one it follows.
-    fn used(&self, bytes: u64, spent: Option<Spent>) {
-        let mut state = self.lock();
-        state.used = bytes;
-        state.spent.extend(spent);
+    /// Tells how far the newest segment is used, which paces the filling.
+    fn used(&self, bytes: u64) {
+        self.lock().used = bytes;
     }
 
     fn refusal(&self) -> Option<Closed> {
@@ -370,7 +380,6 @@ impl Filler {
     fn run(&self, disk: &dyn Disk, options: &JournalOptions) {
         let mut failing = None;
         while !self.lock().stopping {
-            self.trim();
             match self.step(disk, options) {
                 Ok(()) => failing = None,
                 Err(error) if is_transient(&error) => {
@@ -397,22 +406,6 @@ impl Filler {
             self.wait();
         }
         Ok(())
-    }
-
-    /// Gives up the zeros behind the frames of segments that others follow.
-    fn trim(&self) {
-        let spent = std::mem::take(&mut self.lock().spent);
-        for Spent { file, frames_end } in spent {
-            let trimmed = zeros_from(file.as_ref(), frames_end).and_then(|end| {
-                if end < file.len()? {
-                    file.cut(end)?;
-                }
-                Ok(())
-            });
-            if let Err(error) = trimmed {
-                tracing::warn!(%error, "the zeros behind a full segment could not be given up");
-            }
-        }
     }
 
     fn wait(&self) {

@@ -21,7 +21,7 @@ mod settle;
 use super::disk::{Disk, DiskFile, zeros_from};
 use super::extents::{Extent, Extents};
 use super::frame::Frame;
-use super::journal::JournalWriter;
+use super::journal::{JournalWriter, Spent};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Filling, Named, SegmentHeader};
 use crate::log::Closed;
@@ -126,12 +126,6 @@ struct Uncovered {
     offset: u64,
 }
 
-/// A segment that other ones follow, and where its frames end: what is zero behind them may be given up.
-struct Trim {
-    file: Arc<dyn DiskFile>,
-    frames_end: u64,
-}
-
 struct Walk<'a> {
     disk: &'a dyn Disk,
     folder: &'a Path,
@@ -142,7 +136,8 @@ struct Walk<'a> {
     bytes: u64,
     end: Option<End>,
     uncovered: Vec<Uncovered>,
-    trims: Vec<Trim>,
+    /// Segments that other ones follow.
+    trims: Vec<Spent>,
     cut: Vec<(Position, Position)>,
     lost: Vec<(Position, Position)>,
     /// What the first loss is.
@@ -177,7 +172,7 @@ impl<'a> Walk<'a> {
         };
         if limit.is_some_and(|limit| limit <= header.first_sequence) {
             // Whatever it held was written again to a later one.
-            self.trims.push(Trim {
+            self.trims.push(Spent {
                 file: Arc::clone(&segment.file),
                 frames_end: FRAMES_AT,
             });
@@ -240,8 +235,13 @@ impl<'a> Walk<'a> {
                     extent = self.extent(file, header.id, resumes, at);
                 }
                 Found::End { offset, whole } => {
-                    let clean = limit.is_none() && whole;
+                    // Zeros are a clean end only where nothing says that records lay behind them.
+                    let missing = limit.is_none() && self.chain.position < self.chain.durable;
+                    let clean = limit.is_none() && whole && !missing;
                     self.ends(segment, header, &extent, offset, clean, limit);
+                    if missing {
+                        self.torn(None, false)?;
+                    }
                 }
                 Found::Torn {
                     offset,
@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
         limit: Option<u64>,
     ) {
         if limit.is_some() {
-            self.trims.push(Trim {
+            self.trims.push(Spent {
                 file: Arc::clone(&segment.file),
                 frames_end: offset,
             });

@@ -60,6 +60,8 @@ pub struct HotLog {
     bytes: AtomicU64,
     fault: Mutex<Option<String>>,
     faulted: AtomicBool,
+    /// It was held against the log: before that nothing of it is served.
+    agreed: AtomicBool,
     stop: Mutex<bool>,
     wake: Condvar,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -123,6 +125,7 @@ impl HotLog {
             bytes: AtomicU64::new(0),
             fault: Mutex::new(None),
             faulted: AtomicBool::new(false),
+            agreed: AtomicBool::new(false),
             stop: Mutex::new(false),
             wake: Condvar::new(),
             thread: Mutex::new(None),
@@ -131,7 +134,11 @@ impl HotLog {
 
     /// What sled holds from `from` on without a gap, up to `until`: for a start that finds the journal damaged.
     pub fn rescue(&self, from: Position, until: Option<Position>) -> Vec<Run> {
-        if !self.is_open() && self.open().is_err() {
+        if !self.is_open() {
+            // Where only the newest block is damaged, the others are still there to be read.
+            let _ = self.open();
+        }
+        if !self.is_open() {
             return Vec::new();
         }
         // What is asked for now is not in the journal: a fault met while it is read is met again by the thread.
@@ -263,9 +270,11 @@ impl HotLog {
         if !self.is_open() {
             self.open()?;
         }
-        if !copier.agreed {
-            self.agree(log)?;
-            copier.agreed = true;
+        if !self.agreed.load(Ordering::Acquire) {
+            if !self.agree(log)? {
+                return Ok(());
+            }
+            self.agreed.store(true, Ordering::Release);
         }
         self.copy(log, copier)
     }
@@ -300,32 +309,33 @@ impl HotLog {
         Ok(())
     }
 
-    /// Holds what sled has against the log: it may have less, but nothing else and nothing more.
-    fn agree(&self, log: &Log) -> Guarded<()> {
+    /// Holds what sled has against the log: it may have less, but nothing else and nothing more. What it has was published
+    /// once. Where it differs the journal has lost that, and sled's folder stays as it is: it may be the last copy.
+    fn agree(&self, log: &Log) -> Guarded<bool> {
         let through = Position::new(self.through.load(Ordering::Acquire));
         let Some(last) = through.get().checked_sub(1).map(Position::new) else {
-            return Ok(());
+            return Ok(true);
         };
         if through > log.tail() {
             log.records_missing(log.tail(), "the hot log holds records that the journal does not");
-            return Ok(());
+            return Ok(false);
         }
         let block = self
             .block(last)
             .ok_or(Fault("the newest block is damaged".into()))?;
         // What the journal cannot serve now is no fault of sled's.
         let Ok(run) = log.fetch_cold(last) else {
-            return Ok(());
+            return Ok(true);
         };
         let same = |run: &Run| {
             run.get(last)
                 .map(|record| (record.leaf.to_vec(), record.payload.to_vec()))
         };
         if same(&block.run) == same(&run) {
-            Ok(())
-        } else {
-            Err(Fault("sled holds another record than the journal".into()))
+            return Ok(true);
         }
+        log.records_missing(last, "the hot log holds another record than the journal");
+        Ok(false)
     }
 
     fn newest(&self) -> Option<PathBuf> {
@@ -351,6 +361,7 @@ impl HotLog {
         if let Some(db) = self.db.write().unwrap_or_else(PoisonError::into_inner).take() {
             std::mem::forget(db);
         }
+        self.agreed.store(false, Ordering::Release);
         self.low.store(0, Ordering::Release);
         self.through.store(0, Ordering::Release);
         self.bytes.store(0, Ordering::Release);
@@ -532,7 +543,8 @@ impl HotLog {
 
     fn holds(&self, position: Position) -> bool {
         let range = self.low.load(Ordering::Acquire)..self.through.load(Ordering::Acquire);
-        range.contains(&position.get()) && !self.faulted.load(Ordering::Acquire)
+        let serves = self.agreed.load(Ordering::Acquire) && !self.faulted.load(Ordering::Acquire);
+        serves && range.contains(&position.get())
     }
 
     fn size_on_disk(&self) -> u64 {
@@ -544,7 +556,6 @@ impl HotLog {
 #[derive(Default)]
 struct Copier {
     seen: Position,
-    agreed: bool,
     looked: bool,
     dirty: bool,
     synced: Option<Instant>,

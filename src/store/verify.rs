@@ -313,6 +313,12 @@ impl Walk<'_, '_> {
                 Found::End { offset, whole } => {
                     if limit.is_some() {
                         self.behind(segment, header, offset, self.chain.position)?;
+                    } else if self.chain.position < header.recovered_through {
+                        let what = format!(
+                            "the frames end in zeros before position {}, which the header says was durable",
+                            header.recovered_through
+                        );
+                        self.found(Kind::Cut, segment, offset, Some(self.chain.position), what);
                     } else if !whole {
                         let what = "the file is shorter than it was made; only zeros are missing".into();
                         self.found(Kind::Cut, segment, offset, None, what);

@@ -159,3 +159,66 @@ fn sled_of_another_archive_is_not_believed() {
         })
     ));
 }
+
+/// sled as this program opens it.
+fn opened(data: &Path) -> sled::Db {
+    let config = sled::Config::new().path(sled_folder(data)).segment_size(2 << 20);
+    config.flush_every_ms(None).open().unwrap()
+}
+
+/// A start that asked sled for help once gave up on all of it where its newest block could not be read.
+#[test]
+fn a_damaged_newest_block_keeps_no_other_from_filling_a_hole() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 100, 3_000);
+    let db = opened(folder.path());
+    let (newest, _) = db.last().unwrap().unwrap();
+    db.insert(newest, &b"no block"[..]).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let segment = folder.path().join("journal").join("00000000.segment");
+    change(&segment, |bytes| bytes[40_000..90_000].fill(0));
+    let archive = serves(folder.path(), &all, "a hole in the journal, and one in sled");
+    archive.log.close();
+}
+
+/// A journal put back from an older copy went on from there before sled, which knows better, was asked.
+#[test]
+fn records_that_sled_holds_and_the_journal_does_not_end_the_appends_and_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 50, 3_000);
+    let older = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), older.path());
+    let archive = open(options(folder.path())).unwrap();
+    let more = |archive: &chancery::store::open::Archive, name: &str| {
+        let drafts = (0..20).map(|n| draft(&format!("{name} {n}"), payload("x", vec![n; 3_000])));
+        append(&archive.log, batch(name, drafts.collect())).unwrap();
+    };
+    more(&archive, "acknowledged");
+    caught_up(&archive.log);
+    archive.log.close();
+    drop(archive);
+    // The older journal is put back, and grows beyond what sled holds before sled is there again.
+    let archive = open(options(older.path())).unwrap();
+    more(&archive, "a fork");
+    archive.log.close();
+    drop(archive);
+    std::fs::remove_dir_all(older.path().join("sled")).unwrap();
+    copy_folder(&folder.path().join("sled"), &older.path().join("sled"));
+    let evidence = sled_folder(older.path());
+    let archive = open(options(older.path())).unwrap();
+    wait_for("the comparison", || archive.log.status().closed.is_some());
+    assert!(matches!(
+        archive.log.status().closed,
+        Some(Closed::Damaged { .. })
+    ));
+    let one = batch("one more", vec![draft("one more", payload("y", vec![1]))]);
+    assert!(append(&archive.log, one).is_err());
+    assert_eq!(
+        everything(&archive.log).len(),
+        70,
+        "what the journal holds is served"
+    );
+    drop(archive);
+    assert!(evidence.join("db").exists(), "the last copy is kept");
+}

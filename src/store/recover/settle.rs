@@ -47,6 +47,10 @@ impl Walk<'_> {
             let needed = options.reserve_bytes;
             return Ok((None, Some(Closed::DiskFull { free, needed })));
         }
+        if let Err(error) = self.trim() {
+            let what = format!("the zeros behind a full segment could not be given up: {error}");
+            return Ok((None, Some(Closed::Failed(what))));
+        }
         let start = WriterStart {
             active,
             sequence: self.chain.sequence,
@@ -54,7 +58,6 @@ impl Walk<'_> {
             durable: self.chain.position,
             next_number: self.numbers,
             bytes: self.bytes,
-            spent: self.spent(),
         };
         let extents = Arc::clone(&self.extents);
         let writer = JournalWriter::start(Arc::clone(disk), options.clone(), extents, start);
@@ -69,14 +72,9 @@ impl Walk<'_> {
         }
     }
 
-    fn spent(&mut self) -> Vec<Spent> {
-        std::mem::take(&mut self.trims)
-            .into_iter()
-            .map(|trim| Spent {
-                file: trim.file,
-                frames_end: trim.frames_end,
-            })
-            .collect()
+    /// Gives up the zeros behind the frames of segments that others follow, before a further frame is acknowledged.
+    fn trim(&self) -> io::Result<()> {
+        self.trims.iter().try_for_each(Spent::trim)
     }
 
     /// The last segment takes further frames where its frames end.
@@ -128,7 +126,7 @@ impl Walk<'_> {
         self.chain.crc = crc;
         self.chain.position = tail;
         if let Some(end) = &self.end {
-            self.trims.push(Trim {
+            self.trims.push(Spent {
                 file: Arc::clone(&end.file),
                 frames_end: end.offset,
             });
