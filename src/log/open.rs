@@ -10,7 +10,7 @@ use super::recent::Recent;
 use super::requests::Requests;
 use super::run::Run;
 use super::shared::Shared;
-use super::store::{Hot, Journal, Replay, Shelf};
+use super::store::{Hot, Journal, Replay, Rescued, Shelf};
 use super::tail::Tail;
 use crate::merkle::Tree;
 use crate::record::{Epoch, Hash, Leaf, Position, Recorded, leaf_hash};
@@ -90,8 +90,8 @@ impl Replay for Fold {
         (0..until.since(from)).for_each(|_| self.tree.push(Hash::default()));
     }
 
-    fn rescue(&mut self, _from: Position, _until: Option<Position>) -> Vec<Run> {
-        Vec::new()
+    fn rescue(&mut self, _from: Position, _until: Option<Position>) -> Rescued {
+        Rescued::default()
     }
 }
 

@@ -48,8 +48,18 @@ pub trait Replay {
     /// Records that were durable and cannot be had any more.
     fn lost(&mut self, from: Position, until: Position);
     /// Asks for records that the journal should hold and does not: those from `from` on, up to `until` where that is
-    /// known. Answers what another place holds of them, without a gap from `from` on; nothing where it holds none.
-    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run>;
+    /// known.
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued;
+}
+
+/// What another place than the journal holds of records that are missing.
+#[derive(Clone, Debug, Default)]
+pub struct Rescued {
+    /// Those that follow one another from the first one asked for on.
+    pub runs: Vec<Run>,
+    /// The position after the last record that the place holds, whatever it lacks before. It holds published records
+    /// only: all before this were acknowledged.
+    pub through: Position,
 }
 
 /// A write or a sync that failed.

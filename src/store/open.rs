@@ -7,7 +7,7 @@ use super::sled::HotLog;
 use super::state::{self, StateError};
 use crate::log::clock::{Clock, RealClock};
 use crate::log::open::{Fold, Options, Parts};
-use crate::log::store::{Hot, Journal, Replay, Shelf};
+use crate::log::store::{Hot, Journal, Replay, Rescued, Shelf};
 use crate::log::{Closed, Log, Run};
 use crate::record::Position;
 use std::fs::{File, TryLockError};
@@ -316,7 +316,7 @@ impl Replay for Rescuing<'_> {
         self.fold.lost(from, until);
     }
 
-    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run> {
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued {
         self.hot.rescue(from, until)
     }
 }

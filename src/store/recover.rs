@@ -27,7 +27,7 @@ use super::segment::{FRAMES_AT, Filling, Named, SegmentHeader};
 use crate::log::Closed;
 use crate::log::Run;
 use crate::log::store::Replay;
-use crate::record::Position;
+use crate::record::{Leaf, Position};
 pub use segments::archive;
 pub(super) use segments::{Segment, find, limit as frames_before, read_header};
 pub(super) use settle::random_id;
@@ -354,8 +354,8 @@ impl<'a> Walk<'a> {
         if until.is_some_and(|until| at >= until) {
             return Ok(at);
         }
-        let runs = self.replay.rescue(at, until);
-        self.repair(at, until.unwrap_or(Position::new(u64::MAX)), &runs)
+        let rescued = self.replay.rescue(at, until);
+        self.repair(at, until.unwrap_or(Position::new(u64::MAX)), &rescued.runs)
     }
 
     /// Reads the repair that an earlier start made of a hole; answers the position after it.
@@ -389,8 +389,12 @@ impl<'a> Walk<'a> {
     /// The frames end in bytes that are none. Says what is known of the records that may have lain there.
     fn torn(&mut self, until: Option<Position>, short: bool) -> io::Result<()> {
         let from = self.chain.position;
-        let runs = contiguous(from, Position::new(u64::MAX), &self.replay.rescue(from, None));
+        let other = self.replay.rescue(from, None);
+        let runs = by_batch(&contiguous(from, Position::new(u64::MAX), &other.runs));
         let rescued = runs.last().map_or(from, Run::end);
+        // What another place holds was acknowledged, and with it all before it and the whole of its last batch.
+        let known = other.through.max(runs.last().map_or(from, batch_end));
+        self.chain.durable = self.chain.durable.max(known);
         if short || rescued < self.chain.durable || self.damage.is_some() {
             return self.torn_for_good(until, short);
         }
@@ -430,6 +434,35 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
+}
+
+/// The same records, a run for each batch: what sled holds is cut by bytes, and a frame of the journal holds whole batches.
+fn by_batch(runs: &[Run]) -> Vec<Run> {
+    let (mut joined, mut batch) = (Vec::new(), Vec::new());
+    for run in runs {
+        for record in run.iter() {
+            let one = run.slice(record.position, record.position.next());
+            let ended = batch_end(&one) <= one.end();
+            batch.push(one);
+            if ended {
+                joined.extend(Run::joined(&std::mem::take(&mut batch)));
+            }
+        }
+    }
+    joined.extend(Run::joined(&batch));
+    joined
+}
+
+/// The position after the batch of the run's last record, as its leaf says.
+fn batch_end(run: &Run) -> Position {
+    let missing = run.iter().next_back().and_then(|record| {
+        let leaf = Leaf::decode(record.leaf).ok()?;
+        Some(
+            leaf.batch_count
+                .saturating_sub(leaf.batch_index.saturating_add(1)),
+        )
+    });
+    run.end().plus(missing.unwrap_or(0).into())
 }
 
 /// The parts of `runs` that follow one another from `from` on, up to `until`.

@@ -16,7 +16,7 @@
 mod blocks;
 
 use super::frame::{self, Frame, Link};
-use crate::log::store::{Hot, HotStatus, Shelf};
+use crate::log::store::{Hot, HotStatus, Rescued, Shelf};
 use crate::log::{Closed, Columns, Log, ReadError, ReadLimit, Run, WeakLog};
 use crate::record::Position;
 pub use blocks::first_difference;
@@ -133,13 +133,13 @@ impl HotLog {
     }
 
     /// What sled holds from `from` on without a gap, up to `until`: for a start that finds the journal damaged.
-    pub fn rescue(&self, from: Position, until: Option<Position>) -> Vec<Run> {
+    pub fn rescue(&self, from: Position, until: Option<Position>) -> Rescued {
         if !self.is_open() {
             // Where only the newest block is damaged, the others are still there to be read.
             let _ = self.open();
         }
         if !self.is_open() {
-            return Vec::new();
+            return Rescued::default();
         }
         // What is asked for now is not in the journal: a fault met while it is read is met again by the thread.
         self.faulted.store(false, Ordering::Release);
@@ -152,7 +152,8 @@ impl HotLog {
             at = part.end();
             runs.push(part);
         }
-        runs
+        let through = Position::new(self.through.load(Ordering::Acquire)).max(at);
+        Rescued { runs, through }
     }
 
     /// Reads every block and hands it to `compare`, which says what is wrong with it; answers all that is wrong, by

@@ -638,3 +638,17 @@ fn a_segment_that_is_gone_just_after_it_was_begun_is_a_loss() {
     }
     assert!(rolls >= 3, "{rolls}");
 }
+
+/// What sled holds was published, and therefore acknowledged: an end of the journal behind which sled holds a record is
+/// no end that a crash explains, also where sled lacks what lies between.
+#[test]
+fn an_end_behind_which_sled_holds_a_record_is_a_loss() {
+    let small = two_frames();
+    let last = small.runs.last().unwrap().clone();
+    let newest = segments(&small.disk).pop().unwrap();
+    let disk = small.disk.copy();
+    disk.tamper(&newest, |bytes| bytes[4_096 + 8..].fill(0xa5));
+    let held = vec![last.slice(Position::new(last.end().get() - 1), last.end())];
+    let story = "sled holds the last record alone";
+    assert_eq!(check(&small, &disk, held, story), End::ReadOnly);
+}

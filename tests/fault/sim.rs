@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chancery::log::open::{Fold, Options, Parts};
-use chancery::log::store::{Journal, Replay, Shelf};
+use chancery::log::store::{Journal, Replay, Rescued, Shelf};
 use chancery::log::{AppendError, Appended, Batch, Closed, Columns, Door, Draft, Log, ReadLimit, Run};
 use chancery::record::codec::{Content, Payload, encode_payload};
 use chancery::record::{
@@ -190,10 +190,12 @@ impl Replay for Rescuer {
     fn lost(&mut self, from: Position, until: Position) {
         self.fold.lost(from, until);
     }
-    fn rescue(&mut self, from: Position, until: Option<Position>) -> Vec<Run> {
+    fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued {
+        let through = self.held.iter().map(Run::end).max().unwrap_or_default();
         let until = until.unwrap_or(Position::new(u64::MAX));
         let parts = self.held.iter().map(|run| run.slice(from, until));
-        parts.filter(|run| !run.is_empty()).collect()
+        let runs = parts.filter(|run| !run.is_empty()).collect();
+        Rescued { runs, through }
     }
 }
 

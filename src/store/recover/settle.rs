@@ -178,7 +178,7 @@ impl Walk<'_> {
 
     /// Writes rescued records to a repair of their own; answers the position after the last of them.
     pub(super) fn repair(&mut self, from: Position, until: Position, runs: &[Run]) -> io::Result<Position> {
-        let runs = contiguous(from, until, runs);
+        let runs = by_batch(&contiguous(from, until, runs));
         let Some(last) = runs.last() else {
             return Ok(from);
         };
