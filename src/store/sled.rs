@@ -275,6 +275,7 @@ impl HotLog {
             if !self.agree(log)? {
                 return Ok(());
             }
+            self.count()?;
             self.agreed.store(true, Ordering::Release);
         }
         self.copy(log, copier)
@@ -440,12 +441,13 @@ impl HotLog {
         if tail.since(through) <= fit {
             return Ok(through);
         }
-        // What is held would be evicted at once: begin anew where the bound begins.
-        self.with(|db| db.clear())?;
-        self.bytes.store(0, Ordering::Release);
+        // What is held would be evicted at once: begin anew where the bound begins. No reader finds half of it: the range
+        // that is held ends before the blocks do.
         let from = Position::new(tail.get() - fit);
         self.low.store(from.get(), Ordering::Release);
         self.through.store(from.get(), Ordering::Release);
+        self.with(|db| db.clear())?;
+        self.bytes.store(0, Ordering::Release);
         Ok(from)
     }
 
@@ -478,17 +480,39 @@ impl HotLog {
         Ok(())
     }
 
-    /// Removes the oldest blocks beyond the bound.
+    /// Removes the oldest blocks beyond the bound: first from the range that is held, then from sled.
     fn evict(&self) -> Guarded<()> {
         while self.bytes.load(Ordering::Acquire) > self.bytes_max {
-            let Some((key, value)) = self.with(|db| db.pop_min())? else {
+            let oldest = self.with(|db| db.first())?;
+            let Some((first, _)) = oldest.and_then(|(key, _)| key_parts(&key)) else {
                 return Ok(());
             };
-            self.bytes.fetch_sub(value.len() as u64, Ordering::AcqRel);
-            if let Some((position, _)) = key_parts(&key) {
-                self.low.store(position.next().get(), Ordering::Release);
+            let next = self.with(|db| db.get_gt(key(first, u16::MAX)))?;
+            let next = next.and_then(|(key, _)| key_parts(&key));
+            let low = next.map_or(self.through.load(Ordering::Acquire), |(next, _)| next.get());
+            self.low.store(low, Ordering::Release);
+            let parts = self.with(|db| {
+                let parts = db.range(key(first, 0)..=key(first, u16::MAX));
+                parts.collect::<sled::Result<Vec<_>>>()
+            })?;
+            for (part, value) in parts {
+                self.with(|db| db.remove(part))?;
+                self.bytes.fetch_sub(value.len() as u64, Ordering::AcqRel);
             }
         }
+        Ok(())
+    }
+
+    /// Counts what is held: once after sled was opened.
+    fn count(&self) -> Guarded<()> {
+        let bytes = self.with(|db| {
+            let lengths = db
+                .iter()
+                .values()
+                .map(|value| value.map(|value| value.len() as u64));
+            lengths.sum::<sled::Result<u64>>()
+        })?;
+        self.bytes.store(bytes, Ordering::Release);
         Ok(())
     }
 
@@ -506,6 +530,8 @@ impl HotLog {
     fn block(&self, position: Position) -> Option<Frame> {
         match self.try_block(position) {
             Ok(frame) => frame,
+            // It was removed while it was read.
+            Err(_) if position.get() < self.low.load(Ordering::Acquire) => None,
             Err(Fault(what)) => {
                 self.fail(&what);
                 None

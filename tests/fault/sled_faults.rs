@@ -222,3 +222,51 @@ fn records_that_sled_holds_and_the_journal_does_not_end_the_appends_and_are_kept
     drop(archive);
     assert!(evidence.join("db").exists(), "the last copy is kept");
 }
+
+/// A reader that met a block while it was removed took what was left of it for damage, and the hot log was built anew.
+#[test]
+fn what_is_removed_while_it_is_read_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = |folder: &Path| chancery::store::open::ArchiveOptions {
+        hot_bytes: 200_000,
+        ..options(folder)
+    };
+    let archive = open(small(folder.path())).unwrap();
+    let log = &archive.log;
+    // Blocks of several parts.
+    let add = |n: u64| {
+        append(
+            log,
+            batch(
+                &n.to_string(),
+                vec![draft(&n.to_string(), payload("x", vec![n as u8; 20_000]))],
+            ),
+        )
+    };
+    add(0).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let tail = log.tail().get();
+                let positions: Vec<Position> = (tail.saturating_sub(14)..tail).map(Position::new).collect();
+                log.fetch(&positions, chancery::log::Columns::All).unwrap();
+                assert_eq!(log.status().hot_fault, None);
+            }
+        });
+        for n in 1..120 {
+            add(n).unwrap();
+            if n % 8 == 0 {
+                caught_up(log);
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reading.join().unwrap();
+    });
+    caught_up(log);
+    assert_eq!(log.status().hot_fault, None);
+    assert!(
+        sled_folder(folder.path()).ends_with("00000000"),
+        "it was never built anew"
+    );
+}
