@@ -84,6 +84,31 @@ impl Run {
         }
     }
 
+    /// Consecutive runs as one, their bytes copied; `None` where there are none, or where they do not follow one another.
+    pub fn joined(runs: &[Self]) -> Option<Self> {
+        let (mut slots, mut leaves, mut salts, mut payloads) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for record in runs.iter().flat_map(Self::iter) {
+            leaves.extend_from_slice(record.leaf);
+            // The place of a salt that was removed stays.
+            let salt = if record.salt.is_empty() {
+                &[0; SALT_BYTES]
+            } else {
+                record.salt
+            };
+            salts.extend_from_slice(salt);
+            payloads.extend_from_slice(record.payload);
+            slots.push(Slot {
+                leaf_end: u32::try_from(leaves.len()).ok()?,
+                payload_end: u32::try_from(payloads.len()).ok()?,
+                erased: record.erased,
+            });
+        }
+        let follows = runs.windows(2).all(|pair| pair[0].end() == pair[1].first());
+        let first = runs.first().filter(|_| follows)?.first();
+        Self::new(first, slots, leaves.into(), salts.into(), payloads.into()).ok()
+    }
+
     /// The position of the first record.
     pub fn first(&self) -> Position {
         self.first.plus(self.range.start as u64)

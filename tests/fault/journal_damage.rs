@@ -944,3 +944,65 @@ fn without_room_for_what_was_saved_appends_are_refused_and_the_next_start_saves_
     let end = check(&small, &disk, small.runs.clone(), "with room");
     assert_eq!(end, End::AllServed);
 }
+
+/// A start writes a last frame that nothing covers again, to a segment whose header says that its records are durable.
+/// Zeros in its place were once taken for a clean end, and the next append forked the log.
+#[test]
+fn frames_that_became_zeros_behind_a_header_that_knows_of_them_are_a_loss() {
+    let mut small = small(false);
+    drop(start(&small.disk, &journal(SEGMENT_BYTES)).unwrap());
+    small.covered = small.records.len();
+    let newest = segments(&small.disk).pop().unwrap();
+    let story = "the frames of the newest segment are zeros";
+    small.disk.tamper(&newest, |bytes| bytes[4_096..].fill(0));
+    let disk = small.disk.copy();
+    assert_eq!(check(&small, &disk, Vec::new(), story), End::ReadOnly);
+    let disk = small.disk.copy();
+    let held = small.runs.clone();
+    assert_eq!(check(&small, &disk, held, "sled holds all"), End::AllServed);
+}
+
+/// The zeros behind a full segment, whose lack tells that another one follows, were once given up some time after the
+/// next one had been acknowledged.
+#[test]
+fn a_segment_that_is_gone_just_after_it_was_begun_is_a_loss() {
+    let disk = SimDisk::new();
+    let started = start(&disk, &journal(SEGMENT_BYTES)).unwrap();
+    let mut begun = segments(&disk).len();
+    let mut rolls = 0;
+    for n in 0..40_u8 {
+        let one = batch(
+            &n.to_string(),
+            vec![draft(&n.to_string(), payload("x", vec![n; 700]))],
+        );
+        append(&started.log, one).unwrap();
+        let now = segments(&disk);
+        if now.len() > begun {
+            begun = now.len();
+            rolls += 1;
+            let copy = disk.copy();
+            copy.take_away(now.last().unwrap());
+            let (recovered, _) = recovered(&copy, Vec::new());
+            assert!(
+                matches!(recovered.closed, Some(Closed::Damaged { .. })),
+                "after {n}: {:?}",
+                recovered.closed
+            );
+        }
+    }
+    assert!(rolls >= 3, "{rolls}");
+}
+
+/// What sled holds was published, and therefore acknowledged: an end of the journal behind which sled holds a record is
+/// no end that a crash explains, also where sled lacks what lies between.
+#[test]
+fn an_end_behind_which_sled_holds_a_record_is_a_loss() {
+    let small = two_frames();
+    let last = small.runs.last().unwrap().clone();
+    let newest = segments(&small.disk).pop().unwrap();
+    let disk = small.disk.copy();
+    disk.tamper(&newest, |bytes| bytes[4_096 + 8..].fill(0xa5));
+    let held = vec![last.slice(Position::new(last.end().get() - 1), last.end())];
+    let story = "sled holds the last record alone";
+    assert_eq!(check(&small, &disk, held, story), End::ReadOnly);
+}

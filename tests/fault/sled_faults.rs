@@ -312,3 +312,92 @@ fn a_sled_that_hangs_keeps_no_start_waiting_and_nothing_is_cut_or_removed() {
     let archive = open(options(data.path())).unwrap();
     assert_eq!(everything(&archive.log).len(), 1, "sled answers again");
 }
+
+/// A journal put back from an older copy went on from there before sled, which knows better, was asked.
+#[test]
+fn records_that_sled_holds_and_the_journal_does_not_end_the_appends_and_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 50, 3_000);
+    let older = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), older.path());
+    let archive = open(options(folder.path())).unwrap();
+    let more = |archive: &chancery::store::open::Archive, name: &str| {
+        let drafts = (0..20).map(|n| draft(&format!("{name} {n}"), payload("x", vec![n; 3_000])));
+        append(&archive.log, batch(name, drafts.collect())).unwrap();
+    };
+    more(&archive, "acknowledged");
+    caught_up(&archive.log);
+    archive.log.close();
+    drop(archive);
+    // The older journal is put back, and grows beyond what sled holds before sled is there again.
+    let archive = open(options(older.path())).unwrap();
+    more(&archive, "a fork");
+    archive.log.close();
+    drop(archive);
+    std::fs::remove_dir_all(older.path().join("sled")).unwrap();
+    copy_folder(&folder.path().join("sled"), &older.path().join("sled"));
+    let evidence = sled_folder(older.path());
+    let archive = open(options(older.path())).unwrap();
+    wait_for("the comparison", || archive.log.status().closed.is_some());
+    assert!(matches!(
+        archive.log.status().closed,
+        Some(Closed::Damaged { .. })
+    ));
+    let one = batch("one more", vec![draft("one more", payload("y", vec![1]))]);
+    assert!(append(&archive.log, one).is_err());
+    assert_eq!(
+        everything(&archive.log).len(),
+        70,
+        "what the journal holds is served"
+    );
+    drop(archive);
+    assert!(evidence.join("db").exists(), "the last copy is kept");
+}
+
+/// A reader that met a block while it was removed took what was left of it for damage, and the hot log was built anew.
+#[test]
+fn what_is_removed_while_it_is_read_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = |folder: &Path| chancery::store::open::ArchiveOptions {
+        hot_bytes: 200_000,
+        ..options(folder)
+    };
+    let archive = open(small(folder.path())).unwrap();
+    let log = &archive.log;
+    // Blocks of several parts.
+    let add = |n: u64| {
+        append(
+            log,
+            batch(
+                &n.to_string(),
+                vec![draft(&n.to_string(), payload("x", vec![n as u8; 20_000]))],
+            ),
+        )
+    };
+    add(0).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let tail = log.tail().get();
+                let positions: Vec<Position> = (tail.saturating_sub(14)..tail).map(Position::new).collect();
+                log.fetch(&positions, chancery::log::Columns::All).unwrap();
+                assert_eq!(log.status().hot_fault, None);
+            }
+        });
+        for n in 1..120 {
+            add(n).unwrap();
+            if n % 8 == 0 {
+                caught_up(log);
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reading.join().unwrap();
+    });
+    caught_up(log);
+    assert_eq!(log.status().hot_fault, None);
+    assert!(
+        sled_folder(folder.path()).ends_with("00000000"),
+        "it was never built anew"
+    );
+}

@@ -174,7 +174,7 @@ impl<'a> Report<'a> {
 }
 
 /// A number with thousands apart; a small one with a decimal.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     if value < 1_000.0 {
         return format!("{value:.1}");
     }

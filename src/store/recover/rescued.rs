@@ -4,7 +4,7 @@
 //! batch never spans two frames.
 
 use super::super::frame::{self, FRAME_BYTES_MAX};
-use crate::log::{Run, Slot};
+use crate::log::Run;
 use crate::record::{Leaf, Position};
 
 /// The bytes that whole batches share a frame up to.
@@ -85,30 +85,13 @@ fn joined(runs: &[Run]) -> Vec<Run> {
     if runs.len() < 2 || frame::encoded_len(count, 0, bytes) > FRAME_BYTES_MAX {
         return runs.to_vec();
     }
-    let (mut slots, mut leaves, mut salts, mut payloads) = (vec![], vec![], vec![], vec![]);
-    for record in runs.iter().flat_map(Run::iter) {
-        leaves.extend_from_slice(record.leaf);
-        salts.extend_from_slice(record.salt);
-        payloads.extend_from_slice(record.payload);
-        slots.push(Slot {
-            leaf_end: leaves.len() as u32,
-            payload_end: payloads.len() as u32,
-            erased: record.erased,
-        });
-    }
-    Run::new(
-        runs[0].first(),
-        slots,
-        leaves.into(),
-        salts.into(),
-        payloads.into(),
-    )
-    .map_or_else(|_| runs.to_vec(), |run| vec![run])
+    Run::joined(runs).map_or_else(|| runs.to_vec(), |run| vec![run])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Slot;
     use crate::record::{Act, Epoch, Kind, Recorded, Revision, SALT_BYTES};
     use bytes::BytesMut;
 
