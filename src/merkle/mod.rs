@@ -65,10 +65,37 @@ impl Tree {
         self.size
     }
 
+    /// The tree over these leaves.
+    pub fn of(leaf_hashes: &[Hash]) -> Self {
+        let mut tree = Self::default();
+        leaf_hashes.iter().for_each(|hash| tree.push(*hash));
+        tree
+    }
+
     /// Adds one leaf by its hash.
     pub fn push(&mut self, leaf_hash: Hash) {
-        let mut hash = leaf_hash;
-        let mut level = 0;
+        self.push_at(0, leaf_hash, 1);
+    }
+
+    /// Adds 256 leaves by the hash over them; answers whether it could: the size must be a multiple of 256.
+    pub fn push_block(&mut self, hash: Hash) -> bool {
+        let fits = self.size.is_multiple_of(SUBTREE);
+        if fits {
+            // As `push` does when the last of them comes.
+            self.keep(SUBTREE_LEVEL, hash);
+            self.push_at(SUBTREE_LEVEL, hash, SUBTREE);
+        }
+        fits
+    }
+
+    /// The hash over the complete subtree of `2^level` leaves that is the `index`-th of its level, where the tree keeps it:
+    /// from level 8 on.
+    pub fn subtree(&self, level: usize, index: u64) -> Option<Hash> {
+        let row = self.kept.get(level.checked_sub(SUBTREE_LEVEL)?)?;
+        row.get(usize::try_from(index).ok()?).copied()
+    }
+
+    fn push_at(&mut self, mut level: usize, mut hash: Hash, leaves: u64) {
         while self.size >> level & 1 == 1 {
             // The bit is set, so a subtree of this level waits for its right sibling.
             if let Some(left) = self.frontier[level].take() {
@@ -81,7 +108,7 @@ impl Tree {
             self.frontier.resize(level + 1, None);
         }
         self.frontier[level] = Some(hash);
-        self.size += 1;
+        self.size += leaves;
     }
 
     fn keep(&mut self, level: usize, hash: Hash) {
@@ -231,6 +258,21 @@ mod tests {
             all.iter().for_each(|hash| tree.push(*hash));
             prop_assert_eq!(tree.root(), definition(&all));
         }
+    }
+
+    #[test]
+    fn leaves_added_256_at_a_time_make_the_same_tree() {
+        let all = leaves(3 * 256 + 5);
+        let mut blocks = Tree::default();
+        for block in all.chunks_exact(256) {
+            assert!(blocks.push_block(Tree::of(block).root()));
+        }
+        all[768..].iter().for_each(|hash| blocks.push(*hash));
+        let tree = Tree::of(&all);
+        assert_eq!((blocks.size(), blocks.root()), (tree.size(), tree.root()));
+        assert_eq!(blocks.root_at(512, &[]), tree.root_at(512, &[]));
+        assert_eq!(blocks.subtree(9, 0), Some(definition(&all[..512])));
+        assert!(!blocks.push_block([0; 32]), "the size is no multiple of 256");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What lies on disk, behind the traits of [`crate::log::store`].
 
+pub mod chunk;
 pub mod disk;
 pub mod extents;
 pub mod faulty;

@@ -1,0 +1,64 @@
+//! A column of 32 bytes a record, as they are: hashes, commitments or salts. Nothing compresses them.
+//!
+//! Blocks of 256 records have a CRC32C each, in the tables. A block of leaf hashes is a full tile of the Merkle tree's
+//! lowest level.
+
+use super::{BLOCK, ChunkError, Source};
+use std::ops::Range;
+
+/// The bytes of a record in a column.
+pub const WIDTH: usize = 32;
+const BLOCK_BYTES: usize = BLOCK as usize * WIDTH;
+
+/// Where a column lies.
+pub struct Column {
+    what: &'static str,
+    offset: u64,
+    crcs: Vec<u32>,
+}
+
+/// The CRCs of a column's blocks, as the tables hold them.
+pub fn crcs(column: &[u8]) -> Vec<u8> {
+    let crc = |block: &[u8]| crc32c::crc32c(block).to_le_bytes();
+    column.chunks(BLOCK_BYTES).flat_map(crc).collect()
+}
+
+impl Column {
+    /// The column at `offset` with the CRCs of a table.
+    pub fn new(what: &'static str, offset: u64, crcs: &[u8]) -> Self {
+        let four = |four: &[u8]| four.first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
+        Self {
+            what,
+            offset,
+            crcs: crcs.chunks_exact(4).map(four).collect(),
+        }
+    }
+
+    /// The records of a range, by their places in the chunk; whole blocks are read and checked.
+    ///
+    /// # Errors
+    /// [`ChunkError`] naming the first record of the block that is damaged.
+    pub fn read(&self, source: &Source, records: Range<u32>) -> Result<Vec<u8>, ChunkError> {
+        let blocks = records.start / BLOCK..records.end.div_ceil(BLOCK);
+        let begin = u64::from(blocks.start) * BLOCK_BYTES as u64;
+        let length = (blocks.end - blocks.start) as usize * BLOCK_BYTES;
+        let position = source.position(blocks.start * BLOCK);
+        let mut bytes = source.read(self.offset + begin, length, position)?;
+        for (block, bytes) in blocks.clone().zip(bytes.chunks(BLOCK_BYTES)) {
+            let crc = crc32c::crc32c(bytes);
+            let expected = self.crcs.get(block as usize).copied();
+            if expected != Some(crc) {
+                let what = format!("block {block} of its {}", self.what);
+                let problem = format!(
+                    "its CRC is {crc:08x}, the table has {:08x}",
+                    expected.unwrap_or(0)
+                );
+                return Err(source.damaged(what, problem, source.position(block * BLOCK)));
+            }
+        }
+        let skip = (records.start - blocks.start * BLOCK) as usize * WIDTH;
+        bytes.truncate(skip + (records.end - records.start) as usize * WIDTH);
+        bytes.drain(..skip);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,278 @@
+//! A few byte strings compressed together, and the table that says where.
+//!
+//! | row of a table | size | field |
+//! |---|---|---|
+//! | 0 | 4 | bytes in the file |
+//! | 4 | 4 | bytes when unpacked; the same number where they are not compressed |
+//! | 8 | 4 | CRC32C of the bytes in the file |
+//!
+//! Unpacked, a frame is its strings one behind the other, then their lengths as u32: first the lowest byte of each, then
+//! the second of each, the third, the fourth. Lengths last, so that the strings of frames unpacked one behind the other
+//! lie without a gap; by bytes, because all but the lowest are mostly the same.
+
+use super::{ChunkError, Source, dictionary};
+use crate::record::Position;
+use std::ops::Range;
+
+/// The bytes of a row.
+pub const ROW_BYTES: usize = 12;
+
+/// Where a frame lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Bytes in the file.
+    pub packed: u32,
+    /// Bytes when unpacked.
+    pub raw: u32,
+    /// CRC32C of the bytes in the file.
+    pub crc: u32,
+}
+
+impl Row {
+    /// The row's bytes.
+    pub fn encode(&self) -> [u8; ROW_BYTES] {
+        let mut bytes = [0; ROW_BYTES];
+        bytes[..4].copy_from_slice(&self.packed.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.raw.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.crc.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        let four = |at: usize| {
+            bytes[at..]
+                .first_chunk()
+                .map_or(0, |four| u32::from_le_bytes(*four))
+        };
+        Self {
+            packed: four(0),
+            raw: four(4),
+            crc: four(8),
+        }
+    }
+}
+
+/// The bytes of a frame before it is compressed.
+///
+/// # Errors
+/// A string of 4 GiB or more, which no record has.
+pub fn lay_out<'a>(strings: impl Iterator<Item = &'a [u8]>, raw: &mut Vec<u8>) -> std::io::Result<()> {
+    raw.clear();
+    let mut lengths = Vec::new();
+    for string in strings {
+        raw.extend_from_slice(string);
+        lengths.push(u32::try_from(string.len()).map_err(std::io::Error::other)?);
+    }
+    for plane in 0..4 {
+        raw.extend(lengths.iter().map(|length| length.to_le_bytes()[plane]));
+    }
+    Ok(())
+}
+
+/// Compresses a frame as [`lay_out`] made it; where that saves nothing it stays as it is.
+///
+/// # Errors
+/// What the compressor says; a frame of 4 GiB or more.
+pub fn pack(raw: &[u8], packer: &mut dictionary::Packer) -> std::io::Result<(Row, Vec<u8>)> {
+    let packed = packer.pack(raw)?;
+    let bytes = if packed.len() < raw.len() {
+        packed
+    } else {
+        raw.to_vec()
+    };
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(std::io::Error::other);
+    let row = Row {
+        packed: length(&bytes)?,
+        raw: length(raw)?,
+        crc: crc32c::crc32c(&bytes),
+    };
+    Ok((row, bytes))
+}
+
+/// The frames of one file.
+pub struct Frames {
+    rows: Vec<Row>,
+    /// Where each frame begins, and where the last one ends.
+    offsets: Vec<u64>,
+    dictionary: u32,
+    /// How many strings a frame has.
+    strings: u32,
+}
+
+impl Frames {
+    /// The table of frames that begin at `begin`.
+    pub fn new(table: &[u8], begin: u64, dictionary: u32, strings: u32) -> Self {
+        let rows: Vec<Row> = table.chunks_exact(ROW_BYTES).map(Row::decode).collect();
+        let mut end = begin;
+        let offsets = std::iter::once(begin)
+            .chain(rows.iter().map(|row| {
+                end += u64::from(row.packed);
+                end
+            }))
+            .collect();
+        Self {
+            rows,
+            offsets,
+            dictionary,
+            strings,
+        }
+    }
+
+    /// Where the last frame ends.
+    pub fn end(&self) -> u64 {
+        self.offsets.last().copied().unwrap_or_default()
+    }
+
+    /// The frames that hold the records of a range, by their places in the chunk.
+    pub fn holding(&self, records: &Range<u32>) -> Range<usize> {
+        (records.start / self.strings) as usize..records.end.div_ceil(self.strings) as usize
+    }
+
+    /// The records of a range of frames.
+    pub fn records(&self, frames: &Range<usize>) -> Range<u32> {
+        frames.start as u32 * self.strings..frames.end as u32 * self.strings
+    }
+
+    /// How many of the frames from `frames.start` on unpack to no more than `bytes`, at least one.
+    pub fn within(&self, frames: Range<usize>, bytes: usize) -> Range<usize> {
+        let mut left = bytes;
+        let fits = |row: &&Row| {
+            let fits = left >= row.raw as usize;
+            left = left.saturating_sub(row.raw as usize);
+            fits
+        };
+        let count = self.rows[frames.clone()].iter().take_while(fits).count();
+        frames.start..frames.start + count.max(1).min(frames.len())
+    }
+
+    /// The bytes that the frames of a range unpack to.
+    pub fn raw_bytes(&self, frames: &Range<usize>) -> usize {
+        self.rows[frames.clone()].iter().map(|row| row.raw as usize).sum()
+    }
+
+    /// Reads and unpacks frames; tells `take` of each string, with its place in the chunk.
+    ///
+    /// # Errors
+    /// [`ChunkError`] naming the first record of the frame that is damaged.
+    pub fn read(
+        &self,
+        source: &Source,
+        frames: Range<usize>,
+        mut take: impl FnMut(u32, &[u8]),
+    ) -> Result<(), ChunkError> {
+        let mut raw = Vec::new();
+        let mut lengths = Vec::new();
+        self.unpack(source, frames, |at, packed, row| {
+            raw.clear();
+            lengths.clear();
+            self.unpack_one(source, at, packed, row, &mut raw, &mut lengths)?;
+            let mut begin = 0;
+            for (string, length) in lengths.iter().enumerate() {
+                let end = begin + *length as usize;
+                take(at as u32 * self.strings + string as u32, &raw[begin..end]);
+                begin = end;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads and unpacks frames one behind the other into `raw`, and adds the length of each string to `lengths`.
+    ///
+    /// # Errors
+    /// As [`Frames::read`].
+    pub fn read_joined(
+        &self,
+        source: &Source,
+        frames: Range<usize>,
+        raw: &mut Vec<u8>,
+        lengths: &mut Vec<u32>,
+    ) -> Result<(), ChunkError> {
+        self.unpack(source, frames, |at, packed, row| {
+            self.unpack_one(source, at, packed, row, raw, lengths)
+        })
+    }
+
+    /// Reads frames, a stretch of the file at a time.
+    fn unpack(
+        &self,
+        source: &Source,
+        frames: Range<usize>,
+        mut each: impl FnMut(usize, &[u8], &Row) -> Result<(), ChunkError>,
+    ) -> Result<(), ChunkError> {
+        /// The bytes read at once.
+        const STRETCH: u64 = 256 << 10;
+        let mut packed = Vec::new();
+        let mut next = frames.start;
+        while next < frames.end {
+            let begin = self.offsets[next];
+            let more = self.offsets[next + 1..=frames.end]
+                .iter()
+                .take_while(|end| **end - begin <= STRETCH);
+            let stretch = next..next + more.count().max(1);
+            let length = usize::try_from(self.offsets[stretch.end] - begin).unwrap_or(usize::MAX);
+            packed.resize(length, 0);
+            source.read_into(&mut packed, begin, self.position(source, next))?;
+            let mut rest = &packed[..];
+            for at in stretch.clone() {
+                let row = &self.rows[at];
+                let (one, behind) = rest.split_at(row.packed as usize);
+                rest = behind;
+                each(at, one, row)?;
+            }
+            next = stretch.end;
+        }
+        Ok(())
+    }
+
+    fn unpack_one(
+        &self,
+        source: &Source,
+        at: usize,
+        packed: &[u8],
+        row: &Row,
+        raw: &mut Vec<u8>,
+        lengths: &mut Vec<u32>,
+    ) -> Result<(), ChunkError> {
+        let damaged =
+            |problem: String| source.damaged(format!("frame {at}"), problem, self.position(source, at));
+        let crc = crc32c::crc32c(packed);
+        if crc != row.crc {
+            return Err(damaged(format!(
+                "its CRC is {crc:08x}, the table has {:08x}",
+                row.crc
+            )));
+        }
+        let begin = raw.len();
+        raw.resize(begin + row.raw as usize, 0);
+        if row.packed == row.raw {
+            raw[begin..].copy_from_slice(packed);
+        } else {
+            dictionary::unpack(self.dictionary, packed, &mut raw[begin..]).map_err(damaged)?;
+        }
+        let strings = self.strings as usize;
+        let Some(strings_end) = raw.len().checked_sub(4 * strings).filter(|end| *end >= begin) else {
+            return Err(damaged(format!("it has no lengths of {strings} strings")));
+        };
+        let planes = &raw[strings_end..];
+        let length = |at: usize| {
+            u32::from_le_bytes([
+                planes[at],
+                planes[strings + at],
+                planes[2 * strings + at],
+                planes[3 * strings + at],
+            ])
+        };
+        let before = lengths.len();
+        lengths.extend((0..strings).map(length));
+        let total: u64 = lengths[before..].iter().map(|length| u64::from(*length)).sum();
+        if total != (strings_end - begin) as u64 {
+            return Err(damaged("the lengths of its strings do not fit".to_owned()));
+        }
+        raw.truncate(strings_end);
+        Ok(())
+    }
+
+    fn position(&self, source: &Source, frame: usize) -> Position {
+        source.position(frame as u32 * self.strings)
+    }
+}

@@ -1,0 +1,275 @@
+//! Header and footer of a chunk's files: which chunk it is, and where its parts lie.
+//!
+//! | offset | size | header |
+//! |---|---|---|
+//! | 0 | 8 | magic `CHLEAF01` or `CHPAYL01` |
+//! | 8 | 8 | the archive's random id |
+//! | 16 | 8 | the chunk's number, from 0 |
+//! | 24 | 4 | how many records it has |
+//! | 28 | 4 | the number of the dictionary that its frames were compressed with; 0 for none |
+//! | 32 | 4 | CRC32C of bytes 0..32 |
+//!
+//! | offset from the end | size | footer |
+//! |---|---|---|
+//! | -64 | 8 | where the frames end and the columns begin |
+//! | -56 | 8 | where the columns end and the tables begin |
+//! | -48 | 8 | the file's length |
+//! | -40 | 8 | leaves: when the newest record was committed |
+//! | -32 | 8 | leaves: the epoch of the newest record |
+//! | -24 | 8 | zero |
+//! | -16 | 4 | CRC32C of the tables |
+//! | -12 | 4 | CRC32C of the footer so far, with the header before it |
+//! | -8 | 8 | magic `CHUNKEND` |
+//!
+//! Numbers are little-endian. The frames begin behind the header, without a gap.
+
+use super::{BLOCK, ChunkError, Identity, Part, Source};
+use crate::record::{Epoch, Recorded};
+use bytes::BufMut;
+
+/// The bytes of a header.
+pub const HEADER_BYTES: usize = 36;
+/// The bytes of a footer.
+pub const FOOTER_BYTES: usize = 64;
+const MAGIC_END: [u8; 8] = *b"CHUNKEND";
+
+/// A file's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which file.
+    pub part: Part,
+    /// Of which chunk.
+    pub identity: Identity,
+    /// The dictionary of its frames.
+    pub dictionary: u32,
+}
+
+/// Where a file's parts lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footer {
+    /// Where the frames end.
+    pub frames_end: u64,
+    /// Where the columns end.
+    pub columns_end: u64,
+    /// The file's length.
+    pub length: u64,
+    /// When the newest record was committed; in a file of leaves.
+    pub last_recorded: Recorded,
+    /// The epoch of the newest record; in a file of leaves.
+    pub epoch: Epoch,
+    /// The CRC of the tables.
+    pub tables_crc: u32,
+}
+
+const fn magic(part: Part) -> [u8; 8] {
+    match part {
+        Part::Leaves => *b"CHLEAF01",
+        Part::Payloads => *b"CHPAYL01",
+    }
+}
+
+impl Header {
+    /// The header's bytes.
+    pub fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut out = Vec::with_capacity(HEADER_BYTES);
+        out.put_slice(&magic(self.part));
+        out.put_u64_le(self.identity.archive);
+        out.put_u64_le(self.identity.number);
+        out.put_u32_le(self.identity.count);
+        out.put_u32_le(self.dictionary);
+        out.put_u32_le(crc32c::crc32c(&out));
+        let mut bytes = [0; HEADER_BYTES];
+        bytes.copy_from_slice(&out);
+        bytes
+    }
+
+    /// Reads a header; what is wrong with it where it is none.
+    fn decode(bytes: &[u8; HEADER_BYTES], part: Part) -> Result<Self, String> {
+        let four = |at: usize| {
+            bytes[at..]
+                .first_chunk()
+                .map_or(0, |four| u32::from_le_bytes(*four))
+        };
+        let eight = |at: usize| {
+            bytes[at..]
+                .first_chunk()
+                .map_or(0, |eight| u64::from_le_bytes(*eight))
+        };
+        let (expected, found) = (crc32c::crc32c(&bytes[..32]), four(32));
+        if bytes[..8] != magic(part) {
+            return Err("its first bytes are not those of such a file".into());
+        }
+        if expected != found {
+            return Err(format!(
+                "its CRC is {found:08x}, that of its bytes {expected:08x}"
+            ));
+        }
+        let identity = Identity {
+            archive: eight(8),
+            number: eight(16),
+            count: four(24),
+        };
+        let fits =
+            identity.count.is_power_of_two() && (BLOCK..=super::CHUNK_RECORDS).contains(&identity.count);
+        if !fits {
+            return Err(format!(
+                "{} records are none that a chunk can have",
+                identity.count
+            ));
+        }
+        Ok(Self {
+            part,
+            identity,
+            dictionary: four(28),
+        })
+    }
+}
+
+impl Footer {
+    /// The footer's bytes, bound to the header's.
+    pub fn encode(&self, header: &[u8; HEADER_BYTES]) -> [u8; FOOTER_BYTES] {
+        let mut out = Vec::with_capacity(FOOTER_BYTES);
+        out.put_u64_le(self.frames_end);
+        out.put_u64_le(self.columns_end);
+        out.put_u64_le(self.length);
+        out.put_i64_le(self.last_recorded.nanos());
+        out.put_u64_le(self.epoch.get());
+        out.put_u64_le(0);
+        out.put_u32_le(self.tables_crc);
+        out.put_u32_le(crc32c::crc32c_append(crc32c::crc32c(&out), header));
+        out.put_slice(&MAGIC_END);
+        let mut bytes = [0; FOOTER_BYTES];
+        bytes.copy_from_slice(&out);
+        bytes
+    }
+
+    fn decode(bytes: &[u8; FOOTER_BYTES]) -> Self {
+        let four = |at: usize| {
+            bytes[at..]
+                .first_chunk()
+                .map_or(0, |four| u32::from_le_bytes(*four))
+        };
+        let eight = |at: usize| {
+            bytes[at..]
+                .first_chunk()
+                .map_or(0, |eight| u64::from_le_bytes(*eight))
+        };
+        Self {
+            frames_end: eight(0),
+            columns_end: eight(8),
+            length: eight(16),
+            last_recorded: Recorded::from_nanos(eight(24).cast_signed()),
+            epoch: Epoch::new(eight(32)),
+            tables_crc: four(48),
+        }
+    }
+}
+
+/// What a file says of itself, and its tables.
+pub struct Outline {
+    /// Its header.
+    pub header: Header,
+    /// Its footer.
+    pub footer: Footer,
+    /// Its tables, checked against their CRC.
+    pub tables: Vec<u8>,
+}
+
+/// Reads header, footer and tables, and checks all that can be checked of them.
+///
+/// # Errors
+/// [`ChunkError`].
+pub fn outline(source: &Source, part: Part) -> Result<Outline, ChunkError> {
+    let first = source.identity.first();
+    let length = source.file.len().map_err(|cause| source.io(&cause, first))?;
+    if length < (HEADER_BYTES + FOOTER_BYTES) as u64 {
+        return Err(source.damaged("its length", format!("it has only {length} bytes"), first));
+    }
+    let mut head = [0; HEADER_BYTES];
+    source.read_into(&mut head, 0, first)?;
+    let mut foot = [0; FOOTER_BYTES];
+    source.read_into(&mut foot, length - FOOTER_BYTES as u64, first)?;
+    let header = header(source, &head, &foot, part)?;
+    let footer = Footer::decode(&foot);
+    if footer.encode(&head) != foot {
+        return Err(source.damaged(
+            "its footer",
+            "it is not the one of this header, or it is cut",
+            first,
+        ));
+    }
+    let tables_end = length - FOOTER_BYTES as u64;
+    let rises = (HEADER_BYTES as u64) <= footer.frames_end
+        && footer.frames_end <= footer.columns_end
+        && footer.columns_end <= tables_end;
+    if footer.length != length || !rises {
+        let problem = format!(
+            "the parts do not fit {length} bytes, it was made with {}",
+            footer.length
+        );
+        return Err(source.damaged("its footer", problem, first));
+    }
+    let tables_length = usize::try_from(tables_end - footer.columns_end).unwrap_or(usize::MAX);
+    if tables_length > TABLES_BYTES_MAX {
+        let problem = format!("the tables have {tables_length} bytes, at most {TABLES_BYTES_MAX} can be");
+        return Err(source.damaged("its footer", problem, first));
+    }
+    let tables = source.read(footer.columns_end, tables_length, first)?;
+    if crc32c::crc32c(&tables) != footer.tables_crc {
+        return Err(source.damaged("its tables", "their CRC is another one", first));
+    }
+    Ok(Outline {
+        header,
+        footer,
+        tables,
+    })
+}
+
+/// More than the tables of the largest chunk have.
+const TABLES_BYTES_MAX: usize = 1 << 20;
+
+/// The header, which must be the one of this file.
+fn header(
+    source: &Source,
+    head: &[u8; HEADER_BYTES],
+    foot: &[u8; FOOTER_BYTES],
+    part: Part,
+) -> Result<Header, ChunkError> {
+    let first = source.identity.first();
+    let wanted = magic(part);
+    // Another format is one only where the end of the file says that it is whole: one flipped byte is damage.
+    let newer = head[..6] == wanted[..6] && head[..8] != wanted && foot[56..] == MAGIC_END;
+    if newer && Footer::decode(foot).encode(head) == *foot {
+        return Err(ChunkError::Format {
+            file: source.name.clone(),
+            format: String::from_utf8_lossy(&head[..8]).into_owned(),
+            reads: String::from_utf8_lossy(&wanted).into_owned(),
+        });
+    }
+    let header =
+        Header::decode(head, part).map_err(|problem| source.damaged("its header", problem, first))?;
+    if header.identity != source.identity {
+        let has = header.identity;
+        let problem = format!(
+            "it is of chunk {} of {} records of archive {:016x}, not of chunk {} of {} records of archive {:016x}",
+            has.number,
+            has.count,
+            has.archive,
+            source.identity.number,
+            source.identity.count,
+            source.identity.archive
+        );
+        return Err(source.damaged("its header", problem, first));
+    }
+    Ok(header)
+}
+
+/// The bytes of a column of 32 bytes a record.
+pub const fn column_bytes(count: u32) -> u64 {
+    count as u64 * 32
+}
+
+/// The number of blocks of a chunk.
+pub const fn blocks(count: u32) -> usize {
+    count.div_ceil(BLOCK) as usize
+}

@@ -1,0 +1,139 @@
+//! The file of payloads: what was said, and the salts that bind it to the leaves.
+//!
+//! Column: salts. Tables: the rows of the frames, the CRCs of the blocks of salts, and a bit a record, set where payload
+//! and salt were removed by law. The file changes in that way alone: it is then written anew beside the old one.
+
+use super::column::{Column, WIDTH};
+use super::frames::{Frames, ROW_BYTES};
+use super::layout::{blocks, column_bytes, outline};
+use super::{BLOCK, ChunkError, Identity, PAYLOADS_A_FRAME, Part, Source};
+use crate::record::{Hash, commitment};
+use std::ops::Range;
+
+/// An open file of payloads.
+pub struct Payloads {
+    source: Source,
+    frames: Frames,
+    salts: Column,
+    erased: Vec<u8>,
+}
+
+impl Payloads {
+    /// Reads what the file says of itself.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub(super) fn open(source: Source) -> Result<Self, ChunkError> {
+        let outline = outline(&source, Part::Payloads)?;
+        let Identity { count, .. } = source.identity;
+        let rows_end = (count / PAYLOADS_A_FRAME) as usize * ROW_BYTES;
+        let crcs_end = rows_end + 4 * blocks(count);
+        let tables_end = crcs_end + count as usize / 8;
+        let tables = &outline.tables;
+        let footer = outline.footer;
+        if tables.len() != tables_end || footer.columns_end - footer.frames_end != column_bytes(count) {
+            let problem = "they are not of the size that so many records have";
+            return Err(source.damaged("its tables", problem, source.identity.first()));
+        }
+        let begin = super::layout::HEADER_BYTES as u64;
+        let frames = Frames::new(
+            &tables[..rows_end],
+            begin,
+            outline.header.dictionary,
+            PAYLOADS_A_FRAME,
+        );
+        if frames.end() != footer.frames_end {
+            return Err(source.damaged(
+                "its tables",
+                "the frames do not end where the columns begin",
+                source.identity.first(),
+            ));
+        }
+        let salts = Column::new("salts", footer.frames_end, &tables[rows_end..crcs_end]);
+        let erased = tables[crcs_end..].to_vec();
+        Ok(Self {
+            source,
+            frames,
+            salts,
+            erased,
+        })
+    }
+
+    /// Whether payload and salt of a record were removed by law.
+    pub fn is_erased(&self, at: u32) -> bool {
+        self.erased
+            .get(at as usize / 8)
+            .is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+    }
+
+    /// The salts of a range of records.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub fn salts(&self, records: Range<u32>) -> Result<Vec<u8>, ChunkError> {
+        self.salts.read(&self.source, records)
+    }
+
+    /// Of the whole frames around a range of records those that unpack to no more than `bytes`, at least the first.
+    pub fn within(&self, records: &Range<u32>, bytes: usize) -> Range<u32> {
+        self.frames
+            .records(&self.frames.within(self.frames.holding(records), bytes))
+    }
+
+    /// Adds the payloads of whole frames to `payloads`, and the length of each to `lengths`.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub fn read(
+        &self,
+        records: Range<u32>,
+        payloads: &mut Vec<u8>,
+        lengths: &mut Vec<u32>,
+    ) -> Result<(), ChunkError> {
+        let frames = self.frames.holding(&records);
+        payloads.reserve(self.frames.raw_bytes(&frames));
+        self.frames.read_joined(&self.source, frames, payloads, lengths)
+    }
+}
+
+impl Payloads {
+    /// Reads everything again and holds it against the commitments of the chunk's leaves.
+    ///
+    /// # Errors
+    /// [`ChunkError`] naming the first record that is concerned.
+    pub fn verify(&self, commitments: &[Hash]) -> Result<(), ChunkError> {
+        for block in 0..blocks(self.source.identity.count) as u32 {
+            let records = block * BLOCK..(block + 1) * BLOCK;
+            let salts = self.salts(records.clone())?;
+            let mut salts = salts.as_chunks::<WIDTH>().0.iter();
+            let mut wrong = None;
+            self.frames
+                .read(&self.source, self.frames.holding(&records), |at, payload| {
+                    let salt = salts.next().copied().unwrap_or_default();
+                    let fits = if self.is_erased(at) {
+                        payload.is_empty() && salt == [0; WIDTH]
+                    } else {
+                        commitments.get(at as usize) == Some(&commitment(&salt, payload))
+                    };
+                    if !fits {
+                        wrong.get_or_insert(at);
+                    }
+                })?;
+            if let Some(at) = wrong {
+                let problem = "a payload is not the one that its leaf commits to";
+                return Err(self
+                    .source
+                    .damaged("its payloads", problem, self.source.position(at)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bits of the records that were removed by law, as the table holds them.
+pub fn bits(erased: &[bool]) -> Vec<u8> {
+    let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+    erased.chunks(8).map(byte).collect()
+}
+
+const _: () = assert!(WIDTH == crate::record::SALT_BYTES);

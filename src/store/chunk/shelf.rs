@@ -1,0 +1,399 @@
+//! All sealed chunks as one shelf: the log from position 0 up to where it is sealed.
+//!
+//! Files are opened when they are first read and only so many are kept open. A record in a damaged or missing file is
+//! answered with that damage, so that another shelf can be asked, and all others are served.
+
+use super::leaves::Leaves;
+use super::payloads::Payloads;
+use super::{CHUNK_RECORDS, ChunkError, Identity, Part, Source, write};
+use crate::log::store::Shelf;
+use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
+use crate::record::{Hash, Position};
+use crate::store::disk::Disk;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The chunks whose files are kept open: some 200 KiB of tables each.
+const OPEN_MAX: usize = 32;
+/// The bytes of payloads that one run gathers.
+const RUN_BYTES: usize = 256 << 10;
+/// The records that one run gathers where no payloads are read.
+const RUN_RECORDS: u32 = 1_024;
+
+/// Where chunks lie and of what size they are.
+#[derive(Clone)]
+pub struct ChunkOptions {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The archive's random id.
+    pub archive: u64,
+    /// How many records each has: a power of two, 256 to 65,536.
+    pub records: u32,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl ChunkOptions {
+    /// Chunks of the usual size.
+    pub fn new(disk: Arc<dyn Disk>, folder: PathBuf, archive: u64) -> Self {
+        Self {
+            folder,
+            archive,
+            records: CHUNK_RECORDS,
+            disk,
+        }
+    }
+
+    /// Chunk `number`.
+    pub fn identity(&self, number: u64) -> Identity {
+        Identity {
+            archive: self.archive,
+            number,
+            count: self.records,
+        }
+    }
+}
+
+/// The sealed log.
+pub struct Chunks {
+    options: ChunkOptions,
+    /// How many chunks there are, those that are missing among them.
+    sealed: AtomicU64,
+    bytes: AtomicU64,
+    open: Mutex<Vec<Arc<Chunk>>>,
+}
+
+/// The two files of a chunk; each may be damaged for itself.
+struct Chunk {
+    identity: Identity,
+    leaves: Result<Leaves, ChunkError>,
+    payloads: Result<Payloads, ChunkError>,
+}
+
+/// What a start finds of one chunk.
+pub struct Found {
+    /// Which chunk.
+    pub identity: Identity,
+    /// What its file of leaves says, or what is wrong with the chunk: a file that is missing or damaged.
+    pub outline: Result<Outline, ChunkError>,
+}
+
+/// What the log wants to know of a chunk without reading its records.
+pub struct Outline {
+    /// The hash over each 256 of its leaves.
+    pub blocks: Vec<Hash>,
+    /// When its newest record was committed.
+    pub last_recorded: crate::record::Recorded,
+    /// The epoch of its newest record.
+    pub epoch: crate::record::Epoch,
+    /// What is wrong with its file of payloads, if anything: the leaves are there all the same.
+    pub payloads: Option<ChunkError>,
+}
+
+impl Chunks {
+    /// The chunks in a folder. Drafts that a crash has left are removed.
+    ///
+    /// # Errors
+    /// What the system says where the folder cannot be listed.
+    pub fn open(options: ChunkOptions) -> io::Result<Self> {
+        write::abandon(options.disk.as_ref(), &options.folder);
+        let names = options.disk.list(&options.folder)?;
+        let parts: BTreeSet<(bool, u64)> = names
+            .iter()
+            .filter_map(|name| Part::of(name))
+            .map(|(part, number)| (part == Part::Leaves, number))
+            .collect();
+        // The leaves get their name last: a file of payloads alone is one of a chunk that was not sealed yet.
+        let sealed = parts
+            .iter()
+            .filter(|(leaves, _)| *leaves)
+            .map(|(_, number)| number + 1)
+            .max();
+        let chunks = Self {
+            options,
+            sealed: AtomicU64::new(sealed.unwrap_or(0)),
+            bytes: AtomicU64::new(0),
+            open: Mutex::default(),
+        };
+        let bytes = (0..sealed.unwrap_or(0))
+            .map(|number| chunks.file_bytes(number))
+            .sum();
+        chunks.bytes.store(bytes, Ordering::Release);
+        Ok(chunks)
+    }
+
+    fn file_bytes(&self, number: u64) -> u64 {
+        let length = |part: Part| {
+            let path = self.options.folder.join(part.file(number));
+            self.options
+                .disk
+                .open(&path)
+                .and_then(|file| file.len())
+                .unwrap_or(0)
+        };
+        length(Part::Leaves) + length(Part::Payloads)
+    }
+
+    /// How the chunks are laid out.
+    pub fn options(&self) -> &ChunkOptions {
+        &self.options
+    }
+
+    /// The position up to which the log is sealed.
+    pub fn sealed(&self) -> Position {
+        let count = self.sealed.load(Ordering::Acquire);
+        Position::new(count * u64::from(self.options.records))
+    }
+
+    /// The number of the chunk that is sealed next.
+    pub fn next(&self) -> u64 {
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    /// The bytes of all chunks.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Takes in the chunk that was sealed last.
+    pub fn grow(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.sealed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What each chunk says of itself, ascending.
+    pub fn outlines(&self) -> impl Iterator<Item = Found> {
+        (0..self.next()).map(|number| {
+            let chunk = self.load(number);
+            let outline = chunk.leaves.as_ref().map_err(ChunkError::clone);
+            Found {
+                identity: chunk.identity,
+                outline: outline.map(|leaves| Outline {
+                    blocks: leaves.block_hashes().to_vec(),
+                    last_recorded: leaves.footer().last_recorded,
+                    epoch: leaves.footer().epoch,
+                    payloads: chunk.payloads.as_ref().err().cloned(),
+                }),
+            }
+        })
+    }
+
+    /// The hashes of the leaves of a range, as far as they lie in the chunk of the first; `None` where that is not sealed.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn hashes(&self, from: Position, until: Position) -> Result<Option<Vec<Hash>>, ReadError> {
+        let Some((chunk, at)) = self.holding(from) else {
+            return Ok(None);
+        };
+        let end = at.max(chunk.place(until));
+        let leaves = chunk.leaves.as_ref().map_err(ChunkError::clone)?;
+        Ok(Some(leaves.hashes(at..end)?))
+    }
+
+    /// Reads every byte of a chunk and holds it against itself; tells `leaf` of each leaf.
+    ///
+    /// # Errors
+    /// [`ChunkError`] naming the first record that is concerned.
+    pub fn verify(&self, number: u64, leaf: impl FnMut(Position, &[u8])) -> Result<(), ChunkError> {
+        let chunk = self.fresh(number);
+        chunk.verify(leaf)
+    }
+
+    /// The chunk that holds a position, and the record's place in it.
+    fn holding(&self, position: Position) -> Option<(Arc<Chunk>, u32)> {
+        if position >= self.sealed() {
+            return None;
+        }
+        let records = u64::from(self.options.records);
+        let (number, at) = (position.get() / records, position.get() % records);
+        Some((self.load(number), at as u32))
+    }
+
+    /// A chunk, from those that are open where it is among them.
+    fn load(&self, number: u64) -> Arc<Chunk> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|chunk| chunk.identity.number == number) {
+            let chunk = open.remove(at);
+            open.push(Arc::clone(&chunk));
+            return chunk;
+        }
+        drop(open);
+        let chunk = Arc::new(self.fresh(number));
+        // What could not be read may be readable the next time: a disk that was busy, a file put back.
+        if chunk.leaves.is_ok() && chunk.payloads.is_ok() {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if open.len() >= OPEN_MAX {
+                open.remove(0);
+            }
+            open.push(Arc::clone(&chunk));
+        }
+        chunk
+    }
+
+    fn fresh(&self, number: u64) -> Chunk {
+        let identity = self.options.identity(number);
+        Chunk {
+            identity,
+            leaves: self.source(identity, Part::Leaves).and_then(Leaves::open),
+            payloads: self.source(identity, Part::Payloads).and_then(Payloads::open),
+        }
+    }
+
+    fn source(&self, identity: Identity, part: Part) -> Result<Source, ChunkError> {
+        let name = part.file(identity.number);
+        let position = identity.first();
+        match self.options.disk.open(&self.options.folder.join(&name)) {
+            Ok(file) => Ok(Source { file, name, identity }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ChunkError::Damaged {
+                file: name,
+                what: "its place".into(),
+                problem: "the file is missing".into(),
+                position,
+            }),
+            Err(error) => Err(ChunkError::Io {
+                file: name,
+                cause: error.to_string(),
+                position,
+            }),
+        }
+    }
+}
+
+impl Chunk {
+    /// The place of a position in the chunk, or the chunk's end.
+    fn place(&self, position: Position) -> u32 {
+        let at = position.since(self.identity.first());
+        u32::try_from(at).unwrap_or(u32::MAX).min(self.identity.count)
+    }
+
+    fn leaves(&self) -> Result<&Leaves, ChunkError> {
+        self.leaves.as_ref().map_err(ChunkError::clone)
+    }
+
+    fn payloads(&self) -> Result<&Payloads, ChunkError> {
+        self.payloads.as_ref().map_err(ChunkError::clone)
+    }
+
+    /// One run of whole frames, from the one that holds the first record of `wanted` on.
+    fn run(&self, wanted: Range<u32>, limit: ReadLimit, columns: Columns) -> Result<Run, ChunkError> {
+        let records = u32::try_from(limit.records).unwrap_or(u32::MAX).max(1);
+        let end = wanted.end.min(wanted.start.saturating_add(records));
+        let range = match columns {
+            Columns::Leaves => wanted.start..end.min(wanted.start.saturating_add(RUN_RECORDS)),
+            _ => {
+                let some = self
+                    .payloads()?
+                    .within(&(wanted.start..end), limit.bytes.min(RUN_BYTES));
+                wanted.start..some.end.min(end)
+            }
+        };
+        match columns {
+            Columns::Leaves => self.columns(self.leaves()?.widened(&range), true, false),
+            Columns::All => self.columns(self.leaves()?.widened(&range), true, true),
+            Columns::Payloads => self.columns(self.payloads()?.within(&range, usize::MAX), false, true),
+        }
+    }
+
+    /// A range that is whole frames of the columns asked for.
+    fn columns(&self, range: Range<u32>, leaves: bool, payloads: bool) -> Result<Run, ChunkError> {
+        let count = (range.end - range.start) as usize;
+        let (mut leaf_bytes, mut leaf_ends) = (Vec::new(), Vec::with_capacity(count));
+        if leaves {
+            self.leaves()?
+                .read(range.clone(), &mut leaf_bytes, &mut leaf_ends)?;
+        }
+        let (mut payload_bytes, mut lengths) = (Vec::new(), Vec::with_capacity(count));
+        let mut salts = Vec::new();
+        if payloads {
+            self.payloads()?
+                .read(range.clone(), &mut payload_bytes, &mut lengths)?;
+            if leaves {
+                salts = self.payloads()?.salts(range.clone())?;
+            }
+        }
+        let mut payload_end = 0u32;
+        let slot = |at: usize| {
+            payload_end = payload_end.saturating_add(lengths.get(at).copied().unwrap_or(0));
+            Slot {
+                leaf_end: leaf_ends.get(at).copied().unwrap_or(0),
+                payload_end,
+                erased: self
+                    .payloads
+                    .as_ref()
+                    .is_ok_and(|file| file.is_erased(range.start + at as u32)),
+            }
+        };
+        let slots = (0..count).map(slot).collect();
+        let first = self.identity.first().plus(range.start.into());
+        let run = Run::new(
+            first,
+            slots,
+            leaf_bytes.into(),
+            Bytes::from(salts),
+            payload_bytes.into(),
+        );
+        run.map_err(|error| ChunkError::Damaged {
+            file: Part::Payloads.file(self.identity.number),
+            what: "its frames".into(),
+            problem: error.to_string(),
+            position: first,
+        })
+    }
+
+    fn verify(&self, mut leaf: impl FnMut(Position, &[u8])) -> Result<(), ChunkError> {
+        let mut commitments = Vec::with_capacity(self.identity.count as usize);
+        self.leaves()?.verify(|at, bytes| {
+            commitments.push(bytes.last_chunk::<32>().copied().unwrap_or_default());
+            leaf(self.identity.first().plus(at.into()), bytes);
+        })?;
+        self.payloads()?.verify(&commitments)
+    }
+}
+
+impl Shelf for Chunks {
+    fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Option<Vec<Run>>, ReadError> {
+        let mut left = limit;
+        let mut at = from;
+        let mut runs = Vec::new();
+        while at < until {
+            let Some((chunk, place)) = self.holding(at) else {
+                break;
+            };
+            let wanted = place..chunk.place(until);
+            let run = match chunk.run(wanted, left, columns) {
+                Ok(run) => run.slice(at, until),
+                // What was read before the damage is answered; the damage is met again by whoever goes on.
+                Err(_) if !runs.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            };
+            let full = run.spend(&mut left);
+            at = run.end();
+            runs.push(run);
+            if full {
+                break;
+            }
+        }
+        Ok((!runs.is_empty()).then_some(runs))
+    }
+
+    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
+        let one = ReadLimit { records: 1, bytes: 1 };
+        let Some((chunk, at)) = self.holding(position) else {
+            return Ok(None);
+        };
+        let run = chunk.run(at..at + 1, one, columns)?;
+        Ok(Some(run.slice(position, position.next())))
+    }
+}

@@ -1,0 +1,355 @@
+use super::*;
+use crate::log::store::Shelf;
+use crate::log::{Columns, ReadLimit, Run, Slot};
+use crate::merkle::Tree;
+use crate::record::{Act, Epoch, Kind, Leaf, Recorded, Revision, SALT_BYTES, commitment, leaf_hash};
+use crate::store::disk::Disk;
+use crate::store::faulty::{SimDisk, Survives};
+use bytes::BytesMut;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const RECORDS: u32 = 256;
+const ALL: ReadLimit = ReadLimit {
+    records: usize::MAX,
+    bytes: usize::MAX,
+};
+
+fn salt(at: u64) -> [u8; SALT_BYTES] {
+    std::array::from_fn(|byte| (at as u8).wrapping_mul(31).wrapping_add(byte as u8))
+}
+
+/// Of all lengths from none on, and now and then one that does not fit a frame's usual size.
+fn payload(at: u64) -> Vec<u8> {
+    let length = if at == 77 { 70_000 } else { at as usize % 40 };
+    format!("meeting {at} of envoys in Geneva; ")
+        .into_bytes()
+        .into_iter()
+        .cycle()
+        .take(length)
+        .collect()
+}
+
+fn leaf(at: u64) -> Vec<u8> {
+    let key = format!("entry-{at}");
+    let payload = payload(at);
+    let leaf = Leaf {
+        act: Act::Create,
+        kind: Kind::Event,
+        series: "desk",
+        key: &key,
+        revision: Revision::FIRST,
+        previous: at.checked_sub(3).map(Position::new),
+        recorded: Recorded::from_nanos(1_700_000_000_000_000_000 + at as i64),
+        batch_id: b"batch",
+        batch_index: 0,
+        batch_count: 1,
+        principal: "local:desk",
+        epoch: Epoch::default(),
+        reason: "",
+        relation: None,
+        erased: None,
+        payload_size: payload.len() as u64,
+        commitment: commitment(&salt(at), &payload),
+    };
+    let mut bytes = BytesMut::new();
+    leaf.encode(&mut bytes);
+    bytes.to_vec()
+}
+
+fn run(positions: std::ops::Range<u64>) -> Run {
+    let (mut leaves, mut salts, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
+    let slot = |at| {
+        leaves.extend(leaf(at));
+        salts.extend(salt(at));
+        payloads.extend(payload(at));
+        Slot {
+            leaf_end: leaves.len() as u32,
+            payload_end: payloads.len() as u32,
+            erased: false,
+        }
+    };
+    let slots = positions.clone().map(slot).collect();
+    let first = Position::new(positions.start);
+    Run::new(first, slots, leaves.into(), salts.into(), payloads.into()).unwrap()
+}
+
+fn options(disk: &SimDisk) -> ChunkOptions {
+    ChunkOptions {
+        records: RECORDS,
+        ..ChunkOptions::new(Arc::new(disk.clone()), PathBuf::from("chunks"), 7)
+    }
+}
+
+/// Seals a chunk, its records coming in runs that do not end where it does.
+fn seal(disk: &SimDisk, number: u64) -> write::Sealed {
+    let options = options(disk);
+    let mut writer = Writer::begin(disk, &options.folder, options.identity(number)).unwrap();
+    while writer.next() < options.identity(number).end() {
+        let from = writer.next().get();
+        writer.add(&run(from..from + 50), &mut || true).unwrap();
+    }
+    writer.finish(None, &mut || true).unwrap()
+}
+
+fn sealed(chunks: u64) -> (SimDisk, Chunks) {
+    let disk = SimDisk::new();
+    for number in 0..chunks {
+        seal(&disk, number);
+    }
+    let chunks = Chunks::open(options(&disk)).unwrap();
+    (disk, chunks)
+}
+
+fn check(run: &Run, columns: Columns) {
+    for record in run.iter() {
+        let at = record.position.get();
+        if columns != Columns::Payloads {
+            assert_eq!(record.leaf, leaf(at), "leaf {at}");
+        }
+        if columns != Columns::Leaves {
+            assert_eq!(record.payload, payload(at), "payload {at}");
+        }
+        if columns == Columns::All {
+            assert_eq!(record.salt, salt(at), "salt {at}");
+        }
+    }
+}
+
+#[test]
+fn every_range_of_sealed_records_reads_back_as_it_was() {
+    let (_disk, chunks) = sealed(3);
+    assert_eq!(chunks.sealed(), Position::new(768));
+    for columns in [Columns::All, Columns::Payloads, Columns::Leaves] {
+        for (from, until) in [
+            (0, 768),
+            (0, 1),
+            (5, 9),
+            (31, 33),
+            (70, 90),
+            (250, 520),
+            (767, 768),
+            (300, 2_000),
+        ] {
+            let (first, end) = (Position::new(from), Position::new(until.min(768)));
+            let runs = chunks
+                .read(first, Position::new(until), ALL, columns)
+                .unwrap()
+                .unwrap();
+            let mut at = first;
+            for run in &runs {
+                assert_eq!(run.first(), at);
+                check(run, columns);
+                at = run.end();
+            }
+            assert_eq!(at, end, "{from}..{until}");
+        }
+        for at in 0..768 {
+            let run = chunks.fetch(Position::new(at), columns).unwrap().unwrap();
+            assert_eq!((run.first().get(), run.len()), (at, 1));
+            check(&run, columns);
+        }
+    }
+    assert!(chunks.fetch(Position::new(768), Columns::All).unwrap().is_none());
+}
+
+#[test]
+fn a_limit_is_kept_to_the_frame() {
+    let (_disk, chunks) = sealed(1);
+    let read = |limit, columns| {
+        chunks
+            .read(Position::START, Position::new(256), limit, columns)
+            .unwrap()
+            .unwrap()
+    };
+    let count = |runs: &[Run]| runs.iter().map(Run::len).sum::<usize>();
+    let few = ReadLimit {
+        records: 3,
+        bytes: usize::MAX,
+    };
+    assert_eq!(count(&read(few, Columns::Payloads)), 8);
+    assert_eq!(count(&read(few, Columns::All)), 32);
+    let small = ReadLimit {
+        records: usize::MAX,
+        bytes: 1,
+    };
+    assert_eq!(count(&read(small, Columns::Payloads)), 8);
+}
+
+#[test]
+fn a_chunk_says_what_the_tree_needs_without_its_records() {
+    let (_disk, chunks) = sealed(2);
+    let mut tree = Tree::default();
+    for found in chunks.outlines() {
+        let outline = found.outline.unwrap();
+        assert!(outline.blocks.iter().all(|hash| tree.push_block(*hash)));
+        let newest = found.identity.end().get() - 1;
+        assert_eq!(
+            outline.last_recorded.nanos(),
+            1_700_000_000_000_000_000 + newest as i64
+        );
+        assert!(outline.payloads.is_none());
+    }
+    let hashes: Vec<_> = (0..512).map(|at| leaf_hash(&leaf(at))).collect();
+    assert_eq!(tree.root(), Tree::of(&hashes).root());
+    let some = chunks
+        .hashes(Position::new(250), Position::new(300))
+        .unwrap()
+        .unwrap();
+    assert_eq!(some, hashes[250..256], "as far as the chunk reaches");
+}
+
+#[test]
+fn records_that_are_not_what_was_appended_are_not_sealed() {
+    let disk = SimDisk::new();
+    let options = options(&disk);
+    let begin = || Writer::begin(&disk, &options.folder, options.identity(0)).unwrap();
+    let whole = run(0..256);
+    // Another payload than the leaf commits to.
+    let other = Run::new(
+        Position::START,
+        vec![Slot {
+            leaf_end: leaf(5).len() as u32,
+            payload_end: 1,
+            erased: false,
+        }],
+        leaf(5).into(),
+        salt(5).to_vec().into(),
+        "x".into(),
+    );
+    let refused = begin().add(&other.unwrap(), &mut || true).unwrap_err();
+    assert!(refused.to_string().contains("position 0"), "{refused}");
+    // Records that do not follow one another.
+    let refused = begin().add(&run(3..9), &mut || true).unwrap_err();
+    assert!(refused.to_string().contains("position 3"), "{refused}");
+    // Leaves that are not those of the log's tree, and a chunk that is not whole.
+    let mut writer = begin();
+    writer.add(&whole, &mut || true).unwrap();
+    assert!(writer.finish(Some([1; 32]), &mut || true).is_err());
+    let mut writer = begin();
+    writer.add(&run(0..255), &mut || true).unwrap();
+    assert!(writer.finish(None, &mut || true).is_err());
+    assert_eq!(Chunks::open(options.clone()).unwrap().next(), 0);
+    assert!(disk.paths().is_empty(), "drafts are removed: {:?}", disk.paths());
+}
+
+/// The bytes of a file that a test changes: all of what says where things are, some of the rest.
+fn places(length: usize) -> impl Iterator<Item = usize> {
+    (0..length).filter(move |at| *at < 40 || *at > length - 90 || at % 61 == 0)
+}
+
+#[test]
+fn every_changed_byte_is_found_and_named_and_never_answered() {
+    let (disk, _) = sealed(2);
+    for (part, number) in [(Part::Leaves, 0), (Part::Payloads, 1)] {
+        let path = Path::new("chunks").join(part.file(number));
+        let length = disk.bytes(&path).unwrap().len();
+        for at in places(length) {
+            let damaged = disk.copy();
+            damaged.tamper(&path, |bytes| bytes[at] ^= 1 << (at % 8));
+            let chunks = Chunks::open(options(&damaged)).unwrap();
+            let error = chunks.verify(number, |_, _| ()).expect_err("a byte was changed");
+            assert!(error.to_string().contains(&part.file(number)), "{error}");
+            let range = chunks.options().identity(number);
+            assert!(
+                (range.first()..range.end()).contains(&error.position()),
+                "byte {at}: {error}"
+            );
+            let mut from = Position::START;
+            while let Ok(Some(runs)) = chunks.read(from, Position::new(512), ALL, Columns::All) {
+                runs.iter().for_each(|run| check(run, Columns::All));
+                from = runs.last().unwrap().end();
+            }
+            chunks
+                .verify(1 - number, |_, _| ())
+                .expect("the other chunk is whole");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_missing_is_found_and_the_other_chunks_are_served() {
+    let (disk, _) = sealed(2);
+    for part in [Part::Leaves, Part::Payloads] {
+        let path = Path::new("chunks").join(part.file(0));
+        let length = disk.bytes(&path).unwrap().len();
+        for keep in [0, 1, 35, 36, 99, 100, 4_000, length - 64, length - 1] {
+            let damaged = disk.copy();
+            damaged.tamper(&path, |bytes| bytes.truncate(keep));
+            broken(&damaged);
+        }
+        let damaged = disk.copy();
+        damaged.remove(&path).unwrap();
+        broken(&damaged);
+    }
+}
+
+/// The first of two chunks cannot be verified; the second is served.
+fn broken(disk: &SimDisk) {
+    let chunks = Chunks::open(options(disk)).unwrap();
+    assert_eq!(chunks.sealed(), Position::new(512));
+    assert!(chunks.verify(0, |_, _| ()).is_err());
+    assert!(chunks.fetch(Position::START, Columns::All).is_err());
+    check(
+        &chunks.fetch(Position::new(256), Columns::All).unwrap().unwrap(),
+        Columns::All,
+    );
+}
+
+#[test]
+fn a_file_of_another_archive_or_another_chunk_is_not_taken_for_this_one() {
+    let (disk, _) = sealed(2);
+    let file = |number| Path::new("chunks").join(Part::Leaves.file(number));
+    let second = disk.bytes(&file(1)).unwrap();
+    disk.tamper(&file(0), |bytes| *bytes = second);
+    let chunks = Chunks::open(options(&disk)).unwrap();
+    let error = chunks
+        .fetch(Position::START, Columns::All)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("of chunk 1"), "{error}");
+    let other = ChunkOptions {
+        archive: 8,
+        ..options(&disk)
+    };
+    let chunks = Chunks::open(other).unwrap();
+    let error = chunks
+        .fetch(Position::new(256), Columns::All)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("of archive 0000000000000007"), "{error}");
+}
+
+#[test]
+fn wherever_the_power_goes_a_chunk_is_whole_or_absent() {
+    let disk = SimDisk::new();
+    seal(&disk, 0);
+    let before = disk.moment();
+    seal(&disk, 1);
+    for moment in before..=disk.moment() {
+        for survives in [
+            Survives::Nothing,
+            Survives::All,
+            Survives::Seed(1),
+            Survives::Seed(2),
+            Survives::Seed(3),
+        ] {
+            let cut = disk.after_cut(moment, survives);
+            let chunks = Chunks::open(options(&cut)).unwrap();
+            for number in 0..chunks.next() {
+                chunks
+                    .verify(number, |_, _| ())
+                    .expect("a chunk that has its name is whole");
+            }
+            assert!(chunks.next() >= 1);
+            if moment == disk.moment() {
+                assert_eq!(chunks.next(), 2, "a chunk that was sealed is there");
+            }
+            // Whatever was left behind, the chunk can be sealed.
+            if chunks.next() == 1 {
+                seal(&cut, 1);
+                Chunks::open(options(&cut)).unwrap().verify(1, |_, _| ()).unwrap();
+            }
+        }
+    }
+}
