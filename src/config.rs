@@ -129,6 +129,9 @@ settings! {
     recent_bytes: u64 = 8 << 20, "recent-bytes", 1_048_576..=1_073_741_824;
     /// Bytes of the newest records that sled holds, 1 MiB to 64 GiB. Default 16 MiB.
     hot_bytes: u64 = 16 << 20, "hot-bytes", 1_048_576..=68_719_476_736;
+    /// Bytes that the journal may hold of what could be sealed, 128 MiB to 1 TiB. Default 512 MiB. Appends wait rather than
+    /// let it grow; from half of it on sealing comes before them.
+    unsealed_bytes: u64 = 512 << 20, "unsealed-bytes", 134_217_728..=1_099_511_627_776;
     /// Appends are refused while fewer bytes are free on the disk, 16 MiB to 1 TiB. Default 64 MiB.
     reserve_bytes: u64 = 64 << 20, "reserve-bytes", 16_777_216..=1_099_511_627_776;
     /// Scans for answers at a time, 1 to 64. Default 2.

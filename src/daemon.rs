@@ -199,6 +199,7 @@ pub fn archive_options(config: &Config) -> ArchiveOptions {
         reserve_bytes: config.reserve_bytes,
         hot_bytes: config.hot_bytes,
         recent_bytes: bounded(config.recent_bytes),
+        unsealed_bytes: config.unsealed_bytes,
         ..ArchiveOptions::new(&config.data)
     }
 }

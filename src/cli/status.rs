@@ -69,6 +69,11 @@ fn as_json(answers: &Answers) -> Value {
         "appending": status.appending,
         "refusal": Some(&status.refusal).filter(|text| !text.is_empty()),
         "journal_bytes": status.journal_bytes,
+        "sealed_through": status.sealed_through,
+        "sealed_bytes": status.sealed_bytes,
+        "sealed_bytes_a_record": a_record(status).map(|bytes| (bytes * 10.0).round() / 10.0),
+        "seal_fault": Some(&status.seal_fault).filter(|text| !text.is_empty()),
+        "indexed": status.indexed,
         "sled_bytes": status.sled_bytes,
         "hot_through": status.hot_through,
         "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
@@ -106,6 +111,15 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
             plain(fault)
         )),
     };
+    let sealed = match (status.seal_fault.as_str(), a_record(status)) {
+        ("", None) => "nothing yet".to_owned(),
+        ("", Some(each)) => format!(
+            "{}, through position {}, {each:.0} B a record",
+            bytes(status.sealed_bytes),
+            count(status.sealed_through)
+        ),
+        (fault, _) => ink.yellow(format_args!("not now, the journal keeps it: {}", plain(fault))),
+    };
     let root = match status.root.is_empty() {
         true => ink.red("none: records are lost"),
         false => hex::encode(&status.root),
@@ -125,6 +139,7 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         ("root", root),
         ("appends", appends),
         ("journal", bytes(status.journal_bytes)),
+        ("sealed", sealed),
         ("hot log", hot),
         ("subscribers", count(status.subscribers).to_string()),
         ("epoch", status.epoch.to_string()),
@@ -153,6 +168,11 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         )?;
     }
     Ok(())
+}
+
+/// The bytes of a sealed record; `None` where nothing is sealed.
+fn a_record(status: &proto::GetStatusResponse) -> Option<f64> {
+    (status.sealed_through > 0).then(|| status.sealed_bytes as f64 / status.sealed_through as f64)
 }
 
 fn bytes(bytes: u64) -> String {

@@ -19,7 +19,9 @@ mod commit;
 pub mod entry;
 pub mod error;
 mod facts;
+mod gate;
 mod group;
+mod index;
 mod keeper;
 pub mod keys;
 mod matching;
@@ -33,6 +35,7 @@ mod sequencer;
 mod shared;
 pub mod store;
 pub mod tail;
+mod unsealed;
 
 pub use batch::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt};
 pub use entry::{ContentAt, EntryState, LinkAt};
@@ -40,7 +43,7 @@ pub use error::{AppendError, Closed, ReadError, Rule, Violation};
 pub use run::{Run, RunError, Slot, Stored};
 
 use crate::merkle::Tree;
-use crate::record::{EntryKey, Hash, Position, Recorded, Series, leaf_hash};
+use crate::record::{EntryKey, Hash, Position, Recorded, leaf_hash};
 use commit::Job;
 use facts::Resolved;
 use prepare::Prepared;
@@ -99,6 +102,12 @@ pub struct LogStatus {
     pub hot_through: Position,
     /// What is wrong with the hot log, if anything.
     pub hot_fault: Option<String>,
+    /// How the sealed log stands.
+    pub sealed: store::SealedStatus,
+    /// Why nothing is sealed, if that is so.
+    pub seal_fault: Option<String>,
+    /// Whether all entries are known; a while after a start they are not, and appends wait.
+    pub indexed: bool,
     /// Ranges that recovery cut although they may have been acknowledged.
     pub possibly_acknowledged: Vec<(Position, Position)>,
     /// The reign of the log.
@@ -171,6 +180,8 @@ impl Log {
         if let Some(closed) = self.shared.closed() {
             return Err(AppendError::Closed(closed));
         }
+        self.shared.indexed.passed().await;
+        self.shared.held_back().await.map_err(AppendError::Closed)?;
         let request_id = batch.request_id.clone();
         let batch = prepare::prepare(batch, &self.shared.hasher).map_err(AppendError::Refused)?;
         let limit = self.shared.frame_bytes_max;
@@ -303,36 +314,9 @@ impl Log {
     }
 
     fn newest(&self, entry: &EntryKey) -> Result<Option<Position>, ReadError> {
+        self.shared.indexed.wait();
         let hash = self.shared.hasher.hash(entry.series.as_str(), entry.key.as_str());
         facts::newest(&self.shared, None, entry, hash)
-    }
-
-    /// The entries of `series` whose key begins with `prefix`, at most `limit`. Scans the log.
-    ///
-    /// # Errors
-    /// As [`Log::read`].
-    pub fn with_prefix(
-        &self,
-        series: &Series,
-        prefix: &str,
-        limit: usize,
-    ) -> Result<Vec<EntryKey>, ReadError> {
-        let mut found = Vec::new();
-        let tail = self.tail();
-        let mut at = Position::START;
-        while at < tail && found.len() < limit {
-            for run in self.read(at, tail, SCAN_STEP, Columns::Leaves)? {
-                for record in run.iter() {
-                    let leaf = facts::decode(record.leaf, record.position)?;
-                    let new = leaf.previous.is_none() && leaf.series == series.as_str();
-                    if new && leaf.key.starts_with(prefix) && found.len() < limit {
-                        found.extend(EntryKey::new(leaf.series, leaf.key));
-                    }
-                }
-                at = run.end();
-            }
-        }
-        Ok(found)
     }
 
     /// The first position recorded after `time`: the state of the log as of that time lies below it, and no record to
@@ -450,6 +434,7 @@ impl Log {
     pub fn release(&self) {
         self.drain();
         self.shared.close_with(Closed::Draining);
+        self.shared.unsealed.wake();
         self.shared.keeper.stop();
         if let Some(hot) = &self.shared.hot {
             hot.close();
@@ -487,7 +472,7 @@ impl Log {
         until: Position,
         limit: ReadLimit,
     ) -> Result<Vec<Run>, ReadError> {
-        self.shared.read_cold(from, until, limit)
+        self.shared.read_cold(from, until, limit, Columns::All)
     }
 
     /// The record at a position as a run of one, passing over the hot log.
@@ -496,11 +481,31 @@ impl Log {
     /// As [`Log::read`].
     pub fn fetch_cold(&self, position: Position) -> Result<Run, ReadError> {
         let one = ReadLimit { records: 1, bytes: 1 };
-        let runs = self.shared.read_cold(position, position.next(), one)?;
+        let runs = self
+            .shared
+            .read_cold(position, position.next(), one, Columns::All)?;
         runs.into_iter().next().ok_or(ReadError::BeyondTail {
             position,
             tail: self.tail(),
         })
+    }
+
+    /// The hash over the `2^level` leaves that are the `index`-th of so many, where the tree has them all; from level 8 on.
+    pub fn subtree(&self, level: usize, index: u64) -> Option<Hash> {
+        let tree = self.shared.tree.read().unwrap_or_else(PoisonError::into_inner);
+        tree.subtree(level, index)
+    }
+
+    /// More was sealed and the journal is the smaller for it; or it could not be, for the reason given.
+    pub fn sealing(&self, fault: Option<String>) {
+        self.shared.with_committer(|committer| {
+            if let Some(journal) = &committer.journal {
+                self.shared
+                    .journal_bytes
+                    .store(journal.bytes(), Ordering::Relaxed);
+            }
+        });
+        self.shared.unsealed.changed(fault);
     }
 
     /// Records from `position` on were published once and are not in the journal: appending would fork the log.

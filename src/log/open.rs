@@ -4,14 +4,15 @@ use super::Log;
 use super::clock::{Clock, RealClock, Timekeeper};
 use super::commit::Committer;
 use super::error::Closed;
+use super::gate::Gate;
+use super::index::{self, Index};
 use super::keeper::{self, Keeper};
-use super::keys::KeyTable;
 use super::recent::Recent;
-use super::requests::Requests;
 use super::run::Run;
 use super::shared::Shared;
-use super::store::{Hot, Journal, Replay, Rescued, Shelf};
+use super::store::{Hot, Journal, Replay, Rescued, Sealed, Shelf};
 use super::tail::Tail;
+use super::unsealed::Unsealed;
 use crate::merkle::Tree;
 use crate::record::{Epoch, Hash, Leaf, Position, Recorded, leaf_hash};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
@@ -30,6 +31,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The most bytes that one frame of the journal may have.
     pub frame_bytes_max: usize,
+    /// Appends wait while the journal holds more bytes than this and some of them can be sealed.
+    pub unsealed_bytes: u64,
 }
 
 impl Options {
@@ -41,6 +44,7 @@ impl Options {
             accept_clock: false,
             clock: Arc::new(RealClock),
             frame_bytes_max: 8 << 20,
+            unsealed_bytes: u64::MAX,
         }
     }
 }
@@ -51,8 +55,10 @@ pub struct Parts {
     pub journal: Option<Box<dyn Journal>>,
     /// Why they must.
     pub closed: Option<Closed>,
-    /// Where records are read, in the order in which to ask; memory and the hot log come before them.
+    /// Where records are read, in the order in which to ask; memory, the hot log and the sealed log come before them.
     pub shelves: Vec<Arc<dyn Shelf>>,
+    /// The sealed log.
+    pub sealed: Option<Arc<dyn Sealed>>,
     /// The hot log.
     pub hot: Option<Arc<dyn Hot>>,
     /// The first unwritten position.
@@ -64,11 +70,13 @@ pub struct Parts {
 }
 
 /// What the log keeps in memory, folded from its records.
+///
+/// Where there is a sealed log its leaves are not read before the log is open: its files say what the tree needs, and who
+/// needs to know an entry waits until [`super::index`] has read the rest. Records told to [`Replay::run`] come after it.
 #[derive(Default)]
 pub struct Fold {
-    keys: KeyTable,
     tree: Tree,
-    requests: Requests,
+    index: Index,
     last: Recorded,
     epoch: Epoch,
     bad: Option<(Position, String)>,
@@ -100,14 +108,21 @@ impl Replay for Fold {
 }
 
 impl Fold {
+    /// Takes in sealed records by the hash over each 256 of their leaves, and what the newest of them says. All other
+    /// records come after them.
+    pub fn sealed(&mut self, blocks: &[Hash], last: Recorded, epoch: Epoch) {
+        // A chunk is whole blocks, and so is what comes before it.
+        let fits = blocks.iter().all(|hash| self.tree.push_block(*hash));
+        debug_assert!(fits, "sealed records come before all others");
+        self.index.wait_for(Position::new(self.tree.size()));
+        self.last = self.last.max(last);
+        self.epoch = self.epoch.max(epoch);
+    }
+
     fn leaf(&mut self, position: Position, leaf: &Leaf<'_>) {
-        let hash = self.keys.hash(leaf.series, leaf.key);
-        self.keys.record(hash, leaf.previous, position);
+        self.index.record(position, leaf);
         self.last = self.last.max(leaf.recorded);
         self.epoch = self.epoch.max(leaf.epoch);
-        if leaf.batch_index == 0 {
-            self.requests.record(leaf.batch_id, position);
-        }
     }
 }
 
@@ -126,18 +141,24 @@ impl Log {
         let recent = Arc::new(Recent::new(options.recent_bytes));
         let memory = Arc::clone(&recent) as Arc<dyn Shelf>;
         let hot = parts.hot.clone().map(|hot| hot as Arc<dyn Shelf>);
-        let shelves = [Some(memory.clone()), hot]
-            .into_iter()
-            .flatten()
-            .chain(parts.shelves.clone())
+        let sealed = parts.sealed.clone().map(|sealed| sealed as Arc<dyn Shelf>);
+        let cold: Vec<_> = sealed.into_iter().chain(parts.shelves).collect();
+        let shelves = std::iter::once(memory.clone())
+            .chain(hot)
+            .chain(cold.clone())
             .collect();
-        let cold = std::iter::once(memory).chain(parts.shelves).collect();
+        let cold = std::iter::once(memory).chain(cold).collect();
+        let Index {
+            keys,
+            requests,
+            behind,
+        } = fold.index;
         let journal_bytes = parts.journal.as_ref().map_or(0, |journal| journal.bytes());
         let committer = Committer {
             journal: parts.journal,
             time: Timekeeper::new(options.clock, fold.last, options.accept_clock),
             epoch: fold.epoch,
-            requests: fold.requests,
+            requests,
             uncovered: false,
             last_commit: Instant::now(),
             sync_time: Duration::ZERO,
@@ -152,8 +173,10 @@ impl Log {
             recent,
             shelves,
             hot: parts.hot,
-            hasher: fold.keys.hasher(),
-            keys: RwLock::new(fold.keys),
+            sealed: parts.sealed,
+            hasher: keys.hasher(),
+            keys: RwLock::new(keys),
+            indexed: Gate::new(behind.is_none()),
             tree: RwLock::new(fold.tree),
             closed: RwLock::new(closed),
             draining: AtomicBool::new(false),
@@ -166,11 +189,18 @@ impl Log {
             cold,
             frame_bytes_max: options.frame_bytes_max,
             room: Arc::new(tokio::sync::Semaphore::new(super::QUEUED_KIB_MAX as usize)),
+            unsealed: Unsealed::new(options.unsealed_bytes),
         });
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new()
             .name("journal-keeper".into())
             .spawn(move || keeper::run(&weak))?;
+        if let Some(behind) = behind {
+            let weak = Arc::downgrade(&shared);
+            std::thread::Builder::new()
+                .name("log-index".into())
+                .spawn(move || index::catch_up(&weak, behind))?;
+        }
         Ok(Self { shared })
     }
 }

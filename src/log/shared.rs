@@ -2,12 +2,14 @@
 
 use super::commit::{Committer, Queue};
 use super::error::{Closed, ReadError};
+use super::gate::Gate;
 use super::keeper::Keeper;
 use super::keys::{KeyHasher, KeyTable};
 use super::recent::Recent;
 use super::run::Run;
-use super::store::Shelf;
+use super::store::{SealedStatus, Shelf};
 use super::tail::Tail;
+use super::unsealed::Unsealed;
 use super::{Columns, LogStatus, ReadLimit};
 use crate::merkle::Tree;
 use crate::record::{Epoch, Position, Recorded};
@@ -25,7 +27,11 @@ pub struct Shared {
     /// In the order in which they are asked.
     pub(super) shelves: Vec<Arc<dyn Shelf>>,
     pub(super) hot: Option<Arc<dyn super::store::Hot>>,
+    pub(super) sealed: Option<Arc<dyn super::store::Sealed>>,
     pub(super) keys: RwLock<KeyTable>,
+    /// Open once every entry and batch is known.
+    pub(super) indexed: Gate,
+    pub(super) unsealed: Unsealed,
     pub(super) hasher: KeyHasher,
     pub(super) tree: RwLock<Tree>,
     pub(super) closed: RwLock<Option<Closed>>,
@@ -94,9 +100,10 @@ impl Shared {
         from: Position,
         until: Position,
         limit: ReadLimit,
+        columns: Columns,
     ) -> Result<Vec<Run>, ReadError> {
         ask(&self.cold, from, |shelf| {
-            shelf.read(from, until.min(self.tail.get()), limit, Columns::All)
+            shelf.read(from, until.min(self.tail.get()), limit, columns)
         })
     }
 
@@ -127,8 +134,42 @@ impl Shared {
             hot_bytes: hot.bytes,
             hot_through: hot.through,
             hot_fault: hot.fault,
+            sealed: self.sealed_status(),
+            seal_fault: self.unsealed.fault(),
+            indexed: self.indexed.is_open(),
             possibly_acknowledged: self.cut.clone(),
             epoch: self.epoch.get(),
+        }
+    }
+
+    /// How the sealed log stands; as one that is empty where there is none.
+    pub(super) fn sealed_status(&self) -> SealedStatus {
+        self.sealed
+            .as_ref()
+            .map(|sealed| sealed.status())
+            .unwrap_or_default()
+    }
+
+    /// Waits while the journal is too large and some of it can be sealed.
+    ///
+    /// # Errors
+    /// [`Closed::Failed`] where it cannot be sealed.
+    pub(super) async fn held_back(&self) -> Result<(), Closed> {
+        loop {
+            let next = self.unsealed.next();
+            let sealed = self.sealed_status();
+            let waiting = self.tail.get() >= sealed.through.plus(sealed.step);
+            let over = self.unsealed.is_over(self.journal_bytes.load(Ordering::Relaxed));
+            if !over || !waiting || sealed.step == 0 {
+                return Ok(());
+            }
+            if let Some(fault) = self.unsealed.fault() {
+                return Err(Closed::Failed(format!("the log cannot be sealed: {fault}")));
+            }
+            if let Some(closed) = self.closed() {
+                return Err(closed);
+            }
+            next.await;
         }
     }
 
@@ -136,6 +177,14 @@ impl Shared {
     pub(super) fn lost_below(&self, size: Position) -> Option<Position> {
         let mut begins = self.lost.iter().map(|(from, _)| *from);
         begins.find(|from| *from < size)
+    }
+
+    /// Where the loss that holds a position ends.
+    pub(super) fn loss_at(&self, position: Position) -> Option<Position> {
+        let mut losses = self.lost.iter();
+        losses
+            .find(|(from, until)| *from <= position && position < *until)
+            .map(|(_, until)| *until)
     }
 
     /// Why an append would be refused now.

@@ -18,7 +18,7 @@ pub trait Journal: Send {
     /// not be made.
     fn refusal(&self) -> Option<super::Closed>;
 
-    /// Bytes of all frames.
+    /// Bytes of all frames that it still holds.
     fn bytes(&self) -> u64;
 }
 
@@ -28,6 +28,23 @@ pub trait Hot: Shelf {
     fn status(&self) -> HotStatus;
     /// Ends its threads and syncs what it holds.
     fn close(&self);
+}
+
+/// The sealed log: files that never change, from position 0 on.
+pub trait Sealed: Shelf {
+    /// How it stands.
+    fn status(&self) -> SealedStatus;
+}
+
+/// How the sealed log stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SealedStatus {
+    /// The first position that is not sealed.
+    pub through: Position,
+    /// The bytes of its files.
+    pub bytes: u64,
+    /// How many records are sealed at a time.
+    pub step: u64,
 }
 
 /// How the hot log stands.

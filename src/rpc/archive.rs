@@ -128,6 +128,10 @@ impl proto::archive_server::Archive for Archive {
             possibly_acknowledged: now.possibly_acknowledged.iter().map(span).collect(),
             subscribers: self.0.hub.subscribers(),
             epoch: now.epoch,
+            sealed_through: now.sealed.through.get(),
+            sealed_bytes: now.sealed.bytes,
+            seal_fault: now.seal_fault.unwrap_or_default(),
+            indexed: now.indexed,
         }))
     }
 }

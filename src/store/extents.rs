@@ -11,6 +11,8 @@ use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
 use crate::record::{Position, SALT_BYTES};
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// How many records may lie between two frames whose place is known in memory (8 bytes a mark).
@@ -41,13 +43,17 @@ fn spare_buffer(length: usize) -> BytesMut {
 #[derive(Default)]
 pub struct Extents {
     all: RwLock<Vec<Arc<Extent>>>,
+    /// The bytes of frames that were let go.
+    gone: AtomicU64,
 }
 
 /// A stretch of frames in one file.
 pub struct Extent {
     file: Arc<dyn DiskFile>,
+    name: String,
     segment: u64,
     first: Position,
+    begin: u64,
     inner: RwLock<Inner>,
 }
 
@@ -74,6 +80,38 @@ impl Extents {
             .push(extent);
     }
 
+    /// Lets go of the files whose records all lie below `position`, but for the newest; answers the names of those that are
+    /// left. Whoever reads from one of them keeps it open.
+    pub fn let_go(&self, position: Position) -> BTreeSet<String> {
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let newest = all.last().map(Arc::clone);
+        let needed: BTreeSet<String> = all
+            .iter()
+            .filter(|extent| extent.end() > position)
+            .chain(&newest)
+            .map(|extent| extent.name.clone())
+            .collect();
+        all.retain(|extent| {
+            let keep = needed.contains(&extent.name);
+            if !keep {
+                self.gone.fetch_add(extent.frame_bytes(), Ordering::Relaxed);
+            }
+            keep
+        });
+        needed
+    }
+
+    /// The bytes of frames that were let go.
+    pub fn gone(&self) -> u64 {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// The first position that the journal holds.
+    pub fn first(&self) -> Position {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.first().map_or(Position::START, |extent| extent.first)
+    }
+
     fn holding(&self, position: Position) -> Option<Arc<Extent>> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let after = all.partition_point(|extent| extent.first <= position);
@@ -87,8 +125,8 @@ impl Extents {
 }
 
 impl Extent {
-    /// An empty extent that begins at `offset`.
-    pub fn new(file: Arc<dyn DiskFile>, segment: u64, first: Position, offset: u64) -> Arc<Self> {
+    /// An empty extent that begins at `offset` of the file `name`.
+    pub fn new(file: Arc<dyn DiskFile>, name: &str, segment: u64, first: Position, offset: u64) -> Arc<Self> {
         let inner = Inner {
             end: first,
             bytes_end: offset,
@@ -96,8 +134,10 @@ impl Extent {
         };
         Arc::new(Self {
             file,
+            name: name.to_owned(),
             segment,
             first,
+            begin: offset,
             inner: RwLock::new(inner),
         })
     }
@@ -118,6 +158,11 @@ impl Extent {
         }
         inner.end = end;
         inner.bytes_end += length;
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.bytes_end - self.begin
     }
 
     fn end(&self) -> Position {

@@ -44,7 +44,7 @@ pub struct WriterStart {
     pub durable: Position,
     /// The number of the next segment.
     pub next_number: u64,
-    /// Bytes of all frames so far.
+    /// Bytes of all frames so far, those that were let go among them.
     pub bytes: u64,
 }
 
@@ -167,7 +167,8 @@ impl JournalWriter {
             previous_crc: self.at.crc,
         };
         self.buffer.extend_from_slice(&header.encode());
-        let extent = Extent::new(Arc::clone(&file), header.id, first, FRAMES_AT);
+        let name = Named::Segment(header.number).file();
+        let extent = Extent::new(Arc::clone(&file), &name, header.id, first, FRAMES_AT);
         self.extents.push(Arc::clone(&extent));
         let active = Active {
             file,
@@ -263,7 +264,7 @@ impl Journal for JournalWriter {
     }
 
     fn bytes(&self) -> u64 {
-        self.at.bytes
+        self.at.bytes.saturating_sub(self.extents.gone())
     }
 }
 

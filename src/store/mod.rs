@@ -9,6 +9,8 @@ pub mod journal;
 pub mod open;
 pub mod recover;
 pub mod scan;
+pub mod seal;
+pub mod sealed;
 pub mod segment;
 pub mod sled;
 pub mod state;

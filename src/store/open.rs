@@ -1,14 +1,17 @@
 //! Opening a data directory: the lock, the name, the journal, the hot log, and from them the log.
 
+use super::chunk::{ChunkOptions, Chunks};
 use super::disk::{Disk, RealDisk, sync_up_to};
 use super::recover::{self, JournalOptions, OpenError};
+use super::seal::{Sealer, Sealing};
+use super::sealed::SealedLog;
 use super::segment::Named;
 use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, StateError};
 use crate::log::clock::{Clock, RealClock};
 use crate::log::open::{Fold, Options, Parts};
-use crate::log::store::{Hot, Journal, Replay, Rescued, Shelf};
-use crate::log::{Closed, Log, Run};
+use crate::log::store::{Hot, Journal, Replay, Rescued, Sealed, Shelf};
+use crate::log::{Closed, Columns, Log, ReadLimit, Run};
 use crate::record::Position;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -34,6 +37,10 @@ pub struct ArchiveOptions {
     pub hot_patience: Duration,
     /// The bytes of the newest groups that memory holds.
     pub recent_bytes: usize,
+    /// The records of a chunk: a power of two, 256 to 65,536. An archive keeps the number that it began with.
+    pub chunk_records: u32,
+    /// Appends wait while the journal has more bytes and some of them can be sealed.
+    pub unsealed_bytes: u64,
     /// The file system.
     pub disk: Arc<dyn Disk>,
     /// The clocks.
@@ -52,6 +59,8 @@ impl ArchiveOptions {
             hot_bytes: 16 << 20,
             hot_patience: PATIENCE,
             recent_bytes: 8 << 20,
+            chunk_records: super::chunk::CHUNK_RECORDS,
+            unsealed_bytes: 512 << 20,
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock),
         }
@@ -95,12 +104,14 @@ pub enum ArchiveError {
 pub struct Archive {
     /// The log.
     pub log: Log,
+    sealer: Option<Sealer>,
     lock: File,
 }
 
 impl Drop for Archive {
     /// Whoever opens the folder next finds nobody else in it.
     fn drop(&mut self) {
+        self.sealer = None;
         self.log.release();
         // To close the file is not enough: a process that is just being started by another thread holds a copy of it
         // until it has become another program, and with the copy the lock.
@@ -118,11 +129,23 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let lock = lock(&options.data)?;
     let folders = Folders::make(&options)?;
     room_for_a_first_segment(&options, &folders)?;
+    let archive = archive_id(&options, &folders)?;
+    let chunks = ChunkOptions {
+        folder: folders.chunks.clone(),
+        archive,
+        records: options.chunk_records,
+        disk: Arc::clone(&options.disk),
+    };
+    let sealed = SealedLog::open(chunks, &folders.journal).map_err(|cause| ArchiveError::Io {
+        path: folders.chunks.clone(),
+        cause,
+    })?;
     let journal = JournalOptions {
         folder: folders.journal.clone(),
         segment_bytes: options.segment_bytes,
         reserve_bytes: options.reserve_bytes,
-        archive: archive_id(&options, &folders)?,
+        archive,
+        sealed: sealed.chunks.sealed(),
     };
     let hot = HotLog::new(HotOptions {
         folder: folders.sled.clone(),
@@ -133,22 +156,28 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let mut fold = Rescuing {
         fold: Fold::default(),
         hot: &hot,
+        chunks: &sealed.chunks,
     };
+    let damage = sealed.fold(&mut fold.fold);
     let recovered = recover::recover(&options.disk, &journal, &mut fold)?;
     let fold = fold.fold;
     let origin = origin(&options, &folders.state, recovered.tail)?;
     let full = matches!(recovered.closed, Some(Closed::DiskFull { .. }));
-    let lost = !recovered.lost.is_empty();
+    let lost: Vec<_> = damage.lost.into_iter().chain(recovered.lost).collect();
+    let is_lost = !lost.is_empty();
+    let extents = recovered.extents;
     let parts = Parts {
         journal: recovered
             .writer
+            .filter(|_| damage.closed.is_none())
             .map(|writer| Box::new(writer) as Box<dyn Journal>),
-        closed: recovered.closed,
-        shelves: vec![recovered.extents as Arc<dyn Shelf>],
+        closed: damage.closed.or(recovered.closed),
+        shelves: vec![Arc::clone(&extents) as Arc<dyn Shelf>],
+        sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: Some(Arc::clone(&hot) as Arc<dyn Hot>),
         tail: recovered.tail,
         cut: recovered.cut,
-        lost: recovered.lost,
+        lost,
     };
     let frame_room = usize::try_from(
         options
@@ -162,18 +191,31 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         accept_clock: options.accept_clock,
         clock: options.clock,
         frame_bytes_max: frame_room.min(super::frame::FRAME_BYTES_MAX),
+        unsealed_bytes: options.unsealed_bytes,
     };
     let wrap = |cause| ArchiveError::Io {
         path: options.data.clone(),
         cause,
     };
     let log = Log::start(run, fold, parts).map_err(wrap)?;
-    if !full && !lost && !hot.is_unusable() {
+    if !full && !is_lost && !hot.is_unusable() {
         // sled cannot be opened on a full disk, and where records are lost or it does not answer it stays as it is; the
         // journal serves.
         hot.follow(log.downgrade()).map_err(wrap)?;
     }
-    Ok(Archive { log, lock })
+    let sealing = Sealing {
+        chunks: sealed.chunks,
+        extents,
+        journal,
+        disk: options.disk,
+        unsealed_bytes: options.unsealed_bytes,
+    };
+    let sealer = Sealer::start(sealing, log.downgrade()).map_err(wrap)?;
+    Ok(Archive {
+        log,
+        sealer: Some(sealer),
+        lock,
+    })
 }
 
 /// The archive's random id; a new one where there is no journal yet.
@@ -269,6 +311,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 struct Folders {
+    chunks: PathBuf,
     journal: PathBuf,
     sled: PathBuf,
     state: PathBuf,
@@ -278,11 +321,12 @@ impl Folders {
     fn make(options: &ArchiveOptions) -> Result<Self, ArchiveError> {
         let data = &options.data;
         let folders = Self {
+            chunks: data.join("chunks"),
             journal: data.join("journal"),
             sled: data.join("sled"),
             state: data.join("state"),
         };
-        for path in [&folders.journal, &folders.sled, &folders.state] {
+        for path in [&folders.chunks, &folders.journal, &folders.sled, &folders.state] {
             let wrap = |cause| ArchiveError::Io {
                 path: path.clone(),
                 cause,
@@ -343,10 +387,16 @@ fn origin(options: &ArchiveOptions, state: &Path, tail: Position) -> Result<Stri
     Ok(made)
 }
 
-/// Folds what the journal holds, and asks the hot log for what it does not.
+const EVERYTHING: ReadLimit = ReadLimit {
+    records: usize::MAX,
+    bytes: usize::MAX,
+};
+
+/// Folds what the journal holds, and asks the sealed log and the hot log for what it does not.
 struct Rescuing<'a> {
     fold: Fold,
     hot: &'a Arc<HotLog>,
+    chunks: &'a Chunks,
 }
 
 impl Replay for Rescuing<'_> {
@@ -359,7 +409,31 @@ impl Replay for Rescuing<'_> {
     }
 
     fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued {
-        self.hot.rescue(from, until)
+        let sealed = self.chunks.sealed();
+        if from >= sealed {
+            return self.hot.rescue(from, until);
+        }
+        let end = until.map_or(sealed, |until| until.min(sealed));
+        let mut runs = Vec::new();
+        let mut at = from;
+        while at < end {
+            let Ok(Some(more)) = self.chunks.read(at, end, EVERYTHING, Columns::All) else {
+                break;
+            };
+            at = more.last().map_or(end, Run::end);
+            runs.extend(more);
+        }
+        let more = if at == sealed {
+            self.hot.rescue(sealed, until)
+        } else {
+            Rescued::default()
+        };
+        runs.extend(more.runs);
+        Rescued {
+            runs,
+            seen: more.seen.max(sealed),
+            silent: more.silent,
+        }
     }
 
     fn seen(&mut self) -> Position {

@@ -31,7 +31,7 @@ use crate::log::store::Replay;
 use crate::record::Position;
 use rescued::{batch_end, contiguous, whole_batches};
 pub use segments::archives;
-pub(super) use segments::{Segment, find, limit as frames_before, read_header};
+pub(super) use segments::{Segment, begin, find, limit as frames_before, needed, read_header};
 pub(super) use settle::random_id;
 use std::io;
 use std::path::PathBuf;
@@ -48,6 +48,8 @@ pub struct JournalOptions {
     pub reserve_bytes: u64,
     /// The archive's random id, which the state folder keeps.
     pub archive: u64,
+    /// The log is sealed up to here: what lies below is held elsewhere too, and may be gone from the journal.
+    pub sealed: Position,
 }
 
 /// The journal as a start left it.
@@ -102,7 +104,9 @@ pub fn recover(
         .map_err(|cause| wrap("listing the segments", cause))?;
     let mut walk = Walk::new(disk.as_ref(), options, replay);
     walk.numbers = found.next_number;
-    for (at, segment) in found.segments.iter().enumerate() {
+    let needed = needed(&found.segments, options.sealed);
+    walk.begin(found.segments.get(needed).and_then(|segment| segment.header));
+    for (at, segment) in found.segments.iter().enumerate().skip(needed) {
         let limit = frames_before(&found.segments, at);
         walk.segment(segment, limit)
             .map_err(|cause| wrap(&segment.name, cause))?;
@@ -183,6 +187,26 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Begins with the first segment that is still needed: what the ones before it held is sealed.
+    fn begin(&mut self, header: Option<SegmentHeader>) {
+        let sealed = self.options.sealed;
+        self.chain.durable = sealed;
+        self.chain.position = sealed;
+        if let Some(header) = header.filter(|header| header.first <= sealed) {
+            self.chain.position = header.first;
+            self.chain.sequence = header.first_sequence;
+            self.chain.crc = header.previous_crc;
+        }
+    }
+
+    /// Tells of records that the journal holds; of those that are sealed everything is known already.
+    fn tell(&mut self, run: &Run) {
+        let run = run.slice(self.options.sealed, run.end());
+        if !run.is_empty() {
+            self.replay.run(&run);
+        }
+    }
+
     /// Reads one segment. `limit` is the number of the first frame that later segments hold; `None` for the last one.
     fn segment(&mut self, segment: &Segment, limit: Option<u64>) -> io::Result<()> {
         let Some(header) = segment.header else {
@@ -240,7 +264,7 @@ impl<'a> Walk<'a> {
     fn frames(&mut self, segment: &Segment, header: SegmentHeader, limit: Option<u64>) -> io::Result<()> {
         let file = &segment.file;
         let mut scan = Scan::new(file.as_ref(), header, limit, self.chain);
-        let mut extent = self.extent(file, header.id, self.chain.position, FRAMES_AT);
+        let mut extent = self.extent(segment, header.id, self.chain.position, FRAMES_AT);
         while let Some(found) = scan.step()? {
             match found {
                 Found::Frame(offset, frame) => {
@@ -252,7 +276,7 @@ impl<'a> Walk<'a> {
                 } => {
                     self.hole(from, resumes)?;
                     self.chain = scan.chain();
-                    extent = self.extent(file, header.id, resumes, at);
+                    extent = self.extent(segment, header.id, resumes, at);
                 }
                 Found::End { offset, whole } => {
                     let last = limit.is_none();
@@ -311,8 +335,19 @@ impl<'a> Walk<'a> {
         });
     }
 
-    fn extent(&mut self, file: &Arc<dyn DiskFile>, id: u64, first: Position, offset: u64) -> Arc<Extent> {
-        let extent = Extent::new(Arc::clone(file), id, first, offset);
+    fn extent(&mut self, segment: &Segment, id: u64, first: Position, offset: u64) -> Arc<Extent> {
+        self.extent_of(&segment.file, &segment.name, id, first, offset)
+    }
+
+    fn extent_of(
+        &mut self,
+        file: &Arc<dyn DiskFile>,
+        name: &str,
+        id: u64,
+        first: Position,
+        offset: u64,
+    ) -> Arc<Extent> {
+        let extent = Extent::new(Arc::clone(file), name, id, first, offset);
         self.extents.push(Arc::clone(&extent));
         extent
     }
@@ -330,18 +365,18 @@ impl<'a> Walk<'a> {
                 offset,
             });
         }
-        if !frame.run.is_empty() {
-            self.replay.run(&frame.run);
-        }
+        self.tell(&frame.run);
     }
 
     /// Records between two that are there: they were durable, since a later frame follows.
     fn hole(&mut self, from: Position, until: Position) -> io::Result<()> {
         self.uncovered.clear();
         let mut at = from;
-        if at < until {
+        if at < until && until > self.options.sealed {
             at = self.filled(at, Some(until))?;
         }
+        // What is sealed is not missing.
+        let at = at.max(self.options.sealed.min(until));
         if at < until {
             self.lose(at, until, self.why_lost());
         }
@@ -384,8 +419,8 @@ impl<'a> Walk<'a> {
 
     /// Reads the repair that an earlier start made of a hole; answers the position after it.
     fn repaired(&mut self, from: Position) -> io::Result<Position> {
-        let path = self.options.folder.join(Named::Repair(from).file());
-        let file = match self.disk.open(&path) {
+        let name = Named::Repair(from).file();
+        let file = match self.disk.open(&self.options.folder.join(&name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
             Err(error) => return Err(error),
@@ -400,12 +435,12 @@ impl<'a> Walk<'a> {
             position: from,
             durable: from,
         };
-        let extent = self.extent(&file, header.id, from, FRAMES_AT);
+        let extent = self.extent_of(&file, &name, header.id, from, FRAMES_AT);
         let mut scan = Scan::new(file.as_ref(), header, None, start);
         let mut end = from;
         while let Some(Found::Frame(_, frame)) = scan.step()? {
             extent.grow(frame.header.end(), frame.header.length.into());
-            self.replay.run(&frame.run);
+            self.tell(&frame.run);
             end = frame.header.end();
         }
         Ok(end)
@@ -413,7 +448,8 @@ impl<'a> Walk<'a> {
 
     /// The journal ends well, and before records that another place has seen: its last frames are gone.
     fn held_against_what_was_seen(&mut self) -> io::Result<()> {
-        if self.damage.is_some() || self.replay.seen() <= self.chain.position {
+        let seen = self.replay.seen().max(self.options.sealed);
+        if self.damage.is_some() || seen <= self.chain.position {
             return Ok(());
         }
         if let Some(end) = &mut self.end {
@@ -424,6 +460,7 @@ impl<'a> Walk<'a> {
 
     /// The frames end in bytes that are none. Says what is known of the records that may have lain there.
     fn torn(&mut self, until: Option<Position>, short: bool) -> io::Result<()> {
+        self.chain.position = self.chain.position.max(self.options.sealed);
         let from = self.chain.position;
         let held = self.replay.rescue(from, None);
         self.silent |= held.silent;
@@ -441,7 +478,7 @@ impl<'a> Walk<'a> {
             return self.torn_for_good(until, short);
         }
         for run in runs {
-            self.replay.run(&run);
+            self.tell(&run);
             self.chain.position = run.end();
             self.uncovered.push(Uncovered {
                 run,

@@ -23,7 +23,6 @@ use super::frame::{self, Frame};
 use crate::log::store::{Hot, HotStatus, Shelf};
 use crate::log::{Closed, Columns, Log, ReadError, ReadLimit, Run, WeakLog};
 use crate::record::Position;
-pub use blocks::first_difference;
 use blocks::{folder_bytes, key, key_parts};
 use bytes::{Bytes, BytesMut};
 use copy::Copier;

@@ -1,6 +1,6 @@
 //! Reading every byte of an archive again and saying, by position, what is not as it was written.
 //!
-//! It walks the journal as a start does, through the same [`Scan`], and holds each record against its commitment, its
+//! It reads the sealed chunks and walks the journal as a start does, through the same [`Scan`], and holds each record against its commitment, its
 //! leaf against the rules that every log of this program obeys, and the hot log against the journal. It never changes
 //! the journal. Memory is bounded by the number of entries: about 50 bytes each.
 
@@ -9,6 +9,7 @@ mod report;
 
 pub use report::{Finding, Kind, Progress, Report};
 
+use super::chunk::{ChunkOptions, Chunks};
 use super::disk::{Disk, DiskFile, is_zero, read_past_faults};
 use super::extents::{Extent, Extents};
 use super::frame;
@@ -18,7 +19,8 @@ use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
 use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, StateError};
-use crate::log::Run;
+use crate::log::store::Shelf;
+use crate::log::{Columns, ReadError, ReadLimit, Run};
 use crate::record::Position;
 use bytes::Bytes;
 use ledger::{Checks, Ledger};
@@ -90,7 +92,11 @@ pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Re
     let disk = options.disk.as_ref();
     let kept = state::archive(disk, &options.data.join("state"));
     let known = kept.as_ref().ok().copied().flatten();
-    let (mut report, extents, archive) = journal_of(disk, &journal, known, until, progress)?;
+    let folders = Folders {
+        journal: &journal,
+        chunks: Some((&options.data.join("chunks"), &options.disk)),
+    };
+    let (mut report, shelf, archive) = journal_of(disk, &folders, known, until, progress)?;
     if known.is_none() {
         let what = "the archive's id is missing or damaged; put it back from a backup of the state folder";
         report.find(Finding::of_file(Kind::State, "archive", what));
@@ -98,7 +104,7 @@ pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Re
     report.origin = state::origin(disk, &options.data.join("state"))?;
     if options.mode == Mode::Stopped {
         let archive = archive.unwrap_or_default();
-        hot_log(&options.data.join("sled"), archive, &extents, &mut report);
+        hot_log(&options.data.join("sled"), archive, &shelf, &mut report);
     }
     report.settle();
     Ok(report)
@@ -114,19 +120,67 @@ pub fn verify_journal(
     until: Option<Position>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, VerifyError> {
-    let (mut report, ..) = journal_of(disk, folder, None, until, progress)?;
+    let folders = Folders {
+        journal: folder,
+        chunks: None,
+    };
+    let (mut report, ..) = journal_of(disk, &folders, None, until, progress)?;
     report.settle();
     Ok(report)
 }
 
-/// Verifies the journal of an archive; where its id is not known, it is what all segments say.
+/// Where the records lie.
+struct Folders<'a> {
+    journal: &'a Path,
+    chunks: Option<(&'a Path, &'a Arc<dyn Disk>)>,
+}
+
+/// What was read, as one shelf: chunks, then the journal.
+struct Whole {
+    chunks: Option<Chunks>,
+    extents: Arc<Extents>,
+}
+
+impl Whole {
+    fn shelves(&self) -> impl Iterator<Item = &dyn Shelf> {
+        let chunks = self.chunks.iter().map(|chunks| chunks as &dyn Shelf);
+        chunks.chain(std::iter::once(self.extents.as_ref() as &dyn Shelf))
+    }
+}
+
+impl Shelf for Whole {
+    fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Option<Vec<Run>>, ReadError> {
+        let mut answers = self
+            .shelves()
+            .map(|shelf| shelf.read(from, until, limit, columns));
+        answers
+            .find(|answer| !matches!(answer, Ok(None)))
+            .unwrap_or(Ok(None))
+    }
+
+    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
+        let mut answers = self.shelves().map(|shelf| shelf.fetch(position, columns));
+        answers
+            .find(|answer| !matches!(answer, Ok(None)))
+            .unwrap_or(Ok(None))
+    }
+}
+
+/// Verifies chunks and journal of an archive; where its id is not known, it is what all segments say.
 fn journal_of(
     disk: &dyn Disk,
-    folder: &Path,
+    folders: &Folders<'_>,
     known: Option<u64>,
     until: Option<Position>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Report, Arc<Extents>, Option<u64>), VerifyError> {
+) -> Result<(Report, Whole, Option<u64>), VerifyError> {
+    let folder = folders.journal;
     let wrap = |cause| VerifyError::Io {
         path: folder.into(),
         cause,
@@ -135,7 +189,18 @@ fn journal_of(
     let same = said.first().copied().filter(|_| said.len() == 1);
     let archive = known.or(same);
     let found = find(disk, folder, archive).map_err(wrap)?;
-    let mut bytes_total = 0;
+    // After the segments: what a daemon gives up of them meanwhile is in a chunk by then.
+    let chunks = match folders.chunks.filter(|(folder, _)| folder.is_dir()) {
+        Some((folder, disk)) => {
+            let options = ChunkOptions::new(Arc::clone(disk), folder.into(), archive.unwrap_or_default());
+            let chunks = Chunks::open(options).map_err(wrap)?;
+            recover::begin(&found.segments).inspect(|first| chunks.forget_unfinished(*first));
+            Some(chunks)
+        }
+        None => None,
+    };
+    let sealed = chunks.as_ref().map_or(Position::START, Chunks::sealed);
+    let mut bytes_total = chunks.as_ref().map_or(0, Chunks::bytes);
     for segment in &found.segments {
         bytes_total += segment.file.len().map_err(wrap)?;
     }
@@ -155,6 +220,8 @@ fn journal_of(
             folder,
             archive,
             until,
+            sealed,
+            chunks: chunks.as_ref(),
             chain: Chain::default(),
             extents: Arc::default(),
             ledger: Ledger::new(checks),
@@ -169,9 +236,12 @@ fn journal_of(
                 told: 0,
             },
         };
-        for (at, segment) in found.segments.iter().enumerate() {
+        walk.sealed();
+        let needed = recover::needed(&found.segments, sealed);
+        walk.begin(found.segments.get(needed).and_then(|segment| segment.header));
+        for (at, segment) in found.segments.iter().enumerate().skip(needed) {
             // What the daemon has begun since it said its tail is being written.
-            if at > 0 && walk.is_done() {
+            if at > needed && walk.is_done() {
                 break;
             }
             let limit = frames_before(&found.segments, at);
@@ -183,13 +253,14 @@ fn journal_of(
             extents,
             ..
         } = walk;
-        report.segments = found.segments.len() as u64;
+        report.segments = (found.segments.len() - needed) as u64;
         ledger.finish(&mut report);
-        Ok((report, extents, archive))
+        Ok((report, extents))
     })
+    .map(|(report, extents)| (report, Whole { chunks, extents }, archive))
 }
 
-fn hot_log(folder: &Path, archive: u64, extents: &Extents, report: &mut Report) {
+fn hot_log(folder: &Path, archive: u64, shelf: &dyn Shelf, report: &mut Report) {
     let hot = HotLog::new(HotOptions {
         folder: folder.into(),
         bytes_max: u64::MAX,
@@ -211,7 +282,10 @@ fn hot_log(folder: &Path, archive: u64, extents: &Extents, report: &mut Report) 
     let mut records = 0;
     let result = hot.check(&mut |run: &Run| {
         records += run.len() as u64;
-        super::sled::first_difference(run, extents)
+        first_difference(run, shelf).map(|position| {
+            let what = "the hot log holds another record than the log, or one that the log does not";
+            (position, what.to_owned())
+        })
     });
     report.hot_records = records;
     for (position, what) in result {
@@ -220,6 +294,33 @@ fn hot_log(folder: &Path, archive: u64, extents: &Extents, report: &mut Report) 
             ..Finding::of_file(Kind::HotLog, "sled", &what)
         });
     }
+}
+
+/// The first record of a run that another shelf does not hold just so. What that one cannot read is told elsewhere.
+fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<Position> {
+    const STEP: ReadLimit = ReadLimit {
+        records: 4_096,
+        bytes: 1 << 20,
+    };
+    let mut at = run.first();
+    while at < run.end() {
+        let others = match shelf.read(at, run.end(), STEP, Columns::All) {
+            Ok(Some(others)) => others,
+            Ok(None) => return Some(at),
+            Err(_) => {
+                at = at.next();
+                continue;
+            }
+        };
+        for other in others.iter().flat_map(Run::iter) {
+            let record = run.get(other.position)?;
+            if (other.leaf, other.salt, other.payload) != (record.leaf, record.salt, record.payload) {
+                return Some(other.position);
+            }
+            at = other.position.next();
+        }
+    }
+    None
 }
 
 /// Tells progress about once a MiB.
@@ -245,6 +346,9 @@ struct Walk<'a, 'scope> {
     folder: &'a Path,
     archive: Option<u64>,
     until: Option<Position>,
+    /// What lies below is in chunks.
+    sealed: Position,
+    chunks: Option<&'a Chunks>,
     chain: Chain,
     extents: Arc<Extents>,
     ledger: Ledger<'scope>,
@@ -253,6 +357,46 @@ struct Walk<'a, 'scope> {
 }
 
 impl Walk<'_, '_> {
+    /// Every chunk, against itself and against the rules.
+    fn sealed(&mut self) {
+        let Some(chunks) = self.chunks else { return };
+        self.report.chunks = chunks.next();
+        let bytes = chunks.bytes().checked_div(chunks.next()).unwrap_or(0);
+        for number in 0..chunks.next() {
+            let Self { ledger, report, .. } = self;
+            let verified = chunks.verify(number, |position, leaf, hash| {
+                ledger.sealed(position, leaf, hash, report);
+            });
+            let end = chunks.options().identity(number).end();
+            if verified.leaves.is_err() {
+                let from = ledger.tail();
+                report.lose(from, end);
+                ledger.lost(from, end);
+            }
+            for error in [verified.leaves.err(), verified.payloads.err()]
+                .into_iter()
+                .flatten()
+            {
+                report.find(Finding {
+                    until: Some(end.get()),
+                    ..Finding::at(Kind::Chunk, error.position(), error.to_string())
+                });
+            }
+            self.progress.add(bytes, chunks.options().records.into());
+        }
+    }
+
+    /// Begins with the first segment that is not wholly sealed.
+    fn begin(&mut self, header: Option<SegmentHeader>) {
+        self.chain.position = self.sealed;
+        self.chain.durable = self.sealed;
+        if let Some(header) = header.filter(|header| header.first <= self.sealed) {
+            self.chain.position = header.first;
+            self.chain.sequence = header.first_sequence;
+            self.chain.crc = header.previous_crc;
+        }
+    }
+
     fn segment(&mut self, segment: &Segment, limit: Option<u64>) -> io::Result<()> {
         self.header(segment)?;
         let Some(header) = segment.header else {
@@ -412,9 +556,18 @@ impl Walk<'_, '_> {
     fn frame(&mut self, frame: &frame::Frame, extent: &Extent) {
         extent.grow(frame.header.end(), frame.header.length.into());
         self.report.frames += 1;
-        self.progress
-            .add(frame.header.length.into(), frame.run.len() as u64);
-        self.ledger.run(&frame.run, &mut self.report);
+        let run = frame.run.slice(self.sealed, frame.run.end());
+        self.progress.add(frame.header.length.into(), run.len() as u64);
+        if !run.is_empty() {
+            self.ledger.run(&run, &mut self.report);
+        }
+        let sealed = frame.run.slice(frame.run.first(), self.sealed);
+        if let Some(chunks) = self.chunks
+            && let Some(position) = first_difference(&sealed, chunks)
+        {
+            let what = "the journal holds another record than the chunk";
+            self.report.find(Finding::at(Kind::Sealed, position, what.into()));
+        }
     }
 
     /// Records that are not there up to `until`: those that a repair holds are read from it.
@@ -429,12 +582,16 @@ impl Walk<'_, '_> {
         let mut at = from;
         while at < until {
             let next = self.repaired(at)?;
-            if next == at {
+            if next == at && at < self.sealed {
+                // What is sealed is not missing.
+                at = self.sealed.min(until);
+            } else if next == at {
                 self.report.lose(at, until);
                 self.ledger.lost(at, until);
                 break;
+            } else {
+                at = next;
             }
-            at = next;
         }
         self.chain.position = until;
         Ok(())
@@ -511,7 +668,8 @@ impl Walk<'_, '_> {
     }
 
     fn extent(&mut self, file: &Arc<dyn DiskFile>, id: u64, first: Position, offset: u64) -> Arc<Extent> {
-        let extent = Extent::new(Arc::clone(file), id, first, offset);
+        // Nothing is removed here: the name does not matter.
+        let extent = Extent::new(Arc::clone(file), "", id, first, offset);
         self.extents.push(Arc::clone(&extent));
         extent
     }

@@ -22,6 +22,7 @@ pub fn journal(segment_bytes: u64) -> JournalOptions {
         segment_bytes,
         reserve_bytes: 0,
         archive: ARCHIVE,
+        sealed: Position::START,
     }
 }
 
@@ -61,6 +62,7 @@ pub fn start(disk: &SimDisk, options: &JournalOptions) -> Result<Started, OpenEr
         journal: writer.map(|writer| Box::new(writer) as Box<dyn Journal>),
         closed: closed.clone(),
         shelves: vec![extents as Arc<dyn Shelf>],
+        sealed: None,
         hot: None,
         tail,
         cut: cut.clone(),

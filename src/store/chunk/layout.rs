@@ -83,8 +83,11 @@ impl Header {
         bytes
     }
 
-    /// Reads a header; what is wrong with it where it is none.
-    fn decode(bytes: &[u8; HEADER_BYTES], part: Part) -> Result<Self, String> {
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(bytes: &[u8; HEADER_BYTES], part: Part) -> Result<Self, String> {
         let four = |at: usize| {
             bytes[at..]
                 .first_chunk()

@@ -89,6 +89,17 @@ impl Leaves {
         Ok(bytes.as_chunks::<WIDTH>().0.to_vec())
     }
 
+    /// The commitments of all leaves.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub fn commitments(&self) -> Result<Vec<Hash>, ChunkError> {
+        let bytes = self
+            .commitments
+            .read(&self.source, 0..self.source.identity.count)?;
+        Ok(bytes.as_chunks::<WIDTH>().0.to_vec())
+    }
+
     /// The range of whole frames around a range of records.
     pub fn widened(&self, records: &Range<u32>) -> Range<u32> {
         self.frames.records(&self.frames.holding(records))
@@ -121,7 +132,7 @@ impl Leaves {
     ///
     /// # Errors
     /// [`ChunkError`] naming the first record that is concerned.
-    pub fn verify(&self, mut leaf: impl FnMut(u32, &[u8])) -> Result<(), ChunkError> {
+    pub fn verify(&self, mut leaf: impl FnMut(u32, &[u8], Hash)) -> Result<(), ChunkError> {
         for block in 0..self.blocks.len() as u32 {
             let records = block * BLOCK..(block + 1) * BLOCK;
             let (mut leaves, mut ends) = (Vec::new(), Vec::new());
@@ -137,7 +148,7 @@ impl Leaves {
                         .source
                         .damaged("its leaves", problem, self.source.position(at)));
                 }
-                leaf(at, bytes);
+                leaf(at, bytes, *expected);
             }
             if self.blocks.get(block as usize) != Some(&Tree::of(&hashes).root()) {
                 let problem = format!("the hash of block {block} is not that of its leaves");

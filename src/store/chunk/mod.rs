@@ -25,8 +25,8 @@ mod payloads;
 mod shelf;
 mod write;
 
-pub use shelf::{ChunkOptions, Chunks, Found, Outline};
-pub use write::{Pace, SealError, Sealed, Writer};
+pub use shelf::{ChunkOptions, Chunks, Found, Outline, Verified};
+pub use write::{Pace, SealError, Sealed, Writer, abandon};
 
 use super::disk::DiskFile;
 use crate::log::ReadError;

@@ -3,15 +3,15 @@
 //! Files are opened when they are first read and only so many are kept open. A record in a damaged or missing file is
 //! answered with that damage, so that another shelf can be asked, and all others are served.
 
+use super::layout::{HEADER_BYTES, Header};
 use super::leaves::Leaves;
 use super::payloads::Payloads;
-use super::{CHUNK_RECORDS, ChunkError, Identity, Part, Source, write};
-use crate::log::store::Shelf;
+use super::{CHUNK_RECORDS, ChunkError, Identity, Part, Source};
+use crate::log::store::{Sealed, SealedStatus, Shelf};
 use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
 use crate::record::{Hash, Position};
 use crate::store::disk::Disk;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -75,6 +75,14 @@ struct Chunk {
     payloads: Result<Payloads, ChunkError>,
 }
 
+/// What is wrong with the two files of a chunk.
+pub struct Verified {
+    /// With its leaves.
+    pub leaves: Result<(), ChunkError>,
+    /// With its payloads.
+    pub payloads: Result<(), ChunkError>,
+}
+
 /// What a start finds of one chunk.
 pub struct Found {
     /// Which chunk.
@@ -96,33 +104,25 @@ pub struct Outline {
 }
 
 impl Chunks {
-    /// The chunks in a folder. Drafts that a crash has left are removed.
+    /// The chunks in a folder, with as many records each as they say they have. Changes nothing there.
     ///
     /// # Errors
     /// What the system says where the folder cannot be listed.
-    pub fn open(options: ChunkOptions) -> io::Result<Self> {
-        write::abandon(options.disk.as_ref(), &options.folder);
+    pub fn open(mut options: ChunkOptions) -> io::Result<Self> {
         let names = options.disk.list(&options.folder)?;
-        let parts: BTreeSet<(bool, u64)> = names
+        options.records = records_said(&options, &names).unwrap_or(options.records);
+        let numbers = names
             .iter()
             .filter_map(|name| Part::of(name))
-            .map(|(part, number)| (part == Part::Leaves, number))
-            .collect();
-        // The leaves get their name last: a file of payloads alone is one of a chunk that was not sealed yet.
-        let sealed = parts
-            .iter()
-            .filter(|(leaves, _)| *leaves)
-            .map(|(_, number)| number + 1)
-            .max();
+            .map(|(_, number)| number);
+        let sealed = numbers.max().map_or(0, |newest| newest.saturating_add(1));
         let chunks = Self {
             options,
-            sealed: AtomicU64::new(sealed.unwrap_or(0)),
+            sealed: AtomicU64::new(sealed),
             bytes: AtomicU64::new(0),
             open: Mutex::default(),
         };
-        let bytes = (0..sealed.unwrap_or(0))
-            .map(|number| chunks.file_bytes(number))
-            .sum();
+        let bytes = (0..sealed).map(|number| chunks.file_bytes(number)).sum();
         chunks.bytes.store(bytes, Ordering::Release);
         Ok(chunks)
     }
@@ -166,6 +166,38 @@ impl Chunks {
         self.sealed.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Forgets the newest chunks that are not whole, down to the one that holds `first`: all records from there on can be
+    /// had elsewhere, and are sealed again.
+    pub fn forget_damaged(&self, first: Position) {
+        self.forget(first, |chunk| chunk.leaves.is_ok() && chunk.payloads.is_ok());
+    }
+
+    /// As [`Chunks::forget_damaged`], but only one whose sealing was cut short: the leaves get their name last.
+    pub fn forget_unfinished(&self, first: Position) {
+        self.forget(first, |chunk| {
+            let path = self.options.folder.join(Part::Leaves.file(chunk.identity.number));
+            self.options.disk.open(&path).is_ok()
+        });
+    }
+
+    fn forget(&self, first: Position, is_kept: impl Fn(&Chunk) -> bool) {
+        while let Some(number) = self.next().checked_sub(1) {
+            let chunk = self.fresh(number);
+            if is_kept(&chunk) || chunk.identity.first() < first {
+                return;
+            }
+            let problem = chunk.leaves.err().or(chunk.payloads.err());
+            let problem = problem.map(|problem| problem.to_string());
+            tracing::warn!(
+                number,
+                problem,
+                "a chunk that is not whole is sealed again from the journal"
+            );
+            self.bytes.fetch_sub(self.file_bytes(number), Ordering::AcqRel);
+            self.sealed.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
     /// What each chunk says of itself, ascending.
     pub fn outlines(&self) -> impl Iterator<Item = Found> {
         (0..self.next()).map(|number| {
@@ -196,13 +228,10 @@ impl Chunks {
         Ok(Some(leaves.hashes(at..end)?))
     }
 
-    /// Reads every byte of a chunk and holds it against itself; tells `leaf` of each leaf.
-    ///
-    /// # Errors
-    /// [`ChunkError`] naming the first record that is concerned.
-    pub fn verify(&self, number: u64, leaf: impl FnMut(Position, &[u8])) -> Result<(), ChunkError> {
-        let chunk = self.fresh(number);
-        chunk.verify(leaf)
+    /// Reads every byte of a chunk and holds it against itself; tells `leaf` of each leaf and its hash, up to the first that
+    /// is damaged.
+    pub fn verify(&self, number: u64, leaf: impl FnMut(Position, &[u8], Hash)) -> Verified {
+        self.fresh(number).verify(leaf)
     }
 
     /// The chunk that holds a position, and the record's place in it.
@@ -263,6 +292,18 @@ impl Chunks {
             }),
         }
     }
+}
+
+/// How many records each chunk has, as the first header says that can be read.
+fn records_said(options: &ChunkOptions, names: &[String]) -> Option<u32> {
+    let mut parts = names.iter().filter_map(|name| Some((name, Part::of(name)?.0)));
+    parts.find_map(|(name, part)| {
+        let file = options.disk.open(&options.folder.join(name)).ok()?;
+        let mut head = [0; HEADER_BYTES];
+        file.read_at(&mut head, 0).ok()?;
+        let said = Header::decode(&head, part).ok()?.identity;
+        (said.archive == options.archive).then_some(said.count)
+    })
 }
 
 impl Chunk {
@@ -346,13 +387,36 @@ impl Chunk {
         })
     }
 
-    fn verify(&self, mut leaf: impl FnMut(Position, &[u8])) -> Result<(), ChunkError> {
-        let mut commitments = Vec::with_capacity(self.identity.count as usize);
-        self.leaves()?.verify(|at, bytes| {
-            commitments.push(bytes.last_chunk::<32>().copied().unwrap_or_default());
-            leaf(self.identity.first().plus(at.into()), bytes);
-        })?;
-        self.payloads()?.verify(&commitments)
+    fn verify(&self, mut leaf: impl FnMut(Position, &[u8], Hash)) -> Verified {
+        // Two threads: commitments are the longer half of the hashing.
+        std::thread::scope(|scope| {
+            let payloads = scope.spawn(|| match self.leaves().and_then(Leaves::commitments) {
+                Ok(commitments) => self.payloads()?.verify(&commitments),
+                // The leaves are damaged, which is told: without them payloads can only be read.
+                Err(_) => self.payloads().map(drop),
+            });
+            let leaves = self.leaves().and_then(|leaves| {
+                leaves.verify(|at, bytes, hash| leaf(self.identity.first().plus(at.into()), bytes, hash))
+            });
+            let payloads = payloads.join().unwrap_or_else(|_| {
+                Err(ChunkError::Io {
+                    file: Part::Payloads.file(self.identity.number),
+                    cause: "the thread that verified it panicked".into(),
+                    position: self.identity.first(),
+                })
+            });
+            Verified { leaves, payloads }
+        })
+    }
+}
+
+impl Sealed for Chunks {
+    fn status(&self) -> SealedStatus {
+        SealedStatus {
+            through: self.sealed(),
+            bytes: self.bytes(),
+            step: self.options.records.into(),
+        }
     }
 }
 

@@ -82,6 +82,30 @@ pub fn limit(segments: &[Segment], at: usize) -> Option<u64> {
         .min()
 }
 
+/// The first position that the newest segments hold without one missing between them; `None` where there are none.
+pub fn begin(segments: &[Segment]) -> Option<Position> {
+    let mut first = None;
+    let mut next = None;
+    for segment in segments.iter().rev() {
+        if next.is_some_and(|next| segment.number + 1 != next) {
+            break;
+        }
+        next = Some(segment.number);
+        first = segment.header.map(|header| header.first).or(first);
+    }
+    first
+}
+
+/// The place of the first segment that holds records from `sealed` on: all before it are held by sealed files.
+pub fn needed(segments: &[Segment], sealed: Position) -> usize {
+    let first = |segment: &Segment| segment.header.map(|header| header.first);
+    segments
+        .iter()
+        .rposition(|segment| first(segment).is_some_and(|first| first <= sealed))
+        .filter(|_| sealed > Position::START)
+        .unwrap_or(0)
+}
+
 /// The ids of the archives that the segments in a folder say they are of, ascending.
 ///
 /// # Errors

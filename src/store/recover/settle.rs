@@ -163,7 +163,8 @@ impl Walk<'_> {
 
     /// Readers find the frames written again where they lie now.
     fn take_over(&mut self, file: &Arc<dyn DiskFile>, header: SegmentHeader, runs: &[Run]) -> Arc<Extent> {
-        let extent = self.extent(file, header.id, header.first, FRAMES_AT);
+        let name = Named::Segment(header.number).file();
+        let extent = self.extent_of(file, &name, header.id, header.first, FRAMES_AT);
         for run in runs {
             extent.grow(run.end(), frame_bytes(run) as u64);
         }
@@ -228,7 +229,7 @@ impl Walk<'_> {
                 // They are served from where they were found, until a start has room for them.
                 Filling::abandon(self.disk, &self.options.folder);
                 self.full = true;
-                runs.iter().for_each(|run| self.replay.run(run));
+                runs.iter().for_each(|run| self.tell(run));
                 Ok(last.end())
             }
             Err(error) => Err(error),

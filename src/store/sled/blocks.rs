@@ -2,8 +2,7 @@
 
 use super::super::frame;
 use super::{RECORD_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::log::store::Shelf;
-use crate::log::{Columns, Run};
+use crate::log::Run;
 use crate::record::Position;
 use std::path::Path;
 
@@ -49,24 +48,6 @@ pub fn blocks(run: &Run) -> Vec<Run> {
         blocks.push(run.slice(start, run.end()));
     }
     blocks
-}
-
-/// The first record of a run that another shelf does not hold just so.
-pub fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<(Position, String)> {
-    for record in run.iter() {
-        let differs = match shelf.fetch(record.position, Columns::All) {
-            Ok(Some(other)) => other.get(record.position).is_none_or(|other| {
-                (other.leaf, other.salt, other.payload) != (record.leaf, record.salt, record.payload)
-            }),
-            Ok(None) => true,
-            Err(_) => false, // It is the other shelf that is damaged, and that is told elsewhere.
-        };
-        if differs {
-            let what = "the hot log holds another record than the journal, or one that the journal does not";
-            return Some((record.position, what.into()));
-        }
-    }
-    None
 }
 
 /// The bytes of all files below a folder.

@@ -13,6 +13,22 @@ use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// The bytes of a block of one of the newest records, on the average.
+fn record_bytes(log: &Log, tail: Position) -> u64 {
+    let newest = Position::new(tail.get().saturating_sub(256));
+    let limit = ReadLimit {
+        records: 256,
+        bytes: 1 << 20,
+    };
+    let runs = log.read_cold(newest, tail, limit).unwrap_or_default();
+    let count: usize = runs.iter().map(Run::len).sum();
+    let bytes: usize = runs
+        .iter()
+        .map(|run| frame::encoded_len(run.len(), 0, run.bytes()))
+        .sum();
+    bytes.checked_div(count).unwrap_or(512) as u64
+}
+
 /// Where a copy stands.
 #[derive(Default)]
 pub(super) struct Copier {
@@ -68,12 +84,7 @@ impl HotLog {
     /// Where to go on: after what is held, or so far back as the bound allows.
     fn begin(&self, log: &Log, tail: Position) -> Guarded<Position> {
         let through = Position::new(self.through.load(Ordering::Acquire));
-        let record_bytes = log
-            .status()
-            .journal_bytes
-            .checked_div(tail.get())
-            .unwrap_or(512)
-            .max(64);
+        let record_bytes = record_bytes(log, tail);
         let fit = (self.options.bytes_max / record_bytes).max(1);
         if tail.since(through) <= fit {
             return Ok(through);

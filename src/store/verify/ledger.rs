@@ -54,6 +54,17 @@ impl<'scope> Ledger<'scope> {
         }
     }
 
+    /// Takes in a sealed leaf, whose payload is checked elsewhere.
+    pub fn sealed(&mut self, position: Position, leaf: &[u8], hash: Hash, report: &mut Report) {
+        self.tree.push(hash);
+        match Leaf::decode(leaf) {
+            Ok(leaf) => self.leaf(position, &leaf, report),
+            Err(error) => report.find(Finding::at(Kind::Leaf, position, error.to_string())),
+        }
+        self.tail = position.next();
+        report.records += 1;
+    }
+
     /// Takes in the records of a frame.
     pub fn run(&mut self, run: &Run, report: &mut Report) {
         for record in run.iter() {
@@ -79,6 +90,11 @@ impl<'scope> Ledger<'scope> {
         self.lost.push((from, until));
         self.batch = None;
         self.tail = until;
+    }
+
+    /// The first position that it was not told of.
+    pub fn tail(&self) -> Position {
+        self.tail
     }
 
     /// Says what came out.

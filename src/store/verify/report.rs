@@ -11,6 +11,8 @@ pub const FINDINGS_MAX: usize = 1_000;
 pub struct Report {
     /// The log's name.
     pub origin: Option<String>,
+    /// Sealed chunks, of two files each.
+    pub chunks: u64,
     /// Files of the journal.
     pub segments: u64,
     /// Frames read.
@@ -86,6 +88,10 @@ pub enum Kind {
     Recorded,
     /// A file of the state folder is missing or damaged.
     State,
+    /// A file of a sealed chunk is damaged, cut or missing.
+    Chunk,
+    /// The journal holds something else than a sealed chunk.
+    Sealed,
     /// The hot log holds something else than the journal. It is built anew where it is deleted.
     HotLog,
 }
