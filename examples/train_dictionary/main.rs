@@ -1,7 +1,7 @@
 //! Trains the dictionary that sealed chunks are compressed with.
 //!
 //! ```text
-//! cargo run --release --example train_dictionary -- data/dictionaries/1.zdict
+//! cargo run --release --example train_dictionary -- data/dictionaries/1.dict
 //! ```
 //!
 //! It is trained on the sample archive and on invented rows in the forms of GDELT, ICEWS and plain events, so that no
@@ -15,8 +15,10 @@ use invented::Inventor;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// 64 KiB: as large as fits a processor's cache beside the data.
-const DICTIONARY_BYTES: usize = 64 << 10;
+/// The compressor looks at all of it for each frame: 16 KiB saved 1 to 3 % more and took half as long again.
+const DICTIONARY_BYTES: usize = 8 << 10;
+/// Before what it has chosen the trainer puts tables of its own format, which LZ4 has no use for.
+const TABLES_BYTES: usize = 1 << 10;
 const ROWS: usize = 2_400;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,8 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for eight in payloads.chunks(8) {
         frames.push(eight.concat());
     }
-    let dictionary = zstd::dict::from_samples(&frames, DICTIONARY_BYTES)?;
-    std::fs::write(&out, &dictionary)?;
+    // Zstandard's trainer chooses what is worth having, the best last.
+    let trained = zstd::dict::from_samples(&frames, DICTIONARY_BYTES + TABLES_BYTES)?;
+    let dictionary = &trained[trained.len().saturating_sub(DICTIONARY_BYTES)..];
+    std::fs::write(&out, dictionary)?;
     println!(
         "{} payloads, {} bytes in `{out}`",
         payloads.len(),

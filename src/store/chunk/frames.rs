@@ -73,8 +73,8 @@ pub fn lay_out<'a>(strings: impl Iterator<Item = &'a [u8]>, raw: &mut Vec<u8>) -
 ///
 /// # Errors
 /// What the compressor says; a frame of 4 GiB or more.
-pub fn pack(raw: &[u8], packer: &mut dictionary::Packer) -> std::io::Result<(Row, Vec<u8>)> {
-    let packed = packer.pack(raw)?;
+pub fn pack(raw: &[u8], dictionary: u32) -> std::io::Result<(Row, Vec<u8>)> {
+    let packed = dictionary::pack(dictionary, raw).map_err(std::io::Error::other)?;
     let bytes = if packed.len() < raw.len() {
         packed
     } else {

@@ -105,6 +105,11 @@ impl Leaves {
         self.frames.records(&self.frames.holding(records))
     }
 
+    /// The bytes of the leaves of whole frames, about.
+    pub fn bytes_of(&self, records: &Range<u32>) -> usize {
+        self.frames.raw_bytes(&self.frames.holding(records)) + records.len() * WIDTH
+    }
+
     /// Adds the leaves of whole frames to `leaves`, and where each of them ends there to `ends`.
     ///
     /// # Errors

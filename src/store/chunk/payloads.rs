@@ -80,6 +80,11 @@ impl Payloads {
             .records(&self.frames.within(self.frames.holding(records), bytes))
     }
 
+    /// The bytes of the payloads of whole frames, about.
+    pub fn bytes_of(&self, records: &Range<u32>) -> usize {
+        self.frames.raw_bytes(&self.frames.holding(records))
+    }
+
     /// Adds the payloads of whole frames to `payloads`, and the length of each to `lengths`.
     ///
     /// # Errors

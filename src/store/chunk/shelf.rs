@@ -313,6 +313,19 @@ impl Chunk {
         u32::try_from(at).unwrap_or(u32::MAX).min(self.identity.count)
     }
 
+    /// What these records have in bytes, as a reader counts them.
+    fn bytes_of(&self, records: &Range<u32>, columns: Columns) -> usize {
+        let leaves = |leaves: &Leaves| leaves.bytes_of(records);
+        let payloads = |payloads: &Payloads| payloads.bytes_of(records);
+        let leaves = self.leaves.as_ref().map_or(0, leaves);
+        let payloads = self.payloads.as_ref().map_or(0, payloads);
+        match columns {
+            Columns::All => leaves + payloads,
+            Columns::Leaves => leaves,
+            Columns::Payloads => payloads,
+        }
+    }
+
     fn leaves(&self) -> Result<&Leaves, ChunkError> {
         self.leaves.as_ref().map_err(ChunkError::clone)
     }
@@ -322,7 +335,17 @@ impl Chunk {
     }
 
     /// One run of whole frames, from the one that holds the first record of `wanted` on.
-    fn run(&self, wanted: Range<u32>, limit: ReadLimit, columns: Columns) -> Result<Run, ChunkError> {
+    fn run(&self, wanted: Range<u32>, limit: ReadLimit, columns: Columns) -> Result<Run, ReadError> {
+        Ok(self.columns(self.extent(wanted, limit, columns)?, columns)?)
+    }
+
+    /// The records of that run, without reading them.
+    fn extent(
+        &self,
+        wanted: Range<u32>,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Range<u32>, ChunkError> {
         let records = u32::try_from(limit.records).unwrap_or(u32::MAX).max(1);
         let end = wanted.end.min(wanted.start.saturating_add(records));
         let range = match columns {
@@ -335,14 +358,14 @@ impl Chunk {
             }
         };
         match columns {
-            Columns::Leaves => self.columns(self.leaves()?.widened(&range), true, false),
-            Columns::All => self.columns(self.leaves()?.widened(&range), true, true),
-            Columns::Payloads => self.columns(self.payloads()?.within(&range, usize::MAX), false, true),
+            Columns::Leaves | Columns::All => Ok(self.leaves()?.widened(&range)),
+            Columns::Payloads => Ok(self.payloads()?.within(&range, usize::MAX)),
         }
     }
 
     /// A range that is whole frames of the columns asked for.
-    fn columns(&self, range: Range<u32>, leaves: bool, payloads: bool) -> Result<Run, ChunkError> {
+    fn columns(&self, range: Range<u32>, columns: Columns) -> Result<Run, ChunkError> {
+        let (leaves, payloads) = (columns != Columns::Payloads, columns != Columns::Leaves);
         let count = (range.end - range.start) as usize;
         let (mut leaf_bytes, mut leaf_ends) = (Vec::new(), Vec::with_capacity(count));
         if leaves {
@@ -410,6 +433,65 @@ impl Chunk {
     }
 }
 
+/// Records of one chunk that are to be read together.
+struct Piece {
+    chunk: Arc<Chunk>,
+    records: Range<u32>,
+}
+
+impl Chunks {
+    /// Which frames to read for the records from `from` on, up to the limit.
+    fn plan(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Vec<Piece>, ReadError> {
+        let mut left = limit;
+        let mut at = from;
+        let mut pieces = Vec::new();
+        while at < until && left.records > 0 && left.bytes > 0 {
+            let Some((chunk, place)) = self.holding(at) else {
+                break;
+            };
+            let wanted = place..chunk.place(until);
+            let records = match chunk.extent(wanted, left, columns) {
+                Ok(records) => records,
+                Err(_) if !pieces.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            };
+            left.records = left.records.saturating_sub((records.end - place) as usize);
+            left.bytes = left.bytes.saturating_sub(chunk.bytes_of(&records, columns));
+            at = chunk.identity.first().plus(records.end.into());
+            pieces.push(Piece { chunk, records });
+        }
+        Ok(pieces)
+    }
+}
+
+/// Reads pieces in their order; long reads by two threads, since unpacking is the longer half of what a reader waits for.
+fn unpack(pieces: &[Piece], columns: Columns) -> Vec<Result<Run, ChunkError>> {
+    let read = |pieces: &[Piece]| -> Vec<_> {
+        let one = |piece: &Piece| piece.chunk.columns(piece.records.clone(), columns);
+        pieces.iter().map(one).collect()
+    };
+    let (first, second) = pieces.split_at(pieces.len().div_ceil(2));
+    if second.is_empty() {
+        return read(first);
+    }
+    std::thread::scope(|scope| {
+        let other = std::thread::Builder::new().spawn_scoped(scope, || read(second));
+        let mut runs = read(first);
+        runs.extend(match other.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(runs)) => runs,
+            // Without a thread to be had, or with one that panicked, nothing is lost but time.
+            Ok(Err(_)) | Err(_) => read(second),
+        });
+        runs
+    })
+}
+
 impl Sealed for Chunks {
     fn status(&self) -> SealedStatus {
         SealedStatus {
@@ -428,25 +510,14 @@ impl Shelf for Chunks {
         limit: ReadLimit,
         columns: Columns,
     ) -> Result<Option<Vec<Run>>, ReadError> {
-        let mut left = limit;
-        let mut at = from;
-        let mut runs = Vec::new();
-        while at < until {
-            let Some((chunk, place)) = self.holding(at) else {
-                break;
-            };
-            let wanted = place..chunk.place(until);
-            let run = match chunk.run(wanted, left, columns) {
-                Ok(run) => run.slice(at, until),
+        let parts = self.plan(from, until, limit, columns)?;
+        let mut runs = Vec::with_capacity(parts.len());
+        for run in unpack(&parts, columns) {
+            match run {
+                Ok(run) => runs.push(run.slice(from, until)),
                 // What was read before the damage is answered; the damage is met again by whoever goes on.
                 Err(_) if !runs.is_empty() => break,
                 Err(error) => return Err(error.into()),
-            };
-            let full = run.spend(&mut left);
-            at = run.end();
-            runs.push(run);
-            if full {
-                break;
             }
         }
         Ok((!runs.is_empty()).then_some(runs))

@@ -136,7 +136,7 @@ impl Open {
     }
 
     /// Takes one string; answers the frame that it completes.
-    fn push(&mut self, string: &[u8], packer: &mut dictionary::Packer) -> io::Result<Option<Vec<u8>>> {
+    fn push(&mut self, string: &[u8], dictionary: u32) -> io::Result<Option<Vec<u8>>> {
         self.bytes.extend_from_slice(string);
         self.ends.push(self.bytes.len());
         self.waiting += 1;
@@ -148,7 +148,7 @@ impl Open {
             .zip(&self.ends)
             .map(|(begin, end)| &self.bytes[begin..*end]);
         lay_out(strings, &mut self.raw)?;
-        let (row, packed): (Row, Vec<u8>) = pack(&self.raw, packer)?;
+        let (row, packed): (Row, Vec<u8>) = pack(&self.raw, dictionary)?;
         self.rows.extend(row.encode());
         self.bytes.clear();
         self.ends.clear();
@@ -175,7 +175,6 @@ pub struct Writer<'a> {
     payloads: Draft,
     heads: Open,
     bodies: Open,
-    packer: dictionary::Packer,
     hashes: Vec<u8>,
     commitments: Vec<u8>,
     salts: Vec<u8>,
@@ -196,7 +195,6 @@ impl<'a> Writer<'a> {
         let mut payloads = draft(Part::Payloads)?;
         leaves.buffer.extend(header(Part::Leaves, identity).encode());
         payloads.buffer.extend(header(Part::Payloads, identity).encode());
-        let packer = dictionary::Packer::new().map_err(at(folder))?;
         Ok(Self {
             disk,
             folder,
@@ -205,7 +203,6 @@ impl<'a> Writer<'a> {
             payloads,
             heads: Open::new(LEAVES_A_FRAME),
             bodies: Open::new(PAYLOADS_A_FRAME),
-            packer,
             hashes: Vec::new(),
             commitments: Vec::new(),
             salts: Vec::new(),
@@ -253,10 +250,10 @@ impl<'a> Writer<'a> {
         self.epoch = self.epoch.max(leaf.epoch);
         let frame = self
             .heads
-            .push(head, &mut self.packer)
+            .push(head, dictionary::NONE)
             .map_err(at(&self.leaves.path))?;
         frame.map_or(Ok(()), |frame| self.leaves.put(&frame, pace))?;
-        let frame = self.bodies.push(record.payload, &mut self.packer);
+        let frame = self.bodies.push(record.payload, dictionary::CURRENT);
         let frame = frame.map_err(at(&self.payloads.path))?;
         frame.map_or(Ok(()), |frame| self.payloads.put(&frame, pace))
     }
@@ -357,7 +354,10 @@ const fn header(part: Part, identity: Identity) -> Header {
     Header {
         part,
         identity,
-        dictionary: dictionary::CURRENT,
+        dictionary: match part {
+            Part::Leaves => dictionary::NONE,
+            Part::Payloads => dictionary::CURRENT,
+        },
     }
 }
 
