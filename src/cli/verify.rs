@@ -151,8 +151,12 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
     )?;
     writeln!(
         out,
-        "{} {} frames in {} files; {} records of the hot log",
+        "{} {}{} frames in {} files; {} records of the hot log",
         label(""),
+        match report.chunks {
+            0 => String::new(),
+            chunks => format!("{} chunks; ", count(chunks)),
+        },
         count(report.frames),
         count(report.segments),
         count(report.hot_records)

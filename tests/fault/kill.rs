@@ -217,3 +217,88 @@ fn fifty_kills_during_concurrent_appends_lose_nothing_that_was_acknowledged() {
         }
     });
 }
+
+/// Sealing begins at 65,536 records: while it goes on the daemon is killed again and again.
+#[test]
+fn kills_while_the_log_is_sealed_lose_nothing_and_leave_nothing_half_done() {
+    const ROUNDS: usize = 6;
+    const BATCHES: usize = 24;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut acknowledged = 0;
+        for round in 0..ROUNDS {
+            let mut daemon = Daemon::on(folder.path());
+            let connection = Client::connect(&daemon.address).await.unwrap();
+            for n in 0..BATCHES {
+                let key = |m: usize| format!("{round}-{n}-{m}");
+                let record = |m: usize| proto::AppendRecord {
+                    act: codec::Act::Create as i32,
+                    series: "desk".into(),
+                    key: key(m),
+                    payload: vec![payload(&key(m), Vec::new())],
+                    ..Default::default()
+                };
+                let request = proto::AppendRequest {
+                    records: (0..1_000).map(record).collect(),
+                    ..Default::default()
+                };
+                connection.append(request).await.unwrap();
+                acknowledged += 1_000;
+            }
+            // Chunks are sealed when appends are calm: killed on their way, at another moment in each round.
+            if acknowledged >= 65_536 {
+                let chunks = folder.path().join("chunks");
+                let wanted = [".draft", "payloads.draft", "0.payloads", "0.leaves"][round % 4];
+                let there = || {
+                    std::fs::read_dir(&chunks)
+                        .unwrap()
+                        .any(|item| item.unwrap().file_name().to_string_lossy().ends_with(wanted))
+                };
+                for _ in 0..400 {
+                    if there() {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+            }
+            daemon.kill();
+            let daemon = Daemon::on(folder.path());
+            let connection = Client::connect(&daemon.address).await.unwrap();
+            let found = everything(&connection).await;
+            assert_eq!(found.len(), acknowledged, "round {round}");
+            for (at, record) in found.iter().enumerate() {
+                let (round, n, m) = (at / (BATCHES * 1_000), at / 1_000 % BATCHES, at % 1_000);
+                assert_eq!(leaf(record).key, format!("{round}-{n}-{m}"));
+            }
+        }
+        // The last start seals in peace what is full.
+        let daemon = Daemon::on(folder.path());
+        let connection = Client::connect(&daemon.address).await.unwrap();
+        for _ in 0..3_000 {
+            let status = connection.status().await.unwrap();
+            if status.sealed_through + 65_536 > status.tail {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let status = connection.status().await.unwrap();
+        assert_eq!(status.sealed_through, acknowledged as u64 / 65_536 * 65_536);
+        assert_eq!(everything(&connection).await.len(), acknowledged);
+        drop(daemon);
+        let verified = Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args(["verify", "--data"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        assert!(
+            verified.status.success(),
+            "{}",
+            String::from_utf8_lossy(&verified.stderr)
+        );
+    });
+}

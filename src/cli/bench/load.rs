@@ -289,11 +289,29 @@ async fn feed_at_rate(
     Ok((sent, Duration::from_nanos(clock(base) - start)))
 }
 
-/// From the start of a daemon on a log that was killed to its first record.
+/// Waits until whatever is full is sealed.
 ///
 /// # Errors
 /// [`BenchError`].
-pub async fn restart(data: &Path) -> Result<(Server, Row), BenchError> {
+pub async fn sealed(address: &str) -> Result<(), BenchError> {
+    const CHUNK: u64 = crate::store::chunk::CHUNK_RECORDS as u64;
+    const GIVE_UP: Duration = Duration::from_secs(120);
+    let client = Client::connect(address).await?;
+    let started = Instant::now();
+    loop {
+        let status = client.status().await?;
+        if status.sealed_through + CHUNK > status.tail || started.elapsed() > GIVE_UP {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// From the start of a daemon on a log that was killed to its first record; `what` says how the log was left.
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn restart(data: &Path, what: &str) -> Result<(Server, Row), BenchError> {
     const GIVE_UP: Duration = Duration::from_secs(90);
     let started = Instant::now();
     let server = Server::spawn(data)?;
@@ -307,7 +325,7 @@ pub async fn restart(data: &Path) -> Result<(Server, Row), BenchError> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let row = Row::new(
-        "restart after kill -9, first record",
+        &format!("restart after kill -9, first record, {what}"),
         started.elapsed().as_secs_f64() * 1e3,
         "ms",
     );

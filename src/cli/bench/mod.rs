@@ -198,7 +198,12 @@ async fn on_a_full_log(
     }
     if wanted(Workload::Restart) {
         server.kill()?;
-        let (again, row) = load::restart(&data).await?;
+        let (again, row) = load::restart(&data, "as appends left it").await?;
+        server = again;
+        report.row(row)?;
+        load::sealed(server.address()).await?;
+        server.kill()?;
+        let (again, row) = load::restart(&data, "sealed").await?;
         server = again;
         report.row(row)?;
     }
