@@ -15,7 +15,7 @@ use crate::record::Position;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the thread looks whether a chunk is full.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -23,8 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// Appends faster than this many records a look come first.
 const BUSY_RECORDS: u64 = 10_000;
-/// How long it lets others use the disk after each write, while there is no hurry.
-const BETWEEN_WRITES: Duration = Duration::from_millis(4);
+/// While there is no hurry it rests so many times as long as it has worked, so that others find processor and disk free.
+const REST: u32 = 2;
+/// The longest that it rests at once.
+const REST_MAX: Duration = Duration::from_millis(50);
 /// How much is read at once.
 const STEP: ReadLimit = ReadLimit {
     records: 4_096,
@@ -163,8 +165,17 @@ impl Sealing {
     fn seal(&self, log: &Log, stop: &Stop, hurry: bool) -> Result<(), SealError> {
         let options = self.chunks.options();
         let identity = options.identity(self.chunks.next());
-        let between = if hurry { Duration::ZERO } else { BETWEEN_WRITES };
-        let mut pace = || stop.pause(between);
+        let mut began = Instant::now();
+        let mut pace = || {
+            let rest = if hurry {
+                Duration::ZERO
+            } else {
+                (began.elapsed() * REST).min(REST_MAX)
+            };
+            let go_on = stop.pause(rest);
+            began = Instant::now();
+            go_on
+        };
         let mut writer = Writer::begin(options.disk.as_ref(), &options.folder, identity)?;
         while writer.next() < identity.end() {
             if stop.is_told() {

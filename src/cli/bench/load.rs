@@ -289,11 +289,11 @@ async fn feed_at_rate(
     Ok((sent, Duration::from_nanos(clock(base) - start)))
 }
 
-/// Waits until whatever is full is sealed.
+/// Waits until whatever is full is sealed, and says how long that took.
 ///
 /// # Errors
 /// [`BenchError`].
-pub async fn sealed(address: &str) -> Result<(), BenchError> {
+pub async fn sealed(address: &str) -> Result<Row, BenchError> {
     const CHUNK: u64 = crate::store::chunk::CHUNK_RECORDS as u64;
     const GIVE_UP: Duration = Duration::from_secs(120);
     let client = Client::connect(address).await?;
@@ -301,7 +301,12 @@ pub async fn sealed(address: &str) -> Result<(), BenchError> {
     loop {
         let status = client.status().await?;
         if status.sealed_through + CHUNK > status.tail || started.elapsed() > GIVE_UP {
-            return Ok(());
+            let each = status
+                .sealed_bytes
+                .checked_div(status.sealed_through)
+                .unwrap_or(0);
+            let row = Row::new("sealing, while it is calm", started.elapsed().as_secs_f64(), "s");
+            return Ok(row.noted(format!("{} records, {each} B each", status.sealed_through)));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

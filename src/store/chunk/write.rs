@@ -16,8 +16,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The bytes written at once.
-const WRITE_BYTES: usize = 256 << 10;
+/// The bytes written at once, and packed in one go between two pauses.
+const WRITE_BYTES: usize = 64 << 10;
 /// A sync each time so many were written: one sync of everything would hold up commits, which wait for the same disk.
 const SYNC_BYTES: u64 = 2 << 20;
 const DRAFT: &str = "draft";
@@ -191,6 +191,7 @@ impl<'a> Writer<'a> {
     /// [`SealError::Io`].
     pub fn begin(disk: &'a dyn Disk, folder: &'a Path, identity: Identity) -> Result<Self, SealError> {
         let draft = |part: Part| Draft::begin(disk, folder.join(format!("{}.{DRAFT}", part.ending())));
+        let column = identity.count as usize * WIDTH;
         let mut leaves = draft(Part::Leaves)?;
         let mut payloads = draft(Part::Payloads)?;
         leaves.buffer.extend(header(Part::Leaves, identity).encode());
@@ -203,10 +204,10 @@ impl<'a> Writer<'a> {
             payloads,
             heads: Open::new(LEAVES_A_FRAME),
             bodies: Open::new(PAYLOADS_A_FRAME),
-            hashes: Vec::new(),
-            commitments: Vec::new(),
-            salts: Vec::new(),
-            erased: Vec::new(),
+            hashes: Vec::with_capacity(column),
+            commitments: Vec::with_capacity(column),
+            salts: Vec::with_capacity(column),
+            erased: Vec::with_capacity(identity.count as usize),
             last: Recorded::default(),
             epoch: Epoch::default(),
             next: identity.first(),
