@@ -80,9 +80,10 @@ impl Sealer {
     pub fn start(sealing: Sealing, log: WeakLog) -> io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let told = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("sealer".into())
-            .spawn(move || sealing.run(&log, &told))?;
+        let thread = std::thread::Builder::new().name("sealer".into()).spawn(move || {
+            let _ended = Ended(log.clone());
+            sealing.run(&log, &told);
+        })?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -99,6 +100,19 @@ impl Drop for Sealer {
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has left a draft at most.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Tells the log where the thread ends by a panic: whoever waits for the journal to shrink would wait for ever.
+struct Ended(WeakLog);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let (true, Some(log)) = (std::thread::panicking(), self.0.upgrade()) {
+            log.sealing(Some(
+                "the thread that seals has panicked; restart the daemon".into(),
+            ));
         }
     }
 }

@@ -34,6 +34,10 @@ impl Drop for Archive {
 }
 
 fn open(disk: &SimDisk) -> Archive {
+    open_with(disk, u64::MAX)
+}
+
+fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let options = ChunkOptions {
         records: CHUNK as u32,
@@ -63,6 +67,7 @@ fn open(disk: &SimDisk) -> Archive {
     let run = Options {
         frame_bytes_max: SEGMENT_BYTES as usize - 4_097,
         recent_bytes: 0,
+        unsealed_bytes,
         ..Options::new("example.org/test".into())
     };
     let log = Log::start(run, fold, parts).unwrap();
@@ -71,7 +76,7 @@ fn open(disk: &SimDisk) -> Archive {
         extents: recovered.extents,
         journal,
         disk: shared,
-        unsealed_bytes: u64::MAX,
+        unsealed_bytes,
     };
     Archive {
         log,
@@ -261,6 +266,39 @@ fn a_sealing_that_fails_leaves_everything_as_it_was_and_is_done_later() {
         failures >= 6,
         "each file is written and synced: {failures} failures were met"
     );
+}
+
+#[tokio::test]
+async fn appends_wait_for_a_journal_that_is_too_large_and_are_refused_where_it_cannot_shrink() {
+    let filled = || {
+        let disk = SimDisk::new();
+        // Any journal is too large; as long as nothing in it is full nobody waits.
+        let archive = open_with(&disk, 1);
+        let mut said = Vec::new();
+        archive.fill(&mut said, 255);
+        archive
+    };
+    let one = |id: &str| batch(id, vec![draft(id, payload("t", vec![]))]);
+    for can_be_sealed in [true, false] {
+        let archive = std::thread::spawn(filled).join().unwrap();
+        archive.log.append(one("fills the chunk")).await.unwrap();
+        let mut appending = Box::pin(archive.log.append(one("waits")));
+        for _ in 0..8 {
+            assert!(futures::poll!(&mut appending).is_pending());
+        }
+        if can_be_sealed {
+            archive.seal();
+            assert_eq!(appending.await.unwrap().receipts[0].position.get(), 256);
+        } else {
+            archive.log.sealing(Some("the disk is full".into()));
+            let refused = appending.await.unwrap_err().to_string();
+            assert!(
+                refused.contains("cannot be sealed: the disk is full"),
+                "{refused}"
+            );
+            assert_eq!(archive.log.tail().get(), 256);
+        }
+    }
 }
 
 #[test]
