@@ -128,11 +128,18 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         ("origin", ink.bold(plain(&status.origin))),
         (
             "tail",
-            format!(
-                "{} records in {} entries",
-                count(status.tail),
-                count(status.entries)
-            ),
+            match status.indexed {
+                true => format!(
+                    "{} records in {} entries",
+                    count(status.tail),
+                    count(status.entries)
+                ),
+                false => format!(
+                    "{} records, {} entries known so far",
+                    count(status.tail),
+                    count(status.entries)
+                ),
+            },
         ),
         ("durable", format!("through {}", count(status.durable))),
         ("last recorded", time(status.last_recorded)),

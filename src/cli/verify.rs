@@ -151,15 +151,15 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
     )?;
     writeln!(
         out,
-        "{} {}{} frames in {} files; {} records of the hot log",
+        "{} {}{} in {}; {} of the hot log",
         label(""),
         match report.chunks {
             0 => String::new(),
-            chunks => format!("{} chunks; ", count(chunks)),
+            chunks => format!("{}; ", number(chunks, "chunk")),
         },
-        count(report.frames),
-        count(report.segments),
-        count(report.hot_records)
+        number(report.frames, "frame"),
+        number(report.segments, "file"),
+        number(report.hot_records, "record")
     )?;
     writeln!(out, "{} {}", label("tail"), count(report.tail))?;
     if let Some(root) = &report.root {
@@ -185,6 +185,12 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
         writeln!(out, "{} {}", label("lost"), ink.red(lost))?;
     }
     Ok(())
+}
+
+/// `1 frame`, `2 frames`.
+fn number(number: u64, one: &str) -> String {
+    let many = if number == 1 { "" } else { "s" };
+    format!("{} {one}{many}", count(number))
 }
 
 /// `position 17: the payload is not the one that its leaf commits to (journal/…, offset 4096)`.

@@ -59,6 +59,7 @@ impl Index {
 
 /// Reads the leaves that are sealed and opens the gate. Ends early where the log is gone.
 pub fn catch_up(log: &Weak<Shared>, behind: Behind) {
+    let _ended = Ended(log);
     let mut requests = Requests::default();
     let mut at = Position::START;
     let mut whole = true;
@@ -68,20 +69,17 @@ pub fn catch_up(log: &Weak<Shared>, behind: Behind) {
             at = end;
             continue;
         }
-        at = match shared.take_leaves(at, behind.sealed, &mut requests) {
-            Ok(next) => next,
-            Err(error) => {
-                if std::mem::take(&mut whole) {
-                    tracing::error!(position = %at, %error, "the archive is read-only");
-                }
-                // Who does not know all entries might record one again.
-                shared.close_with(Closed::Damaged {
-                    what: format!("a sealed record cannot be read ({error})"),
-                    position: at,
-                });
-                at.next()
+        if let Err(error) = shared.take_leaves(&mut at, behind.sealed, &mut requests) {
+            if std::mem::take(&mut whole) {
+                tracing::error!(position = %at, %error, "the archive is read-only");
             }
-        };
+            // Who does not know all entries might record one again.
+            shared.close_with(Closed::Damaged {
+                what: format!("a sealed record cannot be read ({error})"),
+                position: at,
+            });
+            at = at.next();
+        }
     }
     let Some(shared) = log.upgrade() else { return };
     let mut keys = shared.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -93,11 +91,25 @@ pub fn catch_up(log: &Weak<Shared>, behind: Behind) {
         requests.record(&id, first);
     }
     shared.with_committer(|committer| committer.requests = requests);
-    shared.indexed.open();
     tracing::info!(
         records = behind.sealed.get(),
         "the sealed log's entries are known"
     );
+}
+
+/// Opens the gate however the thread ends: whoever waits at it would wait for ever.
+struct Ended<'a>(&'a Weak<Shared>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let Some(shared) = self.0.upgrade() else { return };
+        if std::thread::panicking() {
+            shared.close_with(Closed::Failed(
+                "the thread that learns the entries has panicked".into(),
+            ));
+        }
+        shared.indexed.open();
+    }
 }
 
 /// How much is read at once.
@@ -107,30 +119,25 @@ const STEP: ReadLimit = ReadLimit {
 };
 
 impl Shared {
-    /// Takes in some sealed leaves from `from` on; answers the position after them.
+    /// Takes in some sealed leaves from `at` on, and sets `at` behind each that it has taken in.
     fn take_leaves(
         &self,
-        from: Position,
+        at: &mut Position,
         until: Position,
         requests: &mut Requests,
-    ) -> Result<Position, ReadError> {
-        let mut at = from;
-        for run in self.read_cold(from, until, STEP, Columns::Leaves)? {
-            let mut found = Vec::with_capacity(run.len());
+    ) -> Result<(), ReadError> {
+        for run in self.read_cold(*at, until, STEP, Columns::Leaves)? {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
             for record in run.iter() {
                 let leaf = super::facts::decode(record.leaf, record.position)?;
                 let hash = self.hasher.hash(leaf.series, leaf.key);
-                found.push((hash, leaf.previous, record.position));
+                keys.record(hash, leaf.previous, record.position);
                 if leaf.batch_index == 0 {
                     requests.record(leaf.batch_id, record.position);
                 }
+                *at = record.position.next();
             }
-            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            for (hash, previous, position) in found {
-                keys.record(hash, previous, position);
-            }
-            at = run.end();
         }
-        Ok(at)
+        Ok(())
     }
 }

@@ -496,6 +496,16 @@ impl Log {
         tree.subtree(level, index)
     }
 
+    /// Why appends are refused until a restart, if they are.
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.closed()
+    }
+
+    /// Bytes of the journal's frames.
+    pub fn journal_bytes(&self) -> u64 {
+        self.shared.journal_bytes.load(Ordering::Relaxed)
+    }
+
     /// More was sealed and the journal is the smaller for it; or it could not be, for the reason given.
     pub fn sealing(&self, fault: Option<String>) {
         self.shared.with_committer(|committer| {

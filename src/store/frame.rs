@@ -317,13 +317,15 @@ fn slot(bytes: &[u8]) -> (u32, Slot) {
     (u32_at(bytes, 8), slot)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+/// The little-endian number at an offset; 0 where the bytes end before.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes[at..]
         .first_chunk()
         .map_or(0, |four| u32::from_le_bytes(*four))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+/// As [`u32_at`].
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes[at..]
         .first_chunk()
         .map_or(0, |eight| u64::from_le_bytes(*eight))

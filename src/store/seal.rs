@@ -165,11 +165,10 @@ impl Sealing {
 
     /// Seals the next chunk where it is due.
     fn step(&self, log: &Log, stop: &Stop, calm: bool) -> Result<Step, SealError> {
-        let status = log.status();
-        let hurry = status.journal_bytes > self.unsealed_bytes / 2;
-        let full = status.tail >= self.chunks.options().identity(self.chunks.next()).end();
+        let hurry = log.journal_bytes() > self.unsealed_bytes / 2;
+        let full = log.tail() >= self.chunks.options().identity(self.chunks.next()).end();
         // Where records are lost or damaged everything stays as it is.
-        if !full || !(calm || hurry) || matches!(status.closed, Some(Closed::Damaged { .. })) {
+        if !full || !(calm || hurry) || matches!(log.closed(), Some(Closed::Damaged { .. })) {
             return Ok(Step::Idle);
         }
         self.seal(log, stop, hurry)?;
@@ -212,7 +211,7 @@ impl Sealing {
     /// Gives up the segments whose records are all sealed.
     fn trim(&self, log: &Log, trimmed: &mut Position) -> Result<(), SealError> {
         let sealed = self.chunks.sealed();
-        if sealed <= *trimmed || matches!(log.status().closed, Some(Closed::Damaged { .. })) {
+        if sealed <= *trimmed || matches!(log.closed(), Some(Closed::Damaged { .. })) {
             return Ok(());
         }
         let needed = self.extents.let_go(sealed);

@@ -6,6 +6,7 @@
 
 mod ledger;
 mod report;
+mod shelf;
 
 pub use report::{Finding, Kind, Progress, Report};
 
@@ -17,13 +18,11 @@ use super::open::lock;
 use super::recover::{self, LOST_MAX, Segment, find, frames_before, read_header};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
-use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, StateError};
-use crate::log::store::Shelf;
-use crate::log::{Columns, ReadError, ReadLimit, Run};
 use crate::record::Position;
 use bytes::Bytes;
 use ledger::{Checks, Ledger};
+use shelf::{Whole, first_difference, hot_log};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -135,43 +134,6 @@ struct Folders<'a> {
     chunks: Option<(&'a Path, &'a Arc<dyn Disk>)>,
 }
 
-/// What was read, as one shelf: chunks, then the journal.
-struct Whole {
-    chunks: Option<Chunks>,
-    extents: Arc<Extents>,
-}
-
-impl Whole {
-    fn shelves(&self) -> impl Iterator<Item = &dyn Shelf> {
-        let chunks = self.chunks.iter().map(|chunks| chunks as &dyn Shelf);
-        chunks.chain(std::iter::once(self.extents.as_ref() as &dyn Shelf))
-    }
-}
-
-impl Shelf for Whole {
-    fn read(
-        &self,
-        from: Position,
-        until: Position,
-        limit: ReadLimit,
-        columns: Columns,
-    ) -> Result<Option<Vec<Run>>, ReadError> {
-        let mut answers = self
-            .shelves()
-            .map(|shelf| shelf.read(from, until, limit, columns));
-        answers
-            .find(|answer| !matches!(answer, Ok(None)))
-            .unwrap_or(Ok(None))
-    }
-
-    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
-        let mut answers = self.shelves().map(|shelf| shelf.fetch(position, columns));
-        answers
-            .find(|answer| !matches!(answer, Ok(None)))
-            .unwrap_or(Ok(None))
-    }
-}
-
 /// Verifies chunks and journal of an archive; where its id is not known, it is what all segments say.
 fn journal_of(
     disk: &dyn Disk,
@@ -258,69 +220,6 @@ fn journal_of(
         Ok((report, extents))
     })
     .map(|(report, extents)| (report, Whole { chunks, extents }, archive))
-}
-
-fn hot_log(folder: &Path, archive: u64, shelf: &dyn Shelf, report: &mut Report) {
-    let hot = HotLog::new(HotOptions {
-        folder: folder.into(),
-        bytes_max: u64::MAX,
-        archive,
-        patience: PATIENCE,
-    });
-    let seen = hot.seen().get();
-    if seen > report.tail {
-        report.find(Finding {
-            from: Some(report.tail),
-            until: Some(seen),
-            ..Finding::of_file(
-                Kind::HotLog,
-                "sled",
-                "it has seen records that the journal does not hold",
-            )
-        });
-    }
-    let mut records = 0;
-    let result = hot.check(&mut |run: &Run| {
-        records += run.len() as u64;
-        first_difference(run, shelf).map(|position| {
-            let what = "the hot log holds another record than the log, or one that the log does not";
-            (position, what.to_owned())
-        })
-    });
-    report.hot_records = records;
-    for (position, what) in result {
-        report.find(Finding {
-            from: position.map(Position::get),
-            ..Finding::of_file(Kind::HotLog, "sled", &what)
-        });
-    }
-}
-
-/// The first record of a run that another shelf does not hold just so. What that one cannot read is told elsewhere.
-fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<Position> {
-    const STEP: ReadLimit = ReadLimit {
-        records: 4_096,
-        bytes: 1 << 20,
-    };
-    let mut at = run.first();
-    while at < run.end() {
-        let others = match shelf.read(at, run.end(), STEP, Columns::All) {
-            Ok(Some(others)) => others,
-            Ok(None) => return Some(at),
-            Err(_) => {
-                at = at.next();
-                continue;
-            }
-        };
-        for other in others.iter().flat_map(Run::iter) {
-            let record = run.get(other.position)?;
-            if (other.leaf, other.salt, other.payload) != (record.leaf, record.salt, record.payload) {
-                return Some(other.position);
-            }
-            at = other.position.next();
-        }
-    }
-    None
 }
 
 /// Tells progress about once a MiB.

@@ -370,6 +370,30 @@ fn a_damaged_chunk_is_named_and_everything_else_is_served_and_nothing_appended()
 }
 
 #[test]
+fn without_any_chunk_what_was_sealed_is_a_loss_and_the_rest_is_served() {
+    let (disk, said) = partly_sealed();
+    for path in disk.paths().iter().filter(|path| path.starts_with(CHUNKS)) {
+        disk.remove(path).unwrap();
+    }
+    let archive = open(&disk);
+    assert!(
+        matches!(archive.closed, Some(Closed::Damaged { .. })),
+        "{:?}",
+        archive.closed
+    );
+    assert_eq!(archive.log.tail().get(), said.len() as u64);
+    assert!(archive.log.fetch(&[Position::START], Columns::All).is_err());
+    let last = said.len() - 1;
+    let run = archive
+        .log
+        .fetch(&[Position::new(last as u64)], Columns::All)
+        .unwrap();
+    let mut found = Vec::new();
+    take(&run[0], &mut found);
+    assert_eq!(found[0], said[last]);
+}
+
+#[test]
 fn segments_that_are_sealed_may_vanish_and_the_newest_may_not() {
     let disk = SimDisk::new();
     let archive = open(&disk);

@@ -80,6 +80,61 @@ fn a_sound_archive_verifies_with_the_root_that_the_log_says() {
     assert_eq!(open(options()).unwrap().log.status().root, status.root);
 }
 
+/// The whole of it on a real disk, sealed by its own thread.
+#[test]
+fn a_sealed_archive_verifies_and_damage_in_a_chunk_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || ArchiveOptions {
+        segment_bytes: 128 << 10,
+        chunk_records: 256,
+        ..ArchiveOptions::new(folder.path())
+    };
+    let archive = open(options()).unwrap();
+    for n in 0..140_u64 {
+        let drafts = (0..5).map(|m| draft(&format!("{n}-{m}"), payload("x", vec![n as u8; 500])));
+        append(&archive.log, batch(&format!("{n}"), drafts.collect())).unwrap();
+    }
+    wait_for("sealing", || archive.log.status().sealed.through.get() == 512);
+    let status = archive.log.status();
+    let checked = |mode| {
+        let data = folder.path().into();
+        let disk = Arc::new(RealDisk);
+        verify(&VerifyOptions { data, disk, mode }, &mut |_| {}).unwrap()
+    };
+    let report = checked(Mode::Running { tail: status.tail });
+    assert!(report.is_sound(), "{report:?}");
+    wait_for("the hot log", || archive.log.status().hot_through == status.tail);
+    archive.log.close();
+    drop(archive);
+    let report = checked(Mode::Stopped);
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.records, report.entries, report.chunks), (700, 700, 2));
+    assert_eq!(
+        report.hot_records, 700,
+        "what is sealed is held against the hot log too"
+    );
+    assert_eq!(report.root, status.root.map(hex::encode));
+
+    for (name, lost) in [
+        ("00000001.payloads", vec![]),
+        ("00000001.leaves", vec![(256, 512)]),
+    ] {
+        let path = folder.path().join("chunks").join(name);
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[40] ^= 1; // In the first frame.
+        std::fs::write(&path, &bad).unwrap();
+        let report = checked(Mode::Stopped);
+        let of_chunk = |finding: &&chancery::store::verify::Finding| finding.kind == Kind::Chunk;
+        let found = report.findings.iter().find(of_chunk).unwrap();
+        assert_eq!(found.from, Some(256), "{found:?}");
+        assert!(found.what.contains(name), "{found:?}");
+        assert_eq!(report.lost, lost, "{name}");
+        std::fs::write(&path, &good).unwrap();
+    }
+    assert!(checked(Mode::Stopped).is_sound());
+}
+
 #[test]
 fn no_archive_is_not_a_sound_archive() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 //! lowest level.
 
 use super::{BLOCK, ChunkError, Source};
+use crate::store::frame::u32_at;
 use std::ops::Range;
 
 /// The bytes of a record in a column.
@@ -26,11 +27,10 @@ pub fn crcs(column: &[u8]) -> Vec<u8> {
 impl Column {
     /// The column at `offset` with the CRCs of a table.
     pub fn new(what: &'static str, offset: u64, crcs: &[u8]) -> Self {
-        let four = |four: &[u8]| four.first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
         Self {
             what,
             offset,
-            crcs: crcs.chunks_exact(4).map(four).collect(),
+            crcs: crcs.chunks_exact(4).map(|four| u32_at(four, 0)).collect(),
         }
     }
 

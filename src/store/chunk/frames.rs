@@ -12,6 +12,7 @@
 
 use super::{ChunkError, Source, dictionary};
 use crate::record::Position;
+use crate::store::frame::u32_at;
 use std::ops::Range;
 
 /// The bytes of a row.
@@ -39,15 +40,10 @@ impl Row {
     }
 
     fn decode(bytes: &[u8]) -> Self {
-        let four = |at: usize| {
-            bytes[at..]
-                .first_chunk()
-                .map_or(0, |four| u32::from_le_bytes(*four))
-        };
         Self {
-            packed: four(0),
-            raw: four(4),
-            crc: four(8),
+            packed: u32_at(bytes, 0),
+            raw: u32_at(bytes, 4),
+            crc: u32_at(bytes, 8),
         }
     }
 }

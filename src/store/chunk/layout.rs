@@ -25,6 +25,7 @@
 
 use super::{BLOCK, ChunkError, Identity, Part, Source};
 use crate::record::{Epoch, Recorded};
+use crate::store::frame::{u32_at, u64_at};
 use bytes::BufMut;
 
 /// The bytes of a header.
@@ -88,17 +89,7 @@ impl Header {
     /// # Errors
     /// What is wrong with it.
     pub fn decode(bytes: &[u8; HEADER_BYTES], part: Part) -> Result<Self, String> {
-        let four = |at: usize| {
-            bytes[at..]
-                .first_chunk()
-                .map_or(0, |four| u32::from_le_bytes(*four))
-        };
-        let eight = |at: usize| {
-            bytes[at..]
-                .first_chunk()
-                .map_or(0, |eight| u64::from_le_bytes(*eight))
-        };
-        let (expected, found) = (crc32c::crc32c(&bytes[..32]), four(32));
+        let (expected, found) = (crc32c::crc32c(&bytes[..32]), u32_at(bytes, 32));
         if bytes[..8] != magic(part) {
             return Err("its first bytes are not those of such a file".into());
         }
@@ -108,12 +99,19 @@ impl Header {
             ));
         }
         let identity = Identity {
-            archive: eight(8),
-            number: eight(16),
-            count: four(24),
+            archive: u64_at(bytes, 8),
+            number: u64_at(bytes, 16),
+            count: u32_at(bytes, 24),
         };
         let fits =
             identity.count.is_power_of_two() && (BLOCK..=super::CHUNK_RECORDS).contains(&identity.count);
+        let last = identity
+            .number
+            .checked_add(1)
+            .and_then(|next| next.checked_mul(identity.count.into()));
+        if last.is_none() {
+            return Err(format!("chunk {} lies beyond every position", identity.number));
+        }
         if !fits {
             return Err(format!(
                 "{} records are none that a chunk can have",
@@ -123,7 +121,7 @@ impl Header {
         Ok(Self {
             part,
             identity,
-            dictionary: four(28),
+            dictionary: u32_at(bytes, 28),
         })
     }
 }
@@ -147,23 +145,13 @@ impl Footer {
     }
 
     fn decode(bytes: &[u8; FOOTER_BYTES]) -> Self {
-        let four = |at: usize| {
-            bytes[at..]
-                .first_chunk()
-                .map_or(0, |four| u32::from_le_bytes(*four))
-        };
-        let eight = |at: usize| {
-            bytes[at..]
-                .first_chunk()
-                .map_or(0, |eight| u64::from_le_bytes(*eight))
-        };
         Self {
-            frames_end: eight(0),
-            columns_end: eight(8),
-            length: eight(16),
-            last_recorded: Recorded::from_nanos(eight(24).cast_signed()),
-            epoch: Epoch::new(eight(32)),
-            tables_crc: four(48),
+            frames_end: u64_at(bytes, 0),
+            columns_end: u64_at(bytes, 8),
+            length: u64_at(bytes, 16),
+            last_recorded: Recorded::from_nanos(u64_at(bytes, 24).cast_signed()),
+            epoch: Epoch::new(u64_at(bytes, 32)),
+            tables_crc: u32_at(bytes, 48),
         }
     }
 }

@@ -9,9 +9,10 @@ use super::payloads::Payloads;
 use super::{CHUNK_RECORDS, ChunkError, Identity, Part, Source};
 use crate::log::store::{Sealed, SealedStatus, Shelf};
 use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
-use crate::record::{Hash, Position};
+use crate::record::{Epoch, Hash, Position, Recorded};
 use crate::store::disk::Disk;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -96,9 +97,9 @@ pub struct Outline {
     /// The hash over each 256 of its leaves.
     pub blocks: Vec<Hash>,
     /// When its newest record was committed.
-    pub last_recorded: crate::record::Recorded,
+    pub last_recorded: Recorded,
     /// The epoch of its newest record.
-    pub epoch: crate::record::Epoch,
+    pub epoch: Epoch,
     /// What is wrong with its file of payloads, if anything: the leaves are there all the same.
     pub payloads: Option<ChunkError>,
 }
@@ -110,12 +111,9 @@ impl Chunks {
     /// What the system says where the folder cannot be listed.
     pub fn open(mut options: ChunkOptions) -> io::Result<Self> {
         let names = options.disk.list(&options.folder)?;
-        options.records = records_said(&options, &names).unwrap_or(options.records);
-        let numbers = names
-            .iter()
-            .filter_map(|name| Part::of(name))
-            .map(|(_, number)| number);
-        let sealed = numbers.max().map_or(0, |newest| newest.saturating_add(1));
+        let said = said(&options, &names);
+        options.records = said.first().map_or(options.records, |identity| identity.count);
+        let sealed = count(&names, &said);
         let chunks = Self {
             options,
             sealed: AtomicU64::new(sealed),
@@ -294,16 +292,39 @@ impl Chunks {
     }
 }
 
-/// How many records each chunk has, as the first header says that can be read.
-fn records_said(options: &ChunkOptions, names: &[String]) -> Option<u32> {
-    let mut parts = names.iter().filter_map(|name| Some((name, Part::of(name)?.0)));
-    parts.find_map(|(name, part)| {
+/// Which chunks the headers say they are of, where they can be read and bear the file's own name out.
+fn said(options: &ChunkOptions, names: &[String]) -> Vec<Identity> {
+    let one = |name: &String| {
+        let (part, number) = Part::of(name)?;
         let file = options.disk.open(&options.folder.join(name)).ok()?;
         let mut head = [0; HEADER_BYTES];
         file.read_at(&mut head, 0).ok()?;
         let said = Header::decode(&head, part).ok()?.identity;
-        (said.archive == options.archive).then_some(said.count)
-    })
+        (said.archive == options.archive && said.number == number).then_some(said)
+    };
+    names.iter().filter_map(one).collect()
+}
+
+/// How many chunks there are: as far as headers say so, and as the names of damaged files go on from there. A number in
+/// a name alone is nothing to go by.
+fn count(names: &[String], said: &[Identity]) -> u64 {
+    let numbers: BTreeSet<u64> = names
+        .iter()
+        .filter_map(|name| Part::of(name))
+        .map(|(_, number)| number)
+        .collect();
+    let newest = said.iter().map(|identity| identity.number).max();
+    let mut count = newest.map_or(0, |newest| newest + 1);
+    while numbers.contains(&count) {
+        count += 1;
+    }
+    for stray in numbers.range(count..) {
+        tracing::warn!(
+            number = stray,
+            "a file named like a chunk is none of this archive; it is not read and may be moved away"
+        );
+    }
+    count
 }
 
 impl Chunk {

@@ -328,6 +328,29 @@ fn a_file_of_another_archive_or_another_chunk_is_not_taken_for_this_one() {
     assert!(error.contains("of archive 0000000000000007"), "{error}");
 }
 
+/// A number in a name is believed where a header bears it out, or where the file follows on one that does.
+#[test]
+fn files_with_strange_names_do_not_make_the_log_longer() {
+    let (disk, _) = sealed(2);
+    let bytes = disk
+        .bytes(&Path::new("chunks").join(Part::Leaves.file(0)))
+        .unwrap();
+    for name in [
+        "18446744073709551615.leaves",
+        "99999999.payloads",
+        "00000007.leaves",
+    ] {
+        disk.tamper(&Path::new("chunks").join(name), |there| *there = bytes.clone());
+    }
+    let chunks = Chunks::open(options(&disk)).unwrap();
+    assert_eq!(chunks.sealed(), Position::new(512));
+    // A damaged newest file still says that there was a chunk.
+    for part in [Part::Leaves, Part::Payloads] {
+        disk.tamper(&Path::new("chunks").join(part.file(1)), |bytes| bytes[20] ^= 1);
+    }
+    assert_eq!(Chunks::open(options(&disk)).unwrap().sealed(), Position::new(512));
+}
+
 #[test]
 fn wherever_the_power_goes_a_chunk_is_whole_or_absent() {
     let disk = SimDisk::new();

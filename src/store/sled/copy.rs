@@ -84,6 +84,9 @@ impl HotLog {
     /// Where to go on: after what is held, or so far back as the bound allows.
     fn begin(&self, log: &Log, tail: Position) -> Guarded<Position> {
         let through = Position::new(self.through.load(Ordering::Acquire));
+        if through >= tail {
+            return Ok(through);
+        }
         let record_bytes = record_bytes(log, tail);
         let fit = (self.options.bytes_max / record_bytes).max(1);
         if tail.since(through) <= fit {
