@@ -75,7 +75,14 @@ fn of_envelope(shape: &Shape, member: &Member) -> Value {
 }
 
 fn definitions(shape: &Shape) -> Map<String, Value> {
-    let parts = ["Content", "Statement", "Payload", "Leaf", "RevisionRange"];
+    let parts = [
+        "Content",
+        "Statement",
+        "Payload",
+        "Leaf",
+        "RevisionRange",
+        "Exact",
+    ];
     let messages = shape
         .messages()
         .iter()

@@ -372,7 +372,7 @@ fn record(answer: &EntryAnswer, stored: &Stored<'_>, exact: bool) -> proto::Reco
     let (leaf, payload) = (answer.run.leaf_bytes(stored), answer.run.payload_bytes(stored));
     proto::Record {
         position: stored.position.get(),
-        exact: exact.then(|| proto::Exact {
+        exact: exact.then(|| codec::Exact {
             leaf: leaf.clone(),
             payload: payload.clone(),
             salt: Bytes::copy_from_slice(stored.salt),

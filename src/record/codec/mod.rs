@@ -86,3 +86,19 @@ pub fn decode_relation(relation: &[u8]) -> Result<Relation, DecodeError> {
         source,
     })
 }
+
+/// Encodes a record's exact bytes with ascending field numbers and without defaults.
+pub fn encode_exact(exact: &Exact) -> Bytes {
+    Bytes::from(exact.encode_to_vec())
+}
+
+/// Decodes what [`encode_exact`] makes.
+///
+/// # Errors
+/// Where the bytes are something else.
+pub fn decode_exact(exact: &[u8]) -> Result<Exact, DecodeError> {
+    Exact::decode(exact).map_err(|source| DecodeError {
+        message: "record",
+        source,
+    })
+}

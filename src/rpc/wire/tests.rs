@@ -44,7 +44,7 @@ fn records_of(selection: &Selection, parts: Parts) -> Vec<proto::Record> {
             position: stored.position.get(),
             leaf: bytes(stored.leaf, parts.has_leaf()),
             payload: bytes(stored.payload, parts.has_payload()),
-            exact: (parts == Parts::Exact).then(|| proto::Exact {
+            exact: (parts == Parts::Exact).then(|| crate::record::codec::Exact {
                 leaf: bytes(stored.leaf, true),
                 payload: bytes(stored.payload, true),
                 salt: bytes(stored.salt, true),
