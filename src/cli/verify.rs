@@ -165,6 +165,14 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
     if let Some(root) = &report.root {
         writeln!(out, "{} {root}", label("root"))?;
     }
+    if let Some(size) = report.checkpoint.filter(|size| *size > 0) {
+        let signed = number(size, "record");
+        writeln!(
+            out,
+            "{} the first {signed}, by the newest checkpoint",
+            label("signed")
+        )?;
+    }
     if report.is_sound() {
         writeln!(
             out,

@@ -83,6 +83,7 @@ pub fn run(log: &Weak<Shared>) {
         }
         // Looked at first, so that a commit in between is not missed.
         keeper.watching.store(false, Ordering::Release);
+        shared.notary.wanted();
         if shared.cover(COVER_AFTER) {
             keeper.watching.store(true, Ordering::Release);
         }

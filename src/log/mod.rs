@@ -25,8 +25,10 @@ mod index;
 mod keeper;
 pub mod keys;
 mod matching;
+mod notary;
 pub mod open;
 mod prepare;
+mod proofs;
 pub mod recent;
 mod requests;
 mod retry;
@@ -40,10 +42,11 @@ mod unsealed;
 pub use batch::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt};
 pub use entry::{ContentAt, EntryState, LinkAt};
 pub use error::{AppendError, Closed, ReadError, Rule, Violation};
+pub use notary::{Desk, SignError, Signed};
 pub use run::{Run, RunError, Slot, Stored};
 
-use crate::merkle::Tree;
-use crate::record::{EntryKey, Hash, Position, Recorded, leaf_hash};
+use crate::merkle::{Checkpoint, VerifierKey};
+use crate::record::{EntryKey, Hash, Position, Recorded};
 use commit::Job;
 use facts::Resolved;
 use prepare::Prepared;
@@ -366,39 +369,38 @@ impl Log {
         Ok(Position::new(low))
     }
 
-    /// The root of the tree over the first `size` leaves.
+    /// The newest checkpoint where it covers the records below `size`, else one that is signed now over all records. It is on
+    /// disk when it is answered. Waits for the disk, and up to 100 ms.
     ///
     /// # Errors
-    /// [`ReadError::BeyondTail`]; [`ReadError::Damaged`] where leaves below `size` were lost.
-    pub fn root_at(&self, size: Position) -> Result<Hash, ReadError> {
-        let tail = self.tail();
-        if size > tail {
-            return Err(ReadError::BeyondTail { position: size, tail });
-        }
-        if let Some(position) = self.shared.lost_below(size) {
-            let found = "a loss".to_owned();
-            return Err(ReadError::Damaged {
-                position,
-                expected: "a leaf".into(),
-                found,
-            });
-        }
-        let range = Tree::loose_leaves(size.get());
-        let mut loose = Vec::with_capacity((range.end - range.start) as usize);
-        let mut at = Position::new(range.start);
-        while at < size {
-            for run in self.read(at, size, SCAN_STEP, Columns::Leaves)? {
-                loose.extend(run.iter().map(|record| leaf_hash(record.leaf)));
-                at = run.end();
+    /// [`SignError`].
+    pub fn checkpoint(&self, size: Position) -> Result<Arc<Signed>, SignError> {
+        self.shared.checkpoint(size)
+    }
+
+    /// The newest checkpoint that was signed, by this run or an earlier one.
+    pub fn newest_checkpoint(&self) -> Option<Arc<Signed>> {
+        self.shared.notary.newest()
+    }
+
+    /// The key that checks the log's checkpoints; `None` where it was opened without one.
+    pub fn verifier_key(&self) -> Option<&VerifierKey> {
+        self.shared.notary.verifier()
+    }
+
+    /// Holds the log to a checkpoint that it signed once: where it has fewer records, or others, it is read-only from now on,
+    /// since to append would fork it under its own key.
+    fn hold_to(&self, signed: &Checkpoint) {
+        let size = Position::new(signed.size);
+        match self.root_at(size) {
+            Ok(root) if root == signed.root => {}
+            Ok(_) => self.records_missing(size, "the records are not those of a checkpoint that was signed"),
+            Err(ReadError::BeyondTail { tail, .. }) => {
+                self.records_missing(tail, "records are missing that a signed checkpoint covers,");
             }
+            // Lost and damaged records close the log by themselves.
+            Err(error) => tracing::error!(%error, "the newest checkpoint cannot be held against the log"),
         }
-        let tree = self.shared.tree.read().unwrap_or_else(PoisonError::into_inner);
-        tree.root_at(size.get(), &loose)
-            .map_err(|error| ReadError::Damaged {
-                position: size,
-                expected: "the hashes of all leaves".into(),
-                found: error.to_string(),
-            })
     }
 
     /// The log's name.
@@ -426,6 +428,7 @@ impl Log {
         self.drain();
         self.shared.commit_waiting();
         self.shared.cover(std::time::Duration::ZERO);
+        self.shared.sign_all();
         self.release();
     }
 
@@ -436,6 +439,7 @@ impl Log {
         self.shared.close_with(Closed::Draining);
         self.shared.unsealed.wake();
         self.shared.keeper.stop();
+        self.shared.notary.stop();
         if let Some(hot) = &self.shared.hot {
             hot.close();
         }

@@ -7,6 +7,7 @@ use super::error::Closed;
 use super::gate::Gate;
 use super::index::{self, Index};
 use super::keeper::{self, Keeper};
+use super::notary::{self, Desk, Notary};
 use super::recent::Recent;
 use super::run::Run;
 use super::shared::Shared;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub sealed: Option<Arc<dyn Sealed>>,
     /// The hot log.
     pub hot: Option<Arc<dyn Hot>>,
+    /// With what checkpoints are signed, and where they are kept; `None` for a log that signs none.
+    pub desk: Option<Desk>,
     /// The first unwritten position.
     pub tail: Position,
     /// Ranges that were cut although they may have been acknowledged.
@@ -178,6 +181,8 @@ impl Log {
             keys: RwLock::new(keys),
             indexed: Gate::new(behind.is_none()),
             tree: RwLock::new(fold.tree),
+            blocks: Mutex::default(),
+            notary: Arc::new(Notary::new(parts.desk)),
             closed: RwLock::new(closed),
             draining: AtomicBool::new(false),
             slow: AtomicBool::new(false),
@@ -191,16 +196,29 @@ impl Log {
             room: Arc::new(tokio::sync::Semaphore::new(super::QUEUED_KIB_MAX as usize)),
             unsealed: Unsealed::new(options.unsealed_bytes),
         });
-        let weak = Arc::downgrade(&shared);
+        let log = Self { shared };
+        if let Some(newest) = log.newest_checkpoint() {
+            // Before anything is signed or appended.
+            log.hold_to(&newest.checkpoint);
+        }
+        let shared = &log.shared;
+        let weak = Arc::downgrade(shared);
         std::thread::Builder::new()
             .name("journal-keeper".into())
             .spawn(move || keeper::run(&weak))?;
+        if shared.notary.verifier().is_some() {
+            let (weak, notary) = (Arc::downgrade(shared), Arc::clone(&shared.notary));
+            std::thread::Builder::new()
+                .name("notary".into())
+                .spawn(move || notary::run(&weak, &notary))?;
+            shared.notary.wanted();
+        }
         if let Some(behind) = behind {
-            let weak = Arc::downgrade(&shared);
+            let weak = Arc::downgrade(shared);
             std::thread::Builder::new()
                 .name("log-index".into())
                 .spawn(move || index::catch_up(&weak, behind))?;
         }
-        Ok(Self { shared })
+        Ok(log)
     }
 }

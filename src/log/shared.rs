@@ -5,6 +5,8 @@ use super::error::{Closed, ReadError};
 use super::gate::Gate;
 use super::keeper::Keeper;
 use super::keys::{KeyHasher, KeyTable};
+use super::notary::Notary;
+use super::proofs::Blocks;
 use super::recent::Recent;
 use super::run::Run;
 use super::store::{SealedStatus, Shelf};
@@ -34,6 +36,9 @@ pub struct Shared {
     pub(super) unsealed: Unsealed,
     pub(super) hasher: KeyHasher,
     pub(super) tree: RwLock<Tree>,
+    /// The newest blocks that proofs were made from.
+    pub(super) blocks: Mutex<Blocks>,
+    pub(super) notary: Arc<Notary>,
     pub(super) closed: RwLock<Option<Closed>>,
     pub(super) draining: AtomicBool,
     pub(super) slow: AtomicBool,
@@ -252,5 +257,6 @@ fn ask<T>(
 impl Drop for Shared {
     fn drop(&mut self) {
         self.keeper.stop();
+        self.notary.stop();
     }
 }

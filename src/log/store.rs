@@ -3,7 +3,7 @@
 //! The log owns these traits and [`crate::store`] implements them; only the daemon joins the two.
 
 use super::{Columns, ReadError, ReadLimit, Run};
-use crate::record::Position;
+use crate::record::{Hash, Position};
 
 /// Writes commit groups. There is one writer, and whoever holds the commit lock holds it.
 pub trait Journal: Send {
@@ -22,6 +22,15 @@ pub trait Journal: Send {
     fn bytes(&self) -> u64;
 }
 
+/// Keeps signed checkpoints, so that no restart forgets what was promised.
+pub trait KeepCheckpoint: Send {
+    /// Keeps this note in place of the one before; returns once it is synced.
+    ///
+    /// # Errors
+    /// [`WriteError`]; the next one may be kept all the same.
+    fn keep(&mut self, note: &str) -> Result<(), WriteError>;
+}
+
 /// The hot log: a shelf that may fail at any time and is never trusted with durability.
 pub trait Hot: Shelf {
     /// How it stands.
@@ -34,6 +43,12 @@ pub trait Hot: Shelf {
 pub trait Sealed: Shelf {
     /// How it stands.
     fn status(&self) -> SealedStatus;
+    /// The hashes of the leaves from `from` up to `until`, which lie in one block of 256; `None` where it does not hold them
+    /// all.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the bytes are there and damaged, or cannot be read.
+    fn leaf_hashes(&self, from: Position, until: Position) -> Result<Option<Vec<Hash>>, ReadError>;
 }
 
 /// How the sealed log stands.

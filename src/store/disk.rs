@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,13 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system says.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// As [`Disk::create`], for a file that nobody but its owner may read.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(path)
+    }
     /// Opens a file for reading and writing.
     ///
     /// # Errors
@@ -94,6 +101,16 @@ impl Disk for RealDisk {
             .read(true)
             .write(true)
             .create_new(true)
+            .open(path)?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
             .open(path)?;
         Ok(Arc::new(RealFile(file)))
     }

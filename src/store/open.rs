@@ -7,11 +7,12 @@ use super::seal::{Sealer, Sealing};
 use super::sealed::SealedLog;
 use super::segment::Named;
 use super::sled::{HotLog, HotOptions, PATIENCE};
-use super::state::{self, StateError};
+use super::state::{self, State, StateError};
 use crate::log::clock::{Clock, RealClock};
 use crate::log::open::{Fold, Options, Parts};
 use crate::log::store::{Hot, Journal, Replay, Rescued, Sealed, Shelf};
-use crate::log::{Closed, Columns, Log, ReadLimit, Run};
+use crate::log::{Closed, Columns, Desk, Log, ReadLimit, Run};
+use crate::merkle::SigningKey;
 use crate::record::Position;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -129,7 +130,9 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let lock = lock(&options.data)?;
     let folders = Folders::make(&options)?;
     room_for_a_first_segment(&options, &folders)?;
-    let archive = archive_id(&options, &folders)?;
+    let mut state = State::open(Arc::clone(&options.disk), &folders.state)?;
+    let archive = archive_id(&options, &folders, &mut state)?;
+    let newest = state.checkpoint()?;
     let chunks = ChunkOptions {
         folder: folders.chunks.clone(),
         archive,
@@ -157,15 +160,17 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         fold: Fold::default(),
         hot: &hot,
         chunks: &sealed.chunks,
+        signed: newest.as_ref().map_or(0, |kept| kept.checkpoint.size),
     };
     let damage = sealed.fold(&mut fold.fold);
     let recovered = recover::recover(&options.disk, &journal, &mut fold)?;
     let fold = fold.fold;
-    let origin = origin(&options, &folders.state, recovered.tail)?;
+    let key = key(&options, &folders, &mut state, recovered.tail)?;
     let full = matches!(recovered.closed, Some(Closed::DiskFull { .. }));
     let lost: Vec<_> = damage.lost.into_iter().chain(recovered.lost).collect();
     let is_lost = !lost.is_empty();
     let extents = recovered.extents;
+    let origin = key.verifier().name().to_owned();
     let parts = Parts {
         journal: recovered
             .writer
@@ -175,6 +180,11 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         shelves: vec![Arc::clone(&extents) as Arc<dyn Shelf>],
         sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: Some(Arc::clone(&hot) as Arc<dyn Hot>),
+        desk: Some(Desk {
+            newest,
+            keep: Box::new(state),
+            key,
+        }),
         tail: recovered.tail,
         cut: recovered.cut,
         lost,
@@ -218,58 +228,42 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     })
 }
 
-/// The archive's random id; a new one where there is no journal yet.
-fn archive_id(options: &ArchiveOptions, folders: &Folders) -> Result<u64, ArchiveError> {
+/// The archive's random id; a new one where there is no archive yet.
+fn archive_id(options: &ArchiveOptions, folders: &Folders, state: &mut State) -> Result<u64, ArchiveError> {
     let disk = options.disk.as_ref();
     let wrap = |cause| ArchiveError::Io {
         path: folders.journal.clone(),
         cause,
     };
-    let kept = match state::archive(disk, &folders.state) {
-        Err(error @ StateError::Damaged { .. }) => {
-            tracing::warn!(%error, "the archive's id is looked for in its segments");
-            None
+    let Some(archive) = state.archive()? else {
+        let names = disk.list(&folders.journal).map_err(wrap)?;
+        if names
+            .iter()
+            .any(|name| matches!(Named::of(name), Some(Named::Segment(_))))
+        {
+            return Err(missing(folders).into());
         }
-        kept => kept?,
-    };
-    let archive = match kept {
-        Some(archive) => archive,
-        None => archive_of_segments(disk, folders)?
-            .map_or_else(recover::random_id, Ok)
-            .map_err(wrap)?,
+        // Before the first segment gets its name: the id of a segment that is there is known.
+        let archive = recover::random_id().map_err(wrap)?;
+        state.keep_archive(archive)?;
+        return Ok(archive);
     };
     // The first segment is made before the name, so that a name without a segment is a journal that was taken away, or one
     // of another archive.
     let found = recover::find(disk, &folders.journal, Some(archive)).map_err(wrap)?;
-    if found.segments.is_empty() && state::origin(disk, &folders.state)?.is_some() {
+    if found.segments.is_empty() && state.origin()?.is_some() {
         return Err(ArchiveError::JournalMissing {
             journal: folders.journal.clone(),
             state: folders.state.clone(),
         });
     }
-    if kept.is_none() {
-        // Before the first segment gets its name: the id of a segment that is there is known.
-        state::keep_archive(disk, &folders.state, archive)?;
-    }
     Ok(archive)
 }
 
-/// The id that all segments name; `None` where there are no segments.
-fn archive_of_segments(disk: &dyn Disk, folders: &Folders) -> Result<Option<u64>, ArchiveError> {
-    let wrap = |cause| ArchiveError::Io {
-        path: folders.journal.clone(),
-        cause,
-    };
-    let archives = recover::archives(disk, &folders.journal).map_err(wrap)?;
-    let names = disk.list(&folders.journal).map_err(wrap)?;
-    let is_segment = |name: &String| matches!(Named::of(name), Some(Named::Segment(_)));
-    match (archives.first(), archives.len()) {
-        (Some(archive), 1) => Ok(Some(*archive)),
-        (None, _) if !names.iter().any(is_segment) => Ok(None),
-        _ => Err(StateError::Missing {
-            path: folders.state.join("archive"),
-        }
-        .into()),
+/// There are records, and nothing says whose.
+fn missing(folders: &Folders) -> StateError {
+    StateError::Missing {
+        path: folders.state.join(state::journal::COPIES[0]),
     }
 }
 
@@ -358,33 +352,37 @@ fn room_for_a_first_segment(options: &ArchiveOptions, folders: &Folders) -> Resu
     Ok(())
 }
 
-fn origin(options: &ArchiveOptions, state: &Path, tail: Position) -> Result<String, ArchiveError> {
-    let disk = options.disk.as_ref();
-    if let Some(has) = state::origin(disk, state)? {
-        return match &options.origin {
-            Some(asked) if *asked != has => Err(StateError::Other {
-                has,
-                asked: asked.clone(),
-            }
-            .into()),
-            _ => Ok(has),
-        };
-    }
-    if tail > Position::START {
-        return Err(StateError::Missing {
-            path: state.join("origin"),
+/// The log's name and its key; made where there are no records yet.
+fn key(
+    options: &ArchiveOptions,
+    folders: &Folders,
+    state: &mut State,
+    tail: Position,
+) -> Result<SigningKey, ArchiveError> {
+    if let (Some(has), Some(asked)) = (state.origin()?, &options.origin)
+        && has != asked
+    {
+        return Err(StateError::Other {
+            has: has.to_owned(),
+            asked: asked.clone(),
         }
         .into());
     }
-    let made = match &options.origin {
-        Some(origin) => origin.clone(),
-        None => state::make_origin().map_err(|cause| ArchiveError::Io {
-            path: state.into(),
+    if state.origin()?.is_none() {
+        if tail > Position::START {
+            return Err(missing(folders).into());
+        }
+        let wrap = |cause| ArchiveError::Io {
+            path: folders.state.clone(),
             cause,
-        })?,
-    };
-    state::name(disk, state, &made)?;
-    Ok(made)
+        };
+        let origin = match &options.origin {
+            Some(origin) => origin.clone(),
+            None => state::make_origin().map_err(wrap)?,
+        };
+        state.name(&origin, &state::make_seed().map_err(wrap)?)?;
+    }
+    Ok(state.key()?.ok_or_else(|| missing(folders))?)
 }
 
 const EVERYTHING: ReadLimit = ReadLimit {
@@ -397,6 +395,8 @@ struct Rescuing<'a> {
     fold: Fold,
     hot: &'a Arc<HotLog>,
     chunks: &'a Chunks,
+    /// How many records the newest checkpoint covers: they were published, whatever is left of them.
+    signed: u64,
 }
 
 impl Replay for Rescuing<'_> {
@@ -410,8 +410,11 @@ impl Replay for Rescuing<'_> {
 
     fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued {
         let sealed = self.chunks.sealed();
+        let signed = Position::new(self.signed);
         if from >= sealed {
-            return self.hot.rescue(from, until);
+            let rescued = self.hot.rescue(from, until);
+            let seen = rescued.seen.max(signed);
+            return Rescued { seen, ..rescued };
         }
         let end = until.map_or(sealed, |until| until.min(sealed));
         let mut runs = Vec::new();
@@ -431,13 +434,13 @@ impl Replay for Rescuing<'_> {
         runs.extend(more.runs);
         Rescued {
             runs,
-            seen: more.seen.max(sealed),
+            seen: more.seen.max(sealed).max(signed),
             silent: more.silent,
         }
     }
 
     fn seen(&mut self) -> Position {
-        self.hot.seen()
+        self.hot.seen().max(Position::new(self.signed))
     }
 }
 

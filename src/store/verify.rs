@@ -19,6 +19,7 @@ use super::recover::{self, LOST_MAX, Segment, find, frames_before, read_header};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
 use super::state::{self, StateError};
+use crate::merkle::Checkpoint;
 use crate::record::Position;
 use bytes::Bytes;
 use ledger::{Checks, Ledger};
@@ -89,18 +90,33 @@ pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Re
         Mode::Running { tail } => Some(tail),
     };
     let disk = options.disk.as_ref();
-    let kept = state::archive(disk, &options.data.join("state"));
-    let known = kept.as_ref().ok().copied().flatten();
+    let folder = options.data.join("state");
+    let mut said = state::read(disk, &folder);
+    if options.mode != Mode::Stopped && !said.as_ref().is_ok_and(|said| said.faults.is_empty()) {
+        // The daemon may have been writing.
+        said = state::read(disk, &folder);
+    }
+    let said = said?;
     let folders = Folders {
         journal: &journal,
         chunks: Some((&options.data.join("chunks"), &options.disk)),
     };
+    // What a running daemon has signed meanwhile lies beyond the tail that it said.
+    let signed = said.checkpoint.map(|signed| signed.checkpoint);
+    let known = Known {
+        archive: said.archive,
+        signed: signed.filter(|signed| until.is_none_or(|until| signed.size <= until.get())),
+    };
     let (mut report, shelf, archive) = journal_of(disk, &folders, known, until, progress)?;
-    if known.is_none() {
-        let what = "the archive's id is missing or damaged; put it back from a backup of the state folder";
-        report.find(Finding::of_file(Kind::State, "archive", what));
+    if said.archive.is_none() {
+        let what = "the archive's id is missing; put the state folder back from a backup";
+        report.find(Finding::of_file(Kind::State, state::journal::COPIES[0], what));
     }
-    report.origin = state::origin(disk, &options.data.join("state"))?;
+    for (path, fault) in said.faults {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        report.find(Finding::of_file(Kind::State, &name, &fault));
+    }
+    report.origin = said.origin;
     if options.mode == Mode::Stopped {
         let archive = archive.unwrap_or_default();
         hot_log(&options.data.join("sled"), archive, &shelf, &mut report);
@@ -123,7 +139,7 @@ pub fn verify_journal(
         journal: folder,
         chunks: None,
     };
-    let (mut report, ..) = journal_of(disk, &folders, None, until, progress)?;
+    let (mut report, ..) = journal_of(disk, &folders, Known::default(), until, progress)?;
     report.settle();
     Ok(report)
 }
@@ -134,11 +150,18 @@ struct Folders<'a> {
     chunks: Option<(&'a Path, &'a Arc<dyn Disk>)>,
 }
 
+/// What is known of the archive from elsewhere.
+#[derive(Default)]
+struct Known {
+    archive: Option<u64>,
+    signed: Option<Checkpoint>,
+}
+
 /// Verifies chunks and journal of an archive; where its id is not known, it is what all segments say.
 fn journal_of(
     disk: &dyn Disk,
     folders: &Folders<'_>,
-    known: Option<u64>,
+    known: Known,
     until: Option<Position>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Report, Whole, Option<u64>), VerifyError> {
@@ -149,7 +172,7 @@ fn journal_of(
     };
     let said = recover::archives(disk, folder).map_err(wrap)?;
     let same = said.first().copied().filter(|_| said.len() == 1);
-    let archive = known.or(same);
+    let archive = known.archive.or(same);
     let found = find(disk, folder, archive).map_err(wrap)?;
     // After the segments: what a daemon gives up of them meanwhile is in a chunk by then.
     let chunks = match folders.chunks.filter(|(folder, _)| folder.is_dir()) {
@@ -186,7 +209,7 @@ fn journal_of(
             chunks: chunks.as_ref(),
             chain: Chain::default(),
             extents: Arc::default(),
-            ledger: Ledger::new(checks),
+            ledger: Ledger::new(checks, known.signed),
             report,
             progress: Pace {
                 call: progress,

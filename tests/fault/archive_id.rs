@@ -1,9 +1,21 @@
 //! Which files are this archive's is said by its id in the state folder, and by nothing that may be put beside it.
 
 use crate::archive::*;
+use chancery::store::disk::RealDisk;
 use chancery::store::open::{ArchiveError, open};
 use chancery::store::state::StateError;
+use chancery::store::verify::{Kind, Mode, Report, VerifyOptions, verify};
 use std::path::Path;
+use std::sync::Arc;
+
+fn verified(data: &Path) -> Report {
+    let options = VerifyOptions {
+        data: data.into(),
+        disk: Arc::new(RealDisk),
+        mode: Mode::Stopped,
+    };
+    verify(&options, &mut |_| {}).unwrap()
+}
 
 fn journal(data: &Path) -> Vec<std::path::PathBuf> {
     let files = std::fs::read_dir(data.join("journal")).unwrap();
@@ -36,24 +48,46 @@ fn more_files_of_another_archive_than_of_its_own_change_nothing() {
 }
 
 #[test]
-fn a_missing_or_damaged_id_is_what_all_segments_say_and_nothing_where_they_differ() {
+fn a_missing_or_damaged_copy_of_the_state_is_written_again_from_the_other() {
     for damage in ["missing", "damaged"] {
-        let data = tempfile::tempdir().unwrap();
-        let all = filled(data.path(), 20, 500);
-        let id = data.path().join("state/archive");
-        let before = std::fs::read(&id).unwrap();
-        match damage {
-            "missing" => std::fs::remove_file(&id).unwrap(),
-            _ => std::fs::write(&id, b"nothing").unwrap(),
+        for name in ["state/journal.1", "state/journal.2"] {
+            let data = tempfile::tempdir().unwrap();
+            let all = filled(data.path(), 20, 500);
+            let copy = data.path().join(name);
+            match damage {
+                "missing" => std::fs::remove_file(&copy).unwrap(),
+                _ => std::fs::write(&copy, b"nothing").unwrap(),
+            }
+            let report = verified(data.path());
+            assert!(
+                report.findings.iter().any(|finding| finding.kind == Kind::State),
+                "{report:?}"
+            );
+            drop(serves(data.path(), &all, damage));
+            assert!(verified(data.path()).is_sound(), "{damage} {name}");
         }
-        drop(serves(data.path(), &all, damage));
-        assert_eq!(std::fs::read(&id).unwrap(), before, "{damage}");
     }
-    let (data, _) = with_foreign_segments();
-    std::fs::remove_file(data.path().join("state/archive")).unwrap();
+}
+
+#[test]
+fn an_archive_without_its_state_is_not_given_another() {
+    let data = tempfile::tempdir().unwrap();
+    filled(data.path(), 20, 500);
+    let names = ["state/journal.1", "state/journal.2"];
+    for name in names {
+        std::fs::remove_file(data.path().join(name)).unwrap();
+    }
     let error = open(options(data.path())).map(drop).unwrap_err();
     assert!(
         matches!(error, ArchiveError::State(StateError::Missing { .. })),
+        "{error}"
+    );
+    for name in names {
+        std::fs::write(data.path().join(name), b"nothing").unwrap();
+    }
+    let error = open(options(data.path())).map(drop).unwrap_err();
+    assert!(
+        matches!(error, ArchiveError::State(StateError::Damaged { .. })),
         "{error}"
     );
 }

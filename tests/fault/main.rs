@@ -11,6 +11,7 @@ mod kill;
 mod power_cut;
 mod sealing;
 mod second_daemon;
+mod signing;
 mod sim;
 mod sled_faults;
 mod small;

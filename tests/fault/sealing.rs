@@ -60,6 +60,7 @@ fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
         shelves: vec![Arc::clone(&recovered.extents) as Arc<dyn Shelf>],
         sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: None,
+        desk: None,
         tail: recovered.tail,
         cut: recovered.cut,
         lost: lost.clone(),

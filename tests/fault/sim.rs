@@ -64,6 +64,7 @@ pub fn start(disk: &SimDisk, options: &JournalOptions) -> Result<Started, OpenEr
         shelves: vec![extents as Arc<dyn Shelf>],
         sealed: None,
         hot: None,
+        desk: None,
         tail,
         cut: cut.clone(),
         lost: lost.clone(),

@@ -521,6 +521,11 @@ impl Sealed for Chunks {
             step: self.options.records.into(),
         }
     }
+
+    fn leaf_hashes(&self, from: Position, until: Position) -> Result<Option<Vec<Hash>>, ReadError> {
+        let hashes = self.hashes(from, until)?;
+        Ok(hashes.filter(|hashes| hashes.len() as u64 == until.since(from)))
+    }
 }
 
 impl Shelf for Chunks {

@@ -2,7 +2,7 @@
 
 use super::report::{Finding, Kind, Report};
 use crate::log::Run;
-use crate::merkle::Tree;
+use crate::merkle::{Checkpoint, Tree};
 use crate::record::{
     Act, Epoch, Hash, Kind as EntryKind, Leaf, Position, Recorded, Revision, SALT_BYTES, commitment,
     leaf_hash,
@@ -31,6 +31,8 @@ pub struct Ledger<'scope> {
     entries: HashMap<(u64, u64), Entry>,
     hashers: (RandomState, RandomState),
     tree: Tree,
+    /// The newest checkpoint that was signed, and the root of the records below its size once they are known.
+    signed: Option<(Checkpoint, Option<Hash>)>,
     batch: Option<Batch>,
     recorded: Recorded,
     epoch: Epoch,
@@ -40,8 +42,9 @@ pub struct Ledger<'scope> {
 }
 
 impl<'scope> Ledger<'scope> {
-    pub fn new(checks: Checks<'scope>) -> Self {
+    pub fn new(checks: Checks<'scope>, signed: Option<Checkpoint>) -> Self {
         Self {
+            signed: signed.map(|signed| (signed, None)),
             entries: HashMap::new(),
             hashers: (RandomState::new(), RandomState::new()),
             tree: Tree::default(),
@@ -56,7 +59,7 @@ impl<'scope> Ledger<'scope> {
 
     /// Takes in a sealed leaf, whose payload is checked elsewhere.
     pub fn sealed(&mut self, position: Position, leaf: &[u8], hash: Hash, report: &mut Report) {
-        self.tree.push(hash);
+        self.grow(hash);
         match Leaf::decode(leaf) {
             Ok(leaf) => self.leaf(position, &leaf, report),
             Err(error) => report.find(Finding::at(Kind::Leaf, position, error.to_string())),
@@ -68,7 +71,7 @@ impl<'scope> Ledger<'scope> {
     /// Takes in the records of a frame.
     pub fn run(&mut self, run: &Run, report: &mut Report) {
         for record in run.iter() {
-            self.tree.push(leaf_hash(record.leaf));
+            self.grow(leaf_hash(record.leaf));
             match Leaf::decode(record.leaf) {
                 Ok(leaf) => self.leaf(record.position, &leaf, report),
                 Err(error) => report.find(Finding::at(Kind::Leaf, record.position, error.to_string())),
@@ -82,6 +85,15 @@ impl<'scope> Ledger<'scope> {
             self.batch = None;
         }
         self.checks.send(run);
+    }
+
+    fn grow(&mut self, hash: Hash) {
+        self.tree.push(hash);
+        if let Some((signed, root)) = &mut self.signed
+            && signed.size == self.tree.size()
+        {
+            *root = Some(self.tree.root());
+        }
     }
 
     /// Records that nobody has.
@@ -102,9 +114,42 @@ impl<'scope> Ledger<'scope> {
         report.entries = self.entries.len() as u64;
         report.tail = self.tail.get();
         report.root = self.lost.is_empty().then(|| hex::encode(self.tree.root()));
+        self.hold_to_signature(report);
         for finding in self.checks.finish() {
             report.find(finding);
         }
+    }
+
+    /// Whether the records are those that were signed for. Where some are lost that is said already.
+    fn hold_to_signature(&self, report: &mut Report) {
+        let Some((signed, root)) = &self.signed else {
+            return;
+        };
+        let lost = self.lost.iter().any(|(from, _)| from.get() < signed.size);
+        let what = match root {
+            _ if signed.size == 0 || *root == Some(signed.root) => {
+                report.checkpoint = Some(signed.size);
+                return;
+            }
+            _ if lost => return,
+            None => format!(
+                "a signed checkpoint covers {} records, {} are there",
+                signed.size,
+                self.tree.size()
+            ),
+            Some(root) => format!(
+                "the root of the first {} records is {}, the signed checkpoint says {}",
+                signed.size,
+                hex::encode(root),
+                hex::encode(signed.root)
+            ),
+        };
+        let from = if root.is_none() { self.tree.size() } else { 0 };
+        report.find(Finding {
+            from: Some(from),
+            until: Some(signed.size),
+            ..Finding::at(Kind::Checkpoint, Position::START, what)
+        });
     }
 
     fn leaf(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {

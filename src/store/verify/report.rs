@@ -25,6 +25,8 @@ pub struct Report {
     pub tail: u64,
     /// The root of the tree over all leaves, in hexadecimal; absent where records are lost.
     pub root: Option<String>,
+    /// The size of the newest signed checkpoint, where the records are those that it was signed for.
+    pub checkpoint: Option<u64>,
     /// Records of the hot log that were held against the journal.
     pub hot_records: u64,
     /// What is wrong, by position; at most [`FINDINGS_MAX`].
@@ -86,6 +88,8 @@ pub enum Kind {
     Batch,
     /// A time or an epoch that goes back.
     Recorded,
+    /// The records are fewer or others than those that a checkpoint was signed for.
+    Checkpoint,
     /// A file of the state folder is missing or damaged.
     State,
     /// A file of a sealed chunk is damaged, cut or missing.
