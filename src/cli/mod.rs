@@ -9,6 +9,7 @@ mod act;
 mod amend;
 mod append;
 pub mod bench;
+mod checkpoint;
 mod connect;
 mod count;
 mod demo;
@@ -20,9 +21,11 @@ mod history;
 mod hold;
 mod import;
 mod interrupt;
+mod key;
 mod link;
 mod name;
 mod output;
+mod prove;
 mod screen;
 mod search;
 mod series;
@@ -94,6 +97,12 @@ enum Command {
     Status(status::Args),
     /// Read every byte again and name what is wrong
     Verify(verify::Args),
+    /// Print the archive's signature over all that it holds now
+    Checkpoint(checkpoint::Args),
+    /// Print a receipt that proves a record, or check one
+    Prove(prove::Args),
+    /// Show the archive's public key
+    Key(key::Args),
     /// See what an archive does, on a temporary one
     Demo(demo::Args),
     /// Measure what an archive carries on this machine
@@ -155,6 +164,9 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Series(args) => series::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,
         Command::Status(args) => status::run(args, screen).await,
+        Command::Checkpoint(args) => checkpoint::run(args, screen).await,
+        Command::Prove(args) => prove::run(args, screen).await,
+        Command::Key(args) => key::run(args, screen).await,
         Command::Verify(args) => verify::run(args, screen).await,
         Command::Demo(args) => demo::run(args, screen).await,
         Command::Bench(args) => {

@@ -63,11 +63,38 @@ impl EntryArg {
         as_of: Option<proto::AsOf>,
         exact: bool,
     ) -> Result<proto::GetEntryResponse, Failure> {
+        let asked = proto::GetEntryRequest {
+            as_of,
+            exact,
+            ..proto::GetEntryRequest::default()
+        };
+        self.ask(client, asked).await
+    }
+
+    /// Asks for the entry at one of its revisions, or at its newest.
+    ///
+    /// # Errors
+    /// As [`EntryArg::get`], and a revision that it does not have.
+    pub async fn revision(
+        &self,
+        client: &Client,
+        revision: Option<u64>,
+    ) -> Result<proto::GetEntryResponse, Failure> {
+        let asked = proto::GetEntryRequest {
+            revision,
+            ..proto::GetEntryRequest::default()
+        };
+        self.ask(client, asked).await
+    }
+
+    async fn ask(
+        &self,
+        client: &Client,
+        asked: proto::GetEntryRequest,
+    ) -> Result<proto::GetEntryResponse, Failure> {
         let request = |name| proto::GetEntryRequest {
             entry: Some(proto::EntryName { name: Some(name) }),
-            as_of,
-            revision: None,
-            exact,
+            ..asked.clone()
         };
         let (whole, beginning) = self.wire();
         let unknown = match (client.get_entry(request(whole)).await, beginning) {

@@ -4,14 +4,17 @@
 //! clients are there for the others. [`Feed`] follows the log and checks on the way that nothing was skipped.
 
 mod feed;
+mod proofs;
 
 pub use feed::{Feed, FeedError};
+pub use proofs::IntegrityError;
 
+use crate::rpc::proto;
 use crate::rpc::proto::admin_client::AdminClient;
 use crate::rpc::proto::archive_client::ArchiveClient;
+use crate::rpc::proto::integrity_client::IntegrityClient;
 use crate::rpc::proto::query_client::QueryClient;
 use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
-use crate::rpc::proto::{self};
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -108,6 +111,11 @@ impl Client {
     /// The generated client of `Subscriptions`.
     pub fn subscriptions(&self) -> SubscriptionsClient<Channel> {
         SubscriptionsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The generated client of `Integrity`.
+    pub fn integrity(&self) -> IntegrityClient<Channel> {
+        IntegrityClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// The generated client of `Admin`.

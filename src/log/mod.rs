@@ -42,10 +42,10 @@ mod unsealed;
 pub use batch::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt};
 pub use entry::{ContentAt, EntryState, LinkAt};
 pub use error::{AppendError, Closed, ReadError, Rule, Violation};
-pub use notary::{Desk, SignError, Signed};
+pub use notary::{Desk, SignError};
 pub use run::{Run, RunError, Slot, Stored};
 
-use crate::merkle::{Checkpoint, VerifierKey};
+use crate::merkle::{Checkpoint, Signed, VerifierKey};
 use crate::record::{EntryKey, Hash, Position, Recorded};
 use commit::Job;
 use facts::Resolved;

@@ -8,7 +8,7 @@
 use super::error::ReadError;
 use super::shared::Shared;
 use super::store::{KeepCheckpoint, WriteError};
-use crate::merkle::{Checkpoint, SigningKey, VerifierKey};
+use crate::merkle::{Checkpoint, Signed, SigningKey, VerifierKey};
 use crate::record::Position;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -17,15 +17,6 @@ use std::time::{Duration, Instant};
 const APART: Duration = Duration::from_millis(100);
 /// How long the thread rests after a checkpoint, so that the next comes within a second of the last append.
 const REST: Duration = Duration::from_millis(850);
-
-/// A checkpoint with its note.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
-    /// What was signed.
-    pub checkpoint: Checkpoint,
-    /// The signed note.
-    pub note: String,
-}
 
 /// What a store hands over so that the log can sign.
 pub struct Desk {

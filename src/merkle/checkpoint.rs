@@ -19,6 +19,27 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
+/// A checkpoint with the note that it is signed in, which is what is kept and handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// What was signed.
+    pub checkpoint: Checkpoint,
+    /// The signed note.
+    pub note: String,
+}
+
+impl Signed {
+    /// Reads a note whose signature by `key` fits and which is of the log that the key is named after.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn open(note: impl Into<String>, key: &VerifierKey) -> Result<Self, CheckpointError> {
+        let note = note.into();
+        let checkpoint = Checkpoint::open(&note, key)?;
+        Ok(Self { checkpoint, note })
+    }
+}
+
 /// A note that is no checkpoint, or one that does not bind the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {

@@ -17,7 +17,7 @@ pub mod tile;
 pub mod tlog_proof;
 pub mod tree;
 
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoint::{Checkpoint, CheckpointError, Signed};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use nodes::{Block, Nodes};
 pub use proof::ProofError;

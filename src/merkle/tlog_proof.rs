@@ -89,13 +89,15 @@ impl FromStr for TlogProof {
             return Err(TlogProofError::TooLarge(text.len()));
         }
         let form = |line, expected| TlogProofError::Form { line, expected };
-        let (head, checkpoint) = text
-            .split_once("\n\n")
-            .ok_or(form(1, "a proof has an empty line before its checkpoint"))?;
-        let mut lines = (1..).zip(head.split('\n')).peekable();
-        if lines.next().is_none_or(|(_, line)| line != FIRST_LINE) {
+        if text.split('\n').next() != Some(FIRST_LINE) {
             return Err(form(1, "a proof begins with `c2sp.org/tlog-proof@v1`"));
         }
+        let last = text.split('\n').count();
+        let (head, checkpoint) = text
+            .split_once("\n\n")
+            .ok_or(form(last, "the proof ends before its checkpoint"))?;
+        let mut lines = (1..).zip(head.split('\n')).peekable();
+        lines.next();
         let extra = match lines.next_if(|(_, line)| line.starts_with("extra ")) {
             Some((line, text)) => {
                 let extra = bytes_of_text(&text["extra ".len()..]);

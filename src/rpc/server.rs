@@ -2,9 +2,11 @@
 
 use super::admin::Admin;
 use super::archive::Archive;
+use super::integrity::Integrity;
 use super::peer::{Connection, Sockets};
 use super::proto::admin_server::AdminServer;
 use super::proto::archive_server::ArchiveServer;
+use super::proto::integrity_server::IntegrityServer;
 use super::proto::query_server::QueryServer;
 use super::proto::subscriptions_server::SubscriptionsServer;
 use super::query::Query;
@@ -63,6 +65,7 @@ pub async fn router(core: &Arc<Core>, options: &Options) -> Result<(Router, Heal
         .add_service(archive(core))
         .add_service(query(core))
         .add_service(subscriptions(core))
+        .add_service(integrity(core))
         .add_service(admin(core));
     Ok((router, health))
 }
@@ -97,6 +100,7 @@ pub async fn set_serving(health: &HealthReporter, serving: bool) {
         "chancery.v1.Archive",
         "chancery.v1.Query",
         "chancery.v1.Subscriptions",
+        "chancery.v1.Integrity",
         "chancery.v1.Admin",
     ] {
         health.set_service_status(service, status).await;
@@ -113,6 +117,11 @@ fn archive(core: &Arc<Core>) -> WithRaw<ArchiveServer<Archive>> {
 
 fn query(core: &Arc<Core>) -> WithRaw<QueryServer<Query>> {
     let generated = QueryServer::new(Query(Arc::clone(core)));
+    WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
+}
+
+fn integrity(core: &Arc<Core>) -> WithRaw<IntegrityServer<Integrity>> {
+    let generated = IntegrityServer::new(Integrity(Arc::clone(core)));
     WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
 }
 

@@ -4,7 +4,7 @@
 //! paragraph in `docs/errors.md`. The sentence of an error is its message; `google.rpc` details carry the parts that a
 //! program needs. Details are cut at [`DETAILS_BYTES_MAX`], with the whole count beside them.
 
-use crate::log::{AppendError, Closed, ReadError, Rule, Violation};
+use crate::log::{AppendError, Closed, ReadError, Rule, SignError, Violation};
 use crate::subscription::{SubscribeError, TokenError};
 use crate::view::{EntryError, QueryError};
 use std::collections::HashMap;
@@ -112,6 +112,8 @@ reasons! {
     ViewLagging = "VIEW_LAGGING",
     /// Too many questions at once.
     Busy = "BUSY",
+    /// A checkpoint could not be signed or kept.
+    NotSigned = "NOT_SIGNED",
     /// A resume token of another archive.
     TokenOfAnotherLog = "TOKEN_OF_ANOTHER_LOG",
     /// A resume token of another filter.
@@ -268,6 +270,22 @@ pub fn read(error: &ReadError) -> Status {
         }
     }
     .status()
+}
+
+/// A checkpoint that was not signed.
+pub fn sign(error: &SignError) -> Status {
+    let message = error.to_string();
+    match error {
+        SignError::Read(error) => read(error),
+        SignError::Damaged(found) => answer(Code::DataLoss, Reason::ReadOnly, message)
+            .with("found", found)
+            .status(),
+        SignError::NoKey => answer(Code::FailedPrecondition, Reason::NotSigned, message).status(),
+        SignError::Write(_) => {
+            tracing::error!(%error, "a checkpoint was not signed");
+            answer(Code::Internal, Reason::NotSigned, message).status()
+        }
+    }
 }
 
 /// A question that was not answered.

@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // A client proves for itself that nothing was skipped, by the same pure cursor as the server.
-    ("client", &["record", "filter", "subscription", "rpc"]),
+    ("client", &["record", "merkle", "filter", "subscription", "rpc"]),
     ("config", &[]),
     ("telemetry", &[]),
     (

@@ -6,6 +6,7 @@ mod edits;
 mod harness;
 mod help;
 mod imports;
+mod proofs;
 mod questions;
 mod usage;
 mod watching;

@@ -6,6 +6,7 @@ mod bad_input;
 mod feeds;
 mod guarantees;
 mod harness;
+mod integrity;
 mod questions;
 mod reading;
 mod stopping;

@@ -8,10 +8,9 @@
 pub mod journal;
 
 use super::disk::Disk;
-use crate::log::Signed;
 use crate::log::store::{KeepCheckpoint, WriteError};
 use crate::merkle::key::SEED_BYTES;
-use crate::merkle::{Checkpoint, CheckpointError, KeyError, SigningKey};
+use crate::merkle::{CheckpointError, KeyError, Signed, SigningKey};
 use journal::{StateJournal, Values};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -253,14 +252,11 @@ fn archive_of(id: &[u8], folder: &Path) -> Result<u64, StateError> {
 }
 
 fn kept(note: &[u8], key: &SigningKey, folder: &Path) -> Result<Signed, StateError> {
-    let note = String::from_utf8_lossy(note).into_owned();
-    match Checkpoint::open(&note, key.verifier()) {
-        Ok(checkpoint) => Ok(Signed { checkpoint, note }),
-        Err(cause) => Err(StateError::Checkpoint {
-            path: folder.into(),
-            cause,
-        }),
-    }
+    let note = String::from_utf8_lossy(note);
+    Signed::open(note, key.verifier()).map_err(|cause| StateError::Checkpoint {
+        path: folder.into(),
+        cause,
+    })
 }
 
 fn damaged(folder: &Path) -> StateError {
@@ -292,6 +288,7 @@ pub fn make_seed() -> io::Result<[u8; SEED_BYTES]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::merkle::Checkpoint;
     use crate::store::disk::RealDisk;
     use std::os::unix::fs::PermissionsExt;
 

@@ -1,0 +1,135 @@
+//! checkpoint, prove, key.
+
+use crate::harness::{Daemon, chancery, json, run};
+
+const ONE: &str = r#"{"series":"desk","key":"talks-in-geneva","kind":"event","title":"Talks in Geneva"}"#;
+const TWO: &str = r#"{"series":"desk","key":"talks-in-vienna","kind":"event","title":"Talks in Vienna"}"#;
+const CORRECTED: &str =
+    r#"{"series":"desk","key":"talks-in-geneva","kind":"event","title":"Talks at Geneva","revision":1}"#;
+
+#[test]
+fn a_receipt_is_checked_without_a_daemon_and_without_an_archive() {
+    let daemon = Daemon::start();
+    daemon.append(ONE);
+    daemon.append(TWO);
+    let receipt = daemon.ok(&["prove", "desk/talks-in-geneva"]);
+    let key = daemon.ok(&["key", "show"]);
+    let (receipt, key) = (daemon.file("receipt", &receipt), daemon.file("key", &key));
+    let (_, folder) = daemon.stop();
+    let held = run(&mut chancery(&["prove", "--check", &receipt, "--key", &key]));
+    assert_eq!(held.code, 0, "{held:?}");
+    assert!(
+        held.out
+            .starts_with("the receipt holds: example.org/test has this record at position 0, among "),
+        "{}",
+        held.out
+    );
+    assert!(held.out.contains("Talks in Geneva"), "{}", held.out);
+    let line = std::fs::read_to_string(&key).unwrap();
+    let said = run(&mut chancery(&[
+        "prove",
+        "--check",
+        &receipt,
+        "--key",
+        line.trim(),
+        "-o",
+        "json",
+    ]));
+    let said = json(&said.out);
+    assert_eq!((&said["holds"], &said["content"]), (&true.into(), &true.into()));
+    assert_eq!(said["record"]["title"], "Talks in Geneva");
+    drop(folder);
+}
+
+#[test]
+fn a_changed_receipt_or_another_key_is_found_and_ends_with_3() {
+    let daemon = Daemon::start();
+    daemon.append(ONE);
+    daemon.append(TWO);
+    let text = daemon.ok(&["prove", "1"]);
+    let key = daemon.ok(&["key", "show"]);
+    let check = |text: &str, key: &str| {
+        let mut command = chancery(&["prove", "--check", "-", "--key", key]);
+        let ended = run(command.write_stdin(text));
+        (ended.code, ended.err)
+    };
+    assert_eq!(check(&text, key.trim()).0, 0);
+    let other = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+    let (code, err) = check(&text, other);
+    assert_eq!(code, 3, "{err}");
+    assert!(
+        err.contains("no signature is by the key example.com/foo+530d903a"),
+        "{err}"
+    );
+    let (code, err) = check(&text.replace("index 1", "index 0"), key.trim());
+    assert_eq!(code, 3, "{err}");
+    assert!(err.starts_with("error: the receipt does not hold: "), "{err}");
+    let (code, err) = check("", key.trim());
+    assert_eq!((code, err.lines().count()), (3, 1), "{err}");
+    let (code, err) = check(&text, "nonsense");
+    assert_eq!(code, 2, "{err}");
+}
+
+#[test]
+fn a_revision_a_position_and_a_receipt_without_content_can_be_asked_for() {
+    let daemon = Daemon::start();
+    daemon.append(ONE);
+    daemon.append(TWO);
+    daemon.append(CORRECTED);
+    let key = daemon.ok(&["key", "show"]);
+    let record = |args: &[&str]| {
+        let receipt = daemon.ok(&[&["prove"], args].concat());
+        let mut command = chancery(&["prove", "--check", "-", "--key", key.trim(), "-o", "json"]);
+        json(&run(command.write_stdin(receipt)).out)
+    };
+    assert_eq!(
+        record(&["desk/talks-in-geneva"])["record"]["title"],
+        "Talks at Geneva"
+    );
+    assert_eq!(
+        record(&["desk/talks-in-geneva", "--revision", "1"])["record"]["title"],
+        "Talks in Geneva"
+    );
+    assert_eq!(record(&["1"])["record"]["title"], "Talks in Vienna");
+    let bare = record(&["1", "--without-content"]);
+    assert_eq!(bare["content"], false);
+    assert!(bare["record"].get("title").is_none(), "{bare}");
+    let unknown = run(&mut daemon.ask(&["prove", "desk/talks-in-geneva", "--revision", "9"]));
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+}
+
+#[test]
+fn a_checkpoint_is_held_against_an_earlier_one() {
+    let daemon = Daemon::start();
+    daemon.append(ONE);
+    let earlier = daemon.file("earlier", &daemon.ok(&["checkpoint"]));
+    daemon.append(TWO);
+    let ended = run(&mut daemon.ask(&["checkpoint", "--since", &earlier]));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.out.starts_with("example.org/test\n2\n"), "{}", ended.out);
+    assert_eq!(
+        ended.err,
+        "the 2 records of example.org/test begin with the 1 of the earlier checkpoint: none of those was changed or \
+         removed\n"
+    );
+    let other = Daemon::start();
+    other.append(TWO);
+    let ended = run(&mut other.ask(&["checkpoint", "--since", &earlier]));
+    assert_eq!(ended.code, 3, "{ended:?}");
+}
+
+#[test]
+fn proofs_come_from_a_stopped_archive_too() {
+    let daemon = Daemon::start();
+    daemon.append(ONE);
+    let key = daemon.ok(&["key", "show"]);
+    let data = daemon.data().to_str().unwrap().to_owned();
+    let (_, folder) = daemon.stop();
+    let stopped = |args: &[&str]| run(&mut chancery(&[args, &["--data", &data]].concat()));
+    assert_eq!(stopped(&["key", "show"]).out, key);
+    assert!(stopped(&["checkpoint"]).out.starts_with("example.org/test\n1\n"));
+    let receipt = stopped(&["prove", "0"]).out;
+    let mut command = chancery(&["prove", "--check", "-", "--key", key.trim()]);
+    assert_eq!(run(command.write_stdin(receipt)).code, 0);
+    drop(folder);
+}
