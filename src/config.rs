@@ -53,9 +53,43 @@ pub enum ConfigError {
     },
     /// An address that anyone can reach, without encryption.
     #[error(
-        "--listen {0} can be reached from other machines and there is no TLS; listen on 127.0.0.1, or say --insecure"
+        "{0} {1} can be reached from other machines and there is no TLS; use 127.0.0.1, or say --insecure"
     )]
-    NotLoopback(SocketAddr),
+    NotLoopback(&'static str, SocketAddr),
+}
+
+/// Where the HTTP port is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Http {
+    /// On the port after that of the gRPC services, where it is free.
+    Beside,
+    /// Nowhere.
+    Off,
+    /// At an address.
+    At(SocketAddr),
+}
+
+impl FromStr for Http {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => text
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "allowed is off, or an address and port, as 127.0.0.1:4711".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for Http {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 macro_rules! settings {
@@ -117,6 +151,9 @@ settings! {
     data: PathBuf = PathBuf::from("./chancery-data"), "data";
     /// The address of the gRPC services; port 0 takes a free one. Default 127.0.0.1:4710.
     listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 4710)), "listen";
+    /// The address of the HTTP port, where the whole log can be copied and checked as files; `off` for none. Default: the
+    /// port after that of the gRPC services, on 127.0.0.1, where it is free.
+    http: Http = Http::Beside, "http";
     /// Serve other machines without TLS. Default false.
     insecure: bool = false, "insecure";
     /// The name of a new archive, as `example.org/archive`. Default: a random one.
@@ -202,8 +239,14 @@ impl Config {
     pub fn gather(flags: Settings, variables: Settings, file: Settings) -> Result<Self, ConfigError> {
         let config = Self::of(flags.over(variables).over(file));
         config.check_bounds()?;
-        if !config.listen.ip().is_loopback() && !config.insecure {
-            return Err(ConfigError::NotLoopback(config.listen));
+        let http = match config.http {
+            Http::At(address) => Some(("--http", address)),
+            Http::Beside | Http::Off => None,
+        };
+        for (flag, address) in std::iter::once(("--listen", config.listen)).chain(http) {
+            if !address.ip().is_loopback() && !config.insecure {
+                return Err(ConfigError::NotLoopback(flag, address));
+            }
         }
         Ok(config)
     }
@@ -218,6 +261,7 @@ fn parse<T: FromStr>(key: &str, value: &str) -> Result<T, ConfigError> {
             .next()
             .map_or_else(String::new, |kind| match kind {
                 "SocketAddr" => "an address and port, as 127.0.0.1:4710".to_owned(),
+                "Http" => "off, or an address and port, as 127.0.0.1:4711".to_owned(),
                 "bool" => "true or false".to_owned(),
                 "u64" => "a whole number".to_owned(),
                 kind => kind.to_owned(),
@@ -307,7 +351,10 @@ mod tests {
             ..Settings::default()
         };
         let gather = |flags| Config::gather(flags, Settings::default(), Settings::default());
-        assert!(matches!(gather(open(false)), Err(ConfigError::NotLoopback(_))));
+        assert!(matches!(
+            gather(open(false)),
+            Err(ConfigError::NotLoopback("--listen", _))
+        ));
         assert!(gather(open(true)).is_ok());
     }
 

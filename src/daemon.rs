@@ -4,7 +4,8 @@
 //! appends are refused while those under way are answered, subscribers are told where to resume, calls are given a
 //! bounded time to end, and last the log is covered and synced.
 
-use crate::config::Config;
+use crate::config::{Config, Http};
+use crate::http;
 use crate::log::Log;
 use crate::record::Principal;
 use crate::rpc::peer::Sockets;
@@ -14,10 +15,12 @@ use crate::subscription::Hub;
 use crate::view::ahead::Readers;
 use crate::view::{self, Scanner};
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tonic_health::server::HealthReporter;
 
 /// Why the daemon did not start, or ended.
@@ -30,8 +33,10 @@ pub enum DaemonError {
     #[error(transparent)]
     Serve(#[from] server::ServeError),
     /// The address could not be taken.
-    #[error("cannot listen on {address}: {cause}; choose another --listen, or stop what is there")]
+    #[error("cannot listen on {address}: {cause}; choose another {flag}, or stop what is there")]
     Listen {
+        /// The setting that names it.
+        flag: &'static str,
         /// The address.
         address: std::net::SocketAddr,
         /// What the system said.
@@ -46,11 +51,53 @@ pub enum DaemonError {
 ///
 /// # Errors
 /// [`DaemonError::Listen`].
-pub async fn listen(config: &Config) -> Result<TcpListener, DaemonError> {
+pub async fn listen(config: &Config) -> Result<Listeners, DaemonError> {
     let address = config.listen;
-    TcpListener::bind(address)
+    let flag = "--listen";
+    let grpc = TcpListener::bind(address)
         .await
-        .map_err(|cause| DaemonError::Listen { address, cause })
+        .map_err(|cause| DaemonError::Listen { flag, address, cause })?;
+    let http = listen_http(config.http, &grpc).await?;
+    Ok(Listeners { grpc, http })
+}
+
+/// The HTTP port. Where nobody said which, it is left out where it is taken: nothing else needs it.
+async fn listen_http(http: Http, grpc: &TcpListener) -> Result<Option<TcpListener>, DaemonError> {
+    let flag = "--http";
+    match http {
+        Http::Off => Ok(None),
+        Http::At(address) => TcpListener::bind(address)
+            .await
+            .map(Some)
+            .map_err(|cause| DaemonError::Listen { flag, address, cause }),
+        Http::Beside => {
+            let after = grpc.local_addr().ok().and_then(|grpc| grpc.port().checked_add(1));
+            let address = (Ipv4Addr::LOCALHOST, after.unwrap_or(0));
+            match TcpListener::bind(address).await {
+                Ok(listener) => Ok(Some(listener)),
+                Err(cause) => {
+                    let port = address.1;
+                    tracing::warn!(port, %cause, "no HTTP port; choose one with --http");
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+/// Where the daemon listens.
+pub struct Listeners {
+    /// For the gRPC services.
+    pub grpc: TcpListener,
+    /// For HTTP.
+    pub http: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    /// The gRPC services alone.
+    fn from(grpc: TcpListener) -> Self {
+        Self { grpc, http: None }
+    }
 }
 
 /// Runs a daemon on `listener` until `shutdown`, or until a client asks for the end.
@@ -59,13 +106,13 @@ pub async fn listen(config: &Config) -> Result<TcpListener, DaemonError> {
 /// [`DaemonError`].
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     raise_open_files();
     let options = archive_options(&config);
     let archive = tokio::task::spawn_blocking(move || open(options)).await??;
-    serve(&config, &archive.log, listener, shutdown).await?;
+    serve(&config, &archive.log, listeners, shutdown).await?;
     tokio::task::spawn_blocking(move || close(archive)).await?;
     Ok(())
 }
@@ -77,9 +124,10 @@ pub async fn run(
 pub async fn serve(
     config: &Config,
     log: &Log,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
+    let Listeners { grpc: listener, http } = listeners.into();
     if config.accept_clock {
         tell_of_clock(log).await;
     }
@@ -91,8 +139,11 @@ pub async fn serve(
     let (router, health) = server::router(&core, &options).await?;
     let (stopping, mut stopped) = watch::channel(false);
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, origin = log.origin(), tail = log.tail().get(), "serving");
+        let http = http.as_ref().and_then(|http| http.local_addr().ok());
+        let http = http.map_or_else(|| "off".to_owned(), |http| http.to_string());
+        tracing::info!(%address, http, origin = log.origin(), tail = log.tail().get(), "serving");
     }
+    let http = http.map(|http| serve_http(log.clone(), http, stopped.clone()));
     let sockets = Arc::new(Sockets::new(system_text));
     let served = server::serve(router, listener, sockets, async move {
         // Both an order and a lost sender end the service.
@@ -111,10 +162,28 @@ pub async fn serve(
             "calls did not end in time and are cut off"
         );
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = served => served.map_err(DaemonError::from),
         () = stop => Ok(()),
+    };
+    if let Some(http) = http {
+        // Whoever still copies asks the next daemon for the rest.
+        http.abort();
     }
+    served
+}
+
+/// Serves the HTTP port beside everything else. Its end is not the daemon's.
+fn serve_http(log: Log, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+    let shutdown = async move {
+        // Both an order and a lost sender end the service.
+        let _ = stopped.wait_for(|stopping| *stopping).await;
+    };
+    tokio::spawn(async move {
+        if let Err(error) = http::serve(log, listener, shutdown).await {
+            tracing::error!(%error, "the HTTP port ended");
+        }
+    })
 }
 
 /// Writes down that the settings overrode a doubt in the clock, before anyone can append. An archive that cannot be written

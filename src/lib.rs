@@ -22,10 +22,10 @@
 //!     listen: ([127, 0, 0, 1], 0).into(),
 //!     ..Config::default()
 //! };
-//! let listener = chancery::daemon::listen(&config).await?;
-//! let address = listener.local_addr()?.to_string();
+//! let listeners = chancery::daemon::listen(&config).await?;
+//! let address = listeners.grpc.local_addr()?.to_string();
 //! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-//! let daemon = tokio::spawn(chancery::daemon::run(config, listener, async {
+//! let daemon = tokio::spawn(chancery::daemon::run(config, listeners, async {
 //!     let _ = stopped.await;
 //! }));
 //!
@@ -88,6 +88,7 @@ pub mod config;
 pub mod daemon;
 pub mod derive;
 pub mod filter;
+pub mod http;
 pub mod import;
 pub mod log;
 pub mod merkle;

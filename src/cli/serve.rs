@@ -7,6 +7,7 @@ use crate::daemon;
 use crate::log::{Log, LogStatus};
 use crate::store::open;
 use crate::telemetry::{self, Form};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The file of settings that is read where none is named and it exists.
@@ -34,17 +35,22 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let filter = std::env::var("CHANCERY_LOG").unwrap_or_else(|_| LOG_FILTER.to_owned());
     telemetry::init(form, &filter).map_err(|error| Failure::usage(error.to_string()))?;
     // Before the archive is opened, so that nothing is touched where the address is taken.
-    let listener = daemon::listen(&config).await.map_err(failed)?;
-    let address = listener.local_addr()?;
+    let listeners = daemon::listen(&config).await.map_err(failed)?;
+    let address = listeners.grpc.local_addr()?;
+    let http = listeners
+        .http
+        .as_ref()
+        .map(|http| http.local_addr())
+        .transpose()?;
     let signals = daemon::signals().map_err(|error| Failure::failed(format!("signals: {error}")))?;
     daemon::raise_open_files();
     let options = daemon::archive_options(&config);
     let opened = tokio::task::spawn_blocking(move || open::open(options)).await;
     let archive = opened.map_err(failed)?.map_err(failed)?;
     if !config.log_json {
-        started(screen, &address.to_string(), &config.data, &archive.log);
+        started(screen, address, http, &config.data, &archive.log);
     }
-    daemon::serve(&config, &archive.log, listener, signals)
+    daemon::serve(&config, &archive.log, listeners, signals)
         .await
         .map_err(failed)?;
     let closed = tokio::task::spawn_blocking(move || {
@@ -77,12 +83,14 @@ fn gather(args: Args) -> Result<Config, Failure> {
 }
 
 /// The one line that says where the daemon is and how the archive stands, and a line for each thing to know.
-fn started(screen: &Screen, address: &str, data: &Path, log: &Log) {
+fn started(screen: &Screen, address: SocketAddr, http: Option<SocketAddr>, data: &Path, log: &Log) {
     let ink = screen.err_ink();
     let status = log.status();
     let line = format!(
-        "{} listening on http://{address} · data {} · origin {} · tail {}",
+        "{} listening on http://{address}{} · data {} · origin {} · tail {}",
         ink.bold(format_args!("chancery {}", env!("CARGO_PKG_VERSION"))),
+        http.map(|http| format!(" · files at http://{http}/"))
+            .unwrap_or_default(),
         data.display(),
         log.origin(),
         count(log.tail().get()),

@@ -5,14 +5,18 @@
 
 use super::connect::Reach;
 use super::failure::Failure;
+use super::key::KeyArg;
 use super::output::Form;
 use super::screen::{Ink, Screen, count, plain, stdout};
 use crate::client::Client;
 use crate::daemon;
+use crate::merkle::VerifierKey;
 use crate::record::Position;
 use crate::rpc::proto::GetStatusResponse;
 use crate::store::disk::RealDisk;
-use crate::store::verify::{Finding, Mode, Progress, Report, VerifyError, VerifyOptions, verify};
+use crate::store::verify::{
+    Finding, Mode, Progress, Report, VerifyError, VerifyOptions, verify, verify_copy,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,6 +31,12 @@ const FINDINGS_SHOWN: usize = 20;
 /// Reads every byte again.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// A published copy instead, as `wget -r` makes one of the HTTP port; checked with the key alone
+    #[arg(value_name = "COPY", requires = "key", conflicts_with = "data")]
+    copy: Option<PathBuf>,
+    /// The archive's public key, or a file that holds it
+    #[arg(long, value_name = "KEY", requires = "copy")]
+    key: Option<KeyArg>,
     /// The data directory
     #[arg(
         long,
@@ -49,6 +59,9 @@ pub struct Args {
 /// # Errors
 /// Exit code 3 where anything is not as it was written, with the first position.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    if let (Some(copy), Some(KeyArg(key))) = (&args.copy, &args.key) {
+        return check_copy(copy, key, &args, screen).await;
+    }
     let report = match read(&args.data, Mode::Stopped, screen).await? {
         Ok(report) => report,
         Err(VerifyError::InUse(_)) => {
@@ -62,16 +75,38 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         }
         Err(error) => return Err(failed(error)),
     };
+    print(&report, args.output, screen)
+}
+
+/// Checks a published copy, for which nobody but the key is asked.
+async fn check_copy(copy: &Path, key: &VerifierKey, args: &Args, screen: &Screen) -> Result<(), Failure> {
+    let (copy, key) = (copy.to_owned(), key.clone());
+    let mut shown = Shown::new(screen);
+    let reading = tokio::task::spawn_blocking(move || {
+        let report = verify_copy(&copy, &key, &mut |progress| shown.at(progress));
+        shown.end();
+        report
+    });
+    let report = reading.await.map_err(lost)?.map_err(failed)?;
+    print(&report, args.output, screen)
+}
+
+/// Prints the report; what it found wrong is the end of it.
+fn print(report: &Report, form: Form, screen: &Screen) -> Result<(), Failure> {
     let mut out = stdout();
-    match args.output {
+    match form {
         Form::Json => {
-            let json = serde_json::to_string(&report).map_err(|error| Failure::failed(error.to_string()))?;
+            let json = serde_json::to_string(report).map_err(|error| Failure::failed(error.to_string()))?;
             writeln!(out, "{json}")?;
         }
-        Form::Table => card(&mut out, screen.ink(), &report)?,
+        Form::Table => card(&mut out, screen.ink(), report)?,
     }
     out.flush()?;
-    verdict(&report)
+    verdict(report)
+}
+
+fn lost(error: tokio::task::JoinError) -> Failure {
+    Failure::failed(format!("a thread of the command was lost: {error}"))
 }
 
 fn failed(error: VerifyError) -> Failure {
@@ -132,9 +167,7 @@ async fn read(data: &Path, mode: Mode, screen: &Screen) -> Result<Result<Report,
         shown.end();
         report
     });
-    reading
-        .await
-        .map_err(|error| Failure::failed(format!("a thread of the command was lost: {error}")))
+    reading.await.map_err(lost)
 }
 
 /// What was read, and what is wrong, for people.
@@ -149,18 +182,7 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
         label("read"),
         count(report.entries)
     )?;
-    writeln!(
-        out,
-        "{} {}{} in {}; {} of the hot log",
-        label(""),
-        match report.chunks {
-            0 => String::new(),
-            chunks => format!("{}; ", number(chunks, "chunk")),
-        },
-        number(report.frames, "frame"),
-        number(report.segments, "file"),
-        number(report.hot_records, "record")
-    )?;
+    writeln!(out, "{} {}", label(""), sources(report))?;
     writeln!(out, "{} {}", label("tail"), count(report.tail))?;
     if let Some(root) = &report.root {
         writeln!(out, "{} {root}", label("root"))?;
@@ -193,6 +215,27 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
         writeln!(out, "{} {}", label("lost"), ink.red(lost))?;
     }
     Ok(())
+}
+
+/// What was read: `2 chunks; 3 frames in 1 file; 17 records of the hot log`.
+fn sources(report: &Report) -> String {
+    if report.files > 0 {
+        let withheld = match report.withheld {
+            0 => String::new(),
+            withheld => format!("; {} without content", number(withheld, "record")),
+        };
+        return format!("{} of a published copy{withheld}", number(report.files, "file"));
+    }
+    let chunks = match report.chunks {
+        0 => String::new(),
+        chunks => format!("{}; ", number(chunks, "chunk")),
+    };
+    format!(
+        "{chunks}{} in {}; {} of the hot log",
+        number(report.frames, "frame"),
+        number(report.segments, "file"),
+        number(report.hot_records, "record")
+    )
 }
 
 /// `1 frame`, `2 frames`.

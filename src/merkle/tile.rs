@@ -4,13 +4,14 @@
 //! checkpoint                        the newest signed checkpoint
 //! tile/<L>/<N>[.p/<W>]              up to 256 hashes of level 8 L
 //! tile/entries/<N>[.p/<W>]          up to 256 leaves, each after its length (u16, big-endian)
-//! tile/payload/<N>[.p/<W>]          up to 256 payloads with their salts: not of C2SP, ours
+//! payload/<N>[.p/<W>]               up to 256 payloads with their salts: not of C2SP, ours
 //! ```
 //!
 //! `<N>` is written in groups of three digits, all but the last with an `x` before them: 1,234,067 is `x001/x234/067`. A
 //! resource that is not full says its width.
 
 use super::tree::SUBTREE;
+use crate::record::SALT_BYTES;
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,9 +46,9 @@ pub struct Tile {
 pub struct PathError(String);
 
 impl Tile {
-    /// The last tile of a level that a log of this size has, and all before it full: how many there are, and the width
-    /// of the last. `None` where it has none.
-    fn extent(kind: Kind, size: u64) -> Option<(u64, u32)> {
+    /// How many resources of a kind a log of this size has, and the width of the last; all before it are full. `None`
+    /// where it has none.
+    pub fn extent(kind: Kind, size: u64) -> Option<(u64, u32)> {
         let items = match kind {
             Kind::Hashes(level) => size.checked_shr(8 * u32::from(level)).unwrap_or(0),
             Kind::Entries | Kind::Payloads => size,
@@ -93,7 +94,7 @@ impl fmt::Display for Tile {
         match self.kind {
             Kind::Hashes(level) => write!(f, "tile/{level}/")?,
             Kind::Entries => f.write_str("tile/entries/")?,
-            Kind::Payloads => f.write_str("tile/payload/")?,
+            Kind::Payloads => f.write_str("payload/")?,
         }
         let groups = (0..7)
             .rev()
@@ -126,7 +127,10 @@ impl FromStr for Tile {
 
 /// Reads a path, leniently: who calls it holds the answer's own path against it.
 fn parse(path: &str) -> Option<Tile> {
-    let (kind, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+    let (kind, rest) = match path.strip_prefix("tile/") {
+        Some(rest) => rest.split_once('/')?,
+        None => ("payload", path.strip_prefix("payload/")?),
+    };
     let kind = match kind {
         "entries" => Kind::Entries,
         "payload" => Kind::Payloads,
@@ -195,6 +199,51 @@ pub fn entries(bundle: &[u8]) -> impl Iterator<Item = Result<&[u8], BundleError>
     })
 }
 
+/// Adds a record's salt and payload to a bundle: the length of both together as four bytes big-endian, the salt of 32
+/// bytes, the payload. Where there is no salt there is no content, and the length is 0.
+pub fn push_payload(bundle: &mut Vec<u8>, salt: &[u8], payload: &[u8]) {
+    let length = if salt.is_empty() {
+        0
+    } else {
+        salt.len() + payload.len()
+    };
+    // A payload has at most 1 MiB.
+    bundle.extend((length as u32).to_be_bytes());
+    if length > 0 {
+        bundle.extend(salt);
+        bundle.extend(payload);
+    }
+}
+
+/// A salt and the payload that it belongs to.
+pub type Salted<'a> = (&'a [u8; SALT_BYTES], &'a [u8]);
+
+/// The salts and payloads of a bundle; `None` where there is no content.
+pub fn payloads(bundle: &[u8]) -> impl Iterator<Item = Result<Option<Salted<'_>>, BundleError>> {
+    let mut rest = bundle;
+    let mut count = 0;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let item = rest.split_first_chunk::<4>().and_then(|(length, more)| {
+            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+            let (item, more) = more.split_at_checked(length)?;
+            rest = more;
+            if item.is_empty() {
+                Some(None)
+            } else {
+                Some(Some(item.split_first_chunk()?))
+            }
+        });
+        if item.is_none() {
+            rest = &[];
+        }
+        count += 1;
+        Some(item.ok_or(BundleError::Cut(count - 1)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,10 +258,7 @@ mod tests {
         let hashes = tile(Kind::Hashes(0), 1_234_067, 256);
         assert_eq!(hashes.to_string(), "tile/0/x001/x234/067");
         assert_eq!(tile(Kind::Entries, 0, 112).to_string(), "tile/entries/000.p/112");
-        assert_eq!(
-            tile(Kind::Payloads, 1_000, 256).to_string(),
-            "tile/payload/x001/000"
-        );
+        assert_eq!(tile(Kind::Payloads, 1_000, 256).to_string(), "payload/x001/000");
     }
 
     /// A log of 70,000 leaves, the example of the specification.
@@ -280,8 +326,27 @@ mod tests {
         }
 
         #[test]
-        fn no_path_makes_it_panic(path in "(tile/)?[0-9a-z/.]{0,40}") {
+        fn no_path_makes_it_panic(path in "(tile/|payload/)?[0-9a-z/.]{0,40}") {
             let _ = path.parse::<Tile>();
+        }
+
+        #[test]
+        fn payloads_read_back_and_no_bytes_make_it_panic(
+            all in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..300)), 0..20),
+        ) {
+            let mut bundle = Vec::new();
+            for payload in &all {
+                match payload {
+                    Some(payload) => push_payload(&mut bundle, &[7; 32], payload),
+                    None => push_payload(&mut bundle, &[], &[]),
+                }
+            }
+            let read: Vec<_> = payloads(&bundle).collect::<Result<_, _>>().unwrap();
+            let expected: Vec<_> = all.iter().map(|one| one.as_ref().map(|one| (&[7; 32], one.as_slice()))).collect();
+            prop_assert_eq!(read, expected);
+            if !bundle.is_empty() {
+                prop_assert!(payloads(&bundle[..bundle.len() - 1]).last().is_some_and(|last| last.is_err()));
+            }
         }
 
         #[test]

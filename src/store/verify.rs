@@ -4,10 +4,12 @@
 //! leaf against the rules that every log of this program obeys, and the hot log against the journal. It never changes
 //! the journal. Memory is bounded by the number of entries: about 50 bytes each.
 
+mod copy;
 mod ledger;
 mod report;
 mod shelf;
 
+pub use copy::verify_copy;
 pub use report::{Finding, Kind, Progress, Report};
 
 use super::chunk::{ChunkOptions, Chunks};
@@ -56,6 +58,11 @@ pub enum VerifyError {
     /// There is no archive.
     #[error("`{0}` holds no archive; name the data directory with --data")]
     NoArchive(PathBuf),
+    /// There is no copy.
+    #[error(
+        "`{0}` holds no published copy: there is no `checkpoint` in it, nor in exactly one folder below it"
+    )]
+    NoCopy(PathBuf),
     /// A daemon has it.
     #[error("{0}")]
     InUse(super::open::ArchiveError),

@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "subscription",
         ],
     ),
+    ("http", &["record", "merkle", "log"]),
     // A client proves for itself that nothing was skipped, by the same pure cursor as the server.
     ("client", &["record", "merkle", "filter", "subscription", "rpc"]),
     ("config", &[]),
@@ -47,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "subscription",
             "store",
             "rpc",
+            "http",
             "config",
             "telemetry",
         ],

@@ -2,7 +2,7 @@
 
 use crate::harness::{chancery, run};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 26] = [
     "",
     "serve",
     "import",
@@ -23,6 +23,9 @@ const COMMANDS: [&str; 23] = [
     "watch",
     "status",
     "verify",
+    "checkpoint",
+    "prove",
+    "key",
     "bench",
     "demo",
     "help",

@@ -109,6 +109,11 @@ impl<'scope> Ledger<'scope> {
         self.tail
     }
 
+    /// The root over all leaves so far.
+    pub fn root(&self) -> Hash {
+        self.tree.root()
+    }
+
     /// Says what came out.
     pub fn finish(self, report: &mut Report) {
         report.entries = self.entries.len() as u64;

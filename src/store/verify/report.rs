@@ -27,6 +27,10 @@ pub struct Report {
     pub root: Option<String>,
     /// The size of the newest signed checkpoint, where the records are those that it was signed for.
     pub checkpoint: Option<u64>,
+    /// Files of a published copy.
+    pub files: u64,
+    /// Records of a published copy that come without their content.
+    pub withheld: u64,
     /// Records of the hot log that were held against the journal.
     pub hot_records: u64,
     /// What is wrong, by position; at most [`FINDINGS_MAX`].
@@ -90,6 +94,10 @@ pub enum Kind {
     Recorded,
     /// The records are fewer or others than those that a checkpoint was signed for.
     Checkpoint,
+    /// A tile of a published copy holds another hash than the tree.
+    Tile,
+    /// A file of a published copy is missing.
+    Missing,
     /// A file of the state folder is missing or damaged.
     State,
     /// A file of a sealed chunk is damaged, cut or missing.
