@@ -1,35 +1,45 @@
 //! Proofs over the log's own tree: where their nodes come from.
 //!
 //! Nodes from level 8 up lie in memory with the tree. Those below are made from the leaf hashes of one block of 256: the
-//! sealed log has them as a column, elsewhere the leaves are read and hashed. Blocks that were made are kept for a while,
-//! since proofs often ask for the same ones.
+//! sealed log has them as a column, elsewhere the leaves are read and hashed. Of blocks that were made the rows from level 4
+//! up are kept, a KiB each, so that the next proof in such a block reads its hashes and makes 15 nodes instead of 255; of
+//! the newest block, which every proof needs, all rows.
 
 use super::error::ReadError;
 use super::shared::Shared;
 use super::{Columns, Log, SCAN_STEP};
 use crate::merkle::{Block, Nodes, SUBTREE, SUBTREE_LEVEL, Tree, proof};
 use crate::record::{Hash, Position, leaf_hash};
-use std::collections::VecDeque;
+use hashbrown::HashMap;
 use std::sync::{Arc, PoisonError};
 
-/// How many blocks are kept: 16 KiB each.
-const BLOCKS_MAX: usize = 64;
+/// The lowest row that is kept of a whole block.
+const KEPT_LEVEL: u32 = 4;
+/// The leaves below one node of it.
+const GROUP: u64 = 1 << KEPT_LEVEL;
+/// How many blocks are kept: 1 KiB each, for a million records all.
+const BLOCKS_MAX: usize = 4_096;
 
-/// The whole blocks that were made last, the newest first.
+/// What is kept of the blocks that were made.
 #[derive(Default)]
-pub struct Blocks(VecDeque<(u64, Arc<Block>)>);
+pub struct Blocks {
+    upper: HashMap<u64, Arc<Block>>,
+    /// The newest block that is not whole, by its number: its nodes are those of every larger one.
+    partial: Option<(u64, Arc<Block>)>,
+}
 
 impl Blocks {
-    fn get(&mut self, number: u64) -> Option<Arc<Block>> {
-        let at = self.0.iter().position(|(kept, _)| *kept == number)?;
-        let found = self.0.remove(at)?;
-        self.0.push_front(found.clone());
-        Some(found.1)
-    }
-
-    fn keep(&mut self, number: u64, block: Arc<Block>) {
-        self.0.truncate(BLOCKS_MAX - 1);
-        self.0.push_front((number, block));
+    fn keep(&mut self, number: u64, block: &Arc<Block>) {
+        if block.width() as u64 != SUBTREE {
+            self.partial = Some((number, Arc::clone(block)));
+            return;
+        }
+        if self.upper.len() >= BLOCKS_MAX {
+            // Which one matters little: it is made again in some 20 microseconds.
+            let other = self.upper.keys().next().copied();
+            other.and_then(|other| self.upper.remove(&other));
+        }
+        self.upper.insert(number, Arc::new(block.from_level(KEPT_LEVEL)));
     }
 }
 
@@ -37,18 +47,46 @@ impl Blocks {
 struct LogNodes<'a> {
     shared: &'a Shared,
     size: u64,
-    /// The blocks of this proof.
-    blocks: Vec<(u64, Arc<Block>)>,
+    /// Blocks of this proof with all their rows, and groups of 16 leaves: by first leaf.
+    made: Vec<(u64, Arc<Block>)>,
 }
 
 impl LogNodes<'_> {
-    fn block(&mut self, number: u64) -> Result<Arc<Block>, ReadError> {
-        if let Some((_, block)) = self.blocks.iter().find(|(kept, _)| *kept == number) {
-            return Ok(Arc::clone(block));
+    /// A node below level 8.
+    fn low(&mut self, level: u32, index: u64) -> Result<Option<Hash>, ReadError> {
+        let first = index << level;
+        let number = first / SUBTREE;
+        let within = |of: u64| (first - of) >> level;
+        let start = number * SUBTREE;
+        let width = self.size.min(start + SUBTREE) - start;
+        if let Some((of, block)) = self.made(first, level, width) {
+            return Ok(block.node(level, within(of)));
         }
-        let block = self.shared.block(number, self.size)?;
-        self.blocks.push((number, Arc::clone(&block)));
-        Ok(block)
+        let Some(kept) = self.shared.kept_block(number, width) else {
+            let block = self.shared.make_block(start, width)?;
+            let node = block.node(level, within(start));
+            self.made.push((start, block));
+            return Ok(node);
+        };
+        if let Some(node) = kept.node(level, within(start)) {
+            return Ok(Some(node));
+        }
+        let group = first - first % GROUP;
+        let (from, until) = (Position::new(group), Position::new(group + GROUP));
+        let block = Arc::new(Block::of(&self.shared.leaf_hashes(from, until)?));
+        let node = block.node(level, within(group));
+        self.made.push((group, block));
+        Ok(node)
+    }
+
+    /// What this proof has made that holds the node of a level over a leaf.
+    fn made(&self, leaf: u64, level: u32, width: u64) -> Option<(u64, Arc<Block>)> {
+        let holds = |of: u64, block: &Block| {
+            let leaves = block.width() as u64;
+            of <= leaf && leaf < of + leaves && (leaves >= width || leaves == GROUP && level <= KEPT_LEVEL)
+        };
+        let mut made = self.made.iter();
+        made.find(|(of, block)| holds(*of, block)).cloned()
     }
 }
 
@@ -56,36 +94,38 @@ impl Nodes for LogNodes<'_> {
     type Error = ReadError;
 
     fn node(&mut self, level: u32, index: u64) -> Result<Hash, ReadError> {
-        let first = Position::new(index << level);
-        let damaged = || ReadError::Damaged {
-            position: first,
+        let found = if (level as usize) < SUBTREE_LEVEL {
+            self.low(level, index)?
+        } else {
+            let tree = self.shared.tree.read().unwrap_or_else(PoisonError::into_inner);
+            tree.subtree(level as usize, index)
+        };
+        found.ok_or_else(|| ReadError::Damaged {
+            position: Position::new(index << level),
             expected: "the hashes of all leaves".into(),
             found: "fewer of them".into(),
-        };
-        let Some(above) = (level as usize).checked_sub(SUBTREE_LEVEL) else {
-            let number = first.get() / SUBTREE;
-            let within = index - (number << (SUBTREE_LEVEL as u32 - level));
-            return self.block(number)?.node(level, within).ok_or_else(damaged);
-        };
-        let tree = self.shared.tree.read().unwrap_or_else(PoisonError::into_inner);
-        tree.subtree(above + SUBTREE_LEVEL, index).ok_or_else(damaged)
+        })
     }
 }
 
 impl Shared {
-    /// The nodes over block `number`, as far as a log of `size` records reaches.
-    fn block(&self, number: u64, size: u64) -> Result<Arc<Block>, ReadError> {
-        let (from, until) = (number * SUBTREE, ((number + 1) * SUBTREE).min(size));
-        let is_whole = until - from == SUBTREE;
-        let kept = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(block) = kept().get(number).filter(|_| is_whole) {
-            return Ok(block);
+    /// What is kept of block `number`, where it stands over so many leaves or more.
+    fn kept_block(&self, number: u64, width: u64) -> Option<Arc<Block>> {
+        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if width == SUBTREE {
+            return blocks.upper.get(&number).cloned();
         }
-        let hashes = self.leaf_hashes(Position::new(from), Position::new(until))?;
-        let block = Arc::new(Block::of(&hashes));
-        if is_whole {
-            kept().keep(number, Arc::clone(&block));
-        }
+        let (partial, block) = blocks.partial.as_ref()?;
+        let serves = *partial == number && block.width() as u64 >= width;
+        serves.then(|| Arc::clone(block))
+    }
+
+    /// Makes the nodes over the `width` leaves of a block that begins at `start`, and keeps what later proofs need.
+    fn make_block(&self, start: u64, width: u64) -> Result<Arc<Block>, ReadError> {
+        let (from, until) = (Position::new(start), Position::new(start + width));
+        let block = Arc::new(Block::of(&self.leaf_hashes(from, until)?));
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.keep(start / SUBTREE, &block);
         Ok(block)
     }
 
@@ -129,12 +169,25 @@ impl Shared {
         Ok(LogNodes {
             shared: self,
             size: size.get(),
-            blocks: Vec::new(),
+            made: Vec::new(),
         })
     }
 }
 
 impl Log {
+    /// The hash of the leaf at a position. May wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Log::prove_inclusion`].
+    pub fn leaf_hash(&self, position: Position) -> Result<Hash, ReadError> {
+        self.shared.check_size(position.next())?;
+        let hashes = self.shared.leaf_hashes(position, position.next())?;
+        hashes.first().copied().ok_or(ReadError::BeyondTail {
+            position,
+            tail: self.tail(),
+        })
+    }
+
     /// The inclusion proof for the record at `position` in the tree of the first `size` records. May wait for the disk.
     ///
     /// # Errors

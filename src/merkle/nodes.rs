@@ -35,34 +35,49 @@ pub fn range_hash<N: Nodes>(nodes: &mut N, range: Range<u64>) -> Result<Hash, N:
     Ok(fold_right(subtrees.into_iter().rev()))
 }
 
-/// All nodes over one block of up to 256 leaves.
+/// All nodes over one block of up to 256 leaves, from some level up.
 #[derive(Clone, Debug)]
 pub struct Block {
-    /// By level from 0 on, the hashes of the complete subtrees.
-    levels: Vec<Vec<Hash>>,
+    /// The level of the lowest row.
+    lowest: u32,
+    /// By level from the lowest on, the hashes of the complete subtrees.
+    rows: Vec<Vec<Hash>>,
 }
 
 impl Block {
     /// The nodes over these leaf hashes; hashes after the 256th are left out.
     pub fn of(leaf_hashes: &[Hash]) -> Self {
-        let leaf_hashes = &leaf_hashes[..leaf_hashes.len().min(SUBTREE as usize)];
-        let mut levels = vec![leaf_hashes.to_vec()];
-        for level in 0..SUBTREE_LEVEL {
-            let pairs = levels[level].chunks_exact(2);
-            levels.push(pairs.map(|pair| node_hash(&pair[0], &pair[1])).collect());
-        }
-        Self { levels }
+        Self::over(0, &leaf_hashes[..leaf_hashes.len().min(SUBTREE as usize)])
     }
 
-    /// How many leaves it stands over.
-    pub fn leaves(&self) -> usize {
-        self.levels.first().map_or(0, Vec::len)
+    /// The nodes over a row of complete subtrees.
+    fn over(lowest: u32, row: &[Hash]) -> Self {
+        let mut rows = vec![row.to_vec()];
+        for level in 0..SUBTREE_LEVEL - lowest as usize {
+            let pairs = rows[level].chunks_exact(2);
+            rows.push(pairs.map(|pair| node_hash(&pair[0], &pair[1])).collect());
+        }
+        Self { lowest, rows }
+    }
+
+    /// The same without the rows below a level: a fraction of its bytes, from which the rest is soon made again.
+    pub fn from_level(&self, level: u32) -> Self {
+        let below = level.saturating_sub(self.lowest) as usize;
+        Self {
+            lowest: level.max(self.lowest),
+            rows: self.rows.iter().skip(below).cloned().collect(),
+        }
+    }
+
+    /// How many subtrees its lowest row has: leaves, where it has all rows.
+    pub fn width(&self) -> usize {
+        self.rows.first().map_or(0, Vec::len)
     }
 
     /// The hash of the `index`-th complete subtree of a level, counted from the block's first leaf.
     pub fn node(&self, level: u32, index: u64) -> Option<Hash> {
-        let level = self.levels.get(usize::try_from(level).ok()?)?;
-        level.get(usize::try_from(index).ok()?).copied()
+        let row = self.rows.get(level.checked_sub(self.lowest)? as usize)?;
+        row.get(usize::try_from(index).ok()?).copied()
     }
 }
 
@@ -88,12 +103,14 @@ mod tests {
         for count in [0, 1, 2, 3, 100, 255, 256] {
             let leaves = oracle::leaves(count);
             let block = Block::of(&leaves);
-            assert_eq!(block.leaves() as u64, count);
+            assert_eq!(block.width() as u64, count);
             for level in 0..=8 {
                 for index in 0..=count >> level {
                     let range = (index << level) as usize..((index + 1) << level) as usize;
                     let expected = leaves.get(range).map(oracle::root);
                     assert_eq!(block.node(level, index), expected, "{count} {level} {index}");
+                    let upper = block.from_level(4).node(level, index);
+                    assert_eq!(upper, expected.filter(|_| level >= 4), "{count} {level} {index}");
                 }
             }
             assert_eq!(block.node(9, 0), None);

@@ -80,28 +80,34 @@ fn inclusion(
     }
     let (size, signed) = within(log, request.size, position.next())?;
     let path = log.prove_inclusion(position, size)?;
-    let columns = if request.exact {
-        Columns::All
+    let (hash, exact) = if request.exact {
+        let exact = exact(log, position)?;
+        (leaf_hash(&exact.leaf), Some(exact))
     } else {
-        Columns::Leaves
+        (log.leaf_hash(position)?, None)
     };
-    let runs = log.fetch(&[position], columns)?;
+    Ok(proto::ProveInclusionResponse {
+        position: position.get(),
+        size: size.get(),
+        leaf_hash: wire(&hash),
+        path: path.iter().map(wire).collect(),
+        checkpoint: signed.as_deref().map(checkpoint),
+        exact,
+    })
+}
+
+/// The record's bytes.
+fn exact(log: &Log, position: Position) -> Result<Exact, ReadError> {
+    let runs = log.fetch(&[position], Columns::All)?;
     let record = runs.iter().flat_map(|run| run.iter()).next();
     let record = record.ok_or(ReadError::BeyondTail {
         position,
         tail: log.tail(),
     })?;
-    Ok(proto::ProveInclusionResponse {
-        position: position.get(),
-        size: size.get(),
-        leaf_hash: wire(&leaf_hash(record.leaf)),
-        path: path.iter().map(wire).collect(),
-        checkpoint: signed.as_deref().map(checkpoint),
-        exact: request.exact.then(|| Exact {
-            leaf: Bytes::copy_from_slice(record.leaf),
-            payload: Bytes::copy_from_slice(record.payload),
-            salt: Bytes::copy_from_slice(record.salt),
-        }),
+    Ok(Exact {
+        leaf: Bytes::copy_from_slice(record.leaf),
+        payload: Bytes::copy_from_slice(record.payload),
+        salt: Bytes::copy_from_slice(record.salt),
     })
 }
 

@@ -5,9 +5,13 @@ use super::events::{Events, clock, due_of};
 use super::report::{Latencies, Row};
 use super::server::Server;
 use crate::client::Client;
+use crate::merkle::proof::verify_inclusion;
+use crate::record::Hash;
 use crate::rpc::proto::append_stream_response::Result as Answer;
 use crate::rpc::proto::subscribe_response::Message;
-use crate::rpc::proto::{AppendRequest, Parts, ReadRequest, SubscribeRequest};
+use crate::rpc::proto::{
+    AppendRequest, Parts, ProveInclusionRequest, ProveInclusionResponse, ReadRequest, SubscribeRequest,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -188,6 +192,54 @@ pub async fn read(server: &Server, name: &str, parts: Parts) -> Result<Row, Benc
     let time = started.elapsed();
     let row = Row::rate(name, records, time, Latencies::default());
     Ok(row.noted(format!("{:.0} MB/s", bytes as f64 / time.as_secs_f64() / 1e6)))
+}
+
+/// Inclusion proofs, each asked for by itself at a position of its own, and checked.
+///
+/// # Errors
+/// [`BenchError`]; a proof that does not hold is one.
+pub async fn prove(server: &Server, clients: u32, records: u64, seconds: f64) -> Result<Row, BenchError> {
+    let mut tasks = Vec::new();
+    let started = Instant::now();
+    let until = started + Duration::from_secs_f64(seconds);
+    for number in 0..u64::from(clients) {
+        let client = Client::connect(server.address()).await?;
+        tasks.push(tokio::spawn(async move {
+            let mut integrity = client.integrity();
+            let mut latencies = Latencies::default();
+            // Steps of a large prime reach every part of the log.
+            let mut position = number * 7_919 % records.max(1);
+            while Instant::now() < until {
+                position = (position + 961_748_941) % records.max(1);
+                let request = ProveInclusionRequest {
+                    position,
+                    ..ProveInclusionRequest::default()
+                };
+                let call = Instant::now();
+                let answer = integrity.prove_inclusion(request).await?.into_inner();
+                latencies.add(call.elapsed());
+                check(&answer)?;
+            }
+            Ok::<_, tonic::Status>(latencies)
+        }));
+    }
+    let mut all = Latencies::default();
+    for task in tasks {
+        all.merge(task.await??);
+    }
+    let name = format!("inclusion proofs, {clients} clients");
+    Ok(Row::rate(&name, all.count() as u64, started.elapsed(), all))
+}
+
+/// Whether the proof leads to the root that it says.
+fn check(answer: &ProveInclusionResponse) -> Result<(), tonic::Status> {
+    let wrong = |what: &str| tonic::Status::data_loss(format!("an inclusion proof does not hold: {what}"));
+    let hash = |bytes: &bytes::Bytes| Hash::try_from(bytes.as_ref()).map_err(|_| wrong("a hash is cut"));
+    let path: Vec<Hash> = answer.path.iter().map(hash).collect::<Result<_, _>>()?;
+    let checkpoint = answer.checkpoint.as_ref().ok_or_else(|| wrong("no checkpoint"))?;
+    let (leaf, root) = (hash(&answer.leaf_hash)?, hash(&checkpoint.root)?);
+    verify_inclusion(&leaf, answer.position, answer.size, &path, &root)
+        .map_err(|error| wrong(&error.to_string()))
 }
 
 /// Live subscribers while records arrive at a steady rate; latencies run from when a record was due.

@@ -27,6 +27,8 @@ pub enum Workload {
     Stream,
     /// Reading the whole log, payloads alone and with leaves.
     Read,
+    /// Inclusion proofs of records anywhere in the log.
+    Prove,
     /// Live subscribers while records arrive at a steady rate.
     FanOut,
     /// From kill -9 to the first record read.
@@ -133,9 +135,14 @@ pub async fn run(args: &Args, out: &mut (dyn Write + Send)) -> Result<(), BenchE
     if wanted(Workload::Append) || wanted(Workload::Stream) {
         appends(args, folder.path(), &mut report).await?;
     }
-    if [Workload::Read, Workload::FanOut, Workload::Restart]
-        .into_iter()
-        .any(wanted)
+    if [
+        Workload::Read,
+        Workload::Prove,
+        Workload::FanOut,
+        Workload::Restart,
+    ]
+    .into_iter()
+    .any(wanted)
     {
         on_a_full_log(args, folder.path(), &mut report).await?;
     }
@@ -199,6 +206,9 @@ async fn on_a_full_log(
             report.row(read_often(&server, name, *parts).await?)?;
         }
         report.row(Row::memory("memory, after reading", server.memory()))?;
+    }
+    if wanted(Workload::Prove) {
+        report.row(load::prove(&server, args.clients.unwrap_or(64), args.records, args.seconds).await?)?;
     }
     if wanted(Workload::FanOut) {
         report.row(load::fan_out(&server, args.subscribers, args.rate, args.seconds).await?)?;
