@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::key::KeyArg;
 use super::screen::{Screen, count, plain, stdout};
 use crate::client::Client;
-use crate::merkle::{Checkpoint, Signed};
+use crate::merkle::{Checkpoint, Signed, VerifierKey};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,9 +28,9 @@ pub struct Args {
 /// The server's; exit code 3 where a signature or the proof does not hold.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let earlier = args.since.as_deref().map(read).transpose()?;
-    let Args { key, source, .. } = &args;
-    let ask = async |client: Client| answer(&client, key.as_ref(), earlier.as_deref(), screen).await;
-    let signed = source.with(ask).await?;
+    let key = args.key.as_ref().map(KeyArg::read).transpose()?;
+    let ask = async |client: Client| answer(&client, key, earlier.as_deref(), screen).await;
+    let signed = args.source.with(ask).await?;
     let mut out = stdout();
     write!(out, "{}", signed.note)?;
     out.flush()?;
@@ -39,12 +39,12 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
 
 async fn answer(
     client: &Client,
-    key: Option<&KeyArg>,
+    key: Option<VerifierKey>,
     earlier: Option<&str>,
     screen: &Screen,
 ) -> Result<Signed, Failure> {
     let key = match key {
-        Some(KeyArg(key)) => key.clone(),
+        Some(key) => key,
         None => client.verifier_key().await?,
     };
     let Some(earlier) = earlier else {

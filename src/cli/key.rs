@@ -4,7 +4,8 @@ use super::connect::Source;
 use super::failure::Failure;
 use super::screen::{Screen, stdout};
 use crate::client::IntegrityError;
-use crate::merkle::VerifierKey;
+use crate::merkle::{KeyError, VerifierKey};
+use std::convert::Infallible;
 use std::io::Write;
 use std::str::FromStr;
 
@@ -43,24 +44,36 @@ pub async fn run(args: Args, _screen: &Screen) -> Result<(), Failure> {
 
 /// A public key as it is given on the command line: its line, or a file that holds it.
 #[derive(Clone, Debug)]
-pub struct KeyArg(pub VerifierKey);
+pub struct KeyArg(String);
 
 impl FromStr for KeyArg {
-    type Err = String;
+    type Err = Infallible;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = match text.parse() {
-            Ok(key) => return Ok(Self(key)),
-            Err(error) => error,
-        };
-        match std::fs::read_to_string(text) {
-            Ok(line) => line
-                .trim_end()
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl KeyArg {
+    /// The key.
+    ///
+    /// # Errors
+    /// Text that is no key, in the argument or in the file.
+    pub fn read(&self) -> Result<VerifierKey, Failure> {
+        let text = &self.0;
+        if text.contains('+') {
+            return text
                 .parse()
-                .map(Self)
-                .map_err(|error| format!("in the file `{text}`: {error}")),
-            Err(_) => Err(wrong.to_string()),
+                .map_err(|error: KeyError| Failure::usage(format!("--key: {error}")));
         }
+        let line = std::fs::read_to_string(text).map_err(|cause| {
+            Failure::usage(format!(
+                "--key: `{text}` is no key, and no file that holds one: {cause}"
+            ))
+        })?;
+        line.trim()
+            .parse()
+            .map_err(|error: KeyError| Failure::usage(format!("--key: in the file `{text}`: {error}")))
     }
 }
 

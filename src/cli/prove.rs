@@ -55,10 +55,10 @@ pub struct Args {
 /// # Errors
 /// The server's; exit code 3 where a receipt does not hold.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    match (&args.check, &args.key, &args.entry) {
-        (Some(path), Some(KeyArg(key)), _) => check(&read(path)?, key, args.output, screen),
+    let key = args.key.as_ref().map(KeyArg::read).transpose()?;
+    match (&args.check, key, &args.entry) {
+        (Some(path), Some(key), _) => check(&read(path)?, &key, args.output, screen),
         (_, key, Some(entry)) => {
-            let key = key.as_ref().map(|KeyArg(key)| key);
             let ask = async |client: Client| prove(&client, entry, key, &args).await;
             let receipt = args.source.with(ask).await?;
             let mut out = stdout();
@@ -76,7 +76,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
 async fn prove(
     client: &Client,
     entry: &EntryArg,
-    key: Option<&VerifierKey>,
+    key: Option<VerifierKey>,
     args: &Args,
 ) -> Result<Receipt, Failure> {
     let position = match (entry, args.revision) {
@@ -88,7 +88,7 @@ async fn prove(
         }
     };
     let key = match key {
-        Some(key) => key.clone(),
+        Some(key) => key,
         None => client.verifier_key().await?,
     };
     Ok(client.receipt(position, !args.without_content, &key).await?)

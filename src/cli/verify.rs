@@ -59,8 +59,8 @@ pub struct Args {
 /// # Errors
 /// Exit code 3 where anything is not as it was written, with the first position.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    if let (Some(copy), Some(KeyArg(key))) = (&args.copy, &args.key) {
-        return check_copy(copy, key, &args, screen).await;
+    if let (Some(copy), Some(key)) = (&args.copy, &args.key) {
+        return check_copy(copy, key.read()?, &args, screen).await;
     }
     let report = match read(&args.data, Mode::Stopped, screen).await? {
         Ok(report) => report,
@@ -79,8 +79,8 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
 }
 
 /// Checks a published copy, for which nobody but the key is asked.
-async fn check_copy(copy: &Path, key: &VerifierKey, args: &Args, screen: &Screen) -> Result<(), Failure> {
-    let (copy, key) = (copy.to_owned(), key.clone());
+async fn check_copy(copy: &Path, key: VerifierKey, args: &Args, screen: &Screen) -> Result<(), Failure> {
+    let copy = copy.to_owned();
     let mut shown = Shown::new(screen);
     let reading = tokio::task::spawn_blocking(move || {
         let report = verify_copy(&copy, &key, &mut |progress| shown.at(progress));
