@@ -274,15 +274,23 @@ impl Log {
         self.shared.read(from, until, limit, columns)
     }
 
-    /// The records at these positions, in this order, each as a run of one. May wait for the disk.
+    /// The records at these positions, in this order, each as a run of one. May wait for the disk. Ascending positions are
+    /// read soonest.
     ///
     /// # Errors
     /// As [`Log::read`].
     pub fn fetch(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
-        positions
-            .iter()
-            .map(|position| self.shared.fetch_one(*position, columns))
-            .collect()
+        let through = self.shared.sealed_status().through;
+        let sealed: Vec<Position> = positions.iter().copied().filter(|at| *at < through).collect();
+        // Where one of them is damaged each is asked for by itself: another shelf may have it.
+        let many = self.shared.sealed.as_ref().filter(|_| sealed.len() > 1);
+        let many = many.and_then(|shelf| shelf.fetch_many(&sealed, columns).ok());
+        let mut many = many.unwrap_or_default().into_iter();
+        let one = |position: &Position| {
+            let read = if *position < through { many.next() } else { None };
+            read.map_or_else(|| self.shared.fetch_one(*position, columns), Ok)
+        };
+        positions.iter().map(one).collect()
     }
 
     /// The entry as the records below `as_of` make it; `None` where there was none. May wait for the disk.

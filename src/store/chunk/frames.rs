@@ -172,6 +172,19 @@ impl Frames {
         })
     }
 
+    /// Reads and unpacks the frame that holds the string at a place, and adds that string to `out`.
+    ///
+    /// # Errors
+    /// As [`Frames::read`].
+    pub fn read_string(&self, source: &Source, at: u32, out: &mut Vec<u8>) -> Result<(), ChunkError> {
+        let frames = self.holding(&(at..at + 1));
+        self.read(source, frames, |place, string| {
+            if place == at {
+                out.extend_from_slice(string);
+            }
+        })
+    }
+
     /// Reads and unpacks frames one behind the other into `raw`, and adds the length of each string to `lengths`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 use super::column::{Column, WIDTH};
 use super::frames::{Frames, ROW_BYTES};
 use super::layout::{Footer, blocks, column_bytes, outline};
+use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, LEAVES_A_FRAME, Part, Source};
 use crate::merkle::Tree;
 use crate::record::{Hash, leaf_hash};
@@ -131,6 +132,17 @@ impl Leaves {
             leaves.extend(commitments.next().into_iter().flatten());
             ends.push(u32::try_from(leaves.len()).unwrap_or(u32::MAX));
         })
+    }
+
+    /// Adds the leaf at a place to `leaf`.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub fn one(&self, at: u32, last: &mut LastBlock, leaf: &mut Vec<u8>) -> Result<(), ChunkError> {
+        let commitment = last.one(&self.commitments, &self.source, at)?;
+        self.frames.read_string(&self.source, at, leaf)?;
+        leaf.extend(commitment);
+        Ok(())
     }
 
     /// Reads everything again and holds it against itself: leaves against their hashes, hashes against those of the blocks.

@@ -23,6 +23,7 @@ mod layout;
 mod leaves;
 mod payloads;
 mod shelf;
+mod single;
 mod write;
 
 pub use shelf::{ChunkOptions, Chunks, Found, Outline, Verified};

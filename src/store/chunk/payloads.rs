@@ -6,6 +6,7 @@
 use super::column::{Column, WIDTH};
 use super::frames::{Frames, ROW_BYTES};
 use super::layout::{blocks, column_bytes, outline};
+use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, PAYLOADS_A_FRAME, Part, Source};
 use crate::record::{Hash, commitment};
 use std::ops::Range;
@@ -64,6 +65,22 @@ impl Payloads {
         self.erased
             .get(at as usize / 8)
             .is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+    }
+
+    /// Adds the payload at a place to `payload`.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub fn one(&self, at: u32, payload: &mut Vec<u8>) -> Result<(), ChunkError> {
+        self.frames.read_string(&self.source, at, payload)
+    }
+
+    /// The salt at a place.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    pub fn salt(&self, at: u32, last: &mut LastBlock) -> Result<[u8; WIDTH], ChunkError> {
+        last.one(&self.salts, &self.source, at)
     }
 
     /// The salts of a range of records.

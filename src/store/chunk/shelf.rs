@@ -70,7 +70,7 @@ pub struct Chunks {
 }
 
 /// The two files of a chunk; each may be damaged for itself.
-struct Chunk {
+pub(super) struct Chunk {
     identity: Identity,
     leaves: Result<Leaves, ChunkError>,
     payloads: Result<Payloads, ChunkError>,
@@ -233,7 +233,7 @@ impl Chunks {
     }
 
     /// The chunk that holds a position, and the record's place in it.
-    fn holding(&self, position: Position) -> Option<(Arc<Chunk>, u32)> {
+    pub(super) fn holding(&self, position: Position) -> Option<(Arc<Chunk>, u32)> {
         if position >= self.sealed() {
             return None;
         }
@@ -328,8 +328,13 @@ fn count(names: &[String], said: &[Identity]) -> u64 {
 }
 
 impl Chunk {
+    /// Whether it holds a position.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        self.identity.first() <= position && position < self.identity.end()
+    }
+
     /// The place of a position in the chunk, or the chunk's end.
-    fn place(&self, position: Position) -> u32 {
+    pub(super) fn place(&self, position: Position) -> u32 {
         let at = position.since(self.identity.first());
         u32::try_from(at).unwrap_or(u32::MAX).min(self.identity.count)
     }
@@ -347,20 +352,15 @@ impl Chunk {
         }
     }
 
-    fn leaves(&self) -> Result<&Leaves, ChunkError> {
+    pub(super) fn leaves(&self) -> Result<&Leaves, ChunkError> {
         self.leaves.as_ref().map_err(ChunkError::clone)
     }
 
-    fn payloads(&self) -> Result<&Payloads, ChunkError> {
+    pub(super) fn payloads(&self) -> Result<&Payloads, ChunkError> {
         self.payloads.as_ref().map_err(ChunkError::clone)
     }
 
-    /// One run of whole frames, from the one that holds the first record of `wanted` on.
-    fn run(&self, wanted: Range<u32>, limit: ReadLimit, columns: Columns) -> Result<Run, ReadError> {
-        Ok(self.columns(self.extent(wanted, limit, columns)?, columns)?)
-    }
-
-    /// The records of that run, without reading them.
+    /// The records of one run of whole frames, from the one that holds the first of `wanted` on, without reading them.
     fn extent(
         &self,
         wanted: Range<u32>,
@@ -408,10 +408,7 @@ impl Chunk {
             Slot {
                 leaf_end: leaf_ends.get(at).copied().unwrap_or(0),
                 payload_end,
-                erased: self
-                    .payloads
-                    .as_ref()
-                    .is_ok_and(|file| file.is_erased(range.start + at as u32)),
+                erased: self.is_erased(range.start + at as u32),
             }
         };
         let slots = (0..count).map(slot).collect();
@@ -423,12 +420,27 @@ impl Chunk {
             Bytes::from(salts),
             payload_bytes.into(),
         );
-        run.map_err(|error| ChunkError::Damaged {
+        run.map_err(|error| self.unreadable(first, error.to_string()))
+    }
+
+    /// The position of its first record.
+    pub(super) fn first(&self) -> Position {
+        self.identity.first()
+    }
+
+    /// Whether payload and salt of a record were removed by law.
+    pub(super) fn is_erased(&self, at: u32) -> bool {
+        self.payloads.as_ref().is_ok_and(|file| file.is_erased(at))
+    }
+
+    /// Its parts do not fit together.
+    pub(super) fn unreadable(&self, position: Position, problem: String) -> ChunkError {
+        ChunkError::Damaged {
             file: Part::Payloads.file(self.identity.number),
             what: "its frames".into(),
-            problem: error.to_string(),
-            position: first,
-        })
+            problem,
+            position,
+        }
     }
 
     fn verify(&self, mut leaf: impl FnMut(Position, &[u8], Hash)) -> Verified {
@@ -526,6 +538,10 @@ impl Sealed for Chunks {
         let hashes = self.hashes(from, until)?;
         Ok(hashes.filter(|hashes| hashes.len() as u64 == until.since(from)))
     }
+
+    fn fetch_many(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
+        self.many(positions, columns)
+    }
 }
 
 impl Shelf for Chunks {
@@ -550,11 +566,6 @@ impl Shelf for Chunks {
     }
 
     fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
-        let one = ReadLimit { records: 1, bytes: 1 };
-        let Some((chunk, at)) = self.holding(position) else {
-            return Ok(None);
-        };
-        let run = chunk.run(at..at + 1, one, columns)?;
-        Ok(Some(run.slice(position, position.next())))
+        self.one(position, columns)
     }
 }

@@ -164,6 +164,36 @@ fn every_range_of_sealed_records_reads_back_as_it_was() {
 }
 
 #[test]
+fn records_fetched_by_their_positions_are_those_in_their_order() {
+    let (disk, chunks) = sealed(3);
+    let scattered: Vec<Position> = (0..768)
+        .step_by(3)
+        .chain([767, 0, 300, 300])
+        .map(Position::new)
+        .collect();
+    for columns in [Columns::All, Columns::Payloads, Columns::Leaves] {
+        // A few by one thread, many by two.
+        for positions in [&scattered[..10], &scattered[..]] {
+            let runs = chunks.many(positions, columns).unwrap();
+            assert_eq!(runs.len(), positions.len());
+            for (run, position) in runs.iter().zip(positions) {
+                assert_eq!((run.first(), run.len()), (*position, 1));
+                check(run, columns);
+            }
+        }
+    }
+    assert!(chunks.many(&[Position::new(768)], Columns::All).is_err());
+    disk.take_away(&PathBuf::from("chunks/00000001.payloads"));
+    let chunks = Chunks::open(options(&disk)).unwrap();
+    assert!(chunks.many(&scattered, Columns::All).is_err());
+    assert!(chunks.many(&scattered, Columns::Leaves).is_ok());
+    check(
+        &chunks.many(&scattered[..10], Columns::All).unwrap()[9],
+        Columns::All,
+    );
+}
+
+#[test]
 fn a_limit_is_kept_to_the_frame() {
     let (_disk, chunks) = sealed(1);
     let read = |limit, columns| {
