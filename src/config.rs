@@ -171,6 +171,10 @@ settings! {
     unsealed_bytes: u64 = 512 << 20, "unsealed-bytes", 134_217_728..=1_099_511_627_776;
     /// Appends are refused while fewer bytes are free on the disk, 16 MiB to 1 TiB. Default 64 MiB.
     reserve_bytes: u64 = 64 << 20, "reserve-bytes", 16_777_216..=1_099_511_627_776;
+    /// Days between two checks of all files in the background, whose result is a record; 0 for none, at most 3,650. Default 30.
+    scrub_days: u64 = 30, "scrub-days", 0..=3_650;
+    /// Bytes that such a check reads a second, 1 MiB to 1 GiB. Default 32 MiB.
+    scrub_bytes_s: u64 = 32 << 20, "scrub-bytes-s", 1_048_576..=1_073_741_824;
     /// Scans for answers at a time, 1 to 64. Default 2.
     scans_max: u64 = 2, "scans-max", 1..=64;
     /// Questions that may wait for their scan, 1 to 100,000. Default 256.

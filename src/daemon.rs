@@ -10,6 +10,7 @@ use crate::log::Log;
 use crate::record::Principal;
 use crate::rpc::peer::Sockets;
 use crate::rpc::{Core, server, wire};
+use crate::scrub;
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
 use crate::view::ahead::Readers;
@@ -144,6 +145,11 @@ pub async fn serve(
         tracing::info!(%address, http, origin = log.origin(), tail = log.tail().get(), "serving");
     }
     let http = http.map(|http| serve_http(log.clone(), http, stopped.clone()));
+    let scrub = scrub::Options {
+        days: config.scrub_days,
+        bytes_a_second: config.scrub_bytes_s,
+    };
+    let scrub = tokio::spawn(scrub::run(log.clone(), scrub, stopped.clone()));
     let sockets = Arc::new(Sockets::new(system_text));
     let served = server::serve(router, listener, sockets, async move {
         // Both an order and a lost sender end the service.
@@ -166,6 +172,7 @@ pub async fn serve(
         served = served => served.map_err(DaemonError::from),
         () = stop => Ok(()),
     };
+    scrub.abort();
     if let Some(http) = http {
         // Whoever still copies asks the next daemon for the rest.
         http.abort();

@@ -94,6 +94,7 @@ pub mod log;
 pub mod merkle;
 pub mod record;
 pub mod rpc;
+pub mod scrub;
 pub mod store;
 pub mod subscription;
 pub mod telemetry;

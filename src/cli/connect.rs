@@ -94,7 +94,12 @@ impl Local {
         let served = tokio::spawn(async move {
             // An order and a lost sender both end the service.
             let stopped = async { drop(stopped.await) };
-            daemon::serve(&Config::default(), &log, listener, stopped).await
+            // A check that is due would be written down.
+            let config = Config {
+                scrub_days: 0,
+                ..Config::default()
+            };
+            daemon::serve(&config, &log, listener, stopped).await
         });
         Ok(Self {
             archive,

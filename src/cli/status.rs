@@ -74,6 +74,8 @@ fn as_json(answers: &Answers) -> Value {
         "sealed_bytes_a_record": a_record(status).map(|bytes| (bytes * 10.0).round() / 10.0),
         "seal_fault": Some(&status.seal_fault).filter(|text| !text.is_empty()),
         "indexed": status.indexed,
+        "last_checked": time(status.last_checked),
+        "check_findings": (status.last_checked != 0).then_some(status.check_findings),
         "sled_bytes": status.sled_bytes,
         "hot_through": status.hot_through,
         "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
@@ -120,6 +122,19 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         ),
         (fault, _) => ink.yellow(format_args!("not now, the journal keeps it: {}", plain(fault))),
     };
+    let checked = match (status.last_checked, status.check_findings) {
+        (0, _) => "never yet".to_owned(),
+        (_, 0) => format!("{}, everything as it was written", time(status.last_checked)),
+        (_, findings) => {
+            let s = if findings == 1 { "" } else { "s" };
+            let found = format!(
+                "{}, {} finding{s}; run: chancery verify",
+                time(status.last_checked),
+                count(findings)
+            );
+            ink.red(found)
+        }
+    };
     let root = match status.root.is_empty() {
         true => ink.red("none: records are lost"),
         false => hex::encode(&status.root),
@@ -148,6 +163,7 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         ("journal", bytes(status.journal_bytes)),
         ("sealed", sealed),
         ("hot log", hot),
+        ("checked", checked),
         ("subscribers", count(status.subscribers).to_string()),
         ("epoch", status.epoch.to_string()),
         (

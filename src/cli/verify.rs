@@ -19,6 +19,7 @@ use crate::store::verify::{
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,7 +84,10 @@ async fn check_copy(copy: &Path, key: VerifierKey, args: &Args, screen: &Screen)
     let copy = copy.to_owned();
     let mut shown = Shown::new(screen);
     let reading = tokio::task::spawn_blocking(move || {
-        let report = verify_copy(&copy, &key, &mut |progress| shown.at(progress));
+        let report = verify_copy(&copy, &key, &mut |progress| {
+            shown.at(progress);
+            ControlFlow::Continue(())
+        });
         shown.end();
         report
     });
@@ -158,12 +162,16 @@ async fn read(data: &Path, mode: Mode, screen: &Screen) -> Result<Result<Report,
         data: data.to_owned(),
         disk: Arc::new(RealDisk),
         mode,
+        entries: true,
     };
     // Each segment is open meanwhile.
     daemon::raise_open_files();
     let mut shown = Shown::new(screen);
     let reading = tokio::task::spawn_blocking(move || {
-        let report = verify(&options, &mut |progress| shown.at(progress));
+        let report = verify(&options, &mut |progress| {
+            shown.at(progress);
+            ControlFlow::Continue(())
+        });
         shown.end();
         report
     });

@@ -19,6 +19,7 @@ mod commit;
 pub mod entry;
 pub mod error;
 mod facts;
+pub mod fixity;
 mod gate;
 mod group;
 mod index;

@@ -6,8 +6,9 @@
 //! records are signed for, which are whole commit groups: no checkpoint ends within a batch.
 
 use super::error::ReadError;
+use super::fixity::Checked;
 use super::shared::Shared;
-use super::store::{KeepCheckpoint, WriteError};
+use super::store::{Keep, WriteError};
 use crate::merkle::{Checkpoint, Signed, SigningKey, VerifierKey};
 use crate::record::Position;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -24,8 +25,10 @@ pub struct Desk {
     pub key: SigningKey,
     /// The newest checkpoint that an earlier run kept.
     pub newest: Option<Signed>,
+    /// The newest check of all files that an earlier run kept.
+    pub checked: Option<Checked>,
     /// Where checkpoints are kept.
-    pub keep: Box<dyn KeepCheckpoint>,
+    pub keep: Box<dyn Keep>,
 }
 
 /// Why there is no checkpoint.
@@ -49,8 +52,9 @@ pub enum SignError {
 pub struct Notary {
     verifier: Option<VerifierKey>,
     newest: RwLock<Option<Arc<Signed>>>,
+    checked: Mutex<Option<Checked>>,
     /// Held while one is signed and kept.
-    desk: Mutex<Option<(SigningKey, Box<dyn KeepCheckpoint>)>>,
+    desk: Mutex<Option<(SigningKey, Box<dyn Keep>)>>,
     last: Mutex<Option<Instant>>,
     state: Mutex<State>,
     wake: Condvar,
@@ -67,9 +71,11 @@ impl Notary {
     pub fn new(desk: Option<Desk>) -> Self {
         let verifier = desk.as_ref().map(|desk| desk.key.verifier().clone());
         let newest = desk.as_ref().and_then(|desk| desk.newest.clone());
+        let checked = desk.as_ref().and_then(|desk| desk.checked);
         Self {
             verifier,
             newest: RwLock::new(newest.map(Arc::new)),
+            checked: Mutex::new(checked),
             desk: Mutex::new(desk.map(|desk| (desk.key, desk.keep))),
             last: Mutex::default(),
             state: Mutex::default(),
@@ -85,6 +91,22 @@ impl Notary {
     /// The newest checkpoint that is on disk.
     pub fn newest(&self) -> Option<Arc<Signed>> {
         self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest check of all files.
+    pub fn checked(&self) -> Option<Checked> {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps when all files were checked. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`WriteError`]; it is known until the next start all the same.
+    pub fn keep_checked(&self, checked: Checked) -> Result<(), WriteError> {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(checked);
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.as_mut()
+            .map_or(Ok(()), |(_, keep)| keep.keep_checked(checked))
     }
 
     /// Something was appended.
@@ -152,7 +174,7 @@ impl Shared {
             refused: None,
         })?;
         let note = note.to_string();
-        keep.keep(&note)?;
+        keep.keep_checkpoint(&note)?;
         let signed = Arc::new(Signed { checkpoint, note });
         *self.notary.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&signed));
         Ok(signed)

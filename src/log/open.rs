@@ -4,6 +4,7 @@ use super::Log;
 use super::clock::{Clock, RealClock, Timekeeper};
 use super::commit::Committer;
 use super::error::Closed;
+use super::fixity::Verifier;
 use super::gate::Gate;
 use super::index::{self, Index};
 use super::keeper::{self, Keeper};
@@ -64,6 +65,8 @@ pub struct Parts {
     pub hot: Option<Arc<dyn Hot>>,
     /// With what checkpoints are signed, and where they are kept; `None` for a log that signs none.
     pub desk: Option<Desk>,
+    /// Reads all files again; `None` for a log without.
+    pub verifier: Option<Arc<dyn Verifier>>,
     /// The first unwritten position.
     pub tail: Position,
     /// Ranges that were cut although they may have been acknowledged.
@@ -183,6 +186,8 @@ impl Log {
             tree: RwLock::new(fold.tree),
             blocks: Mutex::default(),
             notary: Arc::new(Notary::new(parts.desk)),
+            verifier: parts.verifier,
+            verifying: Mutex::default(),
             closed: RwLock::new(closed),
             draining: AtomicBool::new(false),
             slow: AtomicBool::new(false),

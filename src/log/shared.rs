@@ -2,6 +2,7 @@
 
 use super::commit::{Committer, Queue};
 use super::error::{Closed, ReadError};
+use super::fixity::Verifier;
 use super::gate::Gate;
 use super::keeper::Keeper;
 use super::keys::{KeyHasher, KeyTable};
@@ -39,6 +40,9 @@ pub struct Shared {
     /// The newest blocks that proofs were made from.
     pub(super) blocks: Mutex<Blocks>,
     pub(super) notary: Arc<Notary>,
+    pub(super) verifier: Option<Arc<dyn Verifier>>,
+    /// Held while all files are verified.
+    pub(super) verifying: Mutex<()>,
     pub(super) closed: RwLock<Option<Closed>>,
     pub(super) draining: AtomicBool,
     pub(super) slow: AtomicBool,

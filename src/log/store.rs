@@ -22,13 +22,18 @@ pub trait Journal: Send {
     fn bytes(&self) -> u64;
 }
 
-/// Keeps signed checkpoints, so that no restart forgets what was promised.
-pub trait KeepCheckpoint: Send {
-    /// Keeps this note in place of the one before; returns once it is synced.
+/// Keeps what no restart may forget.
+pub trait Keep: Send {
+    /// Keeps this signed checkpoint in place of the one before; returns once it is synced.
     ///
     /// # Errors
     /// [`WriteError`]; the next one may be kept all the same.
-    fn keep(&mut self, note: &str) -> Result<(), WriteError>;
+    fn keep_checkpoint(&mut self, note: &str) -> Result<(), WriteError>;
+    /// Keeps this check of all files in place of the one before.
+    ///
+    /// # Errors
+    /// As [`Keep::keep_checkpoint`].
+    fn keep_checked(&mut self, checked: super::fixity::Checked) -> Result<(), WriteError>;
 }
 
 /// The hot log: a shelf that may fail at any time and is never trusted with durability.

@@ -105,6 +105,7 @@ impl proto::archive_server::Archive for Archive {
         let core = Arc::clone(&self.0);
         let job = move || Ok(core.log.status());
         let now = blocking(job, status::read).await?;
+        let checked = self.0.log.last_checked();
         let span = |(from, to): &(Position, Position)| crate::record::codec::Span {
             from: from.get(),
             to: to.get(),
@@ -132,6 +133,8 @@ impl proto::archive_server::Archive for Archive {
             sealed_bytes: now.sealed.bytes,
             seal_fault: now.seal_fault.unwrap_or_default(),
             indexed: now.indexed,
+            last_checked: checked.map_or(0, |checked| checked.at.nanos()),
+            check_findings: checked.map_or(0, |checked| checked.findings),
         }))
     }
 }

@@ -1,13 +1,19 @@
 //! `Integrity`: signed checkpoints, and proofs that lead to them.
 
+use super::proto::verify_response::Step;
 use super::status::RequestError;
-use super::{Core, blocking, proto, status};
-use crate::log::{Columns, Log, ReadError, SignError};
+use super::{Core, blocking, peer, proto, status};
+use crate::log::fixity::{Finding, FixityError, Report};
+use crate::log::{AppendError, Closed, Columns, Log, ReadError, SignError};
 use crate::merkle::Signed;
-use crate::record::codec::Exact;
-use crate::record::{Hash, Position, leaf_hash};
+use crate::record::codec::{Exact, Span};
+use crate::record::{Hash, Position, Principal, leaf_hash};
 use bytes::Bytes;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 /// Answers `Integrity`.
@@ -50,6 +56,18 @@ impl proto::integrity_server::Integrity for Integrity {
         ))
     }
 
+    type VerifyStream = ReceiverStream<Result<proto::VerifyResponse, Status>>;
+
+    async fn verify(
+        &self,
+        request: Request<proto::VerifyRequest>,
+    ) -> Result<Response<Self::VerifyStream>, Status> {
+        let peer = peer::principal(request.extensions()).await;
+        let (steps, taken) = mpsc::channel(STEPS_WAITING_MAX);
+        tokio::spawn(verify(Arc::clone(&self.0), peer, steps));
+        Ok(Response::new(ReceiverStream::new(taken)))
+    }
+
     async fn prove_consistency(
         &self,
         request: Request<proto::ProveConsistencyRequest>,
@@ -66,6 +84,79 @@ impl proto::integrity_server::Integrity for Integrity {
         Ok(Response::new(
             blocking(move || consistency(&log, &request), status::sign).await?,
         ))
+    }
+}
+
+/// Steps that wait for the caller to take them.
+const STEPS_WAITING_MAX: usize = 4;
+/// How often the caller is told how far a verification is.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
+type Steps = mpsc::Sender<Result<proto::VerifyResponse, Status>>;
+
+/// Verifies, tells the caller on the way, and writes down what came of it. Ends early where the caller goes away.
+async fn verify(core: Arc<Core>, principal: Principal, steps: Steps) {
+    let (log, telling) = (core.log.clone(), steps.clone());
+    let draining = core.draining.subscribe();
+    let mut told = Instant::now();
+    let checking = tokio::task::spawn_blocking(move || {
+        log.verify(&mut |progress| {
+            if telling.is_closed() || *draining.borrow() {
+                return ControlFlow::Break(());
+            }
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                // Who is slow to read is told the next time.
+                let _ = telling.try_send(Ok(step(Step::Progress(proto::VerifyProgress {
+                    bytes: progress.bytes,
+                    bytes_total: progress.bytes_total,
+                    records: progress.records,
+                }))));
+            }
+            ControlFlow::Continue(())
+        })
+    });
+    let lost = |_| FixityError::Failed("a thread was lost".into());
+    let last = match checking.await.map_err(lost).flatten() {
+        Ok(found) => {
+            let audit = core.log.checked(&found, principal).await;
+            Ok(step(Step::Report(report(&found, audit.ok()))))
+        }
+        Err(_) if *core.draining.borrow() => Err(status::append(&AppendError::Closed(Closed::Draining))),
+        Err(error) => Err(status::fixity(&error)),
+    };
+    // Where the caller went away nobody is told.
+    let _ = steps.send(last).await;
+}
+
+fn step(step: Step) -> proto::VerifyResponse {
+    proto::VerifyResponse { step: Some(step) }
+}
+
+fn report(report: &Report, audit: Option<Position>) -> proto::VerifyReport {
+    let root = report.root.as_ref().and_then(|root| hex::decode(root).ok());
+    let finding = |found: &Finding| proto::Finding {
+        kind: found.kind.word(),
+        from: found.from,
+        until: found.until,
+        file: found.file.clone().unwrap_or_default(),
+        offset: found.offset,
+        what: found.what.clone(),
+    };
+    proto::VerifyReport {
+        records: report.records,
+        chunks: report.chunks,
+        segments: report.segments,
+        root: root.unwrap_or_default().into(),
+        checkpoint: report.checkpoint,
+        findings: report.findings.iter().map(finding).collect(),
+        findings_total: report.findings_total,
+        lost: report
+            .lost
+            .iter()
+            .map(|(from, to)| Span { from: *from, to: *to })
+            .collect(),
+        audit: audit.map(Position::get),
     }
 }
 

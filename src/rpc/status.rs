@@ -4,6 +4,7 @@
 //! paragraph in `docs/errors.md`. The sentence of an error is its message; `google.rpc` details carry the parts that a
 //! program needs. Details are cut at [`DETAILS_BYTES_MAX`], with the whole count beside them.
 
+use crate::log::fixity::FixityError;
 use crate::log::{AppendError, Closed, ReadError, Rule, SignError, Violation};
 use crate::subscription::{SubscribeError, TokenError};
 use crate::view::{EntryError, QueryError};
@@ -284,6 +285,20 @@ pub fn sign(error: &SignError) -> Status {
         SignError::Write(_) => {
             tracing::error!(%error, "a checkpoint was not signed");
             answer(Code::Internal, Reason::NotSigned, message).status()
+        }
+    }
+}
+
+/// A check that was not made.
+pub fn fixity(error: &FixityError) -> Status {
+    let message = error.to_string();
+    match error {
+        FixityError::Busy => answer(Code::ResourceExhausted, Reason::Busy, message)
+            .retry()
+            .status(),
+        FixityError::Failed(_) => {
+            tracing::error!(%error, "a verification failed");
+            answer(Code::Internal, Reason::ReadFailed, message).status()
         }
     }
 }

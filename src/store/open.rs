@@ -8,6 +8,7 @@ use super::sealed::SealedLog;
 use super::segment::Named;
 use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, State, StateError};
+use super::verify::OpenArchive;
 use crate::log::clock::{Clock, RealClock};
 use crate::log::open::{Fold, Options, Parts};
 use crate::log::store::{Hot, Journal, Replay, Rescued, Sealed, Shelf};
@@ -182,9 +183,14 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         hot: Some(Arc::clone(&hot) as Arc<dyn Hot>),
         desk: Some(Desk {
             newest,
+            checked: state.checked()?,
             keep: Box::new(state),
             key,
         }),
+        verifier: Some(Arc::new(OpenArchive {
+            data: options.data.clone(),
+            disk: Arc::clone(&options.disk),
+        })),
         tail: recovered.tail,
         cut: recovered.cut,
         lost,

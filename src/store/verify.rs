@@ -2,15 +2,15 @@
 //!
 //! It reads the sealed chunks and walks the journal as a start does, through the same [`Scan`], and holds each record against its commitment, its
 //! leaf against the rules that every log of this program obeys, and the hot log against the journal. It never changes
-//! the journal. Memory is bounded by the number of entries: about 50 bytes each.
+//! the journal. Memory is bounded by the number of entries, about 50 bytes each, where these are
+//! followed.
 
 mod copy;
 mod ledger;
-mod report;
 mod shelf;
 
+pub use crate::log::fixity::{Finding, Kind, OnProgress, Progress, Report};
 pub use copy::verify_copy;
-pub use report::{Finding, Kind, Progress, Report};
 
 use super::chunk::{ChunkOptions, Chunks};
 use super::disk::{Disk, DiskFile, is_zero, read_past_faults};
@@ -21,6 +21,7 @@ use super::recover::{self, LOST_MAX, Segment, find, frames_before, read_header};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
 use super::state::{self, StateError};
+use crate::log::fixity::Verifier;
 use crate::merkle::Checkpoint;
 use crate::record::Position;
 use bytes::Bytes;
@@ -30,6 +31,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Verifies the archive that a daemon of this process has open, without its entries: what a daemon has in memory besides is
+/// not for a check in the background.
+pub struct OpenArchive {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Verifier for OpenArchive {
+    fn verify(&self, tail: Position, progress: &mut OnProgress<'_>) -> Result<Report, String> {
+        let options = VerifyOptions {
+            data: self.data.clone(),
+            disk: Arc::clone(&self.disk),
+            mode: Mode::Running { tail },
+            entries: false,
+        };
+        verify(&options, progress).map_err(|error| error.to_string())
+    }
+}
+
 /// What is verified.
 pub struct VerifyOptions {
     /// The data directory.
@@ -38,6 +60,9 @@ pub struct VerifyOptions {
     pub disk: Arc<dyn Disk>,
     /// Whether a daemon has the archive open.
     pub mode: Mode,
+    /// Also hold each entry's records against one another: that they link to the one before, and count their revisions.
+    /// It takes some 50 bytes of memory an entry.
+    pub entries: bool,
 }
 
 /// Whether a daemon has the archive open.
@@ -63,6 +88,9 @@ pub enum VerifyError {
         "`{0}` holds no published copy: there is no `checkpoint` in it, nor in exactly one folder below it"
     )]
     NoCopy(PathBuf),
+    /// It was ended before it was done.
+    #[error("the check was ended before it was done")]
+    Ended,
     /// A daemon has it.
     #[error("{0}")]
     InUse(super::open::ArchiveError),
@@ -83,7 +111,7 @@ pub enum VerifyError {
 ///
 /// # Errors
 /// [`VerifyError`]; what is found to be wrong is no error but the report.
-pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+pub fn verify(options: &VerifyOptions, progress: &mut OnProgress<'_>) -> Result<Report, VerifyError> {
     let journal = options.data.join("journal");
     if !options.data.join("state").is_dir() && !journal.is_dir() {
         return Err(VerifyError::NoArchive(options.data.clone()));
@@ -112,6 +140,7 @@ pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Re
     let signed = said.checkpoint.map(|signed| signed.checkpoint);
     let known = Known {
         archive: said.archive,
+        entries: options.entries,
         signed: signed.filter(|signed| until.is_none_or(|until| signed.size <= until.get())),
     };
     let (mut report, shelf, archive) = journal_of(disk, &folders, known, until, progress)?;
@@ -140,13 +169,18 @@ pub fn verify_journal(
     disk: &dyn Disk,
     folder: &Path,
     until: Option<Position>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut OnProgress<'_>,
 ) -> Result<Report, VerifyError> {
     let folders = Folders {
         journal: folder,
         chunks: None,
     };
-    let (mut report, ..) = journal_of(disk, &folders, Known::default(), until, progress)?;
+    let known = Known {
+        archive: None,
+        signed: None,
+        entries: true,
+    };
+    let (mut report, ..) = journal_of(disk, &folders, known, until, progress)?;
     report.settle();
     Ok(report)
 }
@@ -158,10 +192,11 @@ struct Folders<'a> {
 }
 
 /// What is known of the archive from elsewhere.
-#[derive(Default)]
 struct Known {
     archive: Option<u64>,
     signed: Option<Checkpoint>,
+    /// Whether entries are followed.
+    entries: bool,
 }
 
 /// Verifies chunks and journal of an archive; where its id is not known, it is what all segments say.
@@ -170,7 +205,7 @@ fn journal_of(
     folders: &Folders<'_>,
     known: Known,
     until: Option<Position>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut OnProgress<'_>,
 ) -> Result<(Report, Whole, Option<u64>), VerifyError> {
     let folder = folders.journal;
     let wrap = |cause| VerifyError::Io {
@@ -216,7 +251,7 @@ fn journal_of(
             chunks: chunks.as_ref(),
             chain: Chain::default(),
             extents: Arc::default(),
-            ledger: Ledger::new(checks, known.signed),
+            ledger: Ledger::new(checks, known.signed, known.entries),
             report,
             progress: Pace {
                 call: progress,
@@ -226,6 +261,7 @@ fn journal_of(
                     records: 0,
                 },
                 told: 0,
+                ended: false,
             },
         };
         walk.sealed();
@@ -233,11 +269,14 @@ fn journal_of(
         walk.begin(found.segments.get(needed).and_then(|segment| segment.header));
         for (at, segment) in found.segments.iter().enumerate().skip(needed) {
             // What the daemon has begun since it said its tail is being written.
-            if at > needed && walk.is_done() {
+            if at > needed && walk.is_done() || walk.progress.ended {
                 break;
             }
             let limit = frames_before(&found.segments, at);
             walk.segment(segment, limit).map_err(wrap)?;
+        }
+        if walk.progress.ended {
+            return Err(VerifyError::Ended);
         }
         let Walk {
             mut report,
@@ -254,9 +293,11 @@ fn journal_of(
 
 /// Tells progress about once a MiB.
 struct Pace<'a> {
-    call: &'a mut dyn FnMut(Progress),
+    call: &'a mut OnProgress<'a>,
     now: Progress,
     told: u64,
+    /// Whoever was told has had enough.
+    ended: bool,
 }
 
 impl Pace<'_> {
@@ -265,7 +306,7 @@ impl Pace<'_> {
         self.now.records += records;
         if self.now.bytes - self.told >= 1 << 20 {
             self.told = self.now.bytes;
-            (self.call)(self.now);
+            self.ended |= (self.call)(self.now).is_break();
         }
     }
 }
@@ -292,6 +333,9 @@ impl Walk<'_, '_> {
         self.report.chunks = chunks.next();
         let bytes = chunks.bytes().checked_div(chunks.next()).unwrap_or(0);
         for number in 0..chunks.next() {
+            if self.progress.ended {
+                return;
+            }
             let Self { ledger, report, .. } = self;
             let verified = chunks.verify(number, |position, leaf, hash| {
                 ledger.sealed(position, leaf, hash, report);

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["record", "merkle", "log"]),
+    ("scrub", &["record", "log"]),
     // A client proves for itself that nothing was skipped, by the same pure cursor as the server.
     ("client", &["record", "merkle", "filter", "subscription", "rpc"]),
     ("config", &[]),
@@ -49,6 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "store",
             "rpc",
             "http",
+            "scrub",
             "config",
             "telemetry",
         ],

@@ -5,6 +5,7 @@ use chancery::store::disk::RealDisk;
 use chancery::store::open::{ArchiveError, open};
 use chancery::store::state::StateError;
 use chancery::store::verify::{Kind, Mode, Report, VerifyOptions, verify};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ fn verified(data: &Path) -> Report {
         data: data.into(),
         disk: Arc::new(RealDisk),
         mode: Mode::Stopped,
+        entries: true,
     };
-    verify(&options, &mut |_| {}).unwrap()
+    verify(&options, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn journal(data: &Path) -> Vec<std::path::PathBuf> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use chancery::store::faulty::{Fault, SimDisk};
 use chancery::store::frame;
 use chancery::store::verify::verify_journal;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 #[test]
@@ -78,7 +79,9 @@ fn no_range_of_zeros_is_taken_for_an_end_below_what_a_header_says_was_durable() 
                 let story = format!("zeros in {from}..{until} of {}", path.display());
                 let end = check(&small, &disk.copy(), Vec::new(), &story);
                 read_only += usize::from(end == End::ReadOnly && path == newest);
-                let found = verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+                let found =
+                    verify_journal(&disk, Path::new(FOLDER), None, &mut |_| ControlFlow::Continue(()))
+                        .unwrap();
                 if end == End::ReadOnly {
                     assert!(!found.is_sound(), "{story}");
                     assert!(!found.lost.is_empty() || from < 4_096, "{story}: {found:?}");
@@ -184,7 +187,8 @@ fn bytes_that_cannot_be_read_are_damage_and_keep_no_archive_from_starting() {
             };
             let story = format!("{at} of {} cannot be read", path.display());
             let disk = unreadable(small.disk.copy());
-            let report = verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+            let report =
+                verify_journal(&disk, Path::new(FOLDER), None, &mut |_| ControlFlow::Continue(())).unwrap();
             assert!(!report.is_sound(), "{story}");
             // With the end goes what says that it was durable: it is reported.
             let is_end = path == newest && at >= 4_096;

@@ -6,6 +6,7 @@ use chancery::log::{Closed, Draft, ReadError, Run};
 use chancery::record::{Act, EntryKey, Position};
 use chancery::store::faulty::{Fault, SimDisk};
 use chancery::store::verify::{Kind, verify_journal};
+use std::ops::ControlFlow;
 use std::ops::Range;
 use std::path::Path;
 
@@ -111,7 +112,8 @@ fn a_batch_that_lies_in_several_blocks_is_one_frame_in_the_journal() {
             End::AllServed,
             "{what}"
         );
-        let report = verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+        let report =
+            verify_journal(&disk, Path::new(FOLDER), None, &mut |_| ControlFlow::Continue(())).unwrap();
         let halved = report.findings.iter().any(|finding| finding.kind == Kind::Batch);
         assert!(!halved && report.records == 4, "{what}: {report:?}");
     }

@@ -9,6 +9,7 @@ use chancery::store::faulty::{SimDisk, Survives};
 use chancery::store::frame;
 use chancery::store::recover::{self};
 use chancery::store::verify::verify_journal;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 #[test]
@@ -320,7 +321,7 @@ fn a_frame_planted_in_a_payload_never_stands_for_a_segment() {
             "{story}"
         );
         // Nor where nobody knows the archive's id.
-        verify_journal(&disk, Path::new(FOLDER), None, &mut |_| {}).unwrap();
+        verify_journal(&disk, Path::new(FOLDER), None, &mut |_| ControlFlow::Continue(())).unwrap();
         let end = check(&small, &disk, small.runs.clone(), &story);
         assert_eq!(end, End::AllServed, "{story}, sled holds all");
     }

@@ -61,6 +61,7 @@ fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
         sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: None,
         desk: None,
+        verifier: None,
         tail: recovered.tail,
         cut: recovered.cut,
         lost: lost.clone(),

@@ -11,6 +11,7 @@ use chancery::store::disk::RealDisk;
 use chancery::store::open::{Archive, ArchiveOptions, open};
 use chancery::store::state;
 use chancery::store::verify::{Kind, Mode, Report, VerifyOptions, verify};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,8 +29,9 @@ fn verified(data: &Path) -> Report {
         data: data.into(),
         disk: Arc::new(RealDisk),
         mode: Mode::Stopped,
+        entries: true,
     };
-    verify(&options, &mut |_| {}).unwrap()
+    verify(&options, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn kept(data: &Path) -> Option<Checkpoint> {

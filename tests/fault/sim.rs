@@ -65,6 +65,7 @@ pub fn start(disk: &SimDisk, options: &JournalOptions) -> Result<Started, OpenEr
         sealed: None,
         hot: None,
         desk: None,
+        verifier: None,
         tail,
         cut: cut.clone(),
         lost: lost.clone(),

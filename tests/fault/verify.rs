@@ -11,13 +11,14 @@ use chancery::store::faulty::SimDisk;
 use chancery::store::open::{ArchiveOptions, open};
 use chancery::store::recover;
 use chancery::store::verify::{Kind, Mode, Report, VerifyError, VerifyOptions, verify, verify_journal};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 const SEGMENT_BYTES: u64 = 6 << 10;
 
 fn of(disk: &SimDisk) -> Report {
-    verify_journal(disk, Path::new(FOLDER), None, &mut |_| {}).unwrap()
+    verify_journal(disk, Path::new(FOLDER), None, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn written(batches: usize) -> SimDisk {
@@ -50,8 +51,9 @@ fn a_sound_archive_verifies_with_the_root_that_the_log_says() {
         data: folder.path().into(),
         disk: Arc::new(RealDisk),
         mode: Mode::Running { tail: status.tail },
+        entries: true,
     };
-    let report = verify(&running, &mut |_| {}).unwrap();
+    let report = verify(&running, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(report.records, 200);
     let stopped = VerifyOptions {
@@ -59,14 +61,18 @@ fn a_sound_archive_verifies_with_the_root_that_the_log_says() {
         ..running
     };
     assert!(matches!(
-        verify(&stopped, &mut |_| {}),
+        verify(&stopped, &mut |_| ControlFlow::Continue(())),
         Err(VerifyError::InUse(_))
     ));
     wait_for("the hot log", || archive.log.status().hot_through == status.tail);
     archive.log.close();
     drop(archive);
     let mut bytes = 0;
-    let report = verify(&stopped, &mut |progress| bytes = progress.bytes).unwrap();
+    let report = verify(&stopped, &mut |progress| {
+        bytes = progress.bytes;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(
         (report.records, report.entries, report.hot_records),
@@ -99,7 +105,14 @@ fn a_sealed_archive_verifies_and_damage_in_a_chunk_is_named() {
     let checked = |mode| {
         let data = folder.path().into();
         let disk = Arc::new(RealDisk);
-        verify(&VerifyOptions { data, disk, mode }, &mut |_| {}).unwrap()
+        let entries = true;
+        let options = VerifyOptions {
+            data,
+            disk,
+            mode,
+            entries,
+        };
+        verify(&options, &mut |_| ControlFlow::Continue(())).unwrap()
     };
     let report = checked(Mode::Running { tail: status.tail });
     assert!(report.is_sound(), "{report:?}");
@@ -142,9 +155,10 @@ fn no_archive_is_not_a_sound_archive() {
         data: folder.path().join("missing"),
         disk: Arc::new(RealDisk),
         mode: Mode::Stopped,
+        entries: true,
     };
     assert!(matches!(
-        verify(&options, &mut |_| {}),
+        verify(&options, &mut |_| ControlFlow::Continue(())),
         Err(VerifyError::NoArchive(_))
     ));
     assert!(!options.data.exists());
@@ -378,10 +392,14 @@ fn a_segment_begun_after_the_daemon_said_its_tail_is_not_looked_at() {
     for at in [0, 4_096 + 100] {
         let copy = disk.copy();
         copy.tamper(&newest, |bytes| bytes[at] ^= 1);
-        let report = verify_journal(&copy, Path::new(FOLDER), told, &mut |_| {}).unwrap();
+        let report =
+            verify_journal(&copy, Path::new(FOLDER), told, &mut |_| ControlFlow::Continue(())).unwrap();
         assert!(report.is_sound(), "{report:?}");
         assert_eq!(report.tail, told.unwrap().get());
     }
-    let empty = verify_journal(&disk, Path::new(FOLDER), Some(Position::START), &mut |_| {}).unwrap();
+    let empty = verify_journal(&disk, Path::new(FOLDER), Some(Position::START), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     assert!(empty.is_sound() && empty.records == 0, "{empty:?}");
 }

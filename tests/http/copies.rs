@@ -3,10 +3,11 @@
 use crate::harness::Server;
 use chancery::merkle::{SigningKey, VerifierKey};
 use chancery::store::verify::{Finding, Kind, Report, VerifyError, verify_copy};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn checked(folder: &Path, key: &VerifierKey) -> Report {
-    verify_copy(folder, key, &mut |_| {}).unwrap()
+    verify_copy(folder, key, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// The files of a copy, by their names in it.
@@ -64,7 +65,7 @@ async fn a_copy_made_by_following_the_links_is_proved_with_the_key_alone() {
     let report = checked(copy.path(), other.verifier());
     assert_eq!(report.findings[0].kind, Kind::Checkpoint, "{report:?}");
     let none = tempfile::tempdir().unwrap();
-    let missing = verify_copy(none.path(), &key, &mut |_| {});
+    let missing = verify_copy(none.path(), &key, &mut |_| ControlFlow::Continue(()));
     assert!(matches!(missing, Err(VerifyError::NoCopy(_))), "{missing:?}");
 }
 

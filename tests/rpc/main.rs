@@ -4,6 +4,7 @@ mod admin;
 mod appending;
 mod bad_input;
 mod feeds;
+mod fixity;
 mod guarantees;
 mod harness;
 mod integrity;

@@ -8,9 +8,11 @@
 pub mod journal;
 
 use super::disk::Disk;
-use crate::log::store::{KeepCheckpoint, WriteError};
+use crate::log::fixity::Checked;
+use crate::log::store::{Keep, WriteError};
 use crate::merkle::key::SEED_BYTES;
 use crate::merkle::{CheckpointError, KeyError, Signed, SigningKey};
+use crate::record::Recorded;
 use journal::{StateJournal, Values};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ const ARCHIVE: &str = "archive";
 const ORIGIN: &str = "origin";
 const KEY: &str = "key";
 const CHECKPOINT: &str = "checkpoint";
+const CHECKED: &str = "checked";
 /// The most bytes a name may have.
 pub const ORIGIN_BYTES_MAX: usize = 255;
 
@@ -162,12 +165,20 @@ impl State {
         }
     }
 
-    /// Keeps a checkpoint in place of the one before.
+    /// The newest check of all files that was kept.
     ///
     /// # Errors
-    /// [`StateError::Io`].
-    pub fn keep_checkpoint(&mut self, note: &str) -> Result<(), StateError> {
-        self.put(&[(CHECKPOINT, Some(note.as_bytes()))])
+    /// [`StateError::Damaged`].
+    pub fn checked(&self) -> Result<Option<Checked>, StateError> {
+        let Some(checked) = self.journal.get(CHECKED) else {
+            return Ok(None);
+        };
+        let (at, findings) = checked.split_first_chunk().ok_or_else(|| self.damaged())?;
+        let findings = findings.try_into().map_err(|_| self.damaged())?;
+        Ok(Some(Checked {
+            at: Recorded::from_nanos(i64::from_le_bytes(*at)),
+            findings: u64::from_le_bytes(findings),
+        }))
     }
 
     fn put(&mut self, items: &[(&str, Option<&[u8]>)]) -> Result<(), StateError> {
@@ -182,13 +193,24 @@ impl State {
     }
 }
 
-impl KeepCheckpoint for State {
-    fn keep(&mut self, note: &str) -> Result<(), WriteError> {
-        self.keep_checkpoint(note).map_err(|error| WriteError {
-            what: "the state folder".into(),
-            cause: error.to_string(),
-            refused: None,
-        })
+impl Keep for State {
+    fn keep_checkpoint(&mut self, note: &str) -> Result<(), WriteError> {
+        self.put(&[(CHECKPOINT, Some(note.as_bytes()))])
+            .map_err(unwritten)
+    }
+
+    fn keep_checked(&mut self, checked: Checked) -> Result<(), WriteError> {
+        let mut value = checked.at.nanos().to_le_bytes().to_vec();
+        value.extend(checked.findings.to_le_bytes());
+        self.put(&[(CHECKED, Some(&value))]).map_err(unwritten)
+    }
+}
+
+fn unwritten(error: StateError) -> WriteError {
+    WriteError {
+        what: "the state folder".into(),
+        cause: error.to_string(),
+        refused: None,
     }
 }
 
@@ -312,11 +334,18 @@ mod tests {
         };
         let note = checkpoint.sign(&key).unwrap().to_string();
         new.keep_checkpoint(&note).unwrap();
+        let checked = Checked {
+            at: Recorded::from_nanos(7),
+            findings: 2,
+        };
+        assert_eq!(new.checked().unwrap(), None);
+        new.keep_checked(checked).unwrap();
         drop(new);
         let again = state(folder.path()).unwrap();
         assert_eq!(again.archive().unwrap(), Some(0xa4c1));
         assert_eq!(again.origin().unwrap(), Some("example.org/archive"));
         assert_eq!(again.key().unwrap().unwrap().verifier(), key.verifier());
+        assert_eq!(again.checked().unwrap(), Some(checked));
         let kept = Signed { checkpoint, note };
         assert_eq!(again.checkpoint().unwrap(), Some(kept.clone()));
         let said = read(&RealDisk, folder.path()).unwrap();

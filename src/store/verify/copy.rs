@@ -4,8 +4,7 @@
 //! against the rules that a log obeys, and every payload against its leaf. Who made the copy need not be trusted.
 
 use super::ledger::{Checks, Ledger};
-use super::report::{Finding, Kind, Progress, Report};
-use super::{Pace, VerifyError};
+use super::{Finding, Kind, OnProgress, Pace, Progress, Report, VerifyError};
 use crate::merkle::tile::{self, Salted, Tile};
 use crate::merkle::{Checkpoint, SUBTREE, Tree, VerifierKey};
 use crate::record::{Hash, Leaf, Position, commitment, leaf_hash};
@@ -25,7 +24,7 @@ const FILE_BYTES_MAX: u64 = 257 << 20;
 pub fn verify_copy(
     folder: &Path,
     key: &VerifierKey,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut OnProgress<'_>,
 ) -> Result<Report, VerifyError> {
     let root = root_of(folder)?;
     let mut report = Report {
@@ -52,7 +51,7 @@ pub fn verify_copy(
         let mut copy = Copy {
             root: &root,
             size: signed.size,
-            ledger: Ledger::new(Checks::start(scope), Some(signed.clone())),
+            ledger: Ledger::new(Checks::start(scope), Some(signed.clone()), true),
             tiles: Tree::default(),
             differ: Vec::new(),
             report: &mut report,
@@ -64,9 +63,13 @@ pub fn verify_copy(
                     records: 0,
                 },
                 told: 0,
+                ended: false,
             },
         };
         for tile in Tile::all(tile::Kind::Entries, signed.size) {
+            if copy.progress.ended {
+                return Err(VerifyError::Ended);
+            }
             let commitments = copy.bundle(tile)?;
             // The thread takes bundles until this end is dropped.
             let _ = leaves.send((tile, commitments));

@@ -1,7 +1,7 @@
 //! The rules that every record obeys, held against the records in order.
 
-use super::report::{Finding, Kind, Report};
 use crate::log::Run;
+use crate::log::fixity::{Finding, Kind, Report};
 use crate::merkle::{Checkpoint, Tree};
 use crate::record::{
     Act, Epoch, Hash, Kind as EntryKind, Leaf, Position, Recorded, Revision, SALT_BYTES, commitment,
@@ -28,7 +28,8 @@ struct Batch {
 
 /// Follows the log record by record.
 pub struct Ledger<'scope> {
-    entries: HashMap<(u64, u64), Entry>,
+    /// `None` where they are not followed.
+    entries: Option<HashMap<(u64, u64), Entry>>,
     hashers: (RandomState, RandomState),
     tree: Tree,
     /// The newest checkpoint that was signed, and the root of the records below its size once they are known.
@@ -42,10 +43,10 @@ pub struct Ledger<'scope> {
 }
 
 impl<'scope> Ledger<'scope> {
-    pub fn new(checks: Checks<'scope>, signed: Option<Checkpoint>) -> Self {
+    pub fn new(checks: Checks<'scope>, signed: Option<Checkpoint>, entries: bool) -> Self {
         Self {
             signed: signed.map(|signed| (signed, None)),
-            entries: HashMap::new(),
+            entries: entries.then(HashMap::new),
             hashers: (RandomState::new(), RandomState::new()),
             tree: Tree::default(),
             batch: None,
@@ -116,7 +117,7 @@ impl<'scope> Ledger<'scope> {
 
     /// Says what came out.
     pub fn finish(self, report: &mut Report) {
-        report.entries = self.entries.len() as u64;
+        report.entries = self.entries.as_ref().map_or(0, |entries| entries.len() as u64);
         report.tail = self.tail.get();
         report.root = self.lost.is_empty().then(|| hex::encode(self.tree.root()));
         self.hold_to_signature(report);
@@ -206,9 +207,12 @@ impl<'scope> Ledger<'scope> {
     }
 
     fn entry(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        let Some(entries) = &mut self.entries else {
+            return;
+        };
         let name = (leaf.series, leaf.key);
         let hash = (self.hashers.0.hash_one(name), self.hashers.1.hash_one(name));
-        let before = self.entries.get(&hash);
+        let before = entries.get(&hash);
         let known = (
             before.map(|entry| entry.last),
             before.map_or(Revision::default(), |entry| entry.revision),
@@ -245,7 +249,7 @@ impl<'scope> Ledger<'scope> {
             revision: leaf.revision,
             kind: leaf.kind,
         };
-        self.entries.insert(hash, entry);
+        entries.insert(hash, entry);
     }
 }
 

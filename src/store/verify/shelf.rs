@@ -3,7 +3,7 @@
 use super::super::chunk::Chunks;
 use super::super::extents::Extents;
 use super::super::sled::{HotLog, HotOptions, PATIENCE};
-use super::report::{Finding, Kind, Report};
+use crate::log::fixity::{Finding, Kind, Report};
 use crate::log::store::Shelf;
 use crate::log::{Columns, ReadError, ReadLimit, Run};
 use crate::record::Position;

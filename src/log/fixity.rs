@@ -1,4 +1,13 @@
-//! What a verification found.
+//! What a check of every byte finds, and how the log has one made.
+//!
+//! The check itself reads files and is the store's ([`Verifier`]); here is what comes of it: a report, a record that says so,
+//! and the time of the newest one.
+
+use super::Log;
+use super::error::AppendError;
+use crate::record::{Principal, Recorded};
+use std::ops::ControlFlow;
+use std::sync::TryLockError;
 
 use crate::record::Position;
 use serde::Serialize;
@@ -108,6 +117,108 @@ pub enum Kind {
     HotLog,
 }
 
+impl Kind {
+    /// The word for it, as in JSON.
+    pub fn word(self) -> String {
+        let word = serde_json::to_value(self).ok();
+        word.and_then(|word| word.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+}
+
+/// Reads all files of an archive again while it is open.
+pub trait Verifier: Send + Sync {
+    /// Reads what is below `tail`. `progress` is called about once a MiB; where it breaks, the check ends.
+    ///
+    /// # Errors
+    /// Why nothing could be verified, or that it was ended.
+    fn verify(&self, tail: Position, progress: &mut OnProgress<'_>) -> Result<Report, String>;
+}
+
+/// Told how far a verification is, and asked whether to go on.
+pub type OnProgress<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
+
+/// When all files were read again the last time, and how many findings there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// When.
+    pub at: Recorded,
+    /// How many findings.
+    pub findings: u64,
+}
+
+/// Why no check was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FixityError {
+    /// One is under way.
+    #[error("the files are being verified already; wait for that to end")]
+    Busy,
+    /// It could not be made.
+    #[error("the files could not be verified: {0}")]
+    Failed(String),
+}
+
+impl Log {
+    /// Reads all files again, up to the tail. Waits for the disk, for as long as that takes.
+    ///
+    /// # Errors
+    /// [`FixityError`]; what is found to be wrong is no error but the report.
+    pub fn verify(&self, progress: &mut OnProgress<'_>) -> Result<Report, FixityError> {
+        let none = || FixityError::Failed("this log was opened without files".into());
+        let verifier = self.shared.verifier.as_ref().ok_or_else(none)?;
+        let _one = match self.shared.verifying.try_lock() {
+            Ok(one) => one,
+            Err(TryLockError::Poisoned(one)) => one.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(FixityError::Busy),
+        };
+        verifier
+            .verify(self.tail(), progress)
+            .map_err(FixityError::Failed)
+    }
+
+    /// Writes down what a check found: an AUDIT record, where the log takes one, and the time of the newest check.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; the time is kept all the same.
+    pub async fn checked(&self, report: &Report, principal: Principal) -> Result<Position, AppendError> {
+        let checked = Checked {
+            at: self.now(),
+            findings: report.findings_total,
+        };
+        let log = self.clone();
+        let kept = tokio::task::spawn_blocking(move || log.shared.notary.keep_checked(checked)).await;
+        if !kept.is_ok_and(|kept| kept.is_ok()) {
+            tracing::warn!("the time of the check could not be kept in the state folder");
+        }
+        self.audit("fixity", &details(report), principal).await
+    }
+
+    /// When all files were read again the last time.
+    pub fn last_checked(&self) -> Option<Checked> {
+        self.shared.notary.checked()
+    }
+}
+
+/// What the record of a check says.
+fn details(report: &Report) -> Vec<(&'static str, String)> {
+    let mut details = vec![
+        ("records", report.records.to_string()),
+        ("chunks", report.chunks.to_string()),
+        ("segments", report.segments.to_string()),
+        ("findings", report.findings_total.to_string()),
+    ];
+    details.extend(report.root.clone().map(|root| ("root", root)));
+    details.extend(report.checkpoint.map(|size| ("checkpoint", size.to_string())));
+    if let Some(first) = report.findings.first() {
+        let at = first
+            .from
+            .map(|from| format!("position {from}: "))
+            .unwrap_or_default();
+        details.push(("first", format!("{at}{}", first.what)));
+    }
+    details
+}
+
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -151,19 +262,21 @@ impl Report {
         self.findings_total == 0
     }
 
-    pub(super) fn find(&mut self, finding: Finding) {
+    /// Adds a finding.
+    pub fn find(&mut self, finding: Finding) {
         self.findings_total += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
         }
     }
 
-    pub(super) fn lose(&mut self, from: Position, until: Position) {
+    /// Records that no copy holds.
+    pub fn lose(&mut self, from: Position, until: Position) {
         self.lost.push((from.get(), until.get()));
     }
 
     /// Orders the findings by position.
-    pub(super) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.findings.sort_by_key(|finding| finding.from);
     }
 }
