@@ -387,6 +387,14 @@ impl Log {
         self.shared.checkpoint(size)
     }
 
+    /// As [`Log::checkpoint`], without keeping a thread waiting.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub async fn signed(&self, size: Position) -> Result<Arc<Signed>, SignError> {
+        self.shared.signed(size).await
+    }
+
     /// The newest checkpoint that was signed, by this run or an earlier one.
     pub fn newest_checkpoint(&self) -> Option<Arc<Signed>> {
         self.shared.notary.newest()
@@ -437,7 +445,8 @@ impl Log {
         self.drain();
         self.shared.commit_waiting();
         self.shared.cover(std::time::Duration::ZERO);
-        self.shared.sign_all();
+        // What cannot be signed now is signed by the next start.
+        let _ = self.shared.sign_all();
         self.release();
     }
 

@@ -13,6 +13,7 @@ use crate::merkle::{Checkpoint, Signed, SigningKey, VerifierKey};
 use crate::record::Position;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Checkpoints are signed no faster than this.
 const APART: Duration = Duration::from_millis(100);
@@ -58,12 +59,26 @@ pub struct Notary {
     last: Mutex<Option<Instant>>,
     state: Mutex<State>,
     wake: Condvar,
+    attempts: watch::Sender<Attempts>,
 }
 
 #[derive(Default)]
 struct State {
+    /// Something was appended.
     wanted: bool,
+    /// Somebody waits for a checkpoint.
+    asked: bool,
     stopping: bool,
+}
+
+/// What has become of the thread's attempts to sign.
+#[derive(Clone, Default)]
+struct Attempts {
+    count: u64,
+    /// Why the last one failed, if it did.
+    failure: Option<SignError>,
+    /// There will be no other.
+    over: bool,
 }
 
 impl Notary {
@@ -80,6 +95,7 @@ impl Notary {
             last: Mutex::default(),
             state: Mutex::default(),
             wake: Condvar::new(),
+            attempts: watch::Sender::default(),
         }
     }
 
@@ -129,22 +145,47 @@ impl Notary {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something was appended; answers whether to go on.
+    /// Waits until something was appended or somebody waits; answers whether to go on.
     fn wait(&self) -> bool {
-        let waiting = self
-            .wake
-            .wait_while(self.state(), |state| !state.wanted && !state.stopping);
+        let idle = |state: &mut State| !state.wanted && !state.asked && !state.stopping;
+        let waiting = self.wake.wait_while(self.state(), idle);
         let mut state = waiting.unwrap_or_else(PoisonError::into_inner);
         state.wanted = false;
+        state.asked = false;
         !state.stopping
     }
 
-    /// Waits for a while, or until told to stop.
+    /// Waits for a while, or until somebody waits or it is told to stop.
     fn rest(&self) {
-        let resting = self
-            .wake
-            .wait_timeout_while(self.state(), REST, |state| !state.stopping);
-        drop(resting);
+        let idle = |state: &mut State| !state.asked && !state.stopping;
+        drop(self.wake.wait_timeout_while(self.state(), REST, idle));
+    }
+
+    /// Has the thread sign for the records below `size`, which are published, and waits for that without blocking.
+    async fn signed(&self, size: Position) -> Result<Arc<Signed>, SignError> {
+        if self.verifier.is_none() {
+            return Err(SignError::NoKey);
+        }
+        let mut attempts = self.attempts.subscribe();
+        loop {
+            // Looked at first, so that no attempt is missed.
+            let before = attempts.borrow_and_update().clone();
+            let covers = |newest: &Arc<Signed>| newest.checkpoint.size >= size.get();
+            if let Some(newest) = self.newest().filter(covers) {
+                return Ok(newest);
+            }
+            if before.over {
+                return Err(SignError::NoKey);
+            }
+            self.set(|state| state.asked = true);
+            let after = attempts
+                .wait_for(|now| now.count > before.count || now.over)
+                .await;
+            // One that succeeded and signed for less was under way already: another one follows.
+            if let Some(failure) = after.ok().and_then(|now| now.failure.clone()) {
+                return Err(failure);
+            }
+        }
     }
 }
 
@@ -194,18 +235,27 @@ impl Shared {
         })
     }
 
-    /// Signs for everything that is published, if there is anything new.
-    pub(super) fn sign_all(&self) {
+    /// As [`Shared::checkpoint`], without keeping a thread waiting: the notary's own does it.
+    pub(super) async fn signed(&self, size: Position) -> Result<Arc<Signed>, SignError> {
         let tail = self.tail.get();
-        let newest = self.notary.newest();
-        if self.notary.verifier.is_none() || newest.is_some_and(|newest| newest.checkpoint.size >= tail.get())
-        {
-            return;
+        if size > tail {
+            return Err(ReadError::BeyondTail { position: size, tail }.into());
         }
-        match self.checkpoint(tail) {
-            Ok(_) | Err(SignError::NoKey | SignError::Damaged(_)) => {}
-            Err(error) => tracing::error!(%error, "no checkpoint for the newest records"),
+        self.notary.signed(size).await
+    }
+
+    /// Signs for everything that is published, if there is anything new.
+    pub(super) fn sign_all(&self) -> Result<(), SignError> {
+        let tail = self.tail.get();
+        let covers = |newest: Arc<Signed>| newest.checkpoint.size >= tail.get();
+        if self.notary.verifier.is_none() || self.notary.newest().is_some_and(covers) {
+            return Ok(());
         }
+        let signed = self.checkpoint(tail).map(drop);
+        if let Err(error @ (SignError::Write(_) | SignError::Read(_))) = &signed {
+            tracing::error!(%error, "no checkpoint for the newest records");
+        }
+        signed
     }
 }
 
@@ -222,10 +272,24 @@ impl Notary {
 
 /// Signs until told to stop, or until the log is gone.
 pub fn run(log: &Weak<Shared>, notary: &Notary) {
+    let _over = Over(notary);
     while notary.wait() {
         let Some(shared) = log.upgrade() else { return };
-        shared.sign_all();
+        let signed = shared.sign_all();
         drop(shared);
+        notary.attempts.send_modify(|attempts| {
+            attempts.count += 1;
+            attempts.failure = signed.err();
+        });
         notary.rest();
+    }
+}
+
+/// Tells those who wait that nobody signs any more, however the thread ends.
+struct Over<'a>(&'a Notary);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.attempts.send_modify(|attempts| attempts.over = true);
     }
 }

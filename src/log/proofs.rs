@@ -8,6 +8,7 @@
 use super::error::ReadError;
 use super::shared::Shared;
 use super::{Columns, Log, SCAN_STEP};
+use crate::merkle::tile::{Kind, Tile};
 use crate::merkle::{Block, Nodes, SUBTREE, SUBTREE_LEVEL, Tree, proof};
 use crate::record::{Hash, Position, leaf_hash};
 use hashbrown::HashMap;
@@ -241,9 +242,20 @@ impl Log {
     /// # Errors
     /// As [`Log::root_at`].
     pub fn tile(&self, level: u8, index: u64, width: u32) -> Result<Vec<Hash>, ReadError> {
+        let tail = self.tail();
+        let tile = Tile {
+            kind: Kind::Hashes(level),
+            index,
+            width,
+        };
+        if !tile.is_within(tail.get()) {
+            let position = Position::new(index);
+            return Err(ReadError::BeyondTail { position, tail });
+        }
+        // It lies below the tail: nothing of it overflows.
         let step = 8 * u32::from(level);
         let first = index * SUBTREE;
-        let end = (first + u64::from(width)).checked_shl(step).unwrap_or(u64::MAX);
+        let end = (first + u64::from(width)) << step;
         self.shared.check_size(Position::new(end))?;
         if level == 0 {
             return self.shared.leaf_hashes(Position::new(first), Position::new(end));

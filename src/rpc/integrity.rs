@@ -25,17 +25,17 @@ impl proto::integrity_server::Integrity for Integrity {
         &self,
         request: Request<proto::GetCheckpointRequest>,
     ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
-        let log = self.0.log.clone();
+        let log = &self.0.log;
         let size = request.into_inner().min_size.map(Position::new);
-        let job = move || {
-            let signed = log.checkpoint(size.unwrap_or_else(|| log.tail()))?;
-            let key = log.verifier_key().ok_or(SignError::NoKey)?;
-            Ok(proto::GetCheckpointResponse {
-                checkpoint: Some(checkpoint(&signed)),
-                verifier_key: key.to_string(),
-            })
-        };
-        Ok(Response::new(blocking(job, status::sign).await?))
+        let signed = log.signed(size.unwrap_or_else(|| log.tail())).await;
+        let signed = signed.map_err(|error| status::sign(&error))?;
+        let key = log
+            .verifier_key()
+            .ok_or_else(|| status::sign(&SignError::NoKey))?;
+        Ok(Response::new(proto::GetCheckpointResponse {
+            checkpoint: Some(checkpoint(&signed)),
+            verifier_key: key.to_string(),
+        }))
     }
 
     async fn prove_inclusion(
@@ -51,9 +51,14 @@ impl proto::integrity_server::Integrity for Integrity {
             );
             return Err(RequestError::field("size", problem).into());
         }
-        Ok(Response::new(
-            blocking(move || inclusion(&log, &request), status::sign).await?,
-        ))
+        let tail = log.tail();
+        let position = Position::new(position);
+        if position >= tail {
+            return Err(status::read(&ReadError::BeyondTail { position, tail }));
+        }
+        let (size, signed) = within(&log, size, position.next()).await?;
+        let job = move || inclusion(&log, position, size, signed.as_deref(), request.exact);
+        Ok(Response::new(blocking(job, status::read).await?))
     }
 
     type VerifyStream = ReceiverStream<Result<proto::VerifyResponse, Status>>;
@@ -81,9 +86,10 @@ impl proto::integrity_server::Integrity for Integrity {
             );
             return Err(RequestError::field("second", problem).into());
         }
-        Ok(Response::new(
-            blocking(move || consistency(&log, &request), status::sign).await?,
-        ))
+        let first = Position::new(first);
+        let (second, signed) = within(&log, request.second, log.tail().max(first)).await?;
+        let job = move || consistency(&log, first, second, signed.as_deref());
+        Ok(Response::new(blocking(job, status::read).await?))
     }
 }
 
@@ -162,16 +168,13 @@ fn report(report: &Report, audit: Option<Position>) -> proto::VerifyReport {
 
 fn inclusion(
     log: &Log,
-    request: &proto::ProveInclusionRequest,
-) -> Result<proto::ProveInclusionResponse, SignError> {
-    let position = Position::new(request.position);
-    let tail = log.tail();
-    if position >= tail {
-        return Err(ReadError::BeyondTail { position, tail }.into());
-    }
-    let (size, signed) = within(log, request.size, position.next())?;
+    position: Position,
+    size: Position,
+    signed: Option<&Signed>,
+    exact_too: bool,
+) -> Result<proto::ProveInclusionResponse, ReadError> {
     let path = log.prove_inclusion(position, size)?;
-    let (hash, exact) = if request.exact {
+    let (hash, exact) = if exact_too {
         let exact = exact(log, position)?;
         (leaf_hash(&exact.leaf), Some(exact))
     } else {
@@ -182,7 +185,7 @@ fn inclusion(
         size: size.get(),
         leaf_hash: wire(&hash),
         path: path.iter().map(wire).collect(),
-        checkpoint: signed.as_deref().map(checkpoint),
+        checkpoint: signed.map(checkpoint),
         exact,
     })
 }
@@ -204,29 +207,29 @@ fn exact(log: &Log, position: Position) -> Result<Exact, ReadError> {
 
 fn consistency(
     log: &Log,
-    request: &proto::ProveConsistencyRequest,
-) -> Result<proto::ProveConsistencyResponse, SignError> {
-    let first = Position::new(request.first);
-    let (second, signed) = within(log, request.second, log.tail().max(first))?;
+    first: Position,
+    second: Position,
+    signed: Option<&Signed>,
+) -> Result<proto::ProveConsistencyResponse, ReadError> {
     let path = log.prove_consistency(first, second)?;
     Ok(proto::ProveConsistencyResponse {
         first: first.get(),
         second: second.get(),
         path: path.iter().map(wire).collect(),
-        checkpoint: signed.as_deref().map(checkpoint),
+        checkpoint: signed.map(checkpoint),
     })
 }
 
 /// The size of the tree to prove in: the one asked for, or that of a checkpoint that covers the first `needed` records.
-fn within(
+async fn within(
     log: &Log,
     asked: Option<u64>,
     needed: Position,
-) -> Result<(Position, Option<Arc<Signed>>), SignError> {
+) -> Result<(Position, Option<Arc<Signed>>), Status> {
     if let Some(size) = asked {
         return Ok((Position::new(size), None));
     }
-    let signed = log.checkpoint(needed)?;
+    let signed = log.signed(needed).await.map_err(|error| status::sign(&error))?;
     Ok((Position::new(signed.checkpoint.size), Some(signed)))
 }
 
