@@ -14,6 +14,7 @@ use crate::merkle::VerifierKey;
 use crate::record::Position;
 use crate::rpc::proto::GetStatusResponse;
 use crate::store::disk::RealDisk;
+use crate::store::repair::{RepairOptions, repair};
 use crate::store::verify::{
     Finding, Mode, Progress, Report, VerifyError, VerifyOptions, verify, verify_copy,
 };
@@ -38,6 +39,9 @@ pub struct Args {
     /// The archive's public key, or a file that holds it
     #[arg(long, value_name = "KEY", requires = "copy")]
     key: Option<KeyArg>,
+    /// Mend a damaged archive from this good copy of it: the data directory of a backup. Both must be stopped
+    #[arg(long, value_name = "GOOD", conflicts_with = "copy")]
+    repair: Option<PathBuf>,
     /// The data directory
     #[arg(
         long,
@@ -62,6 +66,9 @@ pub struct Args {
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     if let (Some(copy), Some(key)) = (&args.copy, &args.key) {
         return check_copy(copy, key.read()?, &args, screen).await;
+    }
+    if let Some(good) = &args.repair {
+        return mend(good, &args, screen).await;
     }
     let report = match read(&args.data, Mode::Stopped, screen).await? {
         Ok(report) => report,
@@ -93,6 +100,36 @@ async fn check_copy(copy: &Path, key: VerifierKey, args: &Args, screen: &Screen)
     });
     let report = reading.await.map_err(lost)?.map_err(failed)?;
     print(&report, args.output, screen)
+}
+
+/// Mends the archive from a good copy, and says what it did.
+async fn mend(good: &Path, args: &Args, screen: &Screen) -> Result<(), Failure> {
+    let options = RepairOptions {
+        data: args.data.clone(),
+        good: good.to_owned(),
+        disk: Arc::new(RealDisk),
+    };
+    daemon::raise_open_files();
+    let mut shown = Shown::new(screen);
+    let mending = tokio::task::spawn_blocking(move || {
+        let repaired = repair(&options, &mut |progress| {
+            shown.at(progress);
+            ControlFlow::Continue(())
+        });
+        shown.end();
+        repaired
+    });
+    let repaired = mending
+        .await
+        .map_err(lost)?
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    for sentence in &repaired.mended {
+        screen.note(format_args!("mended: {sentence}"));
+    }
+    if repaired.mended.is_empty() {
+        screen.note("mended: nothing");
+    }
+    print(&repaired.report, args.output, screen)
 }
 
 /// Prints the report; what it found wrong is the end of it.
@@ -213,6 +250,13 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
     }
     for finding in report.findings.iter().take(FINDINGS_SHOWN) {
         writeln!(out, "{} {}", label("wrong"), ink.red(plain(&sentence(finding))))?;
+    }
+    for (from, until) in &report.repaired {
+        writeln!(
+            out,
+            "{} positions {from} up to {until} are held by a repair; the damaged bytes go when they are sealed",
+            label("mended")
+        )?;
     }
     let more = report.findings_total.saturating_sub(FINDINGS_SHOWN as u64);
     if more > 0 {

@@ -46,6 +46,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings there are, listed or not.
     pub findings_total: u64,
+    /// Ranges of positions that a repair holds in the place of damaged bytes, half open.
+    pub repaired: Vec<(u64, u64)>,
     /// Ranges of positions that no copy holds, half open.
     pub lost: Vec<(u64, u64)>,
 }

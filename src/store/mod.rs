@@ -8,6 +8,8 @@ pub mod frame;
 pub mod journal;
 pub mod open;
 pub mod recover;
+pub mod repair;
+mod rescue;
 pub mod scan;
 pub mod seal;
 pub mod sealed;

@@ -1,8 +1,9 @@
 //! Opening a data directory: the lock, the name, the journal, the hot log, and from them the log.
 
-use super::chunk::{ChunkOptions, Chunks};
+use super::chunk::ChunkOptions;
 use super::disk::{Disk, RealDisk, sync_up_to};
 use super::recover::{self, JournalOptions, OpenError};
+use super::rescue::Rescuing;
 use super::seal::{Sealer, Sealing};
 use super::sealed::SealedLog;
 use super::segment::Named;
@@ -11,8 +12,8 @@ use super::state::{self, State, StateError};
 use super::verify::OpenArchive;
 use crate::log::clock::{Clock, RealClock};
 use crate::log::open::{Fold, Options, Parts};
-use crate::log::store::{Hot, Journal, Replay, Rescued, Sealed, Shelf};
-use crate::log::{Closed, Columns, Desk, Log, ReadLimit, Run};
+use crate::log::store::{Hot, Journal, Sealed, Shelf};
+use crate::log::{Closed, Desk, Log};
 use crate::merkle::SigningKey;
 use crate::record::Position;
 use std::fs::{File, TryLockError};
@@ -43,6 +44,8 @@ pub struct ArchiveOptions {
     pub chunk_records: u32,
     /// Appends wait while the journal has more bytes and some of them can be sealed.
     pub unsealed_bytes: u64,
+    /// Another copy of the same log, asked for records that this one has lost.
+    pub rescue: Option<Arc<dyn Shelf>>,
     /// The file system.
     pub disk: Arc<dyn Disk>,
     /// The clocks.
@@ -63,6 +66,7 @@ impl ArchiveOptions {
             recent_bytes: 8 << 20,
             chunk_records: super::chunk::CHUNK_RECORDS,
             unsealed_bytes: 512 << 20,
+            rescue: None,
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock),
         }
@@ -161,6 +165,7 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
         fold: Fold::default(),
         hot: &hot,
         chunks: &sealed.chunks,
+        other: options.rescue.as_deref(),
         signed: newest.as_ref().map_or(0, |kept| kept.checkpoint.size),
     };
     let damage = sealed.fold(&mut fold.fold);
@@ -389,65 +394,6 @@ fn key(
         state.name(&origin, &state::make_seed().map_err(wrap)?)?;
     }
     Ok(state.key()?.ok_or_else(|| missing(folders))?)
-}
-
-const EVERYTHING: ReadLimit = ReadLimit {
-    records: usize::MAX,
-    bytes: usize::MAX,
-};
-
-/// Folds what the journal holds, and asks the sealed log and the hot log for what it does not.
-struct Rescuing<'a> {
-    fold: Fold,
-    hot: &'a Arc<HotLog>,
-    chunks: &'a Chunks,
-    /// How many records the newest checkpoint covers: they were published, whatever is left of them.
-    signed: u64,
-}
-
-impl Replay for Rescuing<'_> {
-    fn run(&mut self, run: &Run) {
-        self.fold.run(run);
-    }
-
-    fn lost(&mut self, from: Position, until: Position) {
-        self.fold.lost(from, until);
-    }
-
-    fn rescue(&mut self, from: Position, until: Option<Position>) -> Rescued {
-        let sealed = self.chunks.sealed();
-        let signed = Position::new(self.signed);
-        if from >= sealed {
-            let rescued = self.hot.rescue(from, until);
-            let seen = rescued.seen.max(signed);
-            return Rescued { seen, ..rescued };
-        }
-        let end = until.map_or(sealed, |until| until.min(sealed));
-        let mut runs = Vec::new();
-        let mut at = from;
-        while at < end {
-            let Ok(Some(more)) = self.chunks.read(at, end, EVERYTHING, Columns::All) else {
-                break;
-            };
-            at = more.last().map_or(end, Run::end);
-            runs.extend(more);
-        }
-        let more = if at == sealed {
-            self.hot.rescue(sealed, until)
-        } else {
-            Rescued::default()
-        };
-        runs.extend(more.runs);
-        Rescued {
-            runs,
-            seen: more.seen.max(sealed).max(signed),
-            silent: more.silent,
-        }
-    }
-
-    fn seen(&mut self) -> Position {
-        self.hot.seen().max(Position::new(self.signed))
-    }
 }
 
 #[cfg(test)]

@@ -20,13 +20,14 @@ use super::open::lock;
 use super::recover::{self, LOST_MAX, Segment, find, frames_before, read_header};
 use super::scan::{Chain, Found, Scan};
 use super::segment::{FRAMES_AT, Named, SegmentHeader};
-use super::state::{self, StateError};
+use super::state::{self, Said, StateError};
 use crate::log::fixity::Verifier;
 use crate::merkle::Checkpoint;
 use crate::record::Position;
 use bytes::Bytes;
 use ledger::{Checks, Ledger};
-use shelf::{Whole, first_difference, hot_log};
+pub(super) use shelf::Whole;
+use shelf::{first_difference, hot_log};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,6 +160,30 @@ pub fn verify(options: &VerifyOptions, progress: &mut OnProgress<'_>) -> Result<
     }
     report.settle();
     Ok(report)
+}
+
+/// Verifies an archive of which nothing is open, without its hot log; answers it as a shelf too.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_whole(
+    disk: Arc<dyn Disk>,
+    data: &Path,
+    said: &Said,
+    progress: &mut OnProgress<'_>,
+) -> Result<(Report, Whole), VerifyError> {
+    let folders = Folders {
+        journal: &data.join("journal"),
+        chunks: Some((&data.join("chunks"), &disk)),
+    };
+    let known = Known {
+        archive: said.archive,
+        signed: said.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()),
+        entries: true,
+    };
+    let (mut report, whole, _) = journal_of(disk.as_ref(), &folders, known, None, progress)?;
+    report.settle();
+    Ok((report, whole))
 }
 
 /// Verifies a journal alone: its files up to the position `until`, or to their end.
@@ -543,28 +568,37 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Records that are not there up to `until`: those that a repair holds are read from it.
+    /// Records that are not there up to `until`: those that a repair holds are read from it. Where it holds them all nothing
+    /// is wrong any more: the damaged bytes go when the segment is sealed.
     fn hole(&mut self, file: &str, offset: u64, until: Position, what: String) -> io::Result<()> {
         let from = self.chain.position;
-        self.report.find(Finding {
-            from: Some(from.get()),
-            until: Some(until.get()),
-            offset: Some(offset),
-            ..Finding::of_file(Kind::Frame, file, &what)
-        });
         let mut at = from;
+        let mut by_repair = false;
         while at < until {
             let next = self.repaired(at)?;
             if next == at && at < self.sealed {
                 // What is sealed is not missing.
                 at = self.sealed.min(until);
             } else if next == at {
-                self.report.lose(at, until);
-                self.ledger.lost(at, until);
                 break;
             } else {
+                by_repair = true;
                 at = next;
             }
+        }
+        if at >= until && by_repair {
+            self.report.repaired.push((from.get(), until.get()));
+        } else {
+            self.report.find(Finding {
+                from: Some(from.get()),
+                until: Some(until.get()),
+                offset: Some(offset),
+                ..Finding::of_file(Kind::Frame, file, &what)
+            });
+        }
+        if at < until {
+            self.report.lose(at, until);
+            self.ledger.lost(at, until);
         }
         self.chain.position = until;
         Ok(())

@@ -133,3 +133,46 @@ fn proofs_come_from_a_stopped_archive_too() {
     assert_eq!(run(command.write_stdin(receipt)).code, 0);
     drop(folder);
 }
+
+#[test]
+fn a_damaged_archive_is_mended_from_a_backup_and_says_what_was_done() {
+    let daemon = Daemon::start();
+    daemon.append(ONE);
+    daemon.append(TWO);
+    let data = daemon.data();
+    let (_, folder) = daemon.stop();
+    let backup = folder.path().join("backup");
+    for name in ["journal", "state", "chunks"] {
+        std::fs::create_dir_all(backup.join(name)).unwrap();
+        for item in std::fs::read_dir(data.join(name)).unwrap() {
+            let item = item.unwrap();
+            std::fs::copy(item.path(), backup.join(name).join(item.file_name())).unwrap();
+        }
+    }
+    std::fs::remove_dir_all(data.join("sled")).unwrap();
+    let segment = data.join("journal/00000000.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes
+        .windows(16)
+        .position(|text| text == b"Talks in Geneva\x00" || &text[..15] == b"Talks in Geneva");
+    bytes[at.unwrap()] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let verify = |args: &[&str]| {
+        let data = data.to_str().unwrap();
+        run(&mut chancery(&[&["verify", "--data", data], args].concat()))
+    };
+    assert_eq!(verify(&[]).code, 3);
+    let mended = verify(&["--repair", backup.to_str().unwrap()]);
+    assert_eq!(mended.code, 0, "{mended:?}");
+    assert_eq!(
+        mended.err,
+        "mended: positions 0 up to 1 were saved from the good copy\n"
+    );
+    assert!(
+        mended.out.contains("everything is as it was written"),
+        "{}",
+        mended.out
+    );
+    let again = verify(&["--repair", backup.to_str().unwrap()]);
+    assert_eq!((again.code, again.err.as_str()), (0, "mended: nothing\n"));
+}

@@ -9,6 +9,7 @@ mod journal_ends;
 mod journal_segments;
 mod kill;
 mod power_cut;
+mod repair;
 mod sealing;
 mod second_daemon;
 mod signing;

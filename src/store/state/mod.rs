@@ -221,6 +221,8 @@ pub struct Said {
     pub archive: Option<u64>,
     /// The log's name.
     pub origin: Option<String>,
+    /// The public half of its key, as a line.
+    pub verifier: Option<String>,
     /// The newest checkpoint that was kept.
     pub checkpoint: Option<Signed>,
     /// What is wrong with a copy, by its file, although the other one serves.
@@ -248,11 +250,12 @@ pub fn read(disk: &dyn Disk, folder: &Path) -> Result<Said, StateError> {
     let archive = values.get(ARCHIVE).map(|id| archive_of(id, folder)).transpose()?;
     let origin = text(ORIGIN);
     let seed = values.get(KEY).and_then(|seed| seed.as_slice().try_into().ok());
-    let checkpoint = match (&origin, seed, values.get(CHECKPOINT)) {
-        (Some(origin), Some(seed), Some(note)) => {
-            let key = SigningKey::new(origin, seed)?;
-            Some(kept(note, &key, folder)?)
-        }
+    let key = match (&origin, seed) {
+        (Some(origin), Some(seed)) => Some(SigningKey::new(origin, seed)?),
+        _ => None,
+    };
+    let checkpoint = match (&key, values.get(CHECKPOINT)) {
+        (Some(key), Some(note)) => Some(kept(note, key, folder)?),
         _ => None,
     };
     let faults = copies.into_iter().filter_map(|copy| {
@@ -263,6 +266,7 @@ pub fn read(disk: &dyn Disk, folder: &Path) -> Result<Said, StateError> {
     Ok(Said {
         archive,
         origin,
+        verifier: key.map(|key| key.verifier().to_string()),
         checkpoint,
         faults: faults.collect(),
     })

@@ -1,0 +1,279 @@
+//! Mending a damaged archive from a good copy of the same one.
+//!
+//! The good copy is another data directory of the same archive: a backup. It is believed as far as its own newest
+//! checkpoint covers it, which must be signed with the damaged archive's key; everything taken from it is checked again on
+//! the way. Sealed chunks that are damaged or missing are sealed anew from its records; what the journal has lost is saved
+//! as a start saves it from the hot log. Nothing that is whole is touched, and at the end everything is verified.
+
+use super::chunk::{ChunkOptions, Writer};
+use super::disk::Disk;
+use super::open::{ArchiveError, ArchiveOptions, lock, open};
+use super::state::{self, State, StateError};
+use super::verify::{
+    Kind, Mode, OnProgress, Report, VerifyError, VerifyOptions, Whole, verify, verify_whole,
+};
+use crate::log::store::Shelf;
+use crate::log::{Columns, ReadError, ReadLimit, Run};
+use crate::record::Position;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const STEP: ReadLimit = ReadLimit {
+    records: 8_192,
+    bytes: 4 << 20,
+};
+
+/// What is mended, and from what.
+pub struct RepairOptions {
+    /// The damaged archive's data directory.
+    pub data: PathBuf,
+    /// The good copy's.
+    pub good: PathBuf,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Repaired {
+    /// A sentence for each thing that was mended.
+    pub mended: Vec<String>,
+    /// What a verification found afterwards.
+    pub report: Report,
+}
+
+/// Why nothing was mended, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The archive or its copy cannot be read.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The copy is of another archive.
+    #[error("`{good}` is not a copy of the archive in `{data}`: it has another name, id or key")]
+    Other {
+        /// The damaged archive.
+        data: PathBuf,
+        /// The other one.
+        good: PathBuf,
+    },
+    /// The copy is not good itself.
+    #[error("`{good}` is damaged itself ({what}); nothing is taken from it")]
+    GoodDamaged {
+        /// The copy.
+        good: PathBuf,
+        /// The first thing that is wrong with it.
+        what: String,
+    },
+    /// The copy has no checkpoint that its records were held against.
+    #[error("`{0}` has no signed checkpoint; nothing says that its records are those of this archive")]
+    Unsigned(PathBuf),
+    /// A chunk could not be written.
+    #[error("chunk {number} could not be written again: {cause}")]
+    Chunk {
+        /// The chunk.
+        number: u64,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The mended archive could not be opened.
+    #[error(transparent)]
+    Open(#[from] ArchiveError),
+}
+
+/// Mends what can be mended. `progress` is told of each reading of all files: of the damaged archive, of the good copy, and of
+/// the mended archive.
+///
+/// # Errors
+/// [`RepairError`]; what was mended before stays so. What could not be mended is in the report.
+pub fn repair(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<Repaired, RepairError> {
+    let damaged = VerifyOptions {
+        data: options.data.clone(),
+        disk: Arc::clone(&options.disk),
+        mode: Mode::Stopped,
+        entries: true,
+    };
+    let before = verify(&damaged, progress)?;
+    if before.is_sound() && before.lost.is_empty() {
+        return Ok(Repaired {
+            mended: Vec::new(),
+            report: before,
+        });
+    }
+    let good = good_copy(options, progress)?;
+    let mut mended = Vec::new();
+    seal_again(options, &before, &good, &mut mended)?;
+    save_journal(options, good)?;
+    let report = verify(&damaged, progress)?;
+    mended.extend(saved(&before, &report));
+    Ok(Repaired { mended, report })
+}
+
+/// Records of the same archive, as far as a checkpoint covers them.
+struct GoodCopy {
+    whole: Whole,
+    until: Position,
+}
+
+impl Shelf for GoodCopy {
+    fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        columns: Columns,
+    ) -> Result<Option<Vec<Run>>, ReadError> {
+        if from >= self.until {
+            return Ok(None);
+        }
+        self.whole.read(from, until.min(self.until), limit, columns)
+    }
+
+    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
+        if position >= self.until {
+            return Ok(None);
+        }
+        self.whole.fetch(position, columns)
+    }
+}
+
+/// Reads the good copy and sees that it is one.
+fn good_copy(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<GoodCopy, RepairError> {
+    let _lock = lock(&options.good).map_err(VerifyError::InUse)?;
+    // The damaged archive mends its own state first, where one of its two copies serves.
+    let ours = State::open(Arc::clone(&options.disk), &options.data.join("state"))?;
+    let theirs = state::read(options.disk.as_ref(), &options.good.join("state"))?;
+    let key = ours.key()?.map(|key| key.verifier().to_string());
+    let same = theirs.archive.is_some()
+        && theirs.archive == ours.archive()?
+        && theirs.verifier.is_some()
+        && theirs.verifier == key;
+    if !same {
+        return Err(RepairError::Other {
+            data: options.data.clone(),
+            good: options.good.clone(),
+        });
+    }
+    let (report, whole) = verify_whole(options.disk.clone(), &options.good, &theirs, progress)?;
+    if let Some(first) = report.findings.first() {
+        return Err(RepairError::GoodDamaged {
+            good: options.good.clone(),
+            what: first.what.clone(),
+        });
+    }
+    let signed = report
+        .checkpoint
+        .ok_or_else(|| RepairError::Unsigned(options.good.clone()))?;
+    Ok(GoodCopy {
+        whole,
+        until: Position::new(signed),
+    })
+}
+
+/// Seals damaged and missing chunks anew.
+fn seal_again(
+    options: &RepairOptions,
+    before: &Report,
+    good: &GoodCopy,
+    mended: &mut Vec<String>,
+) -> Result<(), RepairError> {
+    let folder = options.data.join("chunks");
+    let Some(chunks) = &good.whole.chunks else {
+        return Ok(());
+    };
+    let chunk_options = ChunkOptions {
+        folder: folder.clone(),
+        ..chunks.options().clone()
+    };
+    for number in to_seal(before, u64::from(chunk_options.records)) {
+        let identity = chunk_options.identity(number);
+        if identity.end() > good.until {
+            continue;
+        }
+        write_chunk(options.disk.as_ref(), &folder, identity, good)
+            .map_err(|cause| RepairError::Chunk { number, cause })?;
+        mended.push(format!(
+            "chunk {number}, positions {} up to {}, was sealed again from the good copy",
+            identity.first(),
+            identity.end()
+        ));
+    }
+    Ok(())
+}
+
+/// The chunks that are damaged, and those that are gone and go on from them.
+fn to_seal(before: &Report, records: u64) -> BTreeSet<u64> {
+    let damaged = before
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == Kind::Chunk);
+    let ends = damaged.filter_map(|finding| finding.until);
+    let mut numbers: BTreeSet<u64> = ends.filter_map(|end| (end / records).checked_sub(1)).collect();
+    let is_lost = |number: u64| {
+        let (first, end) = (number * records, (number + 1) * records);
+        before
+            .lost
+            .iter()
+            .any(|(from, until)| *from < end && first < *until)
+    };
+    // A hole in the numbers would be the end of the sealed log.
+    let gone = (before.chunks..).take_while(|number| is_lost(*number));
+    numbers.extend(gone.take(usize::try_from(before.tail / records).unwrap_or(usize::MAX)));
+    numbers
+}
+
+fn write_chunk(
+    disk: &dyn Disk,
+    folder: &Path,
+    identity: super::chunk::Identity,
+    good: &GoodCopy,
+) -> Result<(), String> {
+    let mut writer = Writer::begin(disk, folder, identity).map_err(|error| error.to_string())?;
+    while writer.next() < identity.end() {
+        let runs = good.read(writer.next(), identity.end(), STEP, Columns::All);
+        let runs = runs.map_err(|error| error.to_string())?.unwrap_or_default();
+        if runs.is_empty() {
+            return Err(format!(
+                "the good copy has no record at position {}",
+                writer.next()
+            ));
+        }
+        for run in runs {
+            // It holds every payload against its commitment.
+            writer
+                .add(&run, &mut || true)
+                .map_err(|error| error.to_string())?;
+        }
+    }
+    let sealed = writer.finish(None, &mut || true);
+    sealed.map(drop).map_err(|error| error.to_string())
+}
+
+/// Has a start save what the journal has lost.
+fn save_journal(options: &RepairOptions, good: GoodCopy) -> Result<(), RepairError> {
+    let rescue = Some(Arc::new(good) as Arc<dyn Shelf>);
+    let archive = open(ArchiveOptions {
+        rescue,
+        disk: Arc::clone(&options.disk),
+        ..ArchiveOptions::new(&options.data)
+    })?;
+    archive.log.close();
+    Ok(())
+}
+
+/// What the journal holds now and did not before.
+fn saved(before: &Report, after: &Report) -> Vec<String> {
+    let new = after
+        .repaired
+        .iter()
+        .filter(|range| !before.repaired.contains(range));
+    let end = (before.tail, after.tail);
+    let end = (end.0 < end.1).then_some(end);
+    new.copied()
+        .chain(end)
+        .map(|(from, until)| format!("positions {from} up to {until} were saved from the good copy"))
+        .collect()
+}
