@@ -4,6 +4,7 @@
 //! lies below it ([`pages`]), so that a program that follows links copies all of it. It only reads, shows nothing beyond
 //! the newest signed checkpoint, and knows the log and the Merkle tree and nothing else.
 
+mod bounded;
 mod pages;
 mod tiles;
 
@@ -15,6 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use bounded::{Bounded, CONNECTIONS_MAX, IDLE_MAX};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -96,6 +98,7 @@ pub async fn serve(
     if is_loopback {
         router = router.layer(middleware::from_fn(only_local_names));
     }
+    let listener = Bounded::new(listener, CONNECTIONS_MAX, IDLE_MAX);
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
         .await
