@@ -1,6 +1,7 @@
 //! serve and status.
 
 use crate::harness::{Daemon, chancery, json, run};
+use std::io::{Read, Write};
 
 #[test]
 fn the_daemon_says_where_it_is_and_stops_when_it_is_told() {
@@ -33,6 +34,35 @@ fn the_status_says_how_the_archive_stands() {
 }
 
 #[test]
+fn the_log_can_be_read_as_files_where_the_first_line_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::with(folder, &["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    daemon.append(r#"{"series":"desk","key":"k","title":"a"}"#);
+    let checkpoint = daemon.ok(&["checkpoint"]);
+    let files = daemon.files().unwrap();
+    let address = files.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /checkpoint HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with(&checkpoint), "{answer}");
+    let other = tempfile::tempdir().unwrap();
+    let data = other.path().to_str().unwrap();
+    let args = [
+        "serve",
+        "--data",
+        data,
+        "--listen",
+        "127.0.0.1:0",
+        "--http",
+        address,
+    ];
+    let taken = run(&mut chancery(&args));
+    assert_eq!(taken.code, 1, "{taken:?}");
+    assert!(taken.err.contains("choose another --http"), "{}", taken.err);
+}
+
+#[test]
 fn settings_that_cannot_be_used_are_usage_errors() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -44,6 +74,8 @@ fn settings_that_cannot_be_used_are_usage_errors() {
         assert!(!data.exists());
     };
     check(&["--listen", "0.0.0.0:0"], "--insecure");
+    check(&["--http", "0.0.0.0:0"], "--insecure");
+    check(&["--http", "here"], "allowed is off, or an address and port");
     check(&["--scans-max", "0"], "allowed is 1 to 64");
     check(&["--config", "missing.toml"], "missing.toml");
     std::fs::write(folder.path().join("chancery.toml"), "liste = 1\n").unwrap();

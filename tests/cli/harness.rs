@@ -49,6 +49,7 @@ pub fn run(command: &mut Command) -> Ended {
 pub struct Daemon {
     child: Child,
     address: String,
+    files: Option<String>,
     folder: TempDir,
     stderr: BufReader<ChildStderr>,
 }
@@ -61,16 +62,16 @@ impl Daemon {
 
     /// On an archive that is there, at an address.
     pub fn on(folder: TempDir, listen: &str) -> Self {
+        // The port after a free one may be what another test is about to listen on again.
+        Self::with(folder, &["--listen", listen, "--http", "off"])
+    }
+
+    /// With settings.
+    pub fn with(folder: TempDir, settings: &[&str]) -> Self {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_chancery"))
-            .args([
-                "serve",
-                "--listen",
-                listen,
-                "--origin",
-                "example.org/test",
-                "--data",
-            ])
+            .args(["serve", "--origin", "example.org/test", "--data"])
             .arg(folder.path().join("data"))
+            .args(settings)
             .current_dir(folder.path())
             .env("CHANCERY_LOG", "off")
             .stdout(Stdio::null())
@@ -80,13 +81,16 @@ impl Daemon {
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
-        let address = line.split_whitespace().find(|word| word.starts_with("http://"));
-        let address = address
+        let mut addresses = line.split_whitespace().filter(|word| word.starts_with("http://"));
+        let address = addresses
+            .next()
             .unwrap_or_else(|| panic!("no address in {line:?}"))
             .to_owned();
+        let files = addresses.next().map(str::to_owned);
         Self {
             child,
             address,
+            files,
             folder,
             stderr,
         }
@@ -95,6 +99,11 @@ impl Daemon {
     /// Where it listens.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where its HTTP port is, if it has one.
+    pub fn files(&self) -> Option<&str> {
+        self.files.as_deref()
     }
 
     /// A folder for the test's files, beside the archive.

@@ -25,7 +25,7 @@ struct Daemon {
 impl Daemon {
     fn on(data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chancery"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--http", "off", "--data"])
             .arg(data)
             .current_dir(data)
             .env("CHANCERY_LOG", "off")
