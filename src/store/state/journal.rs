@@ -233,8 +233,8 @@ pub struct StateJournal {
 }
 
 impl StateJournal {
-    /// Opens the journal in a folder, or begins one; a copy that is not as the better one is written again, and the second
-    /// part of the answer says which and why.
+    /// Opens the journal in a folder; a copy that is not as the better one is written again, and the second part of the
+    /// answer says which, why, and what became of it. A new journal has no files before the first change.
     ///
     /// # Errors
     /// The file and what the system says; `InvalidData` where no copy can be believed.
@@ -242,38 +242,55 @@ impl StateJournal {
         let wrap = |cause| (folder.to_owned(), cause);
         let copies = read(disk.as_ref(), folder).map_err(wrap)?;
         let best = best(&copies).map_err(|path| (path, io::ErrorKind::InvalidData.into()))?;
-        let bytes = match best {
-            Some(best) => best.bytes.clone(),
-            None => header(random_id().map_err(wrap)?, 0),
+        let Some(best) = best else {
+            // Nothing is written before there is something to keep.
+            let found = Found {
+                id: random_id().map_err(wrap)?,
+                ..Found::default()
+            };
+            return Ok((Self::over(disk, folder, found, Vec::new(), 0), Vec::new()));
         };
         let mut mended = Vec::new();
-        for copy in &copies {
-            if copy.whole && copy.bytes == bytes {
-                continue;
-            }
-            write_copy(disk.as_ref(), folder, &copy.path, &bytes)
-                .map_err(|cause| (copy.path.clone(), cause))?;
-            if best.is_some() {
-                let fault = copy.fault.as_deref().unwrap_or("it was missing or behind");
-                mended.push(format!("`{}`: {fault}", copy.path.display()));
-            }
+        for copy in copies
+            .iter()
+            .filter(|copy| !copy.whole || copy.bytes != best.bytes)
+        {
+            let fault = copy.fault.as_deref().unwrap_or("it was missing or behind");
+            // Without it the other copy serves all the same, and the next change writes both anew.
+            let then = match write_copy(disk.as_ref(), folder, &copy.path, &best.bytes) {
+                Ok(()) => "it was written again from its copy".to_owned(),
+                Err(cause) => format!("it cannot be written again now ({cause}), its copy serves"),
+            };
+            mended.push(format!("`{}`: {fault}; {then}", copy.path.display()));
         }
-        let [one, two] = COPIES.map(|name| {
-            let path = folder.join(name);
-            disk.open(&path).map_err(|cause| (path, cause))
-        });
-        let mut found = Found::header(&bytes).unwrap_or_default();
-        found.frames(&bytes);
-        let journal = Self {
-            disk: Arc::clone(&disk),
+        let files = COPIES.iter().map(|name| disk.open(&folder.join(name)));
+        let files = files.collect::<io::Result<Vec<_>>>().unwrap_or_default();
+        let mut found = Found::header(&best.bytes).unwrap_or_default();
+        found.frames(&best.bytes);
+        let is_whole = read(disk.as_ref(), folder)
+            .is_ok_and(|copies| copies.iter().all(|copy| copy.whole && copy.bytes == best.bytes));
+        let mut journal = Self::over(Arc::clone(&disk), folder, found, files, best.bytes.len());
+        journal.failed = !is_whole;
+        Ok((journal, mended))
+    }
+
+    /// A journal over open copies; the next change writes both anew where there are none.
+    fn over(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        found: Found,
+        files: Vec<Arc<dyn DiskFile>>,
+        bytes: usize,
+    ) -> Self {
+        Self {
+            disk,
             folder: folder.to_owned(),
-            files: vec![one?, two?],
+            failed: files.is_empty(),
+            files,
             generation: found.generation,
             found,
-            bytes: bytes.len(),
-            failed: false,
-        };
-        Ok((journal, mended))
+            bytes,
+        }
     }
 
     /// The value under a name.

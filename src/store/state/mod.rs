@@ -97,7 +97,7 @@ impl State {
             _ => StateError::Io { path, cause },
         })?;
         for what in mended {
-            tracing::warn!("{what}; it was written again from its copy");
+            tracing::warn!("{what}");
         }
         let folder = folder.to_owned();
         Ok(Self { folder, journal })

@@ -75,6 +75,24 @@ fn a_missing_or_cut_copy_is_mended_from_the_other() {
     }
 }
 
+/// A disk that takes nothing is no reason not to start.
+#[test]
+fn a_copy_that_cannot_be_written_again_is_written_with_the_next_change() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    put(&mut journal, "key", "seed").unwrap();
+    disk.tamper(&path(0), |bytes| bytes[40] ^= 1);
+    disk.fail(Fault::Full, 0);
+    let (mut journal, mended) = open(&disk);
+    assert_eq!(journal.get("key"), Some(&b"seed"[..]));
+    assert!(mended[0].contains("cannot be written again now"), "{mended:?}");
+    put(&mut journal, "more", "1").unwrap();
+    let (journal, mended) = open(&disk);
+    assert_eq!(journal.get("key"), Some(&b"seed"[..]));
+    assert_eq!(journal.get("more"), Some(&b"1"[..]));
+    assert!(mended.is_empty(), "{mended:?}");
+}
+
 #[test]
 fn two_damaged_copies_are_not_believed_and_not_changed() {
     let disk = SimDisk::new();
@@ -148,6 +166,8 @@ fn a_start_that_has_nothing_to_mend_writes_nothing() {
     put(&mut journal, "a", "1").unwrap();
     let simulated = SimDisk::new();
     open(&simulated);
+    assert_eq!(simulated.moment(), 0, "nor does a new journal that keeps nothing");
+    put(&mut open(&simulated).0, "a", "1").unwrap();
     let moment = simulated.moment();
     assert!(open(&simulated).1.is_empty());
     assert_eq!(simulated.moment(), moment);
