@@ -99,9 +99,12 @@ fn best(copies: &[Copy; 2]) -> Result<Option<&Copy>, PathBuf> {
         let damaged = copies.iter().find(|copy| copy.fault.is_some());
         return damaged.map_or(Ok(None), |copy| Err(copy.path.clone()));
     }
-    Ok(copies.iter().max_by_key(|copy| {
+    // A change is said to be kept once both copies have it: one that ends whole lacks none of those, whatever the other
+    // one's generation.
+    let whole = copies.iter().filter(|copy| copy.whole);
+    Ok(whole.max_by_key(|copy| {
         let found = copy.found.as_ref();
-        found.map(|found| (found.generation, copy.bytes.len(), copy.whole))
+        found.map(|found| (found.generation, copy.bytes.len()))
     }))
 }
 
@@ -128,7 +131,8 @@ impl Copy {
             Err(fault) => copy.fault = Some(fault),
             Ok(mut found) => {
                 let end = found.frames(&copy.bytes);
-                copy.whole = end == copy.bytes.len();
+                // A journal is made with its first frame.
+                copy.whole = end == copy.bytes.len() && end > HEADER_BYTES;
                 if !copy.whole {
                     copy.fault = Some(format!("the frame at byte {end} is cut or damaged"));
                 }

@@ -196,3 +196,30 @@ proptest::proptest! {
         apply(&tail, &mut Values::new());
     }
 }
+
+/// The first copy was written anew, the second could not be, and then the first is damaged: nothing that the second says may
+/// be lost, the key above all.
+#[test]
+fn a_newer_copy_that_is_damaged_does_not_take_the_place_of_an_older_one() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    put(&mut journal, "key", "seed").unwrap();
+    let older = disk.bytes(&path(1)).unwrap();
+    journal.failed = true;
+    put(&mut journal, "checkpoint", "note").unwrap();
+    let newer = disk.bytes(&path(0)).unwrap();
+    let opened = |first: &[u8]| {
+        let damaged = disk.copy();
+        damaged.tamper(&path(0), |bytes| *bytes = first.to_vec());
+        damaged.tamper(&path(1), |bytes| *bytes = older.clone());
+        let (journal, _) = open(&damaged);
+        assert_eq!(damaged.bytes(&path(0)), damaged.bytes(&path(1)));
+        journal.get("key").map(<[u8]>::to_vec)
+    };
+    for at in 0..newer.len() {
+        let mut flipped = newer.clone();
+        flipped[at] ^= 0x10;
+        assert_eq!(opened(&flipped).as_deref(), Some(&b"seed"[..]), "byte {at}");
+        assert_eq!(opened(&newer[..at]).as_deref(), Some(&b"seed"[..]), "cut at {at}");
+    }
+}
