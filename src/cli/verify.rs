@@ -10,11 +10,12 @@ use super::output::Form;
 use super::screen::{Ink, Screen, count, plain, stdout};
 use crate::client::Client;
 use crate::daemon;
-use crate::merkle::VerifierKey;
+use crate::merkle::{Checkpoint, VerifierKey};
 use crate::record::Position;
 use crate::rpc::proto::GetStatusResponse;
 use crate::store::disk::RealDisk;
 use crate::store::repair::{RepairOptions, repair};
+use crate::store::state;
 use crate::store::verify::{
     Finding, Mode, Progress, Report, VerifyError, VerifyOptions, verify, verify_copy,
 };
@@ -73,8 +74,10 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let report = match read(&args.data, Mode::Stopped, screen).await? {
         Ok(report) => report,
         Err(VerifyError::InUse(_)) => {
+            let signed = kept(&args.data)?;
             let status = ask(&args).await?;
             let mode = Mode::Running {
+                signed,
                 tail: Position::new(status.tail),
             };
             let report = read(&args.data, mode, screen).await?.map_err(failed)?;
@@ -84,6 +87,16 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         Err(error) => return Err(failed(error)),
     };
     print(&report, args.output, screen)
+}
+
+/// The newest checkpoint that a data directory keeps, read before its daemon is asked for the tail: what is signed later is
+/// none of this check's.
+fn kept(data: &Path) -> Result<Option<Checkpoint>, Failure> {
+    let folder = data.join("state");
+    // The first time the daemon may just have been writing.
+    let said = state::read(&RealDisk, &folder).or_else(|_| state::read(&RealDisk, &folder));
+    let said = said.map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(said.checkpoint.map(|signed| signed.checkpoint))
 }
 
 /// Checks a published copy, for which nobody but the key is asked.

@@ -256,6 +256,32 @@ pub enum Closed {
     Draining,
 }
 
+impl Closed {
+    /// The reason that stands where there are two. Damage outweighs everything: no restart and no room on the disk makes the
+    /// records right, and nothing may be signed or sealed over them. Else the first one stays.
+    pub(crate) fn weightier(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(first), Some(second @ Self::Damaged { .. })) if !first.is_damage() => Some(second),
+            (first, second) => first.or(second),
+        }
+    }
+
+    /// Whether the archive's records are not what it acknowledged or signed.
+    fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
+impl ReadError {
+    /// The position that could not be read, where it is known.
+    pub(crate) fn position(&self) -> Option<Position> {
+        match self {
+            Self::Damaged { position, .. } | Self::BeyondTail { position, .. } => Some(*position),
+            Self::NotPassed { .. } | Self::Io { .. } => None,
+        }
+    }
+}
+
 /// Why records could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {

@@ -5,12 +5,11 @@
 
 use super::Log;
 use super::error::AppendError;
-use crate::record::{Principal, Recorded};
+use crate::merkle::Checkpoint;
+use crate::record::{Position, Principal, Recorded};
+use serde::Serialize;
 use std::ops::ControlFlow;
 use std::sync::TryLockError;
-
-use crate::record::Position;
-use serde::Serialize;
 
 /// The most findings that a report lists; their number is counted on.
 pub const FINDINGS_MAX: usize = 1_000;
@@ -22,6 +21,9 @@ pub struct Report {
     pub origin: Option<String>,
     /// Sealed chunks, of two files each.
     pub chunks: u64,
+    /// The chunks among them that are damaged, by number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chunks_damaged: Vec<u64>,
     /// Files of the journal.
     pub segments: u64,
     /// Frames read.
@@ -130,11 +132,17 @@ impl Kind {
 
 /// Reads all files of an archive again while it is open.
 pub trait Verifier: Send + Sync {
-    /// Reads what is below `tail`. `progress` is called about once a MiB; where it breaks, the check ends.
+    /// Reads what is below `tail`, and holds it against a checkpoint that was signed before the tail was looked at: one that
+    /// covers more is a finding. `progress` is called about once a MiB; where it breaks, the check ends.
     ///
     /// # Errors
     /// Why nothing could be verified, or that it was ended.
-    fn verify(&self, tail: Position, progress: &mut OnProgress<'_>) -> Result<Report, String>;
+    fn verify(
+        &self,
+        signed: Option<Checkpoint>,
+        tail: Position,
+        progress: &mut OnProgress<'_>,
+    ) -> Result<Report, String>;
 }
 
 /// Told how far a verification is, and asked whether to go on.
@@ -173,8 +181,10 @@ impl Log {
             Err(TryLockError::Poisoned(one)) => one.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(FixityError::Busy),
         };
+        // The checkpoint before the tail: what is signed meanwhile is none of this check's.
+        let signed = self.newest_checkpoint().map(|signed| signed.checkpoint.clone());
         verifier
-            .verify(self.tail(), progress)
+            .verify(signed, self.tail(), progress)
             .map_err(FixityError::Failed)
     }
 
@@ -183,12 +193,12 @@ impl Log {
     /// # Errors
     /// As [`Log::append`]; the time is kept all the same.
     pub async fn checked(&self, report: &Report, principal: Principal) -> Result<Position, AppendError> {
-        let checked = Checked {
-            at: self.now(),
-            findings: report.findings_total,
+        let (log, findings) = (self.clone(), report.findings_total);
+        let keep = move || {
+            let at = log.now();
+            log.shared.notary.keep_checked(Checked { at, findings })
         };
-        let log = self.clone();
-        let kept = tokio::task::spawn_blocking(move || log.shared.notary.keep_checked(checked)).await;
+        let kept = tokio::task::spawn_blocking(keep).await;
         if !kept.is_ok_and(|kept| kept.is_ok()) {
             tracing::warn!("the time of the check could not be kept in the state folder");
         }

@@ -415,8 +415,11 @@ impl Log {
             Err(ReadError::BeyondTail { tail, .. }) => {
                 self.records_missing(tail, "records are missing that a signed checkpoint covers,");
             }
-            // Lost and damaged records close the log by themselves.
-            Err(error) => tracing::error!(%error, "the newest checkpoint cannot be held against the log"),
+            // Were it appended to, the next checkpoint would take the place of the one that it was never held against.
+            Err(error) => {
+                let what = format!("the newest checkpoint cannot be held against the records ({error}),");
+                self.records_missing(error.position().unwrap_or(size), &what);
+            }
         }
     }
 

@@ -19,6 +19,8 @@ use tokio::sync::watch;
 const APART: Duration = Duration::from_millis(100);
 /// How long the thread rests after a checkpoint, so that the next comes within a second of the last append.
 const REST: Duration = Duration::from_millis(850);
+/// How long it rests after one that could not be kept, before it tries again.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// What a store hands over so that the log can sign.
 pub struct Desk {
@@ -156,9 +158,9 @@ impl Notary {
     }
 
     /// Waits for a while, or until somebody waits or it is told to stop.
-    fn rest(&self) {
+    fn rest(&self, time: Duration) {
         let idle = |state: &mut State| !state.asked && !state.stopping;
-        drop(self.wake.wait_timeout_while(self.state(), REST, idle));
+        drop(self.wake.wait_timeout_while(self.state(), time, idle));
     }
 
     /// Has the thread sign for the records below `size`, which are published, and waits for that without blocking.
@@ -277,11 +279,16 @@ pub fn run(log: &Weak<Shared>, notary: &Notary) {
         let Some(shared) = log.upgrade() else { return };
         let signed = shared.sign_all();
         drop(shared);
+        let again = matches!(signed, Err(SignError::Write(_)));
         notary.attempts.send_modify(|attempts| {
             attempts.count += 1;
             attempts.failure = signed.err();
         });
-        notary.rest();
+        if again {
+            // Nothing else may come that would have the newest records signed.
+            notary.wanted();
+        }
+        notary.rest(if again { REST_AFTER_FAILURE } else { REST });
     }
 }
 

@@ -138,12 +138,11 @@ impl Log {
     /// # Errors
     /// What the system says where no thread can be started.
     pub fn start(options: Options, fold: Fold, parts: Parts) -> std::io::Result<Self> {
-        let closed = parts.closed.or_else(|| {
-            fold.bad.map(|(position, what)| Closed::Damaged {
-                what: format!("a leaf cannot be read ({what})"),
-                position,
-            })
+        let bad = fold.bad.map(|(position, what)| Closed::Damaged {
+            what: format!("a leaf cannot be read ({what})"),
+            position,
         });
+        let closed = Closed::weightier(parts.closed, bad);
         let recent = Arc::new(Recent::new(options.recent_bytes));
         let memory = Arc::clone(&recent) as Arc<dyn Shelf>;
         let hot = parts.hot.clone().map(|hot| hot as Arc<dyn Shelf>);

@@ -72,12 +72,10 @@ impl Shared {
         self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Refuses appends from now on; the first reason stays.
+    /// Refuses appends from now on; the first reason stays, but for damage, which outweighs every other.
     pub(super) fn close_with(&self, reason: Closed) {
-        self.closed
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(reason);
+        let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
+        *closed = Closed::weightier(closed.take(), Some(reason));
     }
 
     pub(super) fn note(&self, journal_bytes: u64, recorded: Recorded, slow: bool) {

@@ -106,12 +106,12 @@ pub enum ArchiveError {
     Journal(#[from] OpenError),
 }
 
-/// An open archive. The lock on the data directory is held until it is dropped.
+/// An open archive. The lock on the data directory is held until it is dropped, or by whoever holds it already.
 pub struct Archive {
     /// The log.
     pub log: Log,
     sealer: Option<Sealer>,
-    lock: File,
+    lock: Option<File>,
 }
 
 impl Drop for Archive {
@@ -121,7 +121,7 @@ impl Drop for Archive {
         self.log.release();
         // To close the file is not enough: a process that is just being started by another thread holds a copy of it
         // until it has become another program, and with the copy the lock.
-        if let Err(error) = self.lock.unlock() {
+        if let Some(Err(error)) = self.lock.as_ref().map(File::unlock) {
             tracing::warn!(%error, "the lock on the data directory could not be given back");
         }
     }
@@ -133,6 +133,16 @@ impl Drop for Archive {
 /// [`ArchiveError`]. Damage is no error: the log is then read-only and says why.
 pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     let lock = lock(&options.data)?;
+    let mut archive = open_held(options, &lock)?;
+    archive.lock = Some(lock);
+    Ok(archive)
+}
+
+/// As [`open`], for whoever holds the lock and goes on holding it.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive, ArchiveError> {
     let folders = Folders::make(&options)?;
     room_for_a_first_segment(&options, &folders)?;
     let mut state = State::open(Arc::clone(&options.disk), &folders.state)?;
@@ -182,7 +192,7 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
             .writer
             .filter(|_| damage.closed.is_none())
             .map(|writer| Box::new(writer) as Box<dyn Journal>),
-        closed: damage.closed.or(recovered.closed),
+        closed: Closed::weightier(damage.closed, recovered.closed),
         shelves: vec![Arc::clone(&extents) as Arc<dyn Shelf>],
         sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: Some(Arc::clone(&hot) as Arc<dyn Hot>),
@@ -235,7 +245,7 @@ pub fn open(options: ArchiveOptions) -> Result<Archive, ArchiveError> {
     Ok(Archive {
         log,
         sealer: Some(sealer),
-        lock,
+        lock: None,
     })
 }
 
@@ -405,7 +415,7 @@ mod tests {
     fn a_closed_archive_is_free_although_a_copy_of_its_lock_is_open() {
         let folder = tempfile::tempdir().unwrap();
         let first = open(ArchiveOptions::new(folder.path())).unwrap();
-        let _copy = first.lock.try_clone().unwrap();
+        let _copy = first.lock.as_ref().unwrap().try_clone().unwrap();
         assert!(matches!(
             open(ArchiveOptions::new(folder.path())),
             Err(ArchiveError::InUse(_))

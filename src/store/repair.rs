@@ -1,21 +1,23 @@
 //! Mending a damaged archive from a good copy of the same one.
 //!
 //! The good copy is another data directory of the same archive: a backup. It is believed as far as its own newest
-//! checkpoint covers it, which must be signed with the damaged archive's key; everything taken from it is checked again on
-//! the way. Sealed chunks that are damaged or missing are sealed anew from its records; what the journal has lost is saved
+//! checkpoint covers it, which must be signed with the damaged archive's key, and only where it holds every record just as
+//! the damaged archive does as far as that can be read; everything taken from it is checked again on the way. Sealed chunks that are damaged or missing are sealed anew from its records; what the journal has lost is saved
 //! as a start saves it from the hot log. Nothing that is whole is touched, and at the end everything is verified.
 
 use super::chunk::{ChunkOptions, Writer};
 use super::disk::Disk;
-use super::open::{ArchiveError, ArchiveOptions, lock, open};
+use super::open::{ArchiveError, ArchiveOptions, open_held};
 use super::state::{self, State, StateError};
 use super::verify::{
-    Kind, Mode, OnProgress, Report, VerifyError, VerifyOptions, Whole, verify, verify_whole,
+    Mode, OnProgress, Report, VerifyError, VerifyOptions, Whole, lock_archive, verify_held, verify_whole,
 };
 use crate::log::store::Shelf;
 use crate::log::{Columns, ReadError, ReadLimit, Run};
-use crate::record::Position;
+use crate::merkle::{Checkpoint, Tree};
+use crate::record::{Position, leaf_hash};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +62,18 @@ pub enum RepairError {
         /// The other one.
         good: PathBuf,
     },
+    /// The copy was continued by itself.
+    #[error(
+        "`{good}` and `{data}` hold different records from about position {position} on: one of them was started elsewhere and appended to; nothing is taken from it"
+    )]
+    Forked {
+        /// The damaged archive.
+        data: PathBuf,
+        /// The other one.
+        good: PathBuf,
+        /// A position at which they differ.
+        position: Position,
+    },
     /// The copy is not good itself.
     #[error("`{good}` is damaged itself ({what}); nothing is taken from it")]
     GoodDamaged {
@@ -85,29 +99,31 @@ pub enum RepairError {
 }
 
 /// Mends what can be mended. `progress` is told of each reading of all files: of the damaged archive, of the good copy, and of
-/// the mended archive.
+/// the mended archive. Both are locked until it is done: nobody starts a daemon on either meanwhile.
 ///
 /// # Errors
 /// [`RepairError`]; what was mended before stays so. What could not be mended is in the report.
 pub fn repair(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<Repaired, RepairError> {
+    let lock = lock_archive(&options.data)?;
     let damaged = VerifyOptions {
         data: options.data.clone(),
         disk: Arc::clone(&options.disk),
         mode: Mode::Stopped,
         entries: true,
     };
-    let before = verify(&damaged, progress)?;
+    let (before, ours) = verify_held(&damaged, progress)?;
     if before.is_sound() && before.lost.is_empty() {
         return Ok(Repaired {
             mended: Vec::new(),
             report: before,
         });
     }
-    let good = good_copy(options, progress)?;
+    let good = good_copy(options, &ours, progress)?;
+    drop(ours);
     let mut mended = Vec::new();
     seal_again(options, &before, &good, &mut mended)?;
-    save_journal(options, good)?;
-    let report = verify(&damaged, progress)?;
+    save_journal(options, good, &lock)?;
+    let (report, _) = verify_held(&damaged, progress)?;
     mended.extend(saved(&before, &report));
     Ok(Repaired { mended, report })
 }
@@ -116,6 +132,10 @@ pub fn repair(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<
 struct GoodCopy {
     whole: Whole,
     until: Position,
+    /// Over the records below `until`.
+    tree: Tree,
+    /// Held while records are taken from it.
+    _lock: File,
 }
 
 impl Shelf for GoodCopy {
@@ -141,8 +161,12 @@ impl Shelf for GoodCopy {
 }
 
 /// Reads the good copy and sees that it is one.
-fn good_copy(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<GoodCopy, RepairError> {
-    let _lock = lock(&options.good).map_err(VerifyError::InUse)?;
+fn good_copy(
+    options: &RepairOptions,
+    ours_read: &Whole,
+    progress: &mut OnProgress<'_>,
+) -> Result<GoodCopy, RepairError> {
+    let lock = lock_archive(&options.good)?;
     // The damaged archive mends its own state first, where one of its two copies serves.
     let ours = State::open(Arc::clone(&options.disk), &options.data.join("state"))?;
     let theirs = state::read(options.disk.as_ref(), &options.good.join("state"))?;
@@ -167,10 +191,90 @@ fn good_copy(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<G
     let signed = report
         .checkpoint
         .ok_or_else(|| RepairError::Unsigned(options.good.clone()))?;
-    Ok(GoodCopy {
+    let mut good = GoodCopy {
         whole,
         until: Position::new(signed),
-    })
+        tree: Tree::default(),
+        _lock: lock,
+    };
+    let ours_signed = ours.checkpoint()?.map(|signed| signed.checkpoint);
+    let same = good.read_beside(ours_read, ours_signed.as_ref());
+    let same = same.map_err(|error| RepairError::GoodDamaged {
+        good: options.good.clone(),
+        what: error.to_string(),
+    })?;
+    match same {
+        Same::Yes => Ok(good),
+        Same::Not(position) => Err(RepairError::Forked {
+            data: options.data.clone(),
+            good: options.good.clone(),
+            position,
+        }),
+    }
+}
+
+/// Whether two archives have one history.
+enum Same {
+    Yes,
+    /// Not from about this position on.
+    Not(Position),
+}
+
+impl GoodCopy {
+    /// Reads all leaves, for the tree, and holds them against those that the damaged archive still has, and against its newest
+    /// checkpoint. A copy that was started by itself and appended to has the same key and the same signatures up to there,
+    /// and other records afterwards: nothing may be taken from it.
+    fn read_beside(&mut self, ours: &Whole, signed: Option<&Checkpoint>) -> Result<Same, ReadError> {
+        let signed = signed.filter(|signed| signed.size <= self.until.get());
+        let mut at = Position::START;
+        while at < self.until {
+            let runs = self.whole.read(at, self.until, STEP, Columns::Leaves)?;
+            let runs: Vec<Run> = runs.unwrap_or_default();
+            let begun = at;
+            let runs: Vec<Run> = runs.iter().map(|run| run.slice(at, self.until)).collect();
+            for record in runs.iter().flat_map(Run::iter) {
+                self.tree.push(leaf_hash(record.leaf));
+                at = record.position.next();
+                let is_signed = signed.filter(|signed| signed.size == self.tree.size());
+                if is_signed.is_some_and(|signed| signed.root != self.tree.root()) {
+                    return Ok(Same::Not(record.position));
+                }
+            }
+            if at == begun {
+                return Err(ReadError::BeyondTail {
+                    position: at,
+                    tail: at,
+                });
+            }
+            let other = runs.iter().find_map(|run| other_leaf(run, ours));
+            if let Some(position) = other.filter(|position| *position < self.until) {
+                return Ok(Same::Not(position));
+            }
+        }
+        Ok(Same::Yes)
+    }
+}
+
+/// The first record of a run that another shelf holds with another leaf; what that one has not, or cannot read, is passed over.
+fn other_leaf(run: &Run, shelf: &dyn Shelf) -> Option<Position> {
+    let mut at = run.first();
+    while at < run.end() {
+        let read = shelf.read(at, run.end(), STEP, Columns::Leaves);
+        let begun = at;
+        for other in read.iter().flatten().flatten().flat_map(Run::iter) {
+            let Some(record) = run.get(other.position) else {
+                continue;
+            };
+            if record.leaf != other.leaf {
+                return Some(other.position);
+            }
+            at = other.position.next();
+        }
+        if at == begun {
+            at = at.next();
+        }
+    }
+    None
 }
 
 /// Seals damaged and missing chunks anew.
@@ -206,12 +310,7 @@ fn seal_again(
 
 /// The chunks that are damaged, and those that are gone and go on from them.
 fn to_seal(before: &Report, records: u64) -> BTreeSet<u64> {
-    let damaged = before
-        .findings
-        .iter()
-        .filter(|finding| finding.kind == Kind::Chunk);
-    let ends = damaged.filter_map(|finding| finding.until);
-    let mut numbers: BTreeSet<u64> = ends.filter_map(|end| (end / records).checked_sub(1)).collect();
+    let mut numbers: BTreeSet<u64> = before.chunks_damaged.iter().copied().collect();
     let is_lost = |number: u64| {
         let (first, end) = (number * records, (number + 1) * records);
         before
@@ -248,18 +347,22 @@ fn write_chunk(
                 .map_err(|error| error.to_string())?;
         }
     }
-    let sealed = writer.finish(None, &mut || true);
+    let root = good
+        .tree
+        .subtree(identity.count.trailing_zeros() as usize, identity.number);
+    let sealed = writer.finish(root, &mut || true);
     sealed.map(drop).map_err(|error| error.to_string())
 }
 
 /// Has a start save what the journal has lost.
-fn save_journal(options: &RepairOptions, good: GoodCopy) -> Result<(), RepairError> {
+fn save_journal(options: &RepairOptions, good: GoodCopy, lock: &File) -> Result<(), RepairError> {
     let rescue = Some(Arc::new(good) as Arc<dyn Shelf>);
-    let archive = open(ArchiveOptions {
+    let options = ArchiveOptions {
         rescue,
         disk: Arc::clone(&options.disk),
         ..ArchiveOptions::new(&options.data)
-    })?;
+    };
+    let archive = open_held(options, lock)?;
     archive.log.close();
     Ok(())
 }

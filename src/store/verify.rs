@@ -28,6 +28,7 @@ use bytes::Bytes;
 use ledger::{Checks, Ledger};
 pub(super) use shelf::Whole;
 use shelf::{first_difference, hot_log};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,11 +43,16 @@ pub struct OpenArchive {
 }
 
 impl Verifier for OpenArchive {
-    fn verify(&self, tail: Position, progress: &mut OnProgress<'_>) -> Result<Report, String> {
+    fn verify(
+        &self,
+        signed: Option<Checkpoint>,
+        tail: Position,
+        progress: &mut OnProgress<'_>,
+    ) -> Result<Report, String> {
         let options = VerifyOptions {
             data: self.data.clone(),
             disk: Arc::clone(&self.disk),
-            mode: Mode::Running { tail },
+            mode: Mode::Running { signed, tail },
             entries: false,
         };
         verify(&options, progress).map_err(|error| error.to_string())
@@ -67,12 +73,15 @@ pub struct VerifyOptions {
 }
 
 /// Whether a daemon has the archive open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// None has: the data directory is locked meanwhile, and the hot log is read too.
     Stopped,
     /// One has, and said that this is its tail: the files of the journal are read up to there, the hot log is not.
     Running {
+        /// The newest checkpoint that was kept **before** the daemon was asked for its tail. One that is kept later may
+        /// cover what the tail does not; one that was kept before must not, or records are gone.
+        signed: Option<Checkpoint>,
         /// The tail.
         tail: Position,
     },
@@ -113,17 +122,42 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError`]; what is found to be wrong is no error but the report.
 pub fn verify(options: &VerifyOptions, progress: &mut OnProgress<'_>) -> Result<Report, VerifyError> {
-    let journal = options.data.join("journal");
-    if !options.data.join("state").is_dir() && !journal.is_dir() {
-        return Err(VerifyError::NoArchive(options.data.clone()));
-    }
     let _lock = match options.mode {
-        Mode::Stopped => Some(lock(&options.data).map_err(VerifyError::InUse)?),
+        Mode::Stopped => Some(lock_archive(&options.data)?),
         Mode::Running { .. } => None,
     };
+    verify_held(options, progress).map(|(report, _)| report)
+}
+
+/// Takes the lock of an archive that is there; none is made.
+///
+/// # Errors
+/// [`VerifyError::NoArchive`], [`VerifyError::InUse`].
+pub(super) fn lock_archive(data: &Path) -> Result<File, VerifyError> {
+    is_archive(data)?;
+    lock(data).map_err(VerifyError::InUse)
+}
+
+fn is_archive(data: &Path) -> Result<(), VerifyError> {
+    if data.join("state").is_dir() || data.join("journal").is_dir() {
+        return Ok(());
+    }
+    Err(VerifyError::NoArchive(data.into()))
+}
+
+/// As [`verify`], for whoever holds the lock where it is needed; answers the records as a shelf too.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_held(
+    options: &VerifyOptions,
+    progress: &mut OnProgress<'_>,
+) -> Result<(Report, Whole), VerifyError> {
+    is_archive(&options.data)?;
+    let journal = options.data.join("journal");
     let until = match options.mode {
         Mode::Stopped => None,
-        Mode::Running { tail } => Some(tail),
+        Mode::Running { tail, .. } => Some(tail),
     };
     let disk = options.disk.as_ref();
     let folder = options.data.join("state");
@@ -137,12 +171,14 @@ pub fn verify(options: &VerifyOptions, progress: &mut OnProgress<'_>) -> Result<
         journal: &journal,
         chunks: Some((&options.data.join("chunks"), &options.disk)),
     };
-    // What a running daemon has signed meanwhile lies beyond the tail that it said.
-    let signed = said.checkpoint.map(|signed| signed.checkpoint);
+    let signed = match &options.mode {
+        Mode::Stopped => said.checkpoint.map(|signed| signed.checkpoint),
+        Mode::Running { signed, .. } => signed.clone(),
+    };
     let known = Known {
         archive: said.archive,
         entries: options.entries,
-        signed: signed.filter(|signed| until.is_none_or(|until| signed.size <= until.get())),
+        signed,
     };
     let (mut report, shelf, archive) = journal_of(disk, &folders, known, until, progress)?;
     if said.archive.is_none() {
@@ -159,7 +195,7 @@ pub fn verify(options: &VerifyOptions, progress: &mut OnProgress<'_>) -> Result<
         hot_log(&options.data.join("sled"), archive, &shelf, &mut report);
     }
     report.settle();
-    Ok(report)
+    Ok((report, shelf))
 }
 
 /// Verifies an archive of which nothing is open, without its hot log; answers it as a shelf too.
@@ -366,6 +402,9 @@ impl Walk<'_, '_> {
                 ledger.sealed(position, leaf, hash, report);
             });
             let end = chunks.options().identity(number).end();
+            if verified.leaves.is_err() || verified.payloads.is_err() {
+                report.chunks_damaged.push(number);
+            }
             if verified.leaves.is_err() {
                 let from = ledger.tail();
                 report.lose(from, end);

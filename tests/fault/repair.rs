@@ -180,3 +180,22 @@ fn nothing_is_taken_from_another_archive_or_from_a_damaged_copy() {
     );
     assert_eq!(std::fs::read(&damaged).unwrap(), before, "nothing was touched");
 }
+
+/// The copy was started by itself and appended to: the same key signs for it, and its records are others from there on.
+#[test]
+fn nothing_is_taken_from_a_copy_that_was_continued_by_itself() {
+    for (ours, theirs) in [(400, 400), (800, 400), (400, 800)] {
+        let (data, copy, _) = archive_and_copy();
+        grow(data.path(), "second", ours);
+        grow(copy.path(), "another", theirs);
+        let damaged = chunk(data.path(), "00000003.payloads");
+        flip(&damaged, 700);
+        let before = std::fs::read(&damaged).unwrap();
+        let refused = mend(data.path(), copy.path());
+        let Err(RepairError::Forked { position, .. }) = refused else {
+            panic!("{ours} and {theirs}: {refused:?}");
+        };
+        assert!(position.get() >= 700, "{position}");
+        assert_eq!(std::fs::read(&damaged).unwrap(), before, "nothing was touched");
+    }
+}

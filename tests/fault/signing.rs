@@ -142,21 +142,62 @@ fn fewer_records_than_were_signed_for_are_read_and_never_appended_to() {
     }
 }
 
+/// The daemon that has such an archive open says a tail below the checkpoint; a check beside it finds that all the same.
 #[test]
-fn other_records_than_were_signed_for_are_read_and_never_appended_to() {
+fn fewer_records_than_were_signed_for_are_found_while_they_are_served() {
+    let data = tempfile::tempdir().unwrap();
+    rolled_back(data.path());
+    let archive = started(data.path());
+    let report = archive.log.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+    let found = report
+        .findings
+        .iter()
+        .find(|finding| finding.kind == Kind::Checkpoint)
+        .unwrap();
+    assert_eq!((found.from, found.until), (Some(10), Some(20)));
+}
+
+/// Two archives of one key and name that were continued apart: the second with `records` records, and with the checkpoint of
+/// the first.
+fn forked(records: usize) -> (tempfile::TempDir, tempfile::TempDir) {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let archive = started(one.path());
     add(&archive.log, "one", 10);
     archive.log.close();
     drop(archive);
     copy_folder(one.path(), other.path());
-    for (data, name) in [(&one, "two"), (&other, "two, forked")] {
+    for (data, name, records) in [(&one, "two", 10), (&other, "two, forked", records)] {
         let archive = started(data.path());
-        add(&archive.log, name, 10);
+        add(&archive.log, name, records);
         archive.log.close();
     }
     std::fs::remove_dir_all(other.path().join("state")).unwrap();
     copy_folder(&one.path().join("state"), &other.path().join("state"));
+    (one, other)
+}
+
+/// A full disk closes the log too, and must not hide that the records are others than those that were signed for.
+#[test]
+fn a_fork_on_a_full_disk_is_not_signed() {
+    let (_one, other) = forked(20);
+    let signed = kept(other.path()).unwrap();
+    assert_eq!(signed.size, 20, "less than there is now");
+    let full = ArchiveOptions {
+        reserve_bytes: u64::MAX,
+        ..options(other.path())
+    };
+    let archive = open(full).unwrap();
+    let closed = archive.log.status().closed;
+    assert!(matches!(closed, Some(Closed::Damaged { .. })), "{closed:?}");
+    let refused = archive.log.checkpoint(archive.log.tail());
+    assert!(matches!(refused, Err(SignError::Damaged(_))), "{refused:?}");
+    archive.log.close();
+    assert_eq!(kept(other.path()), Some(signed), "the evidence stays");
+}
+
+#[test]
+fn other_records_than_were_signed_for_are_read_and_never_appended_to() {
+    let (_one, other) = forked(10);
     let report = verified(other.path());
     assert!(
         report

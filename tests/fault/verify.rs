@@ -50,7 +50,10 @@ fn a_sound_archive_verifies_with_the_root_that_the_log_says() {
     let running = VerifyOptions {
         data: folder.path().into(),
         disk: Arc::new(RealDisk),
-        mode: Mode::Running { tail: status.tail },
+        mode: Mode::Running {
+            signed: None,
+            tail: status.tail,
+        },
         entries: true,
     };
     let report = verify(&running, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -114,7 +117,10 @@ fn a_sealed_archive_verifies_and_damage_in_a_chunk_is_named() {
         };
         verify(&options, &mut |_| ControlFlow::Continue(())).unwrap()
     };
-    let report = checked(Mode::Running { tail: status.tail });
+    let report = checked(Mode::Running {
+        signed: None,
+        tail: status.tail,
+    });
     assert!(report.is_sound(), "{report:?}");
     wait_for("the hot log", || archive.log.status().hot_through == status.tail);
     archive.log.close();
