@@ -61,7 +61,8 @@ impl KeyArg {
     /// Text that is no key, in the argument or in the file.
     pub fn read(&self) -> Result<VerifierKey, Failure> {
         let text = &self.0;
-        if text.contains('+') {
+        // A key holds a `+`, and so may a file's name.
+        if text.contains('+') && !std::path::Path::new(text).is_file() {
             return text
                 .parse()
                 .map_err(|error: KeyError| Failure::usage(format!("--key: {error}")));

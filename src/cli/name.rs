@@ -119,6 +119,20 @@ impl EntryArg {
         Shown::entry(&answer.entry.unwrap_or_default())?.name()
     }
 
+    /// Whether it may stand for the entry of this series and key; a position may for any.
+    pub fn names(&self, series: &str, key: &str) -> bool {
+        match self {
+            Self::Position(_) => true,
+            Self::Name {
+                series: asked,
+                key: beginning,
+            } => {
+                let is_long_enough = beginning.chars().count() >= PREFIX_CHARS_MIN;
+                asked == series && (beginning == key || is_long_enough && key.starts_with(beginning))
+            }
+        }
+    }
+
     fn wire(&self) -> (proto::entry_name::Name, Option<proto::entry_name::Name>) {
         use proto::entry_name::Name;
         match self {
@@ -224,6 +238,17 @@ mod tests {
         assert!(beginning("desk/12345678"));
         assert!(!beginning("desk/1234567"));
         assert!(!beginning("12345678"));
+    }
+
+    #[test]
+    fn another_entry_than_the_one_that_was_asked_for_is_told_apart() {
+        let names = |text: &str, series, key| text.parse::<EntryArg>().unwrap().names(series, key);
+        assert!(names("desk/12345678", "desk", "12345678"));
+        assert!(names("desk/12345678", "desk", "123456789"));
+        assert!(!names("desk/1234567", "desk", "12345678"));
+        assert!(!names("desk/12345678", "desk", "1234567"));
+        assert!(!names("desk/12345678", "wire", "12345678"));
+        assert!(names("17", "desk", "anything"));
     }
 
     #[test]

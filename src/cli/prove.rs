@@ -10,10 +10,10 @@ use super::name::EntryArg;
 use super::output::Form;
 use super::screen::{Ink, Screen, count, plain, stdout};
 use super::shown::{Shown, moment};
-use crate::client::Client;
+use crate::client::{Client, IntegrityError};
 use crate::merkle::receipt::{Receipt, ReceiptError};
 use crate::merkle::{Checkpoint, VerifierKey};
-use crate::record::leaf_hash;
+use crate::record::{Leaf, leaf_hash};
 use crate::rpc::proto;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -83,15 +83,35 @@ async fn prove(
         (EntryArg::Position(position), None) => *position,
         (entry, revision) => {
             let answer = entry.revision(client, revision).await?;
-            let record = answer.entry.unwrap_or_default().record;
-            record.unwrap_or_default().position
+            let record = answer.entry.and_then(|entry| entry.record);
+            let none = IntegrityError::Answer("it names an entry and no record of it");
+            record.ok_or(none)?.position
         }
     };
     let key = match key {
         Some(key) => key,
         None => client.verifier_key().await?,
     };
-    Ok(client.receipt(position, !args.without_content, &key).await?)
+    let receipt = client.receipt(position, !args.without_content, &key).await?;
+    is_asked_for(&receipt, entry, args.revision)?;
+    Ok(receipt)
+}
+
+/// Sees that a receipt is of what was asked for: the server said at which position that is, and a receipt that holds may be
+/// of any other record.
+fn is_asked_for(receipt: &Receipt, entry: &EntryArg, revision: Option<u64>) -> Result<(), Failure> {
+    let leaf = Leaf::decode(&receipt.exact.leaf).map_err(|error| Failure::Wrong(error.to_string()))?;
+    let (series, key) = (leaf.series, leaf.key);
+    let is_revision = revision.is_none_or(|asked| leaf.revision.get() == asked);
+    if entry.names(series, key) && is_revision {
+        return Ok(());
+    }
+    Err(Failure::Wrong(format!(
+        "the server answered with a receipt of `{}/{}`, revision {}, which is not what was asked for",
+        plain(series),
+        plain(key),
+        leaf.revision
+    )))
 }
 
 /// Checks a receipt with nothing but the key.
