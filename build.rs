@@ -70,7 +70,7 @@ fn names_of_record(set: &FileDescriptorSet) -> Vec<String> {
 /// Turns the fields that carry payloads and leaves into bytes.
 fn keep_bytes(set: &mut FileDescriptorSet) {
     for message in set.file.iter_mut().flat_map(|file| &mut file.message_type) {
-        let in_request = message.name() == "AppendRecord";
+        let in_request = matches!(message.name(), "AppendRecord" | "EraseRequest");
         keep_bytes_of(message, in_request);
     }
 }

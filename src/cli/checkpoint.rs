@@ -6,7 +6,7 @@ use super::key::KeyArg;
 use super::screen::{Screen, count, plain, stdout};
 use crate::client::Client;
 use crate::merkle::{Checkpoint, Signed, VerifierKey};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Prints a signed checkpoint: keep it, and ask later that the log still begins with it.
@@ -73,5 +73,11 @@ pub fn read(path: &Path) -> Result<String, Failure> {
     } else {
         std::fs::read_to_string(path)
     };
-    read.map_err(|cause| Failure::file(path.display(), &cause))
+    read.map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidData => Failure::usage(format!(
+            "`{}` is not text; name a checkpoint or a receipt as the archive printed it",
+            path.display()
+        )),
+        _ => Failure::file(path.display(), &cause),
+    })
 }

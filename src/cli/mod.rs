@@ -14,6 +14,7 @@ mod connect;
 mod count;
 mod demo;
 mod edit;
+mod erase;
 mod explain;
 mod failure;
 mod get;
@@ -81,6 +82,8 @@ enum Command {
     Hold(hold::Args),
     /// End a hold
     Release(hold::Args),
+    /// Erase content by law; every proof stays
+    Erase(erase::Args),
     /// Show an entry, its history or its original
     Get(get::Args),
     /// Find entries
@@ -157,6 +160,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Unlink(args) => link::run(Act::Unlink, args, screen).await,
         Command::Hold(args) => hold::run(hold::Order::Hold, args, screen).await,
         Command::Release(args) => hold::run(hold::Order::Release, args, screen).await,
+        Command::Erase(args) => erase::run(args, screen).await,
         Command::Get(args) => get::run(args, screen).await,
         Command::Search(args) => search::run(args, screen).await,
         Command::Count(args) => count::run(args, screen).await,

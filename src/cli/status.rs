@@ -76,6 +76,8 @@ fn as_json(answers: &Answers) -> Value {
         "indexed": status.indexed,
         "last_checked": time(status.last_checked),
         "check_findings": (status.last_checked != 0).then_some(status.check_findings),
+        "erasures_pending": status.erasures_pending,
+        "erasure_fault": Some(&status.erasure_fault).filter(|text| !text.is_empty()),
         "sled_bytes": status.sled_bytes,
         "hot_through": status.hot_through,
         "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
@@ -178,6 +180,22 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
     ];
     for (name, value) in lines {
         writeln!(out, "{} {value}", ink.dim(format_args!("{name:<15}")))?;
+    }
+    if !status.erasures_pending.is_empty() {
+        let at: Vec<String> = status.erasures_pending.iter().map(u64::to_string).collect();
+        let why = match status.erasure_fault.as_str() {
+            "" => "being removed from the disk".to_owned(),
+            fault => format!(
+                "cannot be removed from the disk now, it is tried again: {}",
+                plain(fault)
+            ),
+        };
+        writeln!(
+            out,
+            "{} ordered at {}, answered to nobody; {why}",
+            ink.yellow(format_args!("{:<15}", "erasure")),
+            at.join(", ")
+        )?;
     }
     for span in &status.possibly_acknowledged {
         let lost = format!(

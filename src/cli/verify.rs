@@ -253,6 +253,14 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
             label("signed")
         )?;
     }
+    if report.erased > 0 {
+        let erased = number(report.erased, "record");
+        writeln!(
+            out,
+            "{} {erased} without content, as ERASE records order",
+            label("erased")
+        )?;
+    }
     if report.is_sound() {
         writeln!(
             out,

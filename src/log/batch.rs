@@ -1,5 +1,6 @@
 //! What is handed to the log, and what it hands back.
 
+use super::erasure::Erasing;
 use crate::filter::Filter;
 use crate::record::codec::RelationType;
 use crate::record::{
@@ -61,8 +62,8 @@ pub struct Draft {
     pub reason: Reason,
     /// LINK and UNLINK: the relation and the other entry.
     pub relation: Option<(RelationType, EntryKey)>,
-    /// ERASE: the revisions, half open.
-    pub erased: Option<(Revision, Revision)>,
+    /// ERASE: the revisions, and what the positions in the payload rest on.
+    pub erased: Option<Erasing>,
 }
 
 /// What became of one record.

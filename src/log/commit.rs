@@ -288,6 +288,11 @@ impl Shared {
         for (hash, previous, position) in group.keys.drain(..) {
             keys.record(hash, previous, position);
         }
+        // Whoever sees the ERASE sees nothing of what it removes any more.
+        for erasure in group.erasures.drain(..) {
+            self.recent.erase(&erasure.targets);
+            self.erasures.add(erasure);
+        }
         self.tail.publish(end);
         drop(keys);
         drop(tree);

@@ -181,6 +181,16 @@ pub enum Rule {
         /// What is.
         actual: Revision,
     },
+    /// The entry has a newer record than the one that an ERASE was made for.
+    #[error("`{entry}` has a newer record at position {actual}, the newest was {expected}; ask again")]
+    Newest {
+        /// The entry.
+        entry: EntryKey,
+        /// The newest record that was known.
+        expected: Position,
+        /// The newest record there is.
+        actual: Position,
+    },
     /// The log has another tail.
     #[error("the tail is {actual}, expected {expected}; read on from {expected} and decide again")]
     Tail {

@@ -42,6 +42,8 @@ pub struct Report {
     pub files: u64,
     /// Records of a published copy that come without their content.
     pub withheld: u64,
+    /// Records whose content was removed by law.
+    pub erased: u64,
     /// Records of the hot log that were held against the journal.
     pub hot_records: u64,
     /// What is wrong, by position; at most [`FINDINGS_MAX`].
@@ -105,6 +107,8 @@ pub enum Kind {
     Batch,
     /// A time or an epoch that goes back.
     Recorded,
+    /// Content is missing that no ERASE names, or still there although one that is complete names it.
+    Erased,
     /// The records are fewer or others than those that a checkpoint was signed for.
     Checkpoint,
     /// A tile of a published copy holds another hash than the tree.

@@ -1,5 +1,6 @@
 //! The commit group that is being gathered: records that have a position and are not yet written.
 
+use super::erasure::Erasure;
 use super::keys::{KeyHash, KeyMap};
 use super::prepare::{Prepared, PreparedDraft};
 use super::requests::made_id;
@@ -46,6 +47,8 @@ pub struct GroupBuilder {
     newest: KeyMap<Newest>,
     /// The batches of the group, by id.
     pub batches: Vec<(Vec<u8>, Position)>,
+    /// What the group erases.
+    pub erasures: Vec<Erasure>,
 }
 
 impl GroupBuilder {
@@ -61,6 +64,7 @@ impl GroupBuilder {
             keys: Vec::new(),
             newest: KeyMap::default(),
             batches: Vec::new(),
+            erasures: Vec::new(),
         }
     }
 
@@ -109,7 +113,7 @@ impl GroupBuilder {
                     epoch,
                     reason: draft.reason.as_str(),
                     relation: draft.link(),
-                    erased: draft.erased,
+                    erased: draft.revisions(),
                     payload_size: draft.payload.len() as u64,
                     commitment: draft.commitment,
                 };
@@ -123,6 +127,7 @@ impl GroupBuilder {
     }
 
     fn push(&mut self, draft: &PreparedDraft, leaf: &Leaf<'_>, position: Position) {
+        self.erasures.extend(Erasure::of(position, leaf, &draft.payload));
         let start = self.leaves.len();
         leaf.encode(&mut self.leaves);
         self.hashes.push(leaf_hash(&self.leaves[start..]));

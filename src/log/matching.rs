@@ -71,12 +71,11 @@ fn matches(
     let position = record.position;
     let leaf = facts::decode(record.leaf, position)?;
     if leaf.act.has_content() {
-        return Ok(filter.matches(&subject(
-            position,
-            &leaf,
-            Status::Current,
-            LazyContent::payload(record.payload),
-        )));
+        let (status, content) = match record.erased {
+            true => (Status::Erased, LazyContent::absent()),
+            false => (Status::Current, LazyContent::payload(record.payload)),
+        };
+        return Ok(filter.matches(&subject(position, &leaf, status, content)));
     }
     let state = facts::fold(shared, group, position, position.next())?;
     let status = state.as_ref().map_or(Status::Current, super::EntryState::status);
@@ -87,8 +86,10 @@ fn matches(
         None => Ok(filter.matches(&subject(position, &leaf, status, LazyContent::absent()))),
         Some(content) => {
             let run = facts::fetch(shared, group, content.position, Columns::Payloads)?;
-            let payload = run.iter().next().map_or(&[][..], |record| record.payload);
-            Ok(filter.matches(&subject(position, &leaf, status, LazyContent::payload(payload))))
+            let payload = run.iter().next().filter(|record| !record.erased);
+            let content =
+                payload.map_or_else(LazyContent::absent, |record| LazyContent::payload(record.payload));
+            Ok(filter.matches(&subject(position, &leaf, status, content)))
         }
     }
 }

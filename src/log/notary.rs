@@ -127,6 +127,31 @@ impl Notary {
             .map_or(Ok(()), |(_, keep)| keep.keep_checked(checked))
     }
 
+    /// Keeps something in the state folder. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`WriteError`], also where the log was opened without such a folder, or is closed.
+    pub fn keep(&self, keep: impl FnOnce(&mut dyn Keep) -> Result<(), WriteError>) -> Result<(), WriteError> {
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        match desk.as_mut() {
+            Some((_, kept)) => keep(kept.as_mut()),
+            None => Err(WriteError {
+                what: "the state folder".into(),
+                cause: "the log is closed".into(),
+                refused: None,
+            }),
+        }
+    }
+
+    /// Signs something with the log's key.
+    ///
+    /// # Errors
+    /// [`SignError::NoKey`] where the log was opened without one, or is closed.
+    pub fn sign<T>(&self, sign: impl FnOnce(&SigningKey) -> T) -> Result<T, SignError> {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.as_ref().map(|(key, _)| sign(key)).ok_or(SignError::NoKey)
+    }
+
     /// Something was appended.
     pub fn wanted(&self) {
         self.set(|state| state.wanted = true);

@@ -3,6 +3,7 @@
 use super::Log;
 use super::clock::{Clock, RealClock, Timekeeper};
 use super::commit::Committer;
+use super::erasure::{Erasure, Erasures};
 use super::error::Closed;
 use super::fixity::Verifier;
 use super::gate::Gate;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub cut: Vec<(Position, Position)>,
     /// Ranges that were durable and are lost.
     pub lost: Vec<(Position, Position)>,
+    /// Every ERASE below is complete: no file holds what it removed.
+    pub erased_through: Position,
 }
 
 /// What the log keeps in memory, folded from its records.
@@ -86,6 +89,7 @@ pub struct Fold {
     last: Recorded,
     epoch: Epoch,
     bad: Option<(Position, String)>,
+    erasures: Vec<Erasure>,
 }
 
 impl Replay for Fold {
@@ -93,7 +97,11 @@ impl Replay for Fold {
         for record in run.iter() {
             self.tree.push(leaf_hash(record.leaf));
             match Leaf::decode(record.leaf) {
-                Ok(leaf) => self.leaf(record.position, &leaf),
+                Ok(leaf) => {
+                    let erasure = Erasure::of(record.position, &leaf, record.payload);
+                    self.erasures.extend(erasure);
+                    self.leaf(record.position, &leaf);
+                }
                 Err(error) => drop(self.bad.get_or_insert((record.position, error.to_string()))),
             }
         }
@@ -185,6 +193,7 @@ impl Log {
             tree: RwLock::new(fold.tree),
             blocks: Mutex::default(),
             notary: Arc::new(Notary::new(parts.desk)),
+            erasures: Erasures::default(),
             verifier: parts.verifier,
             verifying: Mutex::default(),
             closed: RwLock::new(closed),
@@ -201,6 +210,11 @@ impl Log {
             unsealed: Unsealed::new(options.unsealed_bytes),
         });
         let log = Self { shared };
+        for erasure in fold.erasures {
+            if erasure.position >= parts.erased_through {
+                log.shared.erasures.add(erasure);
+            }
+        }
         if let Some(newest) = log.newest_checkpoint() {
             // Before anything is signed or appended.
             log.hold_to(&newest.checkpoint);

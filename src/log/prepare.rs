@@ -5,6 +5,7 @@
 //! operating system.
 
 use super::batch::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft};
+use super::erasure::Erasing;
 use super::error::{Rule, Violation};
 use super::keys::{KeyHash, KeyHasher, KeyMap};
 use crate::filter::Filter;
@@ -66,7 +67,7 @@ pub struct PreparedDraft {
     /// LINK and UNLINK: relation and other entry, with the hash of its name.
     pub relation: Option<(RelationType, EntryKey, KeyHash)>,
     /// ERASE: the revisions.
-    pub erased: Option<(Revision, Revision)>,
+    pub erased: Option<Erasing>,
 }
 
 /// What a record takes in a frame beside its payload and the texts in its leaf: numbers, tags, salt, slot.
@@ -179,9 +180,9 @@ fn check_door(draft: &Draft, door: Door, refuse: &mut impl FnMut(&str, Rule)) {
         Act::Epoch | Act::Audit => Door::System,
         Act::Create | Act::Amend | Act::Retract | Act::Reinstate | Act::Link | Act::Unlink => Door::Archive,
     };
-    // The administration writes down what it does in the same batch.
-    let is_beside = door == Door::Admin && draft.act == Act::Audit;
-    let is_own = door == Door::System || is_beside;
+    // The administration writes down what it does in the same batch, and replaces there what it erases.
+    let is_beside = door == Door::Admin && matches!(draft.act, Act::Audit | Act::Amend);
+    let is_own = door == Door::System || is_beside && draft.act == Act::Audit;
     if wanted != door && !is_beside {
         let door = match wanted {
             Door::Archive => "Archive.Append",
@@ -231,6 +232,10 @@ fn check_shape(draft: &Draft, refuse: &mut impl FnMut(&str, Rule)) {
             );
         }
         _ => {}
+    }
+    if (act == Act::Erase) != draft.erased.is_some() {
+        let text = "erase, and nothing else, says which revisions it takes";
+        refuse("erased", Rule::Invalid(text.into()));
     }
     if draft.key.is_none() && !matches!(act, Act::Create | Act::Audit | Act::Epoch) {
         refuse(

@@ -47,6 +47,26 @@ impl Recent {
         }
     }
 
+    /// Forgets payloads and salts of these records, ascending.
+    pub fn erase(&self, targets: &[Position]) {
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        let Groups { all, bytes } = &mut *groups;
+        for group in all.iter_mut() {
+            let first = targets.partition_point(|target| *target < group.run.first());
+            if targets.get(first).is_some_and(|target| *target < group.run.end()) {
+                let run = group
+                    .run
+                    .without(|position| targets.binary_search(&position).is_ok());
+                let without = Group {
+                    run,
+                    root: group.root,
+                };
+                *bytes = (*bytes + weight(&without)).saturating_sub(weight(group));
+                *group = Arc::new(without);
+            }
+        }
+    }
+
     /// The groups from the one that holds `from` up to the newest below `tail`; `None` where `from` is no longer held.
     pub fn from(&self, from: Position, tail: Position) -> Option<Vec<Arc<Group>>> {
         if from >= tail {

@@ -111,7 +111,8 @@ fn match_up(
 fn is_of(draft: &PreparedDraft, leaf: &Leaf<'_>) -> bool {
     let named = draft.made_key || draft.entry.key.as_str() == leaf.key;
     let is_same_entry = draft.entry.series.as_str() == leaf.series && named;
-    let is_same_act = draft.act == leaf.act && draft.link() == leaf.relation && draft.erased == leaf.erased;
+    let is_same_act =
+        draft.act == leaf.act && draft.link() == leaf.relation && draft.revisions() == leaf.erased;
     is_same_entry && is_same_act
 }
 

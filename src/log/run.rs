@@ -168,6 +168,61 @@ impl Run {
         }
     }
 
+    /// The run, of which these records are told to be erased: their places stay.
+    pub fn with_erased(self, erased: &[Position]) -> Self {
+        if erased.is_empty() {
+            return self;
+        }
+        let mut slots = self.slots.to_vec();
+        for position in erased {
+            let at = usize::try_from(position.since(self.first)).unwrap_or(usize::MAX);
+            if let Some(slot) = slots.get_mut(at) {
+                slot.erased = true;
+            }
+        }
+        Self {
+            slots: slots.into(),
+            ..self
+        }
+    }
+
+    /// The run without the payloads and salts of some records. Their bytes are nowhere in it, whoever may look.
+    pub fn without(&self, is_erased: impl Fn(Position) -> bool) -> Self {
+        if !self.iter().any(|record| is_erased(record.position)) {
+            return self.clone();
+        }
+        let salted = !self.salts.is_empty();
+        let (mut leaves, mut salts, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut slots = Vec::with_capacity(self.len());
+        for record in self.iter() {
+            let erased = record.erased || is_erased(record.position);
+            leaves.extend_from_slice(record.leaf);
+            if !erased {
+                payloads.extend_from_slice(record.payload);
+            }
+            if salted {
+                // The place of one that was removed stays.
+                let gone = [0; SALT_BYTES];
+                let salt = if erased { &gone[..] } else { record.salt };
+                salts.extend_from_slice(salt);
+            }
+            slots.push(Slot {
+                leaf_end: leaves.len() as u32,
+                payload_end: payloads.len() as u32,
+                erased,
+            });
+        }
+        let range = 0..slots.len();
+        Self {
+            first: self.first(),
+            slots: slots.into(),
+            range,
+            leaves: leaves.into(),
+            salts: salts.into(),
+            payloads: payloads.into(),
+        }
+    }
+
     /// Takes the run off what is left of a limit; answers whether the limit is reached.
     pub fn spend(&self, left: &mut ReadLimit) -> bool {
         left.records = left.records.saturating_sub(self.len());
@@ -183,6 +238,11 @@ impl Run {
         usize::try_from(position.since(self.first))
             .ok()
             .map(|at| self.at(at))
+    }
+
+    /// Whether the run holds the record at `position` without its payload, which was removed by law.
+    pub fn is_erased(&self, position: Position) -> bool {
+        self.get(position).is_some_and(|record| record.erased)
     }
 
     /// The records, ascending.
@@ -218,6 +278,12 @@ impl Run {
                 from as usize..to as usize
             }
         };
+        // On disk the place of what was removed may stay, filled with zeros.
+        let payload = if slot.erased {
+            0..0
+        } else {
+            part(&self.payloads, before.1, slot.payload_end)
+        };
         let salt = if self.salts.is_empty() || slot.erased {
             0..0
         } else {
@@ -227,7 +293,7 @@ impl Run {
             position: self.first.plus(at as u64),
             leaf: &self.leaves[part(&self.leaves, before.0, slot.leaf_end)],
             salt: &self.salts[salt],
-            payload: &self.payloads[part(&self.payloads, before.1, slot.payload_end)],
+            payload: &self.payloads[payload],
             erased: slot.erased,
         }
     }
@@ -267,6 +333,22 @@ mod tests {
         );
         assert_eq!(part.iter().next().unwrap().leaf, b"bb");
         assert!(run().slice(Position::new(9), Position::new(3)).is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_run_is_nowhere_in_it() {
+        let run = run().slice(Position::new(5), Position::new(8));
+        let without = run.without(|position| position == Position::new(7));
+        assert_eq!((without.first(), without.end()), (run.first(), run.end()));
+        let records: Vec<_> = without.iter().collect();
+        assert_eq!((records[0].payload, records[0].erased), (&b"xxx"[..], false));
+        assert_eq!(records[0].salt, [7; SALT_BYTES]);
+        assert_eq!((records[2].leaf, records[2].erased), (&b"cc"[..], true));
+        assert!(records[2].payload.is_empty() && records[2].salt.is_empty());
+        assert!(
+            !without.payloads.contains(&b'z'),
+            "not even behind the last record"
+        );
     }
 
     #[test]

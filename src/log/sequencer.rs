@@ -14,6 +14,7 @@
 //! | ERASE | refused | done unless held | done unless held | already so |
 
 use super::entry::EntryState;
+use super::erasure::Erasing;
 use super::error::{Rule, Violation};
 use super::prepare::{Prepared, PreparedDraft};
 use crate::record::{
@@ -115,13 +116,22 @@ pub fn decide(batch: &Prepared, mut facts: Facts, tail: Position) -> Result<Plan
         ));
     }
     let owners = owners(batch);
+    let newest = |fact: &Fact| match fact {
+        Fact::Known(known) => Some(known.state.last),
+        Fact::Absent => None,
+    };
+    let before: Vec<_> = facts.entries.iter().map(newest).collect();
     let created = created(batch);
     let mut steps = Vec::with_capacity(batch.drafts.len());
     let mut next = tail;
     for (index, draft) in batch.drafts.iter().enumerate() {
         let owner = owners.as_ref().map_or(index, |owners| owners[index]);
         let other_known = facts.others.get(index).copied().unwrap_or(true) || is_created(&created, draft);
-        match judge(draft, &facts.entries[owner], other_known, next) {
+        let surroundings = Surroundings {
+            other_known,
+            newest_before: before[owner],
+        };
+        match judge(draft, &facts.entries[owner], surroundings, next) {
             Err((field, rule)) => broken.push(Violation::of(index, field, rule)),
             Ok(step) => {
                 if let Step::Write { .. } = step {
@@ -180,11 +190,20 @@ fn is_created(created: &HashSet<&EntryKey>, draft: &PreparedDraft) -> bool {
 
 type Judged = Result<Step, (&'static str, Rule)>;
 
-fn judge(draft: &PreparedDraft, fact: &Fact, other_known: bool, at: Position) -> Judged {
+/// What else a draft is judged by.
+#[derive(Clone, Copy)]
+struct Surroundings {
+    /// Whether the other entry of a LINK is known.
+    other_known: bool,
+    /// The entry's newest record before the batch.
+    newest_before: Option<Position>,
+}
+
+fn judge(draft: &PreparedDraft, fact: &Fact, around: Surroundings, at: Position) -> Judged {
     match fact {
         Fact::Absent => judge_absent(draft, at),
         Fact::Known(known) if draft.act.has_content() => judge_content(draft, known, at),
-        Fact::Known(known) => judge_act(draft, known, other_known, at),
+        Fact::Known(known) => judge_act(draft, known, around, at),
     }
 }
 
@@ -307,7 +326,7 @@ fn same_content<'a>(draft: &PreparedDraft, known: &'a Known) -> Option<&'a Known
 }
 
 /// Every other act on a known entry.
-fn judge_act(draft: &PreparedDraft, known: &Known, other_known: bool, at: Position) -> Judged {
+fn judge_act(draft: &PreparedDraft, known: &Known, around: Surroundings, at: Position) -> Judged {
     let state = &known.state;
     let actual = state.revision();
     if let Some(expected) = draft.expected_revision
@@ -323,7 +342,10 @@ fn judge_act(draft: &PreparedDraft, known: &Known, other_known: bool, at: Positi
             },
         ));
     }
-    allowed(draft, state, other_known)?;
+    allowed(draft, state, around.other_known)?;
+    if let Some(erasing) = draft.erased {
+        erasable(erasing, state, around.newest_before)?;
+    }
     Ok(Step::Write {
         position: at,
         revision: actual,
@@ -403,6 +425,46 @@ fn allowed(draft: &PreparedDraft, state: &EntryState, other_known: bool) -> Resu
     }
 }
 
+/// Whether an ERASE takes revisions that there are, and rests on the entry as it is: the positions in its payload are then
+/// all that there is to remove.
+fn erasable(
+    erasing: Erasing,
+    state: &EntryState,
+    newest: Option<Position>,
+) -> Result<(), (&'static str, Rule)> {
+    let entry = || state.entry.clone();
+    let Erasing { from, to, .. } = erasing;
+    if from < Revision::FIRST || from >= to || to > state.revision().next() {
+        let text = format!(
+            "revisions {from} up to {to}, which is not taken, are not among the {} of the entry; say others",
+            state.revision()
+        );
+        return Err(("erased", Rule::Invalid(text)));
+    }
+    if newest != Some(erasing.newest) {
+        let actual = newest.unwrap_or(state.last);
+        let expected = erasing.newest;
+        return Err((
+            "erased",
+            Rule::Newest {
+                entry: entry(),
+                expected,
+                actual,
+            },
+        ));
+    }
+    let mut taken = (from.get()..to.get()).filter_map(|revision| state.content(Revision::new(revision)));
+    if taken.all(|content| content.erased) {
+        let rule = Rule::AlreadySo {
+            entry: entry(),
+            state: "erased",
+            position: state.last,
+        };
+        return Err(("erased", rule));
+    }
+    Ok(())
+}
+
 /// Brings the fact of an entry up to date, for the records of the batch that follow.
 fn remember(fact: &mut Fact, draft: &PreparedDraft, step: &Step) {
     let Step::Write {
@@ -430,7 +492,7 @@ fn remember(fact: &mut Fact, draft: &PreparedDraft, step: &Step) {
         epoch: Epoch::default(),
         reason: draft.reason.as_str(),
         relation: draft.link(),
-        erased: draft.erased,
+        erased: draft.revisions(),
         payload_size: 0,
         commitment: Hash::default(),
     };
@@ -459,6 +521,11 @@ fn remember(fact: &mut Fact, draft: &PreparedDraft, step: &Step) {
 }
 
 impl PreparedDraft {
+    /// ERASE: the revisions as the leaf says them.
+    pub fn revisions(&self) -> Option<(Revision, Revision)> {
+        self.erased.map(|erasing| (erasing.from, erasing.to))
+    }
+
     /// The relation as the leaf says it.
     pub fn link(&self) -> Option<Link<'_>> {
         self.relation.as_ref().map(|(relation, other, _)| Link {

@@ -1,6 +1,7 @@
 //! What all handles on the log share.
 
 use super::commit::{Committer, Queue};
+use super::erasure::Erasures;
 use super::error::{Closed, ReadError};
 use super::fixity::Verifier;
 use super::gate::Gate;
@@ -40,6 +41,7 @@ pub struct Shared {
     /// The newest blocks that proofs were made from.
     pub(super) blocks: Mutex<Blocks>,
     pub(super) notary: Arc<Notary>,
+    pub(super) erasures: Erasures,
     pub(super) verifier: Option<Arc<dyn Verifier>>,
     /// Held while all files are verified.
     pub(super) verifying: Mutex<()>,
@@ -97,9 +99,14 @@ impl Shared {
         if from >= tail {
             return Err(ReadError::BeyondTail { position: from, tail });
         }
-        ask(&self.shelves, from, |shelf| {
+        let runs = ask(&self.shelves, from, |shelf| {
             shelf.read(from, until.min(tail), limit, columns)
-        })
+        })?;
+        Ok(self.masked(runs))
+    }
+
+    fn masked(&self, runs: Vec<Run>) -> Vec<Run> {
+        runs.into_iter().map(|run| self.erasures.mask(run)).collect()
     }
 
     pub(super) fn read_cold(
@@ -109,9 +116,10 @@ impl Shared {
         limit: ReadLimit,
         columns: Columns,
     ) -> Result<Vec<Run>, ReadError> {
-        ask(&self.cold, from, |shelf| {
+        let runs = ask(&self.cold, from, |shelf| {
             shelf.read(from, until.min(self.tail.get()), limit, columns)
-        })
+        })?;
+        Ok(self.masked(runs))
     }
 
     pub(super) fn fetch_one(&self, position: Position, columns: Columns) -> Result<Run, ReadError> {
@@ -119,7 +127,8 @@ impl Shared {
         if position >= tail {
             return Err(ReadError::BeyondTail { position, tail });
         }
-        ask(&self.shelves, position, |shelf| shelf.fetch(position, columns))
+        let run = ask(&self.shelves, position, |shelf| shelf.fetch(position, columns))?;
+        Ok(self.erasures.mask(run))
     }
 
     pub(super) fn status(&self) -> LogStatus {
@@ -146,6 +155,8 @@ impl Shared {
             indexed: self.indexed.is_open(),
             possibly_acknowledged: self.cut.clone(),
             epoch: self.epoch.get(),
+            erasures_pending: self.erasures.pending().iter().map(|one| one.position).collect(),
+            erasure_fault: self.erasures.fault(),
         }
     }
 

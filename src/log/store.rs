@@ -34,6 +34,16 @@ pub trait Keep: Send {
     /// # Errors
     /// As [`Keep::keep_checkpoint`].
     fn keep_checked(&mut self, checked: super::fixity::Checked) -> Result<(), WriteError>;
+    /// Keeps which records are being overwritten where they lie; none once that is done.
+    ///
+    /// # Errors
+    /// As [`Keep::keep_checkpoint`].
+    fn keep_erasing(&mut self, positions: &[Position]) -> Result<(), WriteError>;
+    /// Keeps that every ERASE below a position is complete.
+    ///
+    /// # Errors
+    /// As [`Keep::keep_checkpoint`].
+    fn keep_erased(&mut self, through: Position) -> Result<(), WriteError>;
 }
 
 /// The hot log: a shelf that may fail at any time and is never trusted with durability.

@@ -2,11 +2,13 @@
 //!
 //! Read [`tree`] first, which grows with the log; [`proof`] makes and checks proofs of inclusion and consistency over any
 //! source of [`nodes`]; [`checkpoint`] is a root under a signature, a [`note`] made with a [`key`]; [`tile`] is the layout
-//! in which a whole log is published; [`tlog_proof`] and [`receipt`] are what a reader keeps of one record.
+//! in which a whole log is published; [`tlog_proof`] and [`receipt`] are what a reader keeps of one record, [`certificate`] of
+//! one erasure.
 //!
 //! Everything here is a plain value or a pure function: bytes come in and go out, randomness and time are arguments. It
 //! knows the record's leaf and nothing of how or where the log is stored.
 
+pub mod certificate;
 pub mod checkpoint;
 pub mod key;
 pub mod nodes;
@@ -17,6 +19,7 @@ pub mod tile;
 pub mod tlog_proof;
 pub mod tree;
 
+pub use certificate::{Certificate, CertificateError};
 pub use checkpoint::{Checkpoint, CheckpointError, Signed};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use nodes::{Block, Nodes};

@@ -1,7 +1,7 @@
 //! `Admin`: what an operator or an archivist does to the archive as a whole.
 
 use super::status::RequestError;
-use super::{Core, convert, peer, proto, status};
+use super::{Core, convert, erasure, peer, proto, status};
 use crate::derive::countries;
 use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt, audit};
 use crate::record::codec::{self, Payload, Statement};
@@ -79,6 +79,23 @@ impl proto::admin_server::Admin for Admin {
         };
         let receipt = Some(self.carry_out(order).await?);
         Ok(Response::new(proto::ReleaseResponse { receipt }))
+    }
+
+    async fn erase(
+        &self,
+        request: Request<proto::EraseRequest>,
+    ) -> Result<Response<proto::EraseResponse>, Status> {
+        let peer = peer::principal(request.extensions()).await;
+        let answer = erasure::erase(&self.0, peer, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<proto::GetErasureRequest>,
+    ) -> Result<Response<proto::GetErasureResponse>, Status> {
+        let answer = erasure::get(&self.0, request.get_ref()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn confirm_clock(
@@ -178,7 +195,7 @@ impl Admin {
 }
 
 /// A name that is not of its form, as an error of the field at a path.
-fn named(path: &'static str) -> impl Fn(name::NameError) -> RequestError {
+pub(super) fn named(path: &'static str) -> impl Fn(name::NameError) -> RequestError {
     move |error| RequestError::field(path, error.to_string())
 }
 
@@ -237,7 +254,7 @@ fn import_details(request: &proto::RecordImportRequest) -> Vec<(&'static str, St
         .collect()
 }
 
-fn check_authority(authority: &str) -> Result<(), RequestError> {
+pub(super) fn check_authority(authority: &str) -> Result<(), RequestError> {
     if authority.trim().is_empty() {
         let problem = "missing; say on whose decision, law or order this is done";
         return Err(RequestError::field("authority", problem));

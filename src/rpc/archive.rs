@@ -135,6 +135,8 @@ impl proto::archive_server::Archive for Archive {
             indexed: now.indexed,
             last_checked: checked.map_or(0, |checked| checked.at.nanos()),
             check_findings: checked.map_or(0, |checked| checked.findings),
+            erasures_pending: now.erasures_pending.iter().map(|at| at.get()).collect(),
+            erasure_fault: now.erasure_fault.unwrap_or_default(),
         }))
     }
 }

@@ -158,7 +158,11 @@ fn key(text: &str) -> Result<Option<Key>, NameError> {
     Key::new(text).map(Some)
 }
 
-fn payload(sent: Vec<Bytes>) -> Result<Bytes, Rule> {
+/// The payload of a request, as its bytes.
+///
+/// # Errors
+/// A second one, which would be merged into the first without a word.
+pub fn payload(sent: Vec<Bytes>) -> Result<Bytes, Rule> {
     let count = sent.len();
     let mut sent = sent.into_iter();
     match (sent.next(), count) {

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod archive;
 pub mod codec;
 pub mod convert;
+mod erasure;
 pub mod integrity;
 pub mod peer;
 pub mod proto;

@@ -150,5 +150,11 @@ fn page_size(size: u32) -> Result<usize, RequestError> {
 }
 
 fn erased_note(erased: u64) -> Option<String> {
-    (erased > 0).then(|| format!("{erased} entries have lost their content by law and are not in the answer"))
+    match erased {
+        0 => None,
+        1 => Some("1 entry has lost its content by law and is not in the answer".to_owned()),
+        many => Some(format!(
+            "{many} entries have lost their content by law and are not in the answer"
+        )),
+    }
 }

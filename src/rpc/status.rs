@@ -83,6 +83,8 @@ reasons! {
     EntryHeld = "ENTRY_HELD",
     /// The entry is at another revision.
     RevisionConflict = "REVISION_CONFLICT",
+    /// The entry was changed again and again while it was to be erased.
+    EntryChanged = "ENTRY_CHANGED",
     /// The log has another tail.
     TailConflict = "TAIL_CONFLICT",
     /// A record matches `fail_if_match`.
@@ -410,6 +412,7 @@ fn rule(rule: &Rule) -> (Code, Reason) {
         Rule::NotSo { .. } => (Code::FailedPrecondition, Reason::NotSo),
         Rule::Held { .. } => (Code::FailedPrecondition, Reason::EntryHeld),
         Rule::Revision { .. } => (Code::Aborted, Reason::RevisionConflict),
+        Rule::Newest { .. } => (Code::Aborted, Reason::EntryChanged),
         Rule::Tail { .. } => (Code::Aborted, Reason::TailConflict),
         Rule::Match { .. } => (Code::Aborted, Reason::MatchConflict),
     }
@@ -433,6 +436,15 @@ fn metadata(broken: &Rule) -> Vec<(&'static str, String)> {
             vec![("entry", entry.to_string()), ("revision", revision.to_string())]
         }
         Rule::Revision {
+            entry,
+            expected,
+            actual,
+        } => vec![
+            ("entry", entry.to_string()),
+            ("expected", expected.to_string()),
+            ("actual", actual.to_string()),
+        ],
+        Rule::Newest {
             entry,
             expected,
             actual,

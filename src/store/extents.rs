@@ -4,10 +4,11 @@
 //! reader needs to know of the journal; the writer adds to the newest one after each sync. Every byte answered has been
 //! checked against its CRC.
 
+use super::blank::Overwritten;
 use super::disk::DiskFile;
 use super::frame::{self, FrameError, HEADER_BYTES, Header, SLOT_BYTES};
 use crate::log::store::Shelf;
-use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
+use crate::log::{Columns, ReadError, ReadLimit, Run, Slot, Stored};
 use crate::record::{Position, SALT_BYTES};
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
@@ -45,6 +46,7 @@ pub struct Extents {
     all: RwLock<Vec<Arc<Extent>>>,
     /// The bytes of frames that were let go.
     gone: AtomicU64,
+    overwritten: Arc<Overwritten>,
 }
 
 /// A stretch of frames in one file.
@@ -72,6 +74,19 @@ struct Mark {
 }
 
 impl Extents {
+    /// No extents yet, of a journal in which these records are being overwritten.
+    pub fn new(overwritten: Arc<Overwritten>) -> Self {
+        Self {
+            overwritten,
+            ..Self::default()
+        }
+    }
+
+    /// Which records are being overwritten.
+    pub fn overwritten(&self) -> &Arc<Overwritten> {
+        &self.overwritten
+    }
+
     /// Adds an extent behind all others.
     pub fn push(&self, extent: Arc<Extent>) {
         self.all
@@ -206,7 +221,13 @@ impl Extent {
     }
 
     /// The runs of this extent from `from` on.
-    fn read(&self, from: Position, until: Position, limit: ReadLimit) -> Result<Vec<Run>, ReadError> {
+    fn read(
+        &self,
+        from: Position,
+        until: Position,
+        limit: ReadLimit,
+        overwritten: &Overwritten,
+    ) -> Result<Vec<Run>, ReadError> {
         let (mut offset, end) = self.place(from);
         let mut runs = Vec::new();
         let mut left = limit;
@@ -230,7 +251,7 @@ impl Extent {
             wanted = CHUNK_BYTES;
             while at < chunk.len() && expect < until {
                 let rest = chunk.slice(at..);
-                match self.next_frame(&rest, expect)? {
+                match self.next_frame(&rest, expect, overwritten)? {
                     Step::Skip(length) => at += length,
                     Step::More(length) => {
                         wanted = wanted.max(length);
@@ -262,7 +283,12 @@ impl Extent {
         Ok(runs)
     }
 
-    fn next_frame(&self, rest: &Bytes, expect: Position) -> Result<Step, ReadError> {
+    fn next_frame(
+        &self,
+        rest: &Bytes,
+        expect: Position,
+        overwritten: &Overwritten,
+    ) -> Result<Step, ReadError> {
         let header = match Header::read(rest) {
             Ok(header) => header,
             Err(FrameError::Cut { needed, .. }) => return Ok(Step::More(needed)),
@@ -278,12 +304,12 @@ impl Extent {
         if length > rest.len() {
             return Ok(Step::More(length));
         }
-        let frame = frame::decode(rest).map_err(|error| self.damaged(expect, &error))?;
+        let frame = frame::decode_among(rest, overwritten).map_err(|error| self.damaged(expect, &error))?;
         Ok(Step::Frame(length, frame.run))
     }
 
     /// One record, reading no more than its frame's head and its own bytes.
-    fn fetch(&self, position: Position, columns: Columns) -> Result<Run, ReadError> {
+    fn fetch(&self, position: Position, overwritten: &Overwritten) -> Result<Run, ReadError> {
         let (mut offset, end) = self.place(position);
         while offset < end {
             let head = self.bytes(offset, 4_096)?;
@@ -292,7 +318,7 @@ impl Extent {
                 return Err(self.damaged(position, &FrameError::NoFrame));
             }
             if header.end() > position {
-                return self.fetch_in(offset, &header, head, position, columns);
+                return self.fetch_in(offset, &header, head, position, overwritten);
             }
             offset += u64::from(header.length);
         }
@@ -305,7 +331,7 @@ impl Extent {
         header: &Header,
         mut head: Bytes,
         position: Position,
-        _columns: Columns,
+        overwritten: &Overwritten,
     ) -> Result<Run, ReadError> {
         if head.len() < header.slots_end() {
             head = self.bytes(offset, header.slots_end())?;
@@ -331,21 +357,19 @@ impl Extent {
             payloads_at + u64::from(payload_from),
             slot.payload_end.saturating_sub(payload_from),
         )?;
-        let found = frame::record_crc(&leaf, &salt, &payload);
-        if found != *expected {
-            return Err(self.damaged(
-                position,
-                &FrameError::Record {
-                    position,
-                    expected: *expected,
-                    found,
-                },
-            ));
-        }
+        let record = Stored {
+            position,
+            leaf: &leaf,
+            salt: &salt,
+            payload: &payload,
+            erased: false,
+        };
+        let erased = frame::is_erased(&record, *expected, overwritten);
+        let erased = erased.map_err(|error| self.damaged(position, &error))?;
         let slot = Slot {
             leaf_end: leaf.len() as u32,
             payload_end: payload.len() as u32,
-            erased: false,
+            erased,
         };
         Run::new(position, vec![slot], leaf, salt, payload)
             .map_err(|_| self.damaged(position, &FrameError::NoFrame))
@@ -388,15 +412,15 @@ impl Shelf for Extents {
     ) -> Result<Option<Vec<Run>>, ReadError> {
         match self.holding(from) {
             Some(extent) => extent
-                .read(from, until, limit)
+                .read(from, until, limit, &self.overwritten)
                 .map(|runs| (!runs.is_empty()).then_some(runs)),
             None => Ok(None),
         }
     }
 
-    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
+    fn fetch(&self, position: Position, _columns: Columns) -> Result<Option<Run>, ReadError> {
         self.holding(position)
-            .map(|extent| extent.fetch(position, columns))
+            .map(|extent| extent.fetch(position, &self.overwritten))
             .transpose()
     }
 }

@@ -20,10 +20,11 @@
 //! | | | leaves, then salts of 32 bytes, then payloads |
 //!
 //! The frame's own CRC covers header and slots, and the slots' CRCs the rest, so that one record can be checked without
-//! reading its neighbours. The segment's id never leaves the machine: bytes of a payload that look like a
+//! reading its neighbours. A record that was erased is told by [`super::blank`], not by its slot's CRC. The segment's id never leaves the machine: bytes of a payload that look like a
 //! frame are not one.
 
-use crate::log::{Run, Slot};
+use super::blank::{self, Overwritten};
+use crate::log::{Run, Slot, Stored};
 use crate::record::{Position, SALT_BYTES};
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -181,7 +182,7 @@ pub fn encode(run: &Run, first: Position, link: Link, out: &mut BytesMut) -> u32
     let body = out.len();
     run.iter().for_each(|record| out.put_slice(record.leaf));
     let leaves = out.len() - body;
-    run.iter().for_each(|record| put_salt(out, record.salt));
+    run.iter().for_each(|record| put_salt(out, &record));
     let payloads_from = out.len();
     run.iter().for_each(|record| out.put_slice(record.payload));
     put_slots(run, &mut out[start + HEADER_BYTES..body]);
@@ -210,12 +211,14 @@ pub fn encoded_len(records: usize, leaves: usize, payloads: usize) -> usize {
     HEADER_BYTES + records * (SLOT_BYTES + SALT_BYTES) + leaves + payloads
 }
 
-fn put_salt(out: &mut BytesMut, salt: &[u8]) {
-    // An erased record has no salt any more; its place stays, as zeros.
-    if salt.is_empty() {
+fn put_salt(out: &mut BytesMut, record: &Stored<'_>) {
+    // An erased record has no salt any more; its place stays.
+    if record.erased {
+        out.put_slice(&blank::mark(record.leaf))
+    } else if record.salt.is_empty() {
         out.put_bytes(0, SALT_BYTES)
     } else {
-        out.put_slice(salt)
+        out.put_slice(record.salt)
     }
 }
 
@@ -253,6 +256,14 @@ pub struct Frame {
 /// # Errors
 /// [`FrameError`]; the run shares `bytes`.
 pub fn decode(bytes: &Bytes) -> Result<Frame, FrameError> {
+    decode_among(bytes, &Overwritten::default())
+}
+
+/// As [`decode`]; a record that is being overwritten is taken for erased.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_among(bytes: &Bytes, overwritten: &Overwritten) -> Result<Frame, FrameError> {
     let (header, slots) = decode_head(bytes)?;
     let length = header.length as usize;
     if bytes.len() < length {
@@ -273,17 +284,33 @@ pub fn decode(bytes: &Bytes) -> Result<Frame, FrameError> {
         bytes.slice(payloads_at..length),
     )
     .map_err(|_| FrameError::NoFrame)?;
+    let mut erased = Vec::new();
     for (record, expected) in run.iter().zip(crcs) {
-        let found = record_crc(record.leaf, record.salt, record.payload);
-        if found != expected {
-            return Err(FrameError::Record {
-                position: record.position,
-                expected,
-                found,
-            });
+        if is_erased(&record, expected, overwritten)? {
+            erased.push(record.position);
         }
     }
+    let run = run.with_erased(&erased);
     Ok(Frame { header, run })
+}
+
+/// Whether a record as it lies in a frame was erased.
+///
+/// # Errors
+/// [`FrameError::Record`] where it was not, and is damaged.
+pub fn is_erased(record: &Stored<'_>, expected: u32, overwritten: &Overwritten) -> Result<bool, FrameError> {
+    if blank::is_blank(record.leaf, record.salt, record.payload) {
+        return Ok(true);
+    }
+    let found = record_crc(record.leaf, record.salt, record.payload);
+    if found == expected || overwritten.contains(record.position) {
+        return Ok(found != expected);
+    }
+    Err(FrameError::Record {
+        position: record.position,
+        expected,
+        found,
+    })
 }
 
 /// Reads and checks header and slots only: what is needed to find one record.

@@ -1,7 +1,9 @@
 //! What lies on disk, behind the traits of [`crate::log::store`].
 
+pub mod blank;
 pub mod chunk;
 pub mod disk;
+pub mod erase;
 pub mod extents;
 pub mod faulty;
 pub mod frame;

@@ -1,5 +1,6 @@
 //! Opening a data directory: the lock, the name, the journal, the hot log, and from them the log.
 
+use super::blank::Overwritten;
 use super::chunk::ChunkOptions;
 use super::disk::{Disk, RealDisk, sync_up_to};
 use super::recover::{self, JournalOptions, OpenError};
@@ -164,6 +165,7 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         reserve_bytes: options.reserve_bytes,
         archive,
         sealed: sealed.chunks.sealed(),
+        overwritten: Arc::new(Overwritten::new(state.erasing()?)),
     };
     let hot = HotLog::new(HotOptions {
         folder: folders.sled.clone(),
@@ -196,6 +198,7 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         shelves: vec![Arc::clone(&extents) as Arc<dyn Shelf>],
         sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: Some(Arc::clone(&hot) as Arc<dyn Hot>),
+        erased_through: state.erased_through()?,
         desk: Some(Desk {
             newest,
             checked: state.checked()?,
@@ -240,6 +243,7 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         journal,
         disk: options.disk,
         unsealed_bytes: options.unsealed_bytes,
+        hot: Some(hot),
     };
     let sealer = Sealer::start(sealing, log.downgrade()).map_err(wrap)?;
     Ok(Archive {

@@ -19,6 +19,7 @@ mod rescued;
 mod segments;
 mod settle;
 
+use super::blank::Overwritten;
 use super::disk::{Disk, DiskFile, zeros_from};
 use super::extents::{Extent, Extents};
 use super::frame::Frame;
@@ -38,7 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How the journal is laid out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct JournalOptions {
     /// The folder.
     pub folder: PathBuf,
@@ -50,6 +51,8 @@ pub struct JournalOptions {
     pub archive: u64,
     /// The log is sealed up to here: what lies below is held elsewhere too, and may be gone from the journal.
     pub sealed: Position,
+    /// The records that were being overwritten when the archive was last open.
+    pub overwritten: Arc<Overwritten>,
 }
 
 /// The journal as a start left it.
@@ -172,7 +175,7 @@ impl<'a> Walk<'a> {
             disk,
             options,
             replay,
-            extents: Arc::default(),
+            extents: Arc::new(Extents::new(Arc::clone(&options.overwritten))),
             chain: Chain::default(),
             numbers: 0,
             bytes: 0,
@@ -263,7 +266,13 @@ impl<'a> Walk<'a> {
 
     fn frames(&mut self, segment: &Segment, header: SegmentHeader, limit: Option<u64>) -> io::Result<()> {
         let file = &segment.file;
-        let mut scan = Scan::new(file.as_ref(), header, limit, self.chain);
+        let mut scan = Scan::new(
+            file.as_ref(),
+            header,
+            limit,
+            self.chain,
+            &self.options.overwritten,
+        );
         let mut extent = self.extent(segment, header.id, self.chain.position, FRAMES_AT);
         while let Some(found) = scan.step()? {
             match found {
@@ -436,7 +445,7 @@ impl<'a> Walk<'a> {
             durable: from,
         };
         let extent = self.extent_of(&file, &name, header.id, from, FRAMES_AT);
-        let mut scan = Scan::new(file.as_ref(), header, None, start);
+        let mut scan = Scan::new(file.as_ref(), header, None, start, &self.options.overwritten);
         let mut end = from;
         while let Some(Found::Frame(_, frame)) = scan.step()? {
             extent.grow(frame.header.end(), frame.header.length.into());

@@ -134,6 +134,8 @@ struct GoodCopy {
     until: Position,
     /// Over the records below `until`.
     tree: Tree,
+    /// What either archive has erased: a backup may be older than the erasure.
+    erased: BTreeSet<Position>,
     /// Held while records are taken from it.
     _lock: File,
 }
@@ -149,14 +151,16 @@ impl Shelf for GoodCopy {
         if from >= self.until {
             return Ok(None);
         }
-        self.whole.read(from, until.min(self.until), limit, columns)
+        let runs = self.whole.read(from, until.min(self.until), limit, columns)?;
+        Ok(runs.map(|runs| runs.into_iter().map(|run| self.masked(run)).collect()))
     }
 
     fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
         if position >= self.until {
             return Ok(None);
         }
-        self.whole.fetch(position, columns)
+        let run = self.whole.fetch(position, columns)?;
+        Ok(run.map(|run| self.masked(run)))
     }
 }
 
@@ -191,7 +195,10 @@ fn good_copy(
     let signed = report
         .checkpoint
         .ok_or_else(|| RepairError::Unsigned(options.good.clone()))?;
+    let theirs_erased = whole.erased.named.iter().copied();
+    let erased = ours_read.erased.named.iter().copied().chain(theirs_erased);
     let mut good = GoodCopy {
+        erased: erased.collect(),
         whole,
         until: Position::new(signed),
         tree: Tree::default(),
@@ -221,6 +228,13 @@ enum Same {
 }
 
 impl GoodCopy {
+    fn masked(&self, run: Run) -> Run {
+        match self.erased.range(run.first()..run.end()).next() {
+            Some(_) => run.without(|position| self.erased.contains(&position)),
+            None => run,
+        }
+    }
+
     /// Reads all leaves, for the tree, and holds them against those that the damaged archive still has, and against its newest
     /// checkpoint. A copy that was started by itself and appended to has the same key and the same signatures up to there,
     /// and other records afterwards: nothing may be taken from it.

@@ -3,15 +3,20 @@
 //! A scan changes nothing. It follows the links from frame to frame, steps over damage to the next frame of the same
 //! segment where there is one, and leaves it to [`super::recover`] to decide what that means.
 
+use super::blank::Overwritten;
 use super::disk::{DiskFile, read_past_faults, zeros_from};
 use super::frame::{self, Frame, FrameError, HEADER_BYTES, Header, SLOT_BYTES};
 use super::segment::{FRAMES_AT, SegmentHeader};
 use crate::record::{Position, SALT_BYTES};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
+use std::time::Duration;
 
 /// The bytes read at once.
 const CHUNK_BYTES: usize = 2 << 20;
+
+/// How long after a record was read that is damaged it is read once more.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Where a chain of frames stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,11 +81,19 @@ pub struct Scan<'a> {
     /// Where the bytes that are not zero end, once that was asked.
     zeros_at: Option<u64>,
     done: bool,
+    overwritten: &'a Overwritten,
 }
 
 impl<'a> Scan<'a> {
-    /// A scan from the first frame on. `chain` is how the segments before end.
-    pub fn new(file: &'a dyn DiskFile, header: SegmentHeader, limit: Option<u64>, chain: Chain) -> Self {
+    /// A scan from the first frame on. `chain` is how the segments before end; `overwritten` are the records that may be
+    /// neither what was written nor erased.
+    pub fn new(
+        file: &'a dyn DiskFile,
+        header: SegmentHeader,
+        limit: Option<u64>,
+        chain: Chain,
+        overwritten: &'a Overwritten,
+    ) -> Self {
         let buffer = BytesMut::new();
         Self {
             file,
@@ -92,6 +105,7 @@ impl<'a> Scan<'a> {
             exhausted: false,
             zeros_at: None,
             done: false,
+            overwritten,
         }
     }
 
@@ -150,7 +164,20 @@ impl<'a> Scan<'a> {
         let there = length.min(self.buffer.len());
         // The frame keeps its bytes; what follows is copied once a chunk, not once a frame.
         let bytes = Bytes::copy_from_slice(&self.buffer[..there]);
-        Ok(frame::decode(&bytes))
+        match frame::decode_among(&bytes, self.overwritten) {
+            Err(FrameError::Record { .. }) => self.again(there),
+            decoded => Ok(decoded),
+        }
+    }
+
+    /// Reads the frame at the current offset once more, a moment later: a daemon may just have been erasing a record of it,
+    /// which takes two writes.
+    fn again(&self, length: usize) -> io::Result<Result<Frame, FrameError>> {
+        std::thread::sleep(AGAIN_AFTER);
+        let mut bytes = vec![0; length];
+        let found = read_past_faults(self.file, &mut bytes, self.offset)?;
+        bytes.truncate(found);
+        Ok(frame::decode_among(&bytes.into(), self.overwritten))
     }
 
     fn continues(&self, header: &Header) -> bool {

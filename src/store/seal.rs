@@ -7,9 +7,11 @@
 
 use super::chunk::{Chunks, SealError, Writer};
 use super::disk::Disk;
+use super::erase::EraseError;
 use super::extents::Extents;
 use super::recover::{self, JournalOptions};
 use super::segment::Named;
+use super::sled::HotLog;
 use crate::log::{Closed, Log, ReadLimit, WeakLog};
 use crate::record::Position;
 use std::collections::BTreeSet;
@@ -45,6 +47,8 @@ pub struct Sealing {
     pub disk: Arc<dyn Disk>,
     /// The most bytes that the journal should have.
     pub unsealed_bytes: u64,
+    /// The hot log, which begins anew where something is erased.
+    pub hot: Option<Arc<HotLog>>,
 }
 
 /// The thread; it ends when this is dropped.
@@ -53,14 +57,15 @@ pub struct Sealer {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// Whether the thread is to end.
 #[derive(Default)]
-struct Stop {
+pub(super) struct Stop {
     told: Mutex<bool>,
     wake: Condvar,
 }
 
 impl Stop {
-    fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,8 +134,12 @@ impl Sealing {
     fn run(&self, log: &WeakLog, stop: &Stop) {
         let mut seen = Position::START;
         let mut trimmed = Position::START;
+        let mut erase_from = Instant::now();
         loop {
             let Some(open) = log.upgrade() else { return };
+            if Instant::now() >= erase_from && !self.erase_due(&open, stop) {
+                erase_from = Instant::now() + AFTER_FAILURE;
+            }
             let calm = open.tail().since(seen) <= BUSY_RECORDS;
             seen = open.tail();
             let step = self
@@ -153,6 +162,29 @@ impl Sealing {
         }
     }
 
+    /// Removes what is erased and not complete. What the thread does, at once.
+    ///
+    /// # Errors
+    /// [`EraseError`]; what was removed before stays so.
+    pub fn erase_pending(&self, log: &Log) -> Result<(), EraseError> {
+        self.erase(log, &Stop::default())
+    }
+
+    /// Removes what is erased; answers whether that may be looked at again at once.
+    fn erase_due(&self, log: &Log, stop: &Stop) -> bool {
+        match self.erase(log, stop) {
+            Ok(()) => log.erasing(None),
+            Err(EraseError::Stopped) => {}
+            Err(_) if stop.is_told() => {}
+            Err(error) => {
+                tracing::error!(%error, "what is erased could not be removed from the disk; it is tried again");
+                log.erasing(Some(error.to_string()));
+                return false;
+            }
+        }
+        true
+    }
+
     /// Seals every chunk that is full, and gives up the segments that are no longer needed. What the thread does, at once.
     ///
     /// # Errors
@@ -167,6 +199,9 @@ impl Sealing {
     fn step(&self, log: &Log, stop: &Stop, calm: bool) -> Result<Step, SealError> {
         let hurry = log.journal_bytes() > self.unsealed_bytes / 2;
         let full = log.tail() >= self.chunks.options().identity(self.chunks.next()).end();
+        // No ERASE is sealed before what it names is gone: a start looks for those that are not complete in the journal.
+        let full =
+            full && !log.is_erasure_pending_below(self.chunks.options().identity(self.chunks.next()).end());
         // Where records are lost or damaged everything stays as it is.
         if !full || !(calm || hurry) || matches!(log.closed(), Some(Closed::Damaged { .. })) {
             return Ok(Step::Idle);

@@ -17,6 +17,7 @@
 mod blocks;
 mod copy;
 mod mark;
+mod renew;
 mod rescue;
 
 use super::frame::{self, Frame};
@@ -87,6 +88,9 @@ pub struct HotLog {
     stop: Mutex<bool>,
     wake: Condvar,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// How often it was asked that all that sled has on disk be removed, and how often that was done.
+    renewals_wanted: AtomicU64,
+    renewals_done: AtomicU64,
 }
 
 /// A call into sled that failed or panicked.
@@ -154,6 +158,8 @@ impl HotLog {
             stop: Mutex::new(false),
             wake: Condvar::new(),
             thread: Mutex::new(None),
+            renewals_wanted: AtomicU64::new(0),
+            renewals_done: AtomicU64::new(0),
         })
     }
 
@@ -235,6 +241,10 @@ impl HotLog {
         let mut copier = Copier::default();
         loop {
             let Some(open) = log.upgrade() else { return };
+            if self.is_renewal_wanted() {
+                copier = Copier::default();
+                self.renew_now();
+            }
             match self.step(&open, &mut copier) {
                 Ok(Agreement::Same) => {}
                 Ok(Agreement::Differs { at, what }) => return self.dispute(&open, at, what),
@@ -352,11 +362,13 @@ impl HotLog {
         let Ok(run) = log.fetch_cold(last) else {
             return Ok(Agreement::Same);
         };
-        let same = |run: &Run| {
-            run.get(last)
-                .map(|record| (record.leaf.to_vec(), record.payload.to_vec()))
-        };
-        if same(&block.run) == same(&run) {
+        let (ours, theirs) = (block.run.get(last), run.get(last));
+        let same = ours.zip(theirs).is_some_and(|(ours, theirs)| {
+            // What was erased may not be gone from here yet.
+            let erased = ours.erased || theirs.erased;
+            ours.leaf == theirs.leaf && (erased || ours.payload == theirs.payload)
+        });
+        if same {
             Ok(Agreement::Same)
         } else {
             Ok(Agreement::Differs {

@@ -6,12 +6,14 @@
 //! followed.
 
 mod copy;
+mod erasures;
 mod ledger;
 mod shelf;
 
 pub use crate::log::fixity::{Finding, Kind, OnProgress, Progress, Report};
 pub use copy::verify_copy;
 
+use super::blank::Overwritten;
 use super::chunk::{ChunkOptions, Chunks};
 use super::disk::{Disk, DiskFile, is_zero, read_past_faults};
 use super::extents::{Extent, Extents};
@@ -25,9 +27,11 @@ use crate::log::fixity::Verifier;
 use crate::merkle::Checkpoint;
 use crate::record::Position;
 use bytes::Bytes;
+use erasures::Erased;
 use ledger::{Checks, Ledger};
 pub(super) use shelf::Whole;
 use shelf::{first_difference, hot_log};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -179,6 +183,8 @@ pub(super) fn verify_held(
         archive: said.archive,
         entries: options.entries,
         signed,
+        erasing: said.erasing,
+        erased_through: said.erased_through,
     };
     let (mut report, shelf, archive) = journal_of(disk, &folders, known, until, progress)?;
     if said.archive.is_none() {
@@ -216,6 +222,8 @@ pub(super) fn verify_whole(
         archive: said.archive,
         signed: said.checkpoint.as_ref().map(|signed| signed.checkpoint.clone()),
         entries: true,
+        erasing: said.erasing.clone(),
+        erased_through: said.erased_through,
     };
     let (mut report, whole, _) = journal_of(disk.as_ref(), &folders, known, None, progress)?;
     report.settle();
@@ -240,6 +248,8 @@ pub fn verify_journal(
         archive: None,
         signed: None,
         entries: true,
+        erasing: BTreeSet::new(),
+        erased_through: Position::START,
     };
     let (mut report, ..) = journal_of(disk, &folders, known, until, progress)?;
     report.settle();
@@ -258,6 +268,10 @@ struct Known {
     signed: Option<Checkpoint>,
     /// Whether entries are followed.
     entries: bool,
+    /// The records that were being overwritten.
+    erasing: BTreeSet<Position>,
+    /// Every ERASE below is complete.
+    erased_through: Position,
 }
 
 /// Verifies chunks and journal of an archive; where its id is not known, it is what all segments say.
@@ -300,6 +314,7 @@ fn journal_of(
             "this file is no segment of this archive",
         ));
     }
+    let overwritten = Arc::new(Overwritten::new(known.erasing));
     // Commitments are the longer half of the hashing: they have a thread of their own.
     std::thread::scope(|scope| {
         let checks = Checks::start(scope);
@@ -311,7 +326,8 @@ fn journal_of(
             sealed,
             chunks: chunks.as_ref(),
             chain: Chain::default(),
-            extents: Arc::default(),
+            extents: Arc::new(Extents::new(Arc::clone(&overwritten))),
+            overwritten: Arc::clone(&overwritten),
             ledger: Ledger::new(checks, known.signed, known.entries),
             report,
             progress: Pace {
@@ -341,15 +357,24 @@ fn journal_of(
         }
         let Walk {
             mut report,
-            ledger,
+            mut ledger,
             extents,
             ..
         } = walk;
         report.segments = (found.segments.len() - needed) as u64;
+        let met = std::mem::take(&mut ledger.met);
         ledger.finish(&mut report);
-        Ok((report, extents))
+        Ok((report, extents, met))
     })
-    .map(|(report, extents)| (report, Whole { chunks, extents }, archive))
+    .map(|(mut report, extents, met)| {
+        let mut whole = Whole {
+            chunks,
+            extents,
+            erased: Erased::default(),
+        };
+        whole.erased = met.hold(&whole, known.erased_through, &mut report);
+        (report, whole, archive)
+    })
 }
 
 /// Tells progress about once a MiB.
@@ -382,6 +407,7 @@ struct Walk<'a, 'scope> {
     chunks: Option<&'a Chunks>,
     chain: Chain,
     extents: Arc<Extents>,
+    overwritten: Arc<Overwritten>,
     ledger: Ledger<'scope>,
     report: Report,
     progress: Pace<'a>,
@@ -402,6 +428,7 @@ impl Walk<'_, '_> {
                 ledger.sealed(position, leaf, hash, report);
             });
             let end = chunks.options().identity(number).end();
+            ledger.met.blank.extend(chunks.erased(number));
             if verified.leaves.is_err() || verified.payloads.is_err() {
                 report.chunks_damaged.push(number);
             }
@@ -501,7 +528,8 @@ impl Walk<'_, '_> {
     }
 
     fn frames(&mut self, segment: &Segment, header: &SegmentHeader, limit: Option<u64>) -> io::Result<()> {
-        let mut scan = Scan::new(segment.file.as_ref(), *header, limit, self.chain);
+        let overwritten = Arc::clone(&self.overwritten);
+        let mut scan = Scan::new(segment.file.as_ref(), *header, limit, self.chain, &overwritten);
         let mut extent = self.extent(&segment.file, header.id, self.chain.position, FRAMES_AT);
         // What lies behind the daemon's tail is being written.
         while !self.is_done()
@@ -660,7 +688,8 @@ impl Walk<'_, '_> {
             durable: from,
         };
         let extent = self.extent(&file, header.id, from, FRAMES_AT);
-        let mut scan = Scan::new(file.as_ref(), header, None, start);
+        let overwritten = Arc::clone(&self.overwritten);
+        let mut scan = Scan::new(file.as_ref(), header, None, start, &overwritten);
         let mut end = from;
         while let Some(Found::Frame(_, frame)) = scan.step()? {
             self.frame(&frame, &extent);
@@ -682,7 +711,7 @@ impl Walk<'_, '_> {
         self.progress.add(rest.len() as u64, 0);
         let mut at = 0;
         while at < rest.len() {
-            match frame::decode(&rest.slice(at..)) {
+            match frame::decode_among(&rest.slice(at..), &self.overwritten) {
                 Ok(frame) if frame.header.segment == header.id => {
                     at += frame.header.length as usize;
                     position = frame.header.end();

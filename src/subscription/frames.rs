@@ -42,11 +42,13 @@ struct Kept {
     cells: HashMap<FrameKey, Arc<OnceCell<Frame>>>,
     order: VecDeque<(FrameKey, usize)>,
     bytes: usize,
+    /// How many erasures there were when they were made.
+    erasures: u64,
 }
 
 impl Frames {
     /// The frame, made by `make` where it is not there yet. Of several callers one makes it. `bytes` is about what
-    /// it will weigh.
+    /// it will weigh. `erasures` is how many there are now: frames that were made before the newest of them are forgotten.
     ///
     /// # Errors
     /// As `make`; the next caller then tries again.
@@ -54,17 +56,26 @@ impl Frames {
         &self,
         key: FrameKey,
         bytes: usize,
+        erasures: u64,
         make: impl FnOnce() -> F + Send,
     ) -> Result<Frame, ReadError>
     where
         F: Future<Output = Result<Frame, ReadError>> + Send,
     {
-        let cell = self.cell(key, bytes + FRAME_BYTES);
+        let cell = self.cell(key, bytes + FRAME_BYTES, erasures);
         cell.get_or_try_init(make).await.cloned()
     }
 
-    fn cell(&self, key: FrameKey, bytes: usize) -> Arc<OnceCell<Frame>> {
+    fn cell(&self, key: FrameKey, bytes: usize, erasures: u64) -> Arc<OnceCell<Frame>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.erasures < erasures {
+            *kept = Kept {
+                erasures,
+                ..Kept::default()
+            };
+        } else if erasures < kept.erasures {
+            return Arc::default(); // One was recorded a moment ago: this frame is for nobody else.
+        }
         if let Some(cell) = kept.cells.get(&key) {
             return Arc::clone(cell);
         }
@@ -112,7 +123,7 @@ mod tests {
                     tokio::task::yield_now().await;
                     Ok(Some(Bytes::from_static(b"frame")))
                 };
-                frames.get(key(0), 5, make).await.unwrap()
+                frames.get(key(0), 5, 0, make).await.unwrap()
             })
         });
         for frame in futures::future::join_all(callers).await {
@@ -122,10 +133,24 @@ mod tests {
     }
 
     #[test]
+    fn frames_from_before_an_erasure_are_forgotten() {
+        let frames = Frames::default();
+        let before = frames.cell(key(0), 1, 0);
+        assert!(Arc::ptr_eq(&before, &frames.cell(key(0), 1, 0)));
+        let after = frames.cell(key(0), 1, 1);
+        assert!(!Arc::ptr_eq(&before, &after));
+        assert!(
+            !Arc::ptr_eq(&after, &frames.cell(key(0), 1, 0)),
+            "one who does not know of it yet"
+        );
+        assert!(Arc::ptr_eq(&after, &frames.cell(key(0), 1, 1)));
+    }
+
+    #[test]
     fn kept_frames_stay_within_their_bytes() {
         let frames = Frames::default();
         for first in 0..100 {
-            frames.cell(key(first), 1024 * 1024);
+            frames.cell(key(first), 1024 * 1024, 0);
         }
         let kept = frames.kept.lock().unwrap();
         assert_eq!((kept.cells.len(), kept.order.len()), (8, 8));

@@ -266,6 +266,9 @@ impl Session {
     }
 
     async fn frame(&self, run: Run, root: Hash) -> Result<Frame, ReadError> {
+        // The group may have waited here since before something of it was erased.
+        let erasures = self.hub.log.erasures();
+        let run = self.hub.log.masked(run);
         let key = FrameKey {
             first: run.first(),
             end: run.end(),
@@ -282,7 +285,7 @@ impl Session {
         // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
         let in_place = self.request.filter.is_all();
         let make = || async move { if in_place { make() } else { blocking(make).await } };
-        self.hub.frames.get(key, bytes, make).await
+        self.hub.frames.get(key, bytes, erasures, make).await
     }
 
     async fn root_at(&self, size: Position) -> Result<Hash, ReadError> {

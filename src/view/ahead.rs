@@ -45,7 +45,25 @@ const SHARED_BYTES: usize = 16 * 1024 * 1024;
 pub struct Readers {
     steps: Arc<Semaphore>,
     reading: Arc<AtomicUsize>,
-    shared: Mutex<VecDeque<(Columns, Run)>>,
+    shared: Mutex<Shared>,
+}
+
+/// What was read last.
+#[derive(Default)]
+struct Shared {
+    runs: VecDeque<(Columns, Run)>,
+    /// How many erasures there were when it was read.
+    erasures: u64,
+}
+
+impl Shared {
+    /// Forgets what was read before the newest erasure.
+    fn forget(&mut self, erasures: u64) {
+        if self.erasures < erasures {
+            self.runs.clear();
+            self.erasures = erasures;
+        }
+    }
 }
 
 impl Default for Readers {
@@ -60,25 +78,32 @@ impl Default for Readers {
 
 impl Readers {
     /// What another reader has read of these columns at `position`: many that come back at once read the same records.
-    pub fn shared(&self, position: Position, columns: Columns) -> Option<Run> {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+    /// `erasures` is how many there are now: nothing that was read before the newest of them is answered.
+    pub fn shared(&self, position: Position, columns: Columns, erasures: u64) -> Option<Run> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.forget(erasures);
         let holds =
             |(of, run): &&(Columns, Run)| *of == columns && (run.first()..run.end()).contains(&position);
-        shared.iter().find(holds).map(|(_, run)| run.clone())
+        shared.runs.iter().find(holds).map(|(_, run)| run.clone())
     }
 
-    /// Lets others have what was read.
-    pub fn share(&self, columns: Columns, runs: &VecDeque<Run>) {
+    /// Lets others have what was read; `erasures` is how many there were before that.
+    pub fn share(&self, columns: Columns, runs: &VecDeque<Run>, erasures: u64) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.forget(erasures);
+        if erasures < shared.erasures {
+            return;
+        }
+        let kept = &mut shared.runs;
         runs.iter()
-            .for_each(|run| shared.push_front((columns, run.clone())));
+            .for_each(|run| kept.push_front((columns, run.clone())));
         let mut bytes = 0;
-        let kept = shared.iter().take_while(|(_, run)| {
+        let fit = kept.iter().take_while(|(_, run)| {
             bytes += run.bytes();
             bytes <= SHARED_BYTES
         });
-        let kept = kept.count();
-        shared.truncate(kept);
+        let fit = fit.count();
+        kept.truncate(fit);
     }
 }
 

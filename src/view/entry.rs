@@ -99,10 +99,16 @@ pub fn answer(
             });
         }
     };
+    let run = one(log, at)?;
+    // What was erased since is gone from the answers as of then, too.
+    let status = match run.is_erased(at) && state.content(revision_answered).is_some() {
+        true => Status::Erased,
+        false => state.status_of(revision_answered),
+    };
     Ok(EntryAnswer {
-        status: state.status_of(revision_answered),
+        status,
         revision: state.revision(),
-        run: one(log, at)?,
+        run,
         state,
     })
 }

@@ -224,8 +224,10 @@ fn change(before: bool, after: bool, act: Act) -> Option<Change> {
     }
 }
 
+/// A content that is still there: what was erased says nothing, at whatever point it is asked for.
 fn payload_of(run: &Run) -> Option<&[u8]> {
-    run.iter().next().map(|record| record.payload)
+    let record = run.iter().next().filter(|record| !record.erased);
+    record.map(|record| record.payload)
 }
 
 /// Entries by their newest record that was judged, so that an entry with many records is not folded from its first one

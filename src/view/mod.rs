@@ -11,6 +11,7 @@ pub mod ahead;
 pub mod entry;
 pub mod error;
 pub mod kept;
+pub mod links;
 pub mod matching;
 pub mod page;
 pub mod reader;

@@ -141,14 +141,15 @@ impl Reader {
         loop {
             match self.pending.pop_front() {
                 Some(run) if run.is_empty() || run.end() <= from => {}
-                Some(run) => return Ok(run.slice(from, until)),
+                Some(run) => return Ok(self.log.masked(run.slice(from, until))),
                 None => self.pending = self.read_on(from, until, is_one_of_many(bytes))?,
             }
         }
     }
 
     fn read_on(&self, from: Position, until: Position, many: bool) -> Result<VecDeque<Run>, ReadError> {
-        if many && let Some(run) = self.readers.shared(from, self.columns) {
+        let erasures = self.log.erasures();
+        if many && let Some(run) = self.readers.shared(from, self.columns, erasures) {
             return Ok(VecDeque::from([run]));
         }
         let limit = ReadLimit {
@@ -160,7 +161,7 @@ impl Reader {
             return Err(empty_read(from));
         }
         if many {
-            self.readers.share(self.columns, &runs);
+            self.readers.share(self.columns, &runs, erasures);
         }
         Ok(runs)
     }

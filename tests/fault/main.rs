@@ -4,6 +4,7 @@ mod archive;
 mod archive_id;
 mod clock;
 mod disk_full;
+mod erasure;
 mod journal_damage;
 mod journal_ends;
 mod journal_segments;

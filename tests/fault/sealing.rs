@@ -3,27 +3,29 @@
 use crate::sim::*;
 use chancery::log::open::{Fold, Options, Parts};
 use chancery::log::store::{Journal, Sealed, Shelf};
-use chancery::log::{AppendError, Closed, Columns, Log, ReadError};
+use chancery::log::{AppendError, Closed, Columns, Desk, Log, ReadError};
 use chancery::record::{EntryKey, Position};
+use chancery::store::blank::Overwritten;
 use chancery::store::chunk::{ChunkOptions, Part};
 use chancery::store::disk::Disk;
 use chancery::store::faulty::{Fault, SimDisk, Survives};
 use chancery::store::recover::{self, JournalOptions};
 use chancery::store::seal::Sealing;
 use chancery::store::sealed::SealedLog;
+use chancery::store::state::State;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const SEGMENT_BYTES: u64 = 24 << 10;
-const CHUNK: u64 = 256;
-const CHUNKS: &str = "chunks";
+pub const CHUNK: u64 = 256;
+pub const CHUNKS: &str = "chunks";
 
 /// A log with a sealed part, as a start left it.
-struct Archive {
-    log: Log,
-    closed: Option<Closed>,
-    lost: Vec<(Position, Position)>,
-    sealing: Sealing,
+pub struct Archive {
+    pub log: Log,
+    pub closed: Option<Closed>,
+    pub lost: Vec<(Position, Position)>,
+    pub sealing: Sealing,
 }
 
 impl Drop for Archive {
@@ -38,7 +40,22 @@ fn open(disk: &SimDisk) -> Archive {
 }
 
 fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
+    open_parts(disk, unsealed_bytes, None)
+}
+
+/// As [`open`], with a state folder, in which a log keeps what it has signed and how far it has erased.
+pub fn open_with_state(disk: &SimDisk) -> Archive {
+    let mut state = State::open(Arc::new(disk.clone()), Path::new("state")).unwrap();
+    if state.origin().unwrap().is_none() {
+        state.name("example.org/test", &[7; 32]).unwrap();
+    }
+    open_parts(disk, u64::MAX, Some(state))
+}
+
+fn open_parts(disk: &SimDisk, unsealed_bytes: u64, state: Option<State>) -> Archive {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let erasing = state.as_ref().map(|state| state.erasing().unwrap());
+    let erased_through = state.as_ref().map(|state| state.erased_through().unwrap());
     let options = ChunkOptions {
         records: CHUNK as u32,
         ..ChunkOptions::new(Arc::clone(&shared), CHUNKS.into(), ARCHIVE)
@@ -46,6 +63,7 @@ fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
     let sealed = SealedLog::open(options, Path::new(FOLDER)).unwrap();
     let journal = JournalOptions {
         sealed: sealed.chunks.sealed(),
+        overwritten: Arc::new(Overwritten::new(erasing.unwrap_or_default())),
         ..journal(SEGMENT_BYTES)
     };
     let mut fold = Fold::default();
@@ -60,11 +78,17 @@ fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
         shelves: vec![Arc::clone(&recovered.extents) as Arc<dyn Shelf>],
         sealed: Some(Arc::clone(&sealed.chunks) as Arc<dyn Sealed>),
         hot: None,
-        desk: None,
+        desk: state.map(|state| Desk {
+            key: state.key().unwrap().unwrap(),
+            newest: state.checkpoint().unwrap(),
+            checked: None,
+            keep: Box::new(state),
+        }),
         verifier: None,
         tail: recovered.tail,
         cut: recovered.cut,
         lost: lost.clone(),
+        erased_through: erased_through.unwrap_or_default(),
     };
     let run = Options {
         frame_bytes_max: SEGMENT_BYTES as usize - 4_097,
@@ -79,6 +103,7 @@ fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
         journal,
         disk: shared,
         unsealed_bytes,
+        hot: None,
     };
     Archive {
         log,
@@ -89,7 +114,7 @@ fn open_with(disk: &SimDisk, unsealed_bytes: u64) -> Archive {
 }
 
 impl Archive {
-    fn seal(&self) {
+    pub fn seal(&self) {
         self.sealing.all_due(&self.log).unwrap();
     }
 

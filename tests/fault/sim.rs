@@ -23,6 +23,7 @@ pub fn journal(segment_bytes: u64) -> JournalOptions {
         reserve_bytes: 0,
         archive: ARCHIVE,
         sealed: Position::START,
+        overwritten: Arc::default(),
     }
 }
 
@@ -69,6 +70,7 @@ pub fn start(disk: &SimDisk, options: &JournalOptions) -> Result<Started, OpenEr
         tail,
         cut: cut.clone(),
         lost: lost.clone(),
+        erased_through: Position::START,
     };
     let run = Options {
         frame_bytes_max: options.segment_bytes as usize - 4_097,
@@ -168,8 +170,12 @@ pub fn everything(log: &Log) -> Vec<Kept> {
 pub fn take(run: &Run, found: &mut Vec<Kept>) {
     for record in run.iter() {
         let leaf = Leaf::decode(record.leaf).unwrap();
-        let salt: &[u8; SALT_BYTES] = record.salt.try_into().unwrap();
-        assert_eq!(commitment(salt, record.payload), leaf.commitment);
+        if record.erased {
+            assert!(record.salt.is_empty() && record.payload.is_empty());
+        } else {
+            let salt: &[u8; SALT_BYTES] = record.salt.try_into().unwrap();
+            assert_eq!(commitment(salt, record.payload), leaf.commitment);
+        }
         found.push(Kept {
             key: leaf.key.into(),
             payload: Bytes::copy_from_slice(record.payload),

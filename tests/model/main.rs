@@ -9,8 +9,8 @@
 mod sim;
 mod table;
 
-use chancery::log::{AppendError, Appended, Batch, Columns, Door, Draft, Receipt};
-use chancery::record::codec::{RelationType, Statement};
+use chancery::log::{AppendError, Appended, Batch, Columns, Door, Draft, Erasing, Receipt};
+use chancery::record::codec::{RelationType, Statement, encode_payload};
 use chancery::record::{
     Act, BatchId, EntryKey, Hash, Key, Outcome, Position, Reason, Revision, Series, leaf_hash,
 };
@@ -144,7 +144,8 @@ impl Run {
         let steps: Vec<Step> = (0..count).map(|_| self.random_step(admin)).collect();
         let name = format!("batch {}", self.names);
         self.names += 1;
-        let mut sent = batch(&name, steps.iter().map(as_draft).collect());
+        let drafts = steps.iter().map(|step| self.as_draft(step)).collect();
+        let mut sent = batch(&name, drafts);
         if admin {
             sent.door = Door::Admin;
         }
@@ -165,6 +166,60 @@ impl Run {
             (expected, answer) => panic!("the table says {expected:?}, the log {answer:?} to {steps:?}"),
         }
         assert_eq!(self.log().tail().get(), self.table.tail);
+    }
+
+    fn as_draft(&self, step: &Step) -> Draft {
+        let payload = if step.act.has_content() {
+            content(step.title)
+        } else {
+            statement()
+        };
+        let relation =
+            matches!(step.act, Act::Link | Act::Unlink).then(|| (RelationType::PartOf, entry(step.other)));
+        let draft = Draft {
+            act: step.act,
+            series: Series::new("desk").unwrap(),
+            key: Some(Key::new(&format!("key {}", step.key)).unwrap()),
+            expected_revision: step.expected.map(Revision::new),
+            reason: Reason::new("error").unwrap(),
+            relation,
+            ..draft("x", payload)
+        };
+        match step.act {
+            Act::Erase => self.erasing(step, draft),
+            _ => draft,
+        }
+    }
+
+    /// An ERASE as the administration makes it: with the positions of what it takes.
+    fn erasing(&self, step: &Step, draft: Draft) -> Draft {
+        let revisions = step
+            .erased
+            .map(|(from, to)| (Revision::new(from), Revision::new(to)));
+        let scope = self.log().scope(&entry(step.key), revisions).unwrap();
+        let Some(scope) = scope else {
+            let erased = Some(Erasing {
+                from: Revision::FIRST,
+                to: Revision::FIRST.next(),
+                newest: Position::START,
+            });
+            return Draft { erased, ..draft };
+        };
+        let contents = &self.table.entries[&step.key].contents;
+        let wanted = |revision: u64| {
+            step.erased
+                .is_none_or(|(from, to)| (from..to).contains(&revision))
+        };
+        let unerased = contents.iter().zip(1..);
+        let unerased = unerased
+            .filter(|(content, revision)| wanted(*revision) && !content.erased)
+            .count();
+        assert!(scope.targets.len() >= unerased, "all contents and perhaps more");
+        Draft {
+            erased: Some(scope.erasing),
+            payload: encode_payload(&scope.statement("the court".into(), "because".into())),
+            ..draft
+        }
     }
 
     fn agreed(&mut self, sent: Batch, did: &[Did], appended: Appended) {
@@ -262,29 +317,6 @@ impl Run {
             assert_eq!(root, naive_root(&hashes[..size]), "the root over {size} leaves");
         }
         assert_eq!(log.status().root, Some(naive_root(&hashes)));
-    }
-}
-
-fn as_draft(step: &Step) -> Draft {
-    let payload = if step.act.has_content() {
-        content(step.title)
-    } else {
-        statement()
-    };
-    let relation =
-        matches!(step.act, Act::Link | Act::Unlink).then(|| (RelationType::PartOf, entry(step.other)));
-    Draft {
-        act: step.act,
-        series: Series::new("desk").unwrap(),
-        key: Some(Key::new(&format!("key {}", step.key)).unwrap()),
-        expected_revision: step.expected.map(Revision::new),
-        reason: Reason::new("error").unwrap(),
-        relation,
-        erased: step
-            .erased
-            .filter(|_| step.act == Act::Erase)
-            .map(|(from, to)| (Revision::new(from), Revision::new(to))),
-        ..draft("x", payload)
     }
 }
 

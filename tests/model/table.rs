@@ -48,6 +48,15 @@ impl Entry {
         self.contents.iter().all(|content| content.erased)
     }
 
+    /// Whether these are revisions of the entry, and not all of them erased.
+    fn has_to_erase(&self, revisions: Option<(u64, u64)>) -> bool {
+        let newest = self.contents.len() as u64;
+        let (from, to) = revisions.unwrap_or((1, newest + 1));
+        let is_within = 1 <= from && from < to && to <= newest + 1;
+        let mut taken = self.contents.iter().zip(1..);
+        is_within && taken.any(|(content, at)| (from..to).contains(&at) && !content.erased)
+    }
+
     pub fn status(&self) -> Status {
         match self.contents.last() {
             Some(content) if content.erased => Status::Erased,
@@ -124,7 +133,7 @@ impl Table {
             Act::Reinstate => !entry.closed() && entry.retracted,
             Act::Hold => !entry.held,
             Act::Release => entry.held,
-            Act::Erase => !entry.held && !entry.closed(),
+            Act::Erase => !entry.held && !entry.closed() && entry.has_to_erase(step.erased),
             Act::Link => other_known && !entry.links.contains(&step.other),
             Act::Unlink => other_known && entry.links.contains(&step.other),
             _ => false,

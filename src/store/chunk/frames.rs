@@ -114,6 +114,11 @@ impl Frames {
         }
     }
 
+    /// The dictionary that they are compressed with.
+    pub fn dictionary(&self) -> u32 {
+        self.dictionary
+    }
+
     /// Where the last frame ends.
     pub fn end(&self) -> u64 {
         self.offsets.last().copied().unwrap_or_default()
@@ -169,6 +174,20 @@ impl Frames {
                 begin = end;
             }
             Ok(())
+        })
+    }
+
+    /// Reads frames without unpacking them; tells `take` of each, as it lies in the file, with its row.
+    ///
+    /// # Errors
+    /// As [`Frames::read`].
+    pub fn read_packed(
+        &self,
+        source: &Source,
+        mut take: impl FnMut(usize, &[u8], &Row) -> Result<(), ChunkError>,
+    ) -> Result<(), ChunkError> {
+        self.unpack(source, 0..self.rows.len(), |at, packed, row| {
+            take(at, packed, row)
         })
     }
 

@@ -14,10 +14,11 @@
 //!
 //! Frames are small, so that records read here and there do not unpack everything; a numbered [`dictionary`] makes up
 //! for it. Files are written once, synced and only then named ([`write`]); every byte answered was checked ([`leaves`],
-//! [`payloads`]).
+//! [`payloads`]). The one change that a file of payloads may see is made on a copy that takes its name ([`erase`]).
 
 mod column;
 pub mod dictionary;
+mod erase;
 mod frames;
 mod layout;
 mod leaves;

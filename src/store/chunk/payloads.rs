@@ -119,6 +119,21 @@ impl Payloads {
 }
 
 impl Payloads {
+    /// The frames.
+    pub fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
+    /// The file.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The records that were removed by law, by their places.
+    pub fn erased(&self) -> impl Iterator<Item = u32> {
+        (0..self.source.identity.count).filter(|at| self.is_erased(*at))
+    }
+
     /// Reads everything again and holds it against the commitments of the chunk's leaves.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub struct Chunks {
     sealed: AtomicU64,
     bytes: AtomicU64,
     open: Mutex<Vec<Arc<Chunk>>>,
+    /// How often a chunk was closed since a file of it was replaced.
+    replaced: AtomicU64,
 }
 
 /// The two files of a chunk; each may be damaged for itself.
@@ -119,6 +121,7 @@ impl Chunks {
             sealed: AtomicU64::new(sealed),
             bytes: AtomicU64::new(0),
             open: Mutex::default(),
+            replaced: AtomicU64::new(0),
         };
         let bytes = (0..sealed).map(|number| chunks.file_bytes(number)).sum();
         chunks.bytes.store(bytes, Ordering::Release);
@@ -250,11 +253,15 @@ impl Chunks {
             open.push(Arc::clone(&chunk));
             return chunk;
         }
+        let replaced = self.replaced.load(Ordering::Acquire);
         drop(open);
         let chunk = Arc::new(self.fresh(number));
         // What could not be read may be readable the next time: a disk that was busy, a file put back.
         if chunk.leaves.is_ok() && chunk.payloads.is_ok() {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.replaced.load(Ordering::Acquire) != replaced {
+                return chunk; // It may be the file that was replaced meanwhile: nobody else is given it.
+            }
             if open.len() >= OPEN_MAX {
                 open.remove(0);
             }
@@ -263,7 +270,32 @@ impl Chunks {
         chunk
     }
 
-    fn fresh(&self, number: u64) -> Chunk {
+    /// Closes a chunk, so that the next who asks for it opens its files as they are now.
+    pub(super) fn reopen(&self, number: u64) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|chunk| chunk.identity.number != number);
+        self.replaced.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A file has so many bytes now, and had so many before.
+    pub(super) fn resize(&self, before: u64, now: u64) {
+        self.bytes.fetch_add(now, Ordering::AcqRel);
+        self.bytes.fetch_sub(before, Ordering::AcqRel);
+    }
+
+    /// The records of a chunk that were removed by law; none where its files cannot be read.
+    pub fn erased(&self, number: u64) -> Vec<Position> {
+        let chunk = self.fresh(number);
+        let places = chunk
+            .payloads
+            .as_ref()
+            .map(|payloads| payloads.erased().collect());
+        let places: Vec<u32> = places.unwrap_or_default();
+        let first = chunk.identity.first();
+        places.into_iter().map(|at| first.plus(at.into())).collect()
+    }
+
+    pub(super) fn fresh(&self, number: u64) -> Chunk {
         let identity = self.options.identity(number);
         Chunk {
             identity,

@@ -50,7 +50,7 @@ pub enum SealError {
 pub type Pace<'a> = dyn FnMut() -> bool + 'a;
 
 /// A file being written front to back.
-struct Draft {
+pub(super) struct Draft {
     file: Arc<dyn DiskFile>,
     path: PathBuf,
     buffer: Vec<u8>,
@@ -59,6 +59,24 @@ struct Draft {
 }
 
 impl Draft {
+    /// Begins the draft of a part, in the place of one that was left.
+    pub(super) fn of(disk: &dyn Disk, folder: &Path, part: Part) -> Result<Self, SealError> {
+        Self::begin(disk, folder.join(format!("{}.{DRAFT}", part.ending())))
+    }
+
+    /// The file as it is so far.
+    pub(super) fn file(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+
+    /// Gives a finished draft its name, which may be that of the file that it is to replace.
+    pub(super) fn name(&self, disk: &dyn Disk, folder: &Path, name: &str) -> Result<u64, SealError> {
+        let path = folder.join(name);
+        disk.rename(&self.path, &path).map_err(at(&path))?;
+        disk.sync_folder(folder).map_err(at(folder))?;
+        Ok(self.written)
+    }
+
     fn begin(disk: &dyn Disk, path: PathBuf) -> Result<Self, SealError> {
         match disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
@@ -77,7 +95,7 @@ impl Draft {
         self.written + self.buffer.len() as u64
     }
 
-    fn put(&mut self, bytes: &[u8], pace: &mut Pace<'_>) -> Result<(), SealError> {
+    pub(super) fn put(&mut self, bytes: &[u8], pace: &mut Pace<'_>) -> Result<(), SealError> {
         for piece in bytes.chunks(WRITE_BYTES) {
             self.buffer.extend_from_slice(piece);
             if self.buffer.len() >= WRITE_BYTES {
@@ -190,7 +208,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// [`SealError::Io`].
     pub fn begin(disk: &'a dyn Disk, folder: &'a Path, identity: Identity) -> Result<Self, SealError> {
-        let draft = |part: Part| Draft::begin(disk, folder.join(format!("{}.{DRAFT}", part.ending())));
+        let draft = |part: Part| Draft::of(disk, folder, part);
         let column = identity.count as usize * WIDTH;
         let mut leaves = draft(Part::Leaves)?;
         let mut payloads = draft(Part::Payloads)?;
@@ -321,8 +339,11 @@ impl<'a> Writer<'a> {
             Footer::default(),
             pace,
         )?;
-        self.name(Part::Payloads, &self.payloads)?;
-        self.name(Part::Leaves, &self.leaves)?;
+        let number = self.identity.number;
+        self.payloads
+            .name(self.disk, self.folder, &Part::Payloads.file(number))?;
+        self.leaves
+            .name(self.disk, self.folder, &Part::Leaves.file(number))?;
         Ok(Sealed {
             root: found,
             bytes: self.leaves.written + self.payloads.written,
@@ -336,12 +357,6 @@ impl<'a> Writer<'a> {
             .map(|block| Tree::of(block).root())
             .collect()
     }
-
-    fn name(&self, part: Part, draft: &Draft) -> Result<(), SealError> {
-        let path = self.folder.join(part.file(self.identity.number));
-        self.disk.rename(&draft.path, &path).map_err(at(&path))?;
-        self.disk.sync_folder(self.folder).map_err(at(self.folder))
-    }
 }
 
 impl Drop for Writer<'_> {
@@ -351,7 +366,7 @@ impl Drop for Writer<'_> {
     }
 }
 
-const fn header(part: Part, identity: Identity) -> Header {
+pub(super) const fn header(part: Part, identity: Identity) -> Header {
     Header {
         part,
         identity,
@@ -363,7 +378,7 @@ const fn header(part: Part, identity: Identity) -> Header {
 }
 
 /// Puts columns, tables and footer behind the frames, and syncs the file.
-fn finish(
+pub(super) fn finish(
     draft: &mut Draft,
     header: Header,
     columns: &[&[u8]],

@@ -12,8 +12,9 @@ use crate::log::fixity::Checked;
 use crate::log::store::{Keep, WriteError};
 use crate::merkle::key::SEED_BYTES;
 use crate::merkle::{CheckpointError, KeyError, Signed, SigningKey};
-use crate::record::Recorded;
+use crate::record::{Position, Recorded};
 use journal::{StateJournal, Values};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const ORIGIN: &str = "origin";
 const KEY: &str = "key";
 const CHECKPOINT: &str = "checkpoint";
 const CHECKED: &str = "checked";
+const ERASING: &str = "erasing";
+const ERASED: &str = "erased";
 /// The most bytes a name may have.
 pub const ORIGIN_BYTES_MAX: usize = 255;
 
@@ -181,6 +184,22 @@ impl State {
         }))
     }
 
+    /// The records that were being overwritten in the journal: whether a crash has left them so, or half so, is not known.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`].
+    pub fn erasing(&self) -> Result<BTreeSet<Position>, StateError> {
+        positions(self.journal.get(ERASING), &self.folder)
+    }
+
+    /// Every ERASE below is complete.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`].
+    pub fn erased_through(&self) -> Result<Position, StateError> {
+        position(self.journal.get(ERASED), &self.folder)
+    }
+
     fn put(&mut self, items: &[(&str, Option<&[u8]>)]) -> Result<(), StateError> {
         self.journal.put(items).map_err(|cause| StateError::Io {
             path: self.folder.clone(),
@@ -204,6 +223,17 @@ impl Keep for State {
         value.extend(checked.findings.to_le_bytes());
         self.put(&[(CHECKED, Some(&value))]).map_err(unwritten)
     }
+
+    fn keep_erasing(&mut self, positions: &[Position]) -> Result<(), WriteError> {
+        let value: Vec<u8> = positions.iter().flat_map(|at| at.get().to_le_bytes()).collect();
+        let value = (!value.is_empty()).then_some(&value[..]);
+        self.put(&[(ERASING, value)]).map_err(unwritten)
+    }
+
+    fn keep_erased(&mut self, through: Position) -> Result<(), WriteError> {
+        let value = through.get().to_le_bytes();
+        self.put(&[(ERASED, Some(&value))]).map_err(unwritten)
+    }
 }
 
 fn unwritten(error: StateError) -> WriteError {
@@ -225,6 +255,10 @@ pub struct Said {
     pub verifier: Option<String>,
     /// The newest checkpoint that was kept.
     pub checkpoint: Option<Signed>,
+    /// The records that were being overwritten in the journal.
+    pub erasing: BTreeSet<Position>,
+    /// Every ERASE below is complete.
+    pub erased_through: Position,
     /// What is wrong with a copy, by its file, although the other one serves.
     pub faults: Vec<(PathBuf, String)>,
 }
@@ -258,18 +292,40 @@ pub fn read(disk: &dyn Disk, folder: &Path) -> Result<Said, StateError> {
         (Some(key), Some(note)) => Some(kept(note, key, folder)?),
         _ => None,
     };
+    let value = |name: &str| values.get(name).map(Vec::as_slice);
+    let erasing = positions(value(ERASING), folder)?;
+    let erased_through = position(value(ERASED), folder)?;
     let faults = copies.into_iter().filter_map(|copy| {
         let missing = is_there && copy.is_missing();
         let fault = copy.fault.or(missing.then(|| "it is missing".to_owned()));
         Some((copy.path, fault?))
     });
     Ok(Said {
+        erasing,
+        erased_through,
         archive,
         origin,
         verifier: key.map(|key| key.verifier().to_string()),
         checkpoint,
         faults: faults.collect(),
     })
+}
+
+fn positions(value: Option<&[u8]>, folder: &Path) -> Result<BTreeSet<Position>, StateError> {
+    let (numbers, rest) = value.unwrap_or_default().as_chunks();
+    if !rest.is_empty() {
+        return Err(damaged(folder));
+    }
+    let position = |bytes: &[u8; 8]| Position::new(u64::from_le_bytes(*bytes));
+    Ok(numbers.iter().map(position).collect())
+}
+
+fn position(value: Option<&[u8]>, folder: &Path) -> Result<Position, StateError> {
+    let Some(value) = value else {
+        return Ok(Position::START);
+    };
+    let value = value.try_into().map_err(|_| damaged(folder))?;
+    Ok(Position::new(u64::from_le_bytes(value)))
 }
 
 fn archive_of(id: &[u8], folder: &Path) -> Result<u64, StateError> {
@@ -344,12 +400,22 @@ mod tests {
         };
         assert_eq!(new.checked().unwrap(), None);
         new.keep_checked(checked).unwrap();
+        assert!(new.erasing().unwrap().is_empty());
+        assert_eq!(new.erased_through().unwrap(), Position::START);
+        let targets = [Position::new(3), Position::new(9)];
+        new.keep_erasing(&[Position::new(1)]).unwrap();
+        new.keep_erasing(&[]).unwrap();
+        assert!(new.erasing().unwrap().is_empty());
+        new.keep_erasing(&targets).unwrap();
+        new.keep_erased(Position::new(12)).unwrap();
         drop(new);
         let again = state(folder.path()).unwrap();
         assert_eq!(again.archive().unwrap(), Some(0xa4c1));
         assert_eq!(again.origin().unwrap(), Some("example.org/archive"));
         assert_eq!(again.key().unwrap().unwrap().verifier(), key.verifier());
         assert_eq!(again.checked().unwrap(), Some(checked));
+        assert_eq!(again.erasing().unwrap(), targets.into_iter().collect());
+        assert_eq!(again.erased_through().unwrap(), Position::new(12));
         let kept = Signed { checkpoint, note };
         assert_eq!(again.checkpoint().unwrap(), Some(kept.clone()));
         let said = read(&RealDisk, folder.path()).unwrap();

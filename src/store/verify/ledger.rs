@@ -1,5 +1,6 @@
 //! The rules that every record obeys, held against the records in order.
 
+use super::erasures::Met;
 use crate::log::Run;
 use crate::log::fixity::{Finding, Kind, Report};
 use crate::merkle::{Checkpoint, Tree};
@@ -39,6 +40,8 @@ pub struct Ledger<'scope> {
     epoch: Epoch,
     tail: Position,
     lost: Vec<(Position, Position)>,
+    /// What has to do with erasure.
+    pub met: Met,
     checks: Checks<'scope>,
 }
 
@@ -54,6 +57,7 @@ impl<'scope> Ledger<'scope> {
             epoch: Epoch::default(),
             tail: Position::START,
             lost: Vec::new(),
+            met: Met::default(),
             checks,
         }
     }
@@ -76,6 +80,9 @@ impl<'scope> Ledger<'scope> {
             match Leaf::decode(record.leaf) {
                 Ok(leaf) => self.leaf(record.position, &leaf, report),
                 Err(error) => report.find(Finding::at(Kind::Leaf, record.position, error.to_string())),
+            }
+            if record.erased {
+                self.met.blank.insert(record.position);
             }
         }
         self.tail = run.end().max(self.tail);
@@ -159,6 +166,9 @@ impl<'scope> Ledger<'scope> {
     }
 
     fn leaf(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        if leaf.act == Act::Erase {
+            self.met.orders.push(position);
+        }
         self.time(position, leaf, report);
         self.batch(position, leaf, report);
         self.entry(position, leaf, report);
@@ -287,7 +297,7 @@ impl<'scope> Checks<'scope> {
 }
 
 fn check(run: &Run, findings: &mut Vec<Finding>) {
-    for record in run.iter() {
+    for record in run.iter().filter(|record| !record.erased) {
         let Ok(leaf) = Leaf::decode(record.leaf) else {
             continue; // It is named already.
         };

@@ -3,6 +3,7 @@
 use super::super::chunk::Chunks;
 use super::super::extents::Extents;
 use super::super::sled::{HotLog, HotOptions, PATIENCE};
+use super::erasures::Erased;
 use crate::log::fixity::{Finding, Kind, Report};
 use crate::log::store::Shelf;
 use crate::log::{Columns, ReadError, ReadLimit, Run};
@@ -16,6 +17,8 @@ pub struct Whole {
     pub chunks: Option<Chunks>,
     /// The journal.
     pub extents: Arc<Extents>,
+    /// What its ERASE records name.
+    pub erased: Erased,
 }
 
 impl Whole {
@@ -50,7 +53,7 @@ impl Shelf for Whole {
 }
 
 /// Holds every record of the hot log against the log.
-pub fn hot_log(folder: &Path, archive: u64, shelf: &dyn Shelf, report: &mut Report) {
+pub fn hot_log(folder: &Path, archive: u64, whole: &Whole, report: &mut Report) {
     let hot = HotLog::new(HotOptions {
         folder: folder.into(),
         bytes_max: u64::MAX,
@@ -72,7 +75,13 @@ pub fn hot_log(folder: &Path, archive: u64, shelf: &dyn Shelf, report: &mut Repo
     let mut records = 0;
     let result = hot.check(&mut |run: &Run| {
         records += run.len() as u64;
-        first_difference(run, shelf).map(|position| {
+        let erased = whole.erased.gone.range(run.first()..run.end());
+        if let Some(position) = { erased }.find(|position| !run.is_erased(**position)) {
+            let what =
+                "the hot log holds content that was erased; stop the daemon and remove the folder `sled`";
+            return Some((*position, what.to_owned()));
+        }
+        first_difference(run, whole).map(|position| {
             let what = "the hot log holds another record than the log, or one that the log does not";
             (position, what.to_owned())
         })
@@ -86,7 +95,8 @@ pub fn hot_log(folder: &Path, archive: u64, shelf: &dyn Shelf, report: &mut Repo
     }
 }
 
-/// The first record of a run that another shelf does not hold just so. What that one cannot read is told elsewhere.
+/// The first record of a run that another shelf does not hold just so; where it was erased from one of the two the leaves are
+/// compared. What the other cannot read is told elsewhere.
 pub fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<Position> {
     const STEP: ReadLimit = ReadLimit {
         records: 4_096,
@@ -104,7 +114,9 @@ pub fn first_difference(run: &Run, shelf: &dyn Shelf) -> Option<Position> {
         };
         for other in others.iter().flat_map(Run::iter) {
             let record = run.get(other.position)?;
-            if (other.leaf, other.salt, other.payload) != (record.leaf, record.salt, record.payload) {
+            let erased = other.erased || record.erased;
+            let same = (other.salt, other.payload) == (record.salt, record.payload);
+            if other.leaf != record.leaf || !(erased || same) {
                 return Some(other.position);
             }
             at = other.position.next();

@@ -1,0 +1,604 @@
+//! Erasure: what the law takes out of the archive, and how far that is done.
+//!
+//! An ERASE is a record like any other; its payload names the positions whose payloads and salts go. From the moment when it is
+//! published nobody is answered with them: every run that is read is masked here. To remove them from the disk is the
+//! store's, which asks for what is [`Erasures::pending`] and says when it is done; then an AUDIT record says so, and only
+//! afterwards is the erasure complete. No ERASE is sealed before it is complete, so that a start finds every one that is not
+//! among the records it folds. The leaves stay, and with them every proof.
+
+use super::entry::EntryState;
+use super::error::{AppendError, ReadError, Rule, Violation};
+use super::run::Run;
+use super::store::WriteError;
+use super::{Appended, Batch, Columns, Door, Draft, Log, SignError, audit, facts};
+use crate::merkle::Certificate;
+use crate::record::codec::{self, Payload};
+use crate::record::same::content_equal;
+use crate::record::{Act, BatchId, EntryKey, Leaf, Position, Principal, Reason, Recorded, Revision};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// What the AUDIT record of a complete erasure is called.
+const EVENT: &str = "erased";
+/// The copy that the daemon itself keeps, as a certificate names it.
+pub const PRIMARY: &str = "primary";
+
+/// The revisions that an ERASE takes, and what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erasing {
+    /// The first revision.
+    pub from: Revision,
+    /// The revision after the last.
+    pub to: Revision,
+    /// The entry's newest record when the positions were gathered: where there is a newer one they are gathered anew.
+    pub newest: Position,
+}
+
+/// One ERASE, and the records whose payloads it removes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// The ERASE.
+    pub position: Position,
+    /// The entry.
+    pub entry: EntryKey,
+    /// The records, ascending.
+    pub targets: Vec<Position>,
+}
+
+impl Erasure {
+    /// The erasure that a record orders; `None` for any other record, and for one whose payload is not there.
+    pub fn of(position: Position, leaf: &Leaf<'_>, payload: &[u8]) -> Option<Self> {
+        if leaf.act != Act::Erase {
+            return None;
+        }
+        let entry = EntryKey::new(leaf.series, leaf.key).ok()?;
+        let statement = codec::decode_payload(payload).ok()?.statement?;
+        let named = statement.erased_positions.into_iter().map(Position::new);
+        // No record of this program names one that comes after it.
+        let targets: BTreeSet<Position> = named.filter(|target| *target < position).collect();
+        Some(Self {
+            position,
+            entry,
+            targets: targets.into_iter().collect(),
+        })
+    }
+}
+
+/// What was erased, as far as this run of the log must know.
+#[derive(Default)]
+pub struct Erasures {
+    any: AtomicBool,
+    generation: AtomicU64,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// The records that are masked. They stay so until the log is closed: whoever has an old file open may still read them.
+    masked: BTreeSet<Position>,
+    /// What is not complete, by the position of the ERASE.
+    pending: BTreeMap<Position, Arc<Erasure>>,
+    /// Why the disk could not be rid of it, if the last attempt failed.
+    fault: Option<String>,
+}
+
+impl Erasures {
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an erasure in: from now on its records are masked.
+    pub fn add(&self, erasure: Erasure) {
+        let mut inner = self.write();
+        inner.masked.extend(erasure.targets.iter().copied());
+        inner.pending.insert(erasure.position, Arc::new(erasure));
+        self.any.store(true, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many erasures were taken in: what was made of records before the newest one may hold what it removed.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// A run without what was erased.
+    pub fn mask(&self, run: Run) -> Run {
+        if !self.any.load(Ordering::Acquire) {
+            return run;
+        }
+        let inner = self.read();
+        if inner.masked.range(run.first()..run.end()).next().is_none() {
+            return run;
+        }
+        run.without(|position| inner.masked.contains(&position))
+    }
+
+    /// What is not complete, oldest first.
+    pub fn pending(&self) -> Vec<Arc<Erasure>> {
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.read().pending.values().cloned().collect()
+    }
+
+    /// The oldest ERASE that is not complete.
+    fn first_pending(&self) -> Option<Position> {
+        self.read().pending.keys().next().copied()
+    }
+
+    fn complete(&self, position: Position) {
+        self.write().pending.remove(&position);
+    }
+
+    fn fault_is(&self, fault: Option<String>) {
+        self.write().fault = fault;
+    }
+
+    /// Why the last attempt failed, if it did.
+    pub fn fault(&self) -> Option<String> {
+        self.read().fault.clone()
+    }
+}
+
+/// How an erasure stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureState {
+    /// The erasure.
+    pub erasure: Erasure,
+    /// The revisions, half open.
+    pub revisions: (Revision, Revision),
+    /// When the ERASE was recorded.
+    pub recorded: Recorded,
+    /// When no file of this archive held it any more, and the record that says so; `None` while it is pending.
+    pub complete: Option<(Recorded, Position)>,
+}
+
+/// For the store, which removes from the disk what is erased.
+impl Log {
+    /// What is to be removed, oldest first.
+    pub fn erasures_pending(&self) -> Vec<Arc<Erasure>> {
+        self.shared.erasures.pending()
+    }
+
+    /// Whether an ERASE below `position` is not complete: it may not be sealed yet.
+    pub fn is_erasure_pending_below(&self, position: Position) -> bool {
+        let first = self.shared.erasures.first_pending();
+        first.is_some_and(|first| first < position)
+    }
+
+    /// Why the last attempt to remove something from the disk failed, if it did.
+    pub fn erasure_fault(&self) -> Option<String> {
+        self.shared.erasures.fault()
+    }
+
+    /// Tells what came of an attempt.
+    pub fn erasing(&self, fault: Option<String>) {
+        self.shared.erasures.fault_is(fault);
+    }
+
+    /// How many erasures there were in this run: what was made of records before the newest one is not to be used any more.
+    pub fn erasures(&self) -> u64 {
+        self.shared.erasures.generation()
+    }
+
+    /// A run without what was erased since it was read.
+    pub fn masked(&self, run: Run) -> Run {
+        self.shared.erasures.mask(run)
+    }
+
+    /// Keeps which records are being overwritten in the journal; none once that is done. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`WriteError`], also where the log keeps nothing because it is closed.
+    pub fn keep_erasing(&self, positions: &[Position]) -> Result<(), WriteError> {
+        self.shared.notary.keep(|keep| keep.keep_erasing(positions))
+    }
+
+    /// Says that no file holds what an ERASE removed: writes that down as a record, and keeps it. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`CompleteError`]; it stays pending then, and to say it again is safe.
+    pub fn erased(&self, erasure: &Erasure) -> Result<(), CompleteError> {
+        // A crash may have come between the record and what is kept of it.
+        if self.completion(erasure)?.is_none() {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.map_err(|cause| WriteError {
+                what: "a runtime for one record".into(),
+                cause: cause.to_string(),
+                refused: None,
+            })?;
+            runtime.block_on(self.append(completed(erasure)))?;
+        }
+        self.shared
+            .notary
+            .keep(|keep| keep.keep_erased(erasure.position.next()))?;
+        self.shared.erasures.complete(erasure.position);
+        Ok(())
+    }
+}
+
+/// Why an erasure could not be said to be complete.
+#[derive(Debug, thiserror::Error)]
+pub enum CompleteError {
+    /// The record was not taken.
+    #[error("the record that says so could not be written: {0}")]
+    Append(#[from] AppendError),
+    /// Whether there is such a record already could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// How far erasures are could not be kept.
+    #[error(transparent)]
+    Keep(#[from] WriteError),
+}
+
+/// The AUDIT record of a complete erasure.
+fn completed(erasure: &Erasure) -> Batch {
+    let details = [
+        ("erase", erasure.position.to_string()),
+        ("records", erasure.targets.len().to_string()),
+        ("copy", PRIMARY.to_owned()),
+    ];
+    Batch {
+        records: vec![audit::draft(EVENT, Some(&erasure.entry), &details)],
+        request_id: None,
+        expected_tail: None,
+        fail_if_match: None,
+        validate_only: false,
+        principal: Principal::system(),
+        door: Door::System,
+    }
+}
+
+impl Log {
+    /// How the erasure stands that the record at a position orders; `None` where it is no ERASE. Waits for the disk.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn erasure(&self, position: Position) -> Result<Option<ErasureState>, ReadError> {
+        let run = self.shared.fetch_one(position, Columns::All)?;
+        let leaf = facts::leaf_of(&run, position)?;
+        let payload = run.get(position).map_or(&[][..], |record| record.payload);
+        let Some(erasure) = Erasure::of(position, &leaf, payload) else {
+            return Ok(None);
+        };
+        let is_pending = self.shared.erasures.read().pending.contains_key(&position);
+        let complete = if is_pending {
+            None
+        } else {
+            self.completion(&erasure)?
+        };
+        Ok(Some(ErasureState {
+            erasure,
+            revisions: leaf.erased.unwrap_or_default(),
+            recorded: leaf.recorded,
+            complete,
+        }))
+    }
+
+    /// The signed certificate of an erasure; `None` while it is pending. Waits for whoever signs a checkpoint.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn certificate(&self, state: &ErasureState) -> Result<Option<String>, SignError> {
+        let Some((complete, audit)) = state.complete else {
+            return Ok(None);
+        };
+        let certificate = Certificate {
+            origin: self.origin().to_owned(),
+            entry: state.erasure.entry.clone(),
+            erase: state.erasure.position,
+            recorded: state.recorded,
+            revisions: state.revisions,
+            records: state.erasure.targets.len() as u64,
+            copy: PRIMARY.to_owned(),
+            complete,
+            audit,
+        };
+        let note = self.shared.notary.sign(|key| certificate.sign(key))?;
+        let note = note.map_err(|error| WriteError {
+            what: "the certificate's text".into(),
+            cause: error.to_string(),
+            refused: None,
+        })?;
+        Ok(Some(note.to_string()))
+    }
+
+    /// The record that says that an erasure is complete: it follows the ERASE, mostly at once.
+    fn completion(&self, erasure: &Erasure) -> Result<Option<(Recorded, Position)>, ReadError> {
+        let tail = self.tail();
+        let mut at = erasure.position.next();
+        while at < tail {
+            let runs = self.shared.read(at, tail, super::SCAN_STEP, Columns::All)?;
+            for record in runs.iter().flat_map(Run::iter) {
+                let leaf = facts::decode(record.leaf, record.position)?;
+                if leaf.act == Act::Audit && says_complete(record.payload, erasure) {
+                    return Ok(Some((leaf.recorded, record.position)));
+                }
+                at = record.position.next();
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn says_complete(payload: &[u8], erasure: &Erasure) -> bool {
+    let system = codec::decode_payload(payload)
+        .ok()
+        .and_then(|payload| payload.system);
+    let detail = |system: &codec::SystemEvent, name: &str| {
+        let found = system.details.iter().find(|detail| detail.name == name);
+        found.map(|detail| detail.value.clone())
+    };
+    system.is_some_and(|system| {
+        system.event == EVENT && detail(&system, "erase") == Some(erasure.position.to_string())
+    })
+}
+
+/// What an ERASE would remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The revisions, and the entry's newest record.
+    pub erasing: Erasing,
+    /// The entry as it is.
+    pub state: EntryState,
+    /// The records, ascending.
+    pub targets: Vec<Position>,
+}
+
+impl Log {
+    /// The records that an ERASE of an entry's revisions removes: their contents, and with all revisions whatever other
+    /// records of the entry say, but for earlier ERASEs, which name what they removed. `None` for an unknown entry. What
+    /// is erased already is left out. Waits for the disk.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn scope(
+        &self,
+        entry: &EntryKey,
+        revisions: Option<(Revision, Revision)>,
+    ) -> Result<Option<Scope>, ReadError> {
+        let Some(last) = self.newest(entry)? else {
+            return Ok(None);
+        };
+        let Some(state) = facts::fold(&self.shared, None, last, last.next())? else {
+            return Ok(None);
+        };
+        let (from, to) = revisions.unwrap_or((Revision::FIRST, state.revision().next()));
+        let mut targets = Vec::new();
+        for (position, leaf) in facts::chain(&self.shared, None, last, last.next())? {
+            let leaf = facts::decode(&leaf, position)?;
+            let is_wanted = match leaf.act {
+                Act::Create | Act::Amend => from <= leaf.revision && leaf.revision < to,
+                Act::Erase => false,
+                _ => revisions.is_none(),
+            };
+            if is_wanted
+                && !self
+                    .shared
+                    .fetch_one(position, Columns::Leaves)?
+                    .is_erased(position)
+            {
+                targets.push(position);
+            }
+        }
+        let erasing = Erasing {
+            from,
+            to,
+            newest: last,
+        };
+        Ok(Some(Scope {
+            erasing,
+            state,
+            targets,
+        }))
+    }
+}
+
+impl Scope {
+    /// The payload of the ERASE that removes just this.
+    pub fn statement(&self, authority: String, explanation: String) -> Payload {
+        Payload {
+            statement: Some(codec::Statement {
+                authority,
+                explanation,
+                erased_positions: self.targets.iter().map(|target| target.get()).collect(),
+                ..codec::Statement::default()
+            }),
+            ..Payload::default()
+        }
+    }
+}
+
+/// An erasure as it is ordered.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The entry.
+    pub entry: EntryKey,
+    /// The revisions, half open; all of them where absent.
+    pub revisions: Option<(Revision, Revision)>,
+    /// On whose decision, law or order.
+    pub authority: String,
+    /// In words.
+    pub explanation: String,
+    /// Why, as a code.
+    pub reason: Reason,
+    /// The revision that the entry must be at.
+    pub expected_revision: Option<Revision>,
+    /// The payload of a new revision that takes the place of what goes.
+    pub replacement: Option<Bytes>,
+    /// The client's name for it.
+    pub request_id: Option<BatchId>,
+    /// Who orders it.
+    pub principal: Principal,
+    /// Check everything and write nothing.
+    pub validate_only: bool,
+}
+
+/// What an order did, or would do.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// The receipts: of the replacement, where there is one, of the ERASE, and of the AUDIT beside it.
+    pub appended: Appended,
+    /// What goes.
+    pub scope: Scope,
+}
+
+/// More records than one ERASE may name: its payload would be too large.
+const TARGETS_MAX: usize = 100_000;
+/// How often an erasure is made ready for an entry that others change meanwhile.
+const ATTEMPTS_MAX: usize = 16;
+
+impl Log {
+    /// Records an ERASE, with the AUDIT beside it and the replacement before it, in one batch. When it answers nobody is
+    /// answered with the content any more; the disk is rid of it a moment later ([`Log::erasure`] says when).
+    ///
+    /// # Errors
+    /// As [`Log::append`]: an unknown entry, a HOLD, revisions that there are not or that are erased already.
+    pub async fn erase(&self, order: &Order) -> Result<Ordered, AppendError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let scope = self.scope_of(order).await?;
+            match self.append(batch_of(order, &scope)).await {
+                Ok(appended) => return Ok(Ordered { appended, scope }),
+                Err(AppendError::Refused(broken)) if attempts < ATTEMPTS_MAX && is_outdated(&broken) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn scope_of(&self, order: &Order) -> Result<Scope, AppendError> {
+        let (log, asked) = (self.clone(), order.clone());
+        let looking = tokio::task::spawn_blocking(move || {
+            if let Some(scope) = log.ordered_before(&asked)? {
+                return Ok(scope);
+            }
+            let scope = log.scope(&asked.entry, asked.revisions)?;
+            let scope = scope.ok_or_else(|| refusal("entry", Rule::Unknown(asked.entry.clone())))?;
+            log.is_replaceable(&asked, &scope)?;
+            Ok(scope)
+        });
+        looking.await.map_err(|cause| ReadError::Io {
+            what: "the log".into(),
+            cause: cause.to_string(),
+        })?
+    }
+
+    /// What an order of the same name took, where one was carried out: it gets the first receipts.
+    fn ordered_before(&self, order: &Order) -> Result<Option<Scope>, ReadError> {
+        self.shared.indexed.wait();
+        let known = |id: &BatchId| {
+            self.shared
+                .with_committer(|committer| committer.requests.find(id))
+        };
+        let Some((id, first)) = order.request_id.as_ref().and_then(|id| Some((id, known(id)?))) else {
+            return Ok(None);
+        };
+        let run = self.shared.fetch_one(first, Columns::Leaves)?;
+        let records = facts::leaf_of(&run, first)?.batch_count;
+        for position in (0..records).map(|index| first.plus(index.into())) {
+            let run = self.shared.fetch_one(position, Columns::Leaves)?;
+            let leaf = facts::leaf_of(&run, position)?;
+            let Some((from, to)) = leaf.erased.filter(|_| leaf.batch_id == id.as_bytes()) else {
+                continue;
+            };
+            let state = facts::fold(&self.shared, None, position, position.next())?;
+            let erasure = self.erasure(position)?.map(|known| known.erasure);
+            if let (Some(state), Some(erasure)) = (state, erasure) {
+                let newest = leaf.previous.unwrap_or(position);
+                return Ok(Some(Scope {
+                    erasing: Erasing { from, to, newest },
+                    state,
+                    targets: erasure.targets,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A replacement that says what the newest revision says would be a duplicate of it, and both would go.
+    fn is_replaceable(&self, order: &Order, scope: &Scope) -> Result<(), AppendError> {
+        if scope.targets.len() > TARGETS_MAX {
+            let text = format!(
+                "the entry has {} records to erase, at most {TARGETS_MAX} can be at once; name some revisions",
+                scope.targets.len()
+            );
+            return Err(refusal("revisions", Rule::Invalid(text)));
+        }
+        let (Some(replacement), Some(newest)) = (&order.replacement, scope.state.newest()) else {
+            return Ok(());
+        };
+        let run = self.shared.fetch_one(newest.position, Columns::Payloads)?;
+        let record = run.get(newest.position).filter(|record| !record.erased);
+        if record.is_some_and(|record| content_equal(record.payload, replacement)) {
+            let text = format!(
+                "it says what revision {} says; leave out what is to be erased",
+                scope.state.revision()
+            );
+            return Err(refusal("replacement", Rule::Invalid(text)));
+        }
+        Ok(())
+    }
+}
+
+fn refusal(field: &str, rule: Rule) -> AppendError {
+    AppendError::Refused(vec![Violation::batch(field, rule)])
+}
+
+/// Whether nothing is wrong but that the entry has a newer record than when the batch was made.
+fn is_outdated(broken: &[Violation]) -> bool {
+    broken.iter().all(|one| matches!(one.rule, Rule::Newest { .. }))
+}
+
+fn batch_of(order: &Order, scope: &Scope) -> Batch {
+    let blank = Draft {
+        act: Act::Erase,
+        kind: None,
+        series: order.entry.series.clone(),
+        key: Some(order.entry.key.clone()),
+        payload: Bytes::new(),
+        expected_revision: None,
+        reason: order.reason.clone(),
+        relation: None,
+        erased: None,
+    };
+    let revision = scope.state.revision();
+    let replacement = order.replacement.clone().map(|payload| Draft {
+        act: Act::Amend,
+        payload,
+        expected_revision: Some(order.expected_revision.unwrap_or(revision)),
+        ..blank.clone()
+    });
+    let statement = scope.statement(order.authority.clone(), order.explanation.clone());
+    let erase = Draft {
+        payload: codec::encode_payload(&statement),
+        // The replacement moves it on.
+        expected_revision: order.expected_revision.filter(|_| replacement.is_none()),
+        erased: Some(scope.erasing),
+        ..blank
+    };
+    let details = [
+        ("authority", order.authority.clone()),
+        (
+            "revisions",
+            format!("{} up to {}", scope.erasing.from, scope.erasing.to),
+        ),
+        ("records", scope.targets.len().to_string()),
+    ];
+    let beside = audit::draft(Act::Erase.word(), Some(&order.entry), &details);
+    Batch {
+        records: replacement.into_iter().chain([erase, beside]).collect(),
+        request_id: order.request_id.clone(),
+        expected_tail: None,
+        fail_if_match: None,
+        validate_only: order.validate_only,
+        principal: order.principal.clone(),
+        door: Door::Admin,
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether what is missing by law is just what the ERASE records name, no more and no less.
+//!
+//! Without this anyone could call a payload erased that was cut out. What an ERASE names that is not complete may still be
+//! there.
+
+use super::super::chunk::Chunks;
+use super::super::extents::Extents;
+use super::shelf::Whole;
+use crate::log::fixity::{Finding, Kind, Report};
+use crate::log::store::Shelf;
+use crate::log::{Columns, Erasure};
+use crate::record::{Leaf, Position};
+use std::collections::BTreeSet;
+
+/// What the ERASE records of an archive name.
+#[derive(Default)]
+pub struct Erased {
+    /// All of it.
+    pub named: BTreeSet<Position>,
+    /// What must be gone, since the ERASE is complete.
+    pub gone: BTreeSet<Position>,
+}
+
+/// What was met on the way through the log.
+#[derive(Default)]
+pub struct Met {
+    /// The ERASE records.
+    pub orders: Vec<Position>,
+    /// Records without payload and salt.
+    pub blank: BTreeSet<Position>,
+}
+
+impl Met {
+    /// Holds the two against each other.
+    pub fn hold(self, whole: &Whole, erased_through: Position, report: &mut Report) -> Erased {
+        let mut erased = Erased::default();
+        let mut unread = false;
+        for order in &self.orders {
+            let Some(erasure) = erasure(whole, *order) else {
+                // That it is damaged is told already; what it names is not known.
+                unread = true;
+                continue;
+            };
+            if *order < erased_through {
+                erased.gone.extend(&erasure.targets);
+            }
+            erased.named.extend(erasure.targets);
+        }
+        report.erased = self.blank.len() as u64;
+        for position in self.blank.difference(&erased.named).filter(|_| !unread) {
+            let what = "its content is missing, and no ERASE names it".to_owned();
+            report.find(Finding::at(Kind::Erased, *position, what));
+        }
+        for position in &erased.gone {
+            let places: [(&str, Option<&dyn Shelf>); 2] = [
+                (
+                    "a chunk",
+                    whole.chunks.as_ref().map(|chunks: &Chunks| chunks as &dyn Shelf),
+                ),
+                (
+                    "the journal",
+                    Some(whole.extents.as_ref() as &Extents as &dyn Shelf),
+                ),
+            ];
+            for (place, shelf) in places {
+                let read = shelf.map(|shelf| shelf.fetch(*position, Columns::Leaves));
+                if let Some(Ok(Some(run))) = read
+                    && !run.is_erased(*position)
+                {
+                    let what = format!("its content was erased and is still in {place}; restart the daemon");
+                    report.find(Finding::at(Kind::Erased, *position, what));
+                }
+            }
+        }
+        erased
+    }
+}
+
+fn erasure(whole: &Whole, order: Position) -> Option<Erasure> {
+    let run = whole.fetch(order, Columns::All).ok().flatten()?;
+    let record = run.get(order)?;
+    Erasure::of(order, &Leaf::decode(record.leaf).ok()?, record.payload)
+}
