@@ -11,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// How much of a bundle is read and sent at a time: its payloads may have 256 MiB.
 const STEP: ReadLimit = ReadLimit {
@@ -47,12 +48,12 @@ pub async fn tile(port: Port, tile: Tile) -> Result<Response, HttpError> {
     let (body, kept) = match tile.kind {
         Kind::Hashes(level) => {
             let log = port.log.clone();
-            let hashes = reading(&port, move || log.tile(level, tile.index, tile.width)).await?;
+            let hashes = reading(&port.room, move || log.tile(level, tile.index, tile.width)).await?;
             (Body::from(hashes.concat()), FOREVER)
         }
         Kind::Entries => {
             let log = port.log.clone();
-            let bundle = reading(&port, move || entries(&log, tile)).await?;
+            let bundle = reading(&port.room, move || entries(&log, tile)).await?;
             (Body::from(bundle), FOREVER)
         }
         Kind::Payloads => (payloads(port, tile), NOT_KEPT),
@@ -60,14 +61,19 @@ pub async fn tile(port: Port, tile: Tile) -> Result<Response, HttpError> {
     Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, kept)], body).into_response())
 }
 
-/// Runs `job` where blocking is allowed, once there is room for it.
+/// Runs `job` where blocking is allowed, once there is room for it. The job holds its place and not the request: where its
+/// client hangs up, the request is gone at once and the job still runs.
 async fn reading<T: Send + 'static>(
-    port: &Port,
+    room: &Arc<Semaphore>,
     job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, HttpError> {
-    let _room = port.room.acquire().await.map_err(|_| HttpError::Lost)?;
-    let read = tokio::task::spawn_blocking(job).await;
-    Ok(read.map_err(|_| HttpError::Lost)??)
+    let place = Arc::clone(room).acquire_owned().await;
+    let place = place.map_err(|_| HttpError::Lost)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        job()
+    });
+    Ok(read.await.map_err(|_| HttpError::Lost)??)
 }
 
 /// The positions of a bundle.
@@ -104,7 +110,7 @@ fn payloads(port: Port, tile: Tile) -> Body {
             return Ok::<_, HttpError>(None);
         }
         let log = port.log.clone();
-        let runs = reading(&port, move || log.read(at, until, STEP, Columns::All)).await?;
+        let runs = reading(&port.room, move || log.read(at, until, STEP, Columns::All)).await?;
         let next = runs.last().map_or(until, Run::end).min(until);
         let mut bundle = Vec::new();
         for run in runs {
@@ -115,4 +121,32 @@ fn payloads(port: Port, tile: Tile) -> Body {
         Ok(Some((Bytes::from(bundle), (port, next))))
     });
     Body::from_stream(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_makes_room_only_once_its_job_has_ended() {
+        let room = Arc::new(Semaphore::new(1));
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = mpsc::channel();
+        let mut asked = Box::pin(reading(&room, move || {
+            begin.send(()).unwrap();
+            // The test lets it go, or is over.
+            let _ = ended.recv();
+            Ok(())
+        }));
+        tokio::select! {
+            _ = &mut asked => panic!("the job has not ended"),
+            begun = begun => begun.unwrap(),
+        }
+        drop(asked);
+        assert_eq!(room.available_permits(), 0, "the job is still running");
+        end.send(()).unwrap();
+        assert!(room.acquire().await.is_ok());
+    }
 }
