@@ -49,10 +49,7 @@ impl Tile {
     /// How many resources of a kind a log of this size has, and the width of the last; all before it are full. `None`
     /// where it has none.
     pub fn extent(kind: Kind, size: u64) -> Option<(u64, u32)> {
-        let items = match kind {
-            Kind::Hashes(level) => size.checked_shr(8 * u32::from(level)).unwrap_or(0),
-            Kind::Entries | Kind::Payloads => size,
-        };
+        let items = Self::items(kind, size);
         let last = items.checked_sub(1)? / SUBTREE;
         // At most 256.
         Some((last + 1, (items - last * SUBTREE) as u32))
@@ -75,12 +72,18 @@ impl Tile {
 
     /// Whether a log of this size holds all that the resource holds.
     pub fn is_within(&self, size: u64) -> bool {
-        let end = u128::from(self.index) * u128::from(SUBTREE) + u128::from(self.width);
-        let level = match self.kind {
-            Kind::Hashes(level) => level,
-            Kind::Entries | Kind::Payloads => 0,
-        };
-        end << (8 * u32::from(level)) <= u128::from(size)
+        let first = self.index.checked_mul(SUBTREE);
+        let end = first.and_then(|first| first.checked_add(self.width.into()));
+        // Against the items that there are: the leaves below a foreign index may be more than any number holds.
+        end.is_some_and(|end| end <= Self::items(self.kind, size))
+    }
+
+    /// How many items of a kind a log of this size has.
+    fn items(kind: Kind, size: u64) -> u64 {
+        match kind {
+            Kind::Hashes(level) => size.checked_shr(8 * u32::from(level)).unwrap_or(0),
+            Kind::Entries | Kind::Payloads => size,
+        }
     }
 
     /// Whether it holds 256 items, so that it is the same for every larger log.
@@ -283,6 +286,12 @@ mod tests {
         assert!(partial.is_within(768) && !partial.is_within(767));
         let last = tile(Kind::Entries, u64::MAX, 256);
         assert!(!last.is_within(u64::MAX));
+        for level in 0..=LEVEL_MAX {
+            assert!(
+                !tile(Kind::Hashes(level), u64::MAX, 256).is_within(600),
+                "{level}"
+            );
+        }
     }
 
     #[test]
@@ -316,13 +325,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn paths_read_back_and_are_those_of_tlog_tiles(level in 0u8..=7, index in 0u64..u64::MAX >> 8, width in 1u32..=256) {
+        fn paths_read_back_and_are_those_of_tlog_tiles(level in 0u8..=7, index: u64, width in 1u32..=256) {
             for kind in [Kind::Hashes(level), Kind::Entries, Kind::Payloads] {
                 let tile = tile(kind, index, width);
                 prop_assert_eq!(tile.to_string().parse::<Tile>(), Ok(tile));
             }
             let theirs = tlog_tiles::Tile::new(8, level, index, width, false);
             prop_assert_eq!(tile(Kind::Hashes(level), index, width).to_string(), theirs.path().replace("tile/8/", "tile/"));
+        }
+
+        /// The definition, in numbers that hold every leaf below a tile or say that they do not.
+        #[test]
+        fn a_tile_is_within_the_logs_that_have_the_leaves_below_it(
+            level in 0u8..=7, index: u64, shift in 0u32..64, width in 1u32..=256, size: u64, smaller in 0u32..64,
+        ) {
+            let (index, size) = (index >> shift, size >> smaller);
+            let items = u128::from(index) * 256 + u128::from(width);
+            let leaves = items.checked_mul(1 << (8 * u32::from(level)));
+            let expected = leaves.is_some_and(|leaves| leaves <= size.into());
+            prop_assert_eq!(tile(Kind::Hashes(level), index, width).is_within(size), expected);
         }
 
         #[test]

@@ -71,6 +71,7 @@ async fn nothing_that_is_not_signed_for_is_shown_and_no_path_leads_elsewhere() {
         "/tile/0/x001/",
         "/tile/0/x000/000",
         "/tile/7/x999/x999/x999/x999/x999/999",
+        "/tile/7/x018/x446/x744/x073/x709/x551/615",
         "/tile/0",
         "/tile/",
         "/state/journal.1",
