@@ -128,9 +128,7 @@ impl<'scope> Ledger<'scope> {
         report.tail = self.tail.get();
         report.root = self.lost.is_empty().then(|| hex::encode(self.tree.root()));
         self.hold_to_signature(report);
-        for finding in self.checks.finish() {
-            report.find(finding);
-        }
+        take_in(report, self.checks.finish());
     }
 
     /// Whether the records are those that were signed for. Where some are lost that is said already.
@@ -266,7 +264,7 @@ impl<'scope> Ledger<'scope> {
 /// The commitments, checked on a thread of their own.
 pub struct Checks<'scope> {
     runs: SyncSender<Run>,
-    thread: ScopedJoinHandle<'scope, Vec<Finding>>,
+    thread: ScopedJoinHandle<'scope, Report>,
 }
 
 /// How many frames may wait for their commitments to be checked.
@@ -276,11 +274,11 @@ impl<'scope> Checks<'scope> {
     pub fn start(scope: &'scope Scope<'scope, '_>) -> Self {
         let (runs, waiting) = sync_channel::<Run>(FRAMES_WAITING_MAX);
         let thread = scope.spawn(move || {
-            let mut findings = Vec::new();
+            let mut found = Report::default();
             for run in waiting {
-                check(&run, &mut findings);
+                check(&run, &mut found);
             }
-            findings
+            found
         });
         Self { runs, thread }
     }
@@ -290,13 +288,31 @@ impl<'scope> Checks<'scope> {
         let _ = self.runs.send(run.clone());
     }
 
-    fn finish(self) -> Vec<Finding> {
+    fn finish(self) -> Report {
         drop(self.runs);
-        self.thread.join().unwrap_or_default()
+        self.thread.join().unwrap_or_else(|_| {
+            let what = "the thread that checks payloads against their leaves was lost, and what it had found with it; \
+                        verify again";
+            let mut found = Report::default();
+            found.find(Finding {
+                from: None,
+                until: None,
+                ..Finding::at(Kind::Commitment, Position::START, what.into())
+            });
+            found
+        })
     }
 }
 
-fn check(run: &Run, findings: &mut Vec<Finding>) {
+/// Adds what a thread found. It counts on beyond what it lists, as every report does.
+pub fn take_in(report: &mut Report, found: Report) {
+    report.findings_total += found.findings_total - found.findings.len() as u64;
+    for finding in found.findings {
+        report.find(finding);
+    }
+}
+
+fn check(run: &Run, found: &mut Report) {
     for record in run.iter().filter(|record| !record.erased) {
         let Ok(leaf) = Leaf::decode(record.leaf) else {
             continue; // It is named already.
@@ -307,14 +323,60 @@ fn check(run: &Run, findings: &mut Vec<Finding>) {
                 "the payload has {size} bytes, the leaf says {}",
                 leaf.payload_size
             );
-            findings.push(Finding::at(Kind::Commitment, record.position, what));
+            found.find(Finding::at(Kind::Commitment, record.position, what));
             continue;
         }
         let salt: Option<&[u8; SALT_BYTES]> = record.salt.try_into().ok();
         let given = salt.map(|salt| commitment(salt, record.payload));
         if given != Some(leaf.commitment) {
             let what = "payload and salt do not give the commitment of the leaf".to_owned();
-            findings.push(Finding::at(Kind::Commitment, record.position, what));
+            found.find(Finding::at(Kind::Commitment, record.position, what));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::fixity::FINDINGS_MAX;
+
+    fn ledger<'scope>(scope: &'scope Scope<'scope, '_>, signed: Option<Checkpoint>) -> Ledger<'scope> {
+        Ledger::new(Checks::start(scope), signed, true)
+    }
+
+    #[test]
+    fn a_thread_that_was_lost_is_found_and_nothing_is_called_sound() {
+        let mut report = Report::default();
+        std::thread::scope(|scope| {
+            let (runs, waiting) = sync_channel::<Run>(1);
+            let thread = scope.spawn(move || {
+                drop(waiting);
+                panic!("the test has it end");
+            });
+            let mut ledger = ledger(scope, None);
+            drop(std::mem::replace(&mut ledger.checks, Checks { runs, thread }));
+            ledger.finish(&mut report);
+        });
+        assert!(!report.is_sound());
+        assert!(
+            report.findings[0].what.contains("thread") && report.findings[0].from.is_none(),
+            "{report:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_thread_finds_beyond_the_list_is_counted() {
+        let mut found = Report::default();
+        let more = FINDINGS_MAX as u64 + 7;
+        for at in 0..more {
+            found.find(Finding::at(Kind::Leaf, Position::new(at), String::new()));
+        }
+        let mut report = Report::default();
+        report.find(Finding::at(Kind::Leaf, Position::START, String::new()));
+        take_in(&mut report, found);
+        assert_eq!(
+            (report.findings.len(), report.findings_total),
+            (FINDINGS_MAX, more + 1)
+        );
     }
 }
