@@ -154,6 +154,46 @@ async fn a_cut_or_missing_file_is_found_and_named_by_position() {
     }
 }
 
+/// What reads them would read for ever, or wait for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_or_a_pipe_in_the_place_of_a_file_is_found_and_named() {
+    let (server, key) = Server::with(300).await;
+    let copy = server.copy().await;
+    server.stop().await;
+    for (name, kind) in [
+        ("tile/0/000", Kind::Tile),
+        ("tile/entries/000", Kind::Leaf),
+        ("payload/000", Kind::Commitment),
+    ] {
+        let path = copy.path().join(name);
+        let good = std::fs::read(&path).unwrap();
+        for command in [&["ln", "-s", "/dev/zero"][..], &["mkfifo"][..]] {
+            std::fs::remove_file(&path).unwrap();
+            let made = std::process::Command::new(command[0])
+                .args(&command[1..])
+                .arg(&path)
+                .status();
+            assert!(made.unwrap().success());
+            let report = checked(copy.path(), &key);
+            let is_named = |found: &&Finding| found.kind == kind && found.file.as_deref() == Some(name);
+            let found = report.findings.iter().find(is_named);
+            let found = found.unwrap_or_else(|| panic!("{name}, {command:?}: {report:?}"));
+            assert!(found.what.contains("no regular file"), "{found:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, good).unwrap();
+    }
+    let long = std::fs::File::options()
+        .write(true)
+        .open(copy.path().join("checkpoint"));
+    long.unwrap().set_len((1 << 20) + 1).unwrap();
+    let report = checked(copy.path(), &key);
+    assert!(
+        report.findings[0].what.contains("more than 1048576 bytes"),
+        "{report:?}"
+    );
+}
+
 /// The signed root says which of the two was changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_leaf_and_a_changed_tile_are_told_apart() {

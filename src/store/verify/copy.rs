@@ -3,19 +3,22 @@
 //! Every leaf is held against its tile, every tile against the tree, the tree against the signed checkpoint, every leaf
 //! against the rules that a log obeys, and every payload against its leaf. Who made the copy need not be trusted.
 
-use super::ledger::{Checks, Ledger};
+mod files;
+mod payloads;
+
+use super::ledger::{Checks, Ledger, take_in};
 use super::{Finding, Kind, OnProgress, Pace, Progress, Report, VerifyError};
-use crate::merkle::tile::{self, Salted, Tile};
+use crate::merkle::tile::{self, Tile};
 use crate::merkle::{Checkpoint, SUBTREE, Tree, VerifierKey};
-use crate::record::{Hash, Leaf, Position, commitment, leaf_hash};
+use crate::record::{Hash, Leaf, Position, leaf_hash};
+use files::{Files, Found};
+use payloads::Commitments;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 /// Bundles whose payloads wait to be checked.
 const BUNDLES_WAITING_MAX: usize = 64;
-/// More bytes than any file of the layout has: 256 payloads of 1 MiB, and what is between them.
-const FILE_BYTES_MAX: u64 = 257 << 20;
 
 /// Reads a copy in `folder`, or in the one folder below it that holds one. `progress` is called about once a MiB.
 ///
@@ -26,40 +29,52 @@ pub fn verify_copy(
     key: &VerifierKey,
     progress: &mut OnProgress<'_>,
 ) -> Result<Report, VerifyError> {
-    let root = root_of(folder)?;
+    let files = Files::below(folder)?;
     let mut report = Report {
         origin: Some(key.name().to_owned()),
         ..Report::default()
     };
-    let note = read(&root.join("checkpoint"))?.unwrap_or_default();
-    let note = String::from_utf8_lossy(&note);
-    let signed = match Checkpoint::open(&note, key) {
-        Ok(signed) => signed,
-        Err(error) => {
-            report.find(Finding::of_file(
-                Kind::Checkpoint,
-                "checkpoint",
-                &error.to_string(),
-            ));
-            return Ok(report);
-        }
+    match signed(&files, key)? {
+        Ok(signed) => read_all(&files, &signed, &mut report, progress)?,
+        Err(what) => report.find(Finding::of_file(Kind::Checkpoint, "checkpoint", &what)),
+    }
+    report.settle();
+    Ok(report)
+}
+
+/// The copy's checkpoint, or what is wrong with it.
+fn signed(files: &Files, key: &VerifierKey) -> Result<Result<Checkpoint, String>, VerifyError> {
+    let note = match files.checkpoint()? {
+        Found::Bytes(note) => note,
+        Found::Missing => Vec::new(),
+        Found::Unfit(what) => return Ok(Err(what)),
     };
+    let note = String::from_utf8_lossy(&note);
+    Ok(Checkpoint::open(&note, key).map_err(|error| error.to_string()))
+}
+
+/// Reads all that the checkpoint covers, payloads on a thread of their own.
+fn read_all(
+    files: &Files,
+    signed: &Checkpoint,
+    report: &mut Report,
+    progress: &mut OnProgress<'_>,
+) -> Result<(), VerifyError> {
     std::thread::scope(|scope| {
         let (leaves, waiting) = sync_channel(BUNDLES_WAITING_MAX);
-        let (at, size) = (&root, signed.size);
-        let payloads = scope.spawn(move || check_payloads(at, size, &waiting));
+        let payloads = scope.spawn(move || payloads::check(files, signed.size, &waiting));
         let mut copy = Copy {
-            root: &root,
+            files,
             size: signed.size,
             ledger: Ledger::new(Checks::start(scope), Some(signed.clone()), true),
             tiles: Tree::default(),
             differ: Vec::new(),
-            report: &mut report,
+            report: &mut *report,
             progress: Pace {
                 call: progress,
                 now: Progress {
                     bytes: 0,
-                    bytes_total: bytes_total(&root, signed.size)?,
+                    bytes_total: bytes_total(files, signed.size),
                     records: 0,
                 },
                 told: 0,
@@ -76,87 +91,30 @@ pub fn verify_copy(
         }
         drop(leaves);
         copy.upper()?;
-        copy.finish(&signed);
-        let checked = payloads
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("a thread was lost")));
-        let checked = checked.map_err(|cause| VerifyError::Io {
-            path: root.join("payload"),
-            cause,
-        })?;
+        copy.finish(signed);
+        let lost = |_| {
+            Err(VerifyError::Io {
+                path: "payload".into(),
+                cause: io::Error::other("a thread was lost"),
+            })
+        };
+        let checked = payloads.join().unwrap_or_else(lost)?;
         report.withheld = checked.withheld;
         report.files += checked.files;
-        for finding in checked.findings {
-            report.find(finding);
-        }
-        Ok::<_, VerifyError>(())
-    })?;
-    report.settle();
-    Ok(report)
-}
-
-/// The folder that holds the checkpoint: a program that copies from a server makes one named after it.
-fn root_of(folder: &Path) -> Result<PathBuf, VerifyError> {
-    let wrap = |cause| VerifyError::Io {
-        path: folder.into(),
-        cause,
-    };
-    if folder.join("checkpoint").is_file() {
-        return Ok(folder.into());
-    }
-    let mut below = Vec::new();
-    for item in std::fs::read_dir(folder).map_err(wrap)? {
-        let path = item.map_err(wrap)?.path();
-        if path.join("checkpoint").is_file() {
-            below.push(path);
-        }
-    }
-    match (below.pop(), below.is_empty()) {
-        (Some(one), true) => Ok(one),
-        _ => Err(VerifyError::NoCopy(folder.into())),
-    }
-}
-
-/// Reads a file whole; `None` where there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
-    let wrap = |cause| VerifyError::Io {
-        path: path.into(),
-        cause,
-    };
-    match std::fs::metadata(path) {
-        Ok(is) if is.len() > FILE_BYTES_MAX => Err(wrap(io::ErrorKind::FileTooLarge.into())),
-        Ok(_) => std::fs::read(path).map(Some).map_err(wrap),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(wrap(error)),
-    }
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
-/// The resource itself, or one that begins with it and is there: a log that has grown meanwhile has larger ones.
-fn there(root: &Path, tile: Tile) -> Tile {
-    let wider = (tile.width..=SUBTREE as u32).map(|width| Tile { width, ..tile });
-    let mut there = wider.filter(|tile| root.join(tile.to_string()).is_file());
-    there.next().unwrap_or(tile)
+        take_in(report, checked);
+        Ok(())
+    })
 }
 
 /// The bytes of all files that are read.
-fn bytes_total(root: &Path, size: u64) -> Result<u64, VerifyError> {
+fn bytes_total(files: &Files, size: u64) -> u64 {
     let kinds = [tile::Kind::Hashes(0), tile::Kind::Entries];
     let all = kinds.into_iter().flat_map(|kind| Tile::all(kind, size));
-    Ok(all
-        .filter_map(|tile| std::fs::metadata(root.join(there(root, tile).to_string())).ok())
-        .map(|is| is.len())
-        .sum())
+    all.map(|tile| files.bytes(tile)).sum()
 }
 
 struct Copy<'a, 'scope> {
-    root: &'a Path,
+    files: &'a Files,
     size: u64,
     /// Follows the leaves.
     ledger: Ledger<'scope>,
@@ -168,9 +126,6 @@ struct Copy<'a, 'scope> {
     progress: Pace<'a>,
 }
 
-/// What a payload is held against; `None` where the leaf cannot be read.
-type Commitments = Vec<Option<(Hash, u64)>>;
-
 impl Copy<'_, '_> {
     /// Reads 256 leaves and their tile.
     fn bundle(&mut self, tile: Tile) -> Result<Commitments, VerifyError> {
@@ -179,7 +134,7 @@ impl Copy<'_, '_> {
             kind: tile::Kind::Hashes(0),
             ..tile
         })?;
-        let file = there(self.root, tile);
+        let file = self.files.there(tile);
         let bundle = self.file(file)?;
         // A file that is missing is found already.
         let mut ended = bundle.is_none();
@@ -241,7 +196,7 @@ impl Copy<'_, '_> {
 
     /// The hashes of a tile; none where it is missing or has another length, which is found.
     fn hashes(&mut self, tile: Tile) -> Result<Vec<Hash>, VerifyError> {
-        let file = there(self.root, tile);
+        let file = self.files.there(tile);
         let Some(bytes) = self.file(file)? else {
             return Ok(Vec::new());
         };
@@ -255,16 +210,20 @@ impl Copy<'_, '_> {
         Ok(bytes.as_chunks::<32>().0.to_vec())
     }
 
-    /// Reads a file of the layout; where it is missing that is found, and nothing is read.
+    /// Reads a file of the layout; where it is missing or none that is read, that is found.
     fn file(&mut self, file: Tile) -> Result<Option<Vec<u8>>, VerifyError> {
-        let bytes = read(&self.root.join(file.to_string()))?;
-        if bytes.is_some() {
-            self.report.files += 1;
-        } else {
-            let (from, until) = covered(file);
-            self.find(Kind::Missing, from, until, file, "the file is missing");
-        }
-        Ok(bytes)
+        let (kind, what) = match self.files.tile(file)? {
+            Found::Bytes(bytes) => {
+                self.report.files += 1;
+                return Ok(Some(bytes));
+            }
+            Found::Missing => (Kind::Missing, "the file is missing".to_owned()),
+            Found::Unfit(what) if file.kind == tile::Kind::Entries => (Kind::Leaf, what),
+            Found::Unfit(what) => (Kind::Tile, what),
+        };
+        let (from, until) = covered(file);
+        self.find(kind, from, until, file, &what);
+        Ok(None)
     }
 
     /// The tiles above the leaves' own.
@@ -338,88 +297,4 @@ fn covered(tile: Tile) -> (Position, Position) {
     let first = (tile.index * SUBTREE).saturating_mul(step);
     let until = first.saturating_add(u64::from(tile.width).saturating_mul(step));
     (Position::new(first), Position::new(until))
-}
-
-/// What the thread of the payloads found.
-#[derive(Default)]
-struct Checked {
-    files: u64,
-    withheld: u64,
-    findings: Vec<Finding>,
-}
-
-/// Holds every payload against its leaf's commitment.
-fn check_payloads(root: &Path, size: u64, waiting: &Receiver<(Tile, Commitments)>) -> io::Result<Checked> {
-    let mut checked = Checked::default();
-    // A copy may leave out all payloads, and proves the leaves as well.
-    let has_payloads = size == 0 || root.join("payload").is_dir();
-    for (tile, commitments) in waiting {
-        let tile = Tile {
-            kind: tile::Kind::Payloads,
-            ..tile
-        };
-        if has_payloads {
-            checked.bundle(root, tile, &commitments)?;
-        } else {
-            checked.withheld += u64::from(tile.width);
-        }
-    }
-    Ok(checked)
-}
-
-impl Checked {
-    fn bundle(&mut self, root: &Path, tile: Tile, commitments: &Commitments) -> io::Result<()> {
-        let file = there(root, tile);
-        let name = file.to_string();
-        let path = root.join(&name);
-        let (first, until) = covered(tile);
-        let bundle = match std::fs::read(&path) {
-            Ok(bundle) => bundle,
-            Err(error) if is_missing(&error) => {
-                let what = "the file is missing";
-                self.findings
-                    .push(finding(Kind::Missing, first, until, &name, what));
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        self.files += 1;
-        let mut payloads = tile::payloads(&bundle);
-        for (at, expected) in (0..).zip(commitments) {
-            let position = first.plus(at);
-            match payloads.next() {
-                Some(Ok(salted)) => self.payload(position, salted, expected.as_ref()),
-                found => {
-                    let what = match found {
-                        Some(Err(error)) => error.to_string(),
-                        _ => "the bundle ends before this record".to_owned(),
-                    };
-                    self.findings
-                        .push(finding(Kind::Commitment, position, until, &name, &what));
-                    return Ok(());
-                }
-            }
-        }
-        if file.width == tile.width && payloads.next().is_some() {
-            let what = "the bundle has more payloads than its name says";
-            self.findings
-                .push(finding(Kind::Commitment, first, until, &name, what));
-        }
-        Ok(())
-    }
-
-    fn payload(&mut self, position: Position, salted: Option<Salted<'_>>, expected: Option<&(Hash, u64)>) {
-        let Some((salt, payload)) = salted else {
-            self.withheld += 1;
-            return;
-        };
-        // Where the leaf cannot be read that is found already.
-        let holds = expected.is_none_or(|(expected, size)| {
-            *size == payload.len() as u64 && *expected == commitment(salt, payload)
-        });
-        if !holds {
-            let what = "payload and salt do not give the commitment of the leaf".to_owned();
-            self.findings.push(Finding::at(Kind::Commitment, position, what));
-        }
-    }
 }
