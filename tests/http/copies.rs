@@ -154,6 +154,16 @@ async fn a_cut_or_missing_file_is_found_and_named_by_position() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_are_lost_one_after_another_are_one_range() {
+    let (server, key) = Server::with(600).await;
+    let copy = server.copy().await;
+    server.stop().await;
+    std::fs::remove_file(copy.path().join("tile/entries/001")).unwrap();
+    let report = checked(copy.path(), &key);
+    assert_eq!(report.lost, [(256, 512)], "{report:?}");
+}
+
 /// What reads them would read for ever, or wait for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_or_a_pipe_in_the_place_of_a_file_is_found_and_named() {

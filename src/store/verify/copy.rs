@@ -8,6 +8,7 @@ mod payloads;
 
 use super::ledger::{Checks, Ledger, take_in};
 use super::{Finding, Kind, OnProgress, Pace, Progress, Report, VerifyError};
+use crate::log::fixity::FINDINGS_MAX;
 use crate::merkle::tile::{self, Tile};
 use crate::merkle::{Checkpoint, SUBTREE, Tree, VerifierKey};
 use crate::record::{Hash, Leaf, Position, leaf_hash};
@@ -187,10 +188,23 @@ impl Copy<'_, '_> {
                 Some((leaf.commitment, leaf.payload_size))
             }
             _ => {
-                self.report.lose(position, position.next());
-                self.ledger.lost(position, position.next());
+                self.lose(position);
                 None
             }
+        }
+    }
+
+    /// A record that the copy does not have.
+    fn lose(&mut self, position: Position) {
+        let next = position.next();
+        self.ledger.lost(position, next);
+        let lost = &mut self.report.lost;
+        // What is lost beyond the list is among the findings, as all of it is.
+        let is_full = lost.len() == FINDINGS_MAX;
+        match lost.last_mut() {
+            Some((_, until)) if *until == position.get() => *until = next.get(),
+            _ if is_full => {}
+            _ => self.report.lose(position, next),
         }
     }
 

@@ -39,6 +39,7 @@ pub struct Ledger<'scope> {
     recorded: Recorded,
     epoch: Epoch,
     tail: Position,
+    /// In their order; those that touch are one.
     lost: Vec<(Position, Position)>,
     /// What has to do with erasure.
     pub met: Met,
@@ -107,9 +108,18 @@ impl<'scope> Ledger<'scope> {
     /// Records that nobody has.
     pub fn lost(&mut self, from: Position, until: Position) {
         (0..until.since(from)).for_each(|_| self.tree.push(Hash::default()));
-        self.lost.push((from, until));
+        match self.lost.last_mut() {
+            Some((_, end)) if *end == from => *end = until,
+            _ => self.lost.push((from, until)),
+        }
         self.batch = None;
         self.tail = until;
+    }
+
+    fn is_lost(&self, position: Position) -> bool {
+        let begun = self.lost.partition_point(|(from, _)| *from <= position);
+        let last = begun.checked_sub(1).and_then(|at| self.lost.get(at));
+        last.is_some_and(|(_, until)| position < *until)
     }
 
     /// The first position that it was not told of.
@@ -215,6 +225,7 @@ impl<'scope> Ledger<'scope> {
     }
 
     fn entry(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
+        let previous_is_lost = leaf.previous.is_some_and(|at| self.is_lost(at));
         let Some(entries) = &mut self.entries else {
             return;
         };
@@ -226,10 +237,7 @@ impl<'scope> Ledger<'scope> {
             before.map_or(Revision::default(), |entry| entry.revision),
         );
         // What a lost record did to its entry cannot be known.
-        let torn = leaf.previous != known.0
-            && leaf
-                .previous
-                .is_some_and(|at| self.lost.iter().any(|(from, until)| *from <= at && at < *until));
+        let torn = leaf.previous != known.0 && previous_is_lost;
         if !torn {
             if leaf.previous != known.0 {
                 let text = |at: Option<Position>| at.map_or_else(|| "none".into(), |at| at.to_string());
@@ -362,6 +370,25 @@ mod tests {
             report.findings[0].what.contains("thread") && report.findings[0].from.is_none(),
             "{report:?}"
         );
+    }
+
+    #[test]
+    fn losses_that_touch_are_one_and_each_lost_position_is_known() {
+        std::thread::scope(|scope| {
+            let mut ledger = ledger(scope, None);
+            for (from, until) in [(3, 4), (4, 5), (5, 9), (20, 30), (30, 31), (40, 41)] {
+                ledger.lost(Position::new(from), Position::new(until));
+            }
+            let ranges: Vec<_> = ledger
+                .lost
+                .iter()
+                .map(|(from, until)| (from.get(), until.get()))
+                .collect();
+            assert_eq!(ranges, [(3, 9), (20, 31), (40, 41)]);
+            let lost: Vec<u64> = (0..50).filter(|at| ledger.is_lost(Position::new(*at))).collect();
+            let expected: Vec<u64> = (3..9).chain(20..31).chain(40..41).collect();
+            assert_eq!(lost, expected);
+        });
     }
 
     #[test]
