@@ -1,7 +1,7 @@
 //! Copies: checked with the key alone, and found wrong wherever one bit of them is.
 
 use crate::harness::Server;
-use chancery::merkle::{SigningKey, VerifierKey};
+use chancery::merkle::{Checkpoint, SigningKey, VerifierKey};
 use chancery::store::verify::{Finding, Kind, Report, VerifyError, verify_copy};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -162,6 +162,32 @@ async fn records_that_are_lost_one_after_another_are_one_range() {
     std::fs::remove_file(copy.path().join("tile/entries/001")).unwrap();
     let report = checked(copy.path(), &key);
     assert_eq!(report.lost, [(256, 512)], "{report:?}");
+}
+
+/// Who made the copy has its key too, and may sign for any size.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_checkpoint_covers_more_than_anyone_could_read_is_given_up_and_says_where() {
+    let (server, key) = Server::with(600).await;
+    let copy = server.copy().await;
+    server.stop().await;
+    let forger = SigningKey::new(key.name(), &[1; 32]).unwrap();
+    for size in [1 << 40, u64::MAX] {
+        let checkpoint = Checkpoint {
+            origin: key.name().into(),
+            size,
+            root: [7; 32],
+        };
+        let note = checkpoint.sign(&forger).unwrap().to_string();
+        std::fs::write(copy.path().join("checkpoint"), note).unwrap();
+        let report = checked(copy.path(), forger.verifier());
+        // Two bundles are there, and a thousand were missed.
+        let from = Some(256 * (2 + 1_000));
+        let is_named = |found: &&Finding| found.from == from && found.until == Some(size);
+        let found = report.findings.iter().find(is_named);
+        let found = found.unwrap_or_else(|| panic!("{size}: {report:?}"));
+        assert!(found.what.contains("was not looked for"), "{found:?}");
+        assert_eq!((report.records, report.checkpoint), (512, None));
+    }
 }
 
 /// What reads them would read for ever, or wait for ever.

@@ -20,6 +20,8 @@ use std::sync::mpsc::sync_channel;
 
 /// Bundles whose payloads wait to be checked.
 const BUNDLES_WAITING_MAX: usize = 64;
+/// So many bundles in a row of which nothing is there end the reading: a key may sign for any size.
+const MISSING_MAX: u64 = 1_000;
 
 /// Reads a copy in `folder`, or in the one folder below it that holds one. `progress` is called about once a MiB.
 ///
@@ -61,6 +63,15 @@ fn read_all(
     report: &mut Report,
     progress: &mut OnProgress<'_>,
 ) -> Result<(), VerifyError> {
+    let bytes_total = match files.bytes_total() {
+        Ok(bytes) => bytes,
+        Err(link) => {
+            let what =
+                "this is a link to a folder, and nothing was checked; put the folder itself in its place";
+            report.find(Finding::of_file(Kind::Missing, &link.to_string_lossy(), what));
+            return Ok(());
+        }
+    };
     std::thread::scope(|scope| {
         let (leaves, waiting) = sync_channel(BUNDLES_WAITING_MAX);
         let payloads = scope.spawn(move || payloads::check(files, signed.size, &waiting));
@@ -75,23 +86,19 @@ fn read_all(
                 call: progress,
                 now: Progress {
                     bytes: 0,
-                    bytes_total: bytes_total(files, signed.size),
+                    bytes_total,
                     records: 0,
                 },
                 told: 0,
                 ended: false,
             },
         };
-        for tile in Tile::all(tile::Kind::Entries, signed.size) {
-            if copy.progress.ended {
-                return Err(VerifyError::Ended);
-            }
-            let commitments = copy.bundle(tile)?;
+        let looked_at = copy.bundles(|tile, commitments| {
             // The thread takes bundles until this end is dropped.
             let _ = leaves.send((tile, commitments));
-        }
+        })?;
         drop(leaves);
-        copy.upper()?;
+        copy.upper(looked_at)?;
         copy.finish(signed);
         let lost = |_| {
             Err(VerifyError::Io {
@@ -105,13 +112,6 @@ fn read_all(
         take_in(report, checked);
         Ok(())
     })
-}
-
-/// The bytes of all files that are read.
-fn bytes_total(files: &Files, size: u64) -> u64 {
-    let kinds = [tile::Kind::Hashes(0), tile::Kind::Entries];
-    let all = kinds.into_iter().flat_map(|kind| Tile::all(kind, size));
-    all.map(|tile| files.bytes(tile)).sum()
 }
 
 struct Copy<'a, 'scope> {
@@ -128,6 +128,41 @@ struct Copy<'a, 'scope> {
 }
 
 impl Copy<'_, '_> {
+    /// Reads all leaves and their tiles; says before which position it has ended.
+    fn bundles(&mut self, mut check: impl FnMut(Tile, Commitments)) -> Result<Position, VerifyError> {
+        let mut missing = 0;
+        for tile in Tile::all(tile::Kind::Entries, self.size) {
+            if self.progress.ended {
+                return Err(VerifyError::Ended);
+            }
+            if missing == MISSING_MAX {
+                let (from, _) = covered(tile);
+                self.not_looked_at(from);
+                return Ok(from);
+            }
+            let files = self.report.files;
+            check(tile, self.bundle(tile)?);
+            missing = if self.report.files == files {
+                missing + 1
+            } else {
+                0
+            };
+        }
+        Ok(Position::new(self.size))
+    }
+
+    fn not_looked_at(&mut self, from: Position) {
+        let what = format!(
+            "nothing is there of the {MISSING_MAX} bundles before, and what should follow was not looked for"
+        );
+        // It is listed, however much was found before.
+        self.report.findings.truncate(FINDINGS_MAX - 1);
+        self.report.find(Finding {
+            until: Some(self.size),
+            ..Finding::at(Kind::Missing, from, what)
+        });
+    }
+
     /// Reads 256 leaves and their tile.
     fn bundle(&mut self, tile: Tile) -> Result<Commitments, VerifyError> {
         let first = Position::new(tile.index * SUBTREE);
@@ -240,20 +275,29 @@ impl Copy<'_, '_> {
         Ok(None)
     }
 
-    /// The tiles above the leaves' own.
-    fn upper(&mut self) -> Result<(), VerifyError> {
+    /// The tiles above the leaves' own, as far as these were looked at.
+    fn upper(&mut self, looked_at: Position) -> Result<(), VerifyError> {
         for level in Tile::levels(self.size).skip(1) {
-            for tile in Tile::all(tile::Kind::Hashes(level), self.size) {
-                let hashes = self.hashes(tile)?;
-                for (at, hash) in (0..u64::from(tile.width)).zip(hashes) {
-                    let index = tile.index * SUBTREE + at;
-                    if self.tiles.subtree(8 * usize::from(level), index) != Some(hash) {
-                        let step = 1_u64 << (8 * u32::from(level));
-                        let from = Position::new(index * step);
-                        let what = "the hash is not that of the tiles below";
-                        self.find(Kind::Tile, from, from.plus(step), tile, what);
-                    }
-                }
+            let tiles = Tile::all(tile::Kind::Hashes(level), self.size);
+            for tile in tiles.take_while(|tile| covered(*tile).0 < looked_at) {
+                self.upper_tile(level, tile, looked_at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn upper_tile(&mut self, level: u8, tile: Tile, looked_at: Position) -> Result<(), VerifyError> {
+        let hashes = self.hashes(tile)?;
+        let step = 1_u64 << (8 * u32::from(level));
+        for (at, hash) in (0..u64::from(tile.width)).zip(hashes) {
+            let index = tile.index * SUBTREE + at;
+            let from = Position::new(index * step);
+            if from.plus(step) > looked_at {
+                break;
+            }
+            if self.tiles.subtree(8 * usize::from(level), index) != Some(hash) {
+                let what = "the hash is not that of the tiles below";
+                self.find(Kind::Tile, from, from.plus(step), tile, what);
             }
         }
         Ok(())

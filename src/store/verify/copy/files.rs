@@ -74,9 +74,25 @@ impl Files {
         there.next().unwrap_or(tile)
     }
 
-    /// The bytes of a file of the layout; 0 where there is none.
-    pub fn bytes(&self, tile: Tile) -> u64 {
-        std::fs::metadata(self.path(self.there(tile))).map_or(0, |is| is.len())
+    /// The bytes of the tiles and leaves that are there, whatever the checkpoint says should be; or the first link to a folder,
+    /// through which a copy could have files without end.
+    pub fn bytes_total(&self) -> Result<u64, PathBuf> {
+        let mut total = 0;
+        let mut folders = vec![self.root.join("tile")];
+        while let Some(folder) = folders.pop() {
+            // What cannot be listed is met when it is read.
+            let items = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            for (path, is) in items.filter_map(|item| Some((item.path(), item.metadata().ok()?))) {
+                if is.is_dir() {
+                    folders.push(path);
+                } else if path.is_dir() {
+                    return Err(path);
+                } else {
+                    total += is.len();
+                }
+            }
+        }
+        Ok(total)
     }
 
     fn path(&self, tile: Tile) -> PathBuf {
@@ -127,6 +143,7 @@ fn is_missing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::merkle::tile::Kind;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -161,5 +178,27 @@ mod tests {
                 path.display()
             );
         }
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_files_that_are_there_and_a_link_to_a_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files {
+            root: folder.path().into(),
+        };
+        assert_eq!(files.bytes_total(), Ok(0));
+        for (kind, index) in [(Kind::Hashes(0), 7), (Kind::Entries, 1_234_567)] {
+            let path = files.path(Tile {
+                kind,
+                index,
+                width: 256,
+            });
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, [7; 100]).unwrap();
+        }
+        assert_eq!(files.bytes_total(), Ok(200));
+        let link = folder.path().join("tile/entries/x002");
+        symlink(".", &link).unwrap();
+        assert_eq!(files.bytes_total(), Err(link));
     }
 }
