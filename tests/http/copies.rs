@@ -190,6 +190,25 @@ async fn a_copy_whose_checkpoint_covers_more_than_anyone_could_read_is_given_up_
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_copy_is_signed_for_with_the_root_of_the_empty_tree() {
+    let (server, key) = Server::with(0).await;
+    let copy = server.copy().await;
+    server.stop().await;
+    let report = checked(copy.path(), &key);
+    assert!(report.is_sound() && report.checkpoint == Some(0), "{report:?}");
+    let signer = SigningKey::new(key.name(), &[1; 32]).unwrap();
+    let checkpoint = Checkpoint {
+        origin: key.name().into(),
+        size: 0,
+        root: [7; 32],
+    };
+    let note = checkpoint.sign(&signer).unwrap().to_string();
+    std::fs::write(copy.path().join("checkpoint"), note).unwrap();
+    let report = checked(copy.path(), signer.verifier());
+    assert_eq!(report.findings[0].kind, Kind::Checkpoint, "{report:?}");
+}
+
 /// What reads them would read for ever, or wait for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_or_a_pipe_in_the_place_of_a_file_is_found_and_named() {

@@ -3,7 +3,7 @@
 use super::erasures::Met;
 use crate::log::Run;
 use crate::log::fixity::{Finding, Kind, Report};
-use crate::merkle::{Checkpoint, Tree};
+use crate::merkle::{Checkpoint, Tree, empty_root};
 use crate::record::{
     Act, Epoch, Hash, Kind as EntryKind, Leaf, Position, Recorded, Revision, SALT_BYTES, commitment,
     leaf_hash,
@@ -27,14 +27,20 @@ struct Batch {
     count: u32,
 }
 
+/// A checkpoint, and the root of the records below its size once they are known.
+struct Held {
+    checkpoint: Checkpoint,
+    root: Option<Hash>,
+}
+
 /// Follows the log record by record.
 pub struct Ledger<'scope> {
     /// `None` where they are not followed.
     entries: Option<HashMap<(u64, u64), Entry>>,
     hashers: (RandomState, RandomState),
     tree: Tree,
-    /// The newest checkpoint that was signed, and the root of the records below its size once they are known.
-    signed: Option<(Checkpoint, Option<Hash>)>,
+    /// The newest checkpoint that was signed.
+    signed: Option<Held>,
     batch: Option<Batch>,
     recorded: Recorded,
     epoch: Epoch,
@@ -46,10 +52,17 @@ pub struct Ledger<'scope> {
     checks: Checks<'scope>,
 }
 
+impl Held {
+    fn new(checkpoint: Checkpoint) -> Self {
+        let root = (checkpoint.size == 0).then(empty_root);
+        Self { checkpoint, root }
+    }
+}
+
 impl<'scope> Ledger<'scope> {
     pub fn new(checks: Checks<'scope>, signed: Option<Checkpoint>, entries: bool) -> Self {
         Self {
-            signed: signed.map(|signed| (signed, None)),
+            signed: signed.map(Held::new),
             entries: entries.then(HashMap::new),
             hashers: (RandomState::new(), RandomState::new()),
             tree: Tree::default(),
@@ -98,10 +111,10 @@ impl<'scope> Ledger<'scope> {
 
     fn grow(&mut self, hash: Hash) {
         self.tree.push(hash);
-        if let Some((signed, root)) = &mut self.signed
-            && signed.size == self.tree.size()
+        if let Some(held) = &mut self.signed
+            && held.checkpoint.size == self.tree.size()
         {
-            *root = Some(self.tree.root());
+            held.root = Some(self.tree.root());
         }
     }
 
@@ -137,40 +150,35 @@ impl<'scope> Ledger<'scope> {
         report.entries = self.entries.as_ref().map_or(0, |entries| entries.len() as u64);
         report.tail = self.tail.get();
         report.root = self.lost.is_empty().then(|| hex::encode(self.tree.root()));
-        self.hold_to_signature(report);
+        if let Some(signed) = &self.signed
+            && self.holds(signed, "the signed checkpoint", report)
+        {
+            report.checkpoint = Some(signed.checkpoint.size);
+        }
         take_in(report, self.checks.finish());
     }
 
-    /// Whether the records are those that were signed for. Where some are lost that is said already.
-    fn hold_to_signature(&self, report: &mut Report) {
-        let Some((signed, root)) = &self.signed else {
-            return;
-        };
-        let lost = self.lost.iter().any(|(from, _)| from.get() < signed.size);
+    /// Whether the records are those that a checkpoint was signed for. Where some are lost that is said already.
+    fn holds(&self, held: &Held, name: &str, report: &mut Report) -> bool {
+        let Held { checkpoint, root } = held;
+        let size = checkpoint.size;
         let what = match root {
-            _ if signed.size == 0 || *root == Some(signed.root) => {
-                report.checkpoint = Some(signed.size);
-                return;
-            }
-            _ if lost => return,
-            None => format!(
-                "a signed checkpoint covers {} records, {} are there",
-                signed.size,
-                self.tree.size()
-            ),
+            Some(root) if *root == checkpoint.root => return true,
+            _ if self.lost.first().is_some_and(|(from, _)| from.get() < size) => return false,
+            None => format!("{name} covers {size} records, {} are there", self.tree.size()),
             Some(root) => format!(
-                "the root of the first {} records is {}, the signed checkpoint says {}",
-                signed.size,
+                "the root of the first {size} records is {}, {name} says {}",
                 hex::encode(root),
-                hex::encode(signed.root)
+                hex::encode(checkpoint.root)
             ),
         };
         let from = if root.is_none() { self.tree.size() } else { 0 };
         report.find(Finding {
             from: Some(from),
-            until: Some(signed.size),
+            until: Some(size),
             ..Finding::at(Kind::Checkpoint, Position::START, what)
         });
+        false
     }
 
     fn leaf(&mut self, position: Position, leaf: &Leaf<'_>, report: &mut Report) {
@@ -352,6 +360,14 @@ mod tests {
         Ledger::new(Checks::start(scope), signed, true)
     }
 
+    fn empty(root: Hash) -> Checkpoint {
+        Checkpoint {
+            origin: "example.org/test".into(),
+            size: 0,
+            root,
+        }
+    }
+
     #[test]
     fn a_thread_that_was_lost_is_found_and_nothing_is_called_sound() {
         let mut report = Report::default();
@@ -405,5 +421,15 @@ mod tests {
             (report.findings.len(), report.findings_total),
             (FINDINGS_MAX, more + 1)
         );
+    }
+
+    #[test]
+    fn a_checkpoint_of_no_records_has_the_root_of_the_empty_tree_or_is_found() {
+        for (root, holds) in [(empty_root(), true), ([7; 32], false)] {
+            let mut report = Report::default();
+            std::thread::scope(|scope| ledger(scope, Some(empty(root))).finish(&mut report));
+            assert_eq!(report.is_sound(), holds, "{report:?}");
+            assert_eq!(report.checkpoint, holds.then_some(0));
+        }
     }
 }
