@@ -3,6 +3,7 @@
 //! Works on the files of a data directory, of a stopped archive or of one that a daemon has open. In the second case the
 //! daemon is asked for its tail, and its root is held against the one of the files.
 
+use super::checkpoint;
 use super::connect::Reach;
 use super::failure::Failure;
 use super::key::KeyArg;
@@ -40,6 +41,9 @@ pub struct Args {
     /// The archive's public key, or a file that holds it
     #[arg(long, value_name = "KEY", requires = "copy")]
     key: Option<KeyArg>,
+    /// A checkpoint that you kept earlier: the copy must begin with its records; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", requires = "copy")]
+    since: Option<PathBuf>,
     /// Mend a damaged archive from this good copy of it: the data directory of a backup. Both must be stopped
     #[arg(long, value_name = "GOOD", conflicts_with = "copy")]
     repair: Option<PathBuf>,
@@ -102,9 +106,14 @@ fn kept(data: &Path) -> Result<Option<Checkpoint>, Failure> {
 /// Checks a published copy, for which nobody but the key is asked.
 async fn check_copy(copy: &Path, key: VerifierKey, args: &Args, screen: &Screen) -> Result<(), Failure> {
     let copy = copy.to_owned();
+    let since = match &args.since {
+        Some(path) => Some(earlier(path, &key)?),
+        None => None,
+    };
+    let size = since.as_ref().map(|since| since.size);
     let mut shown = Shown::new(screen);
     let reading = tokio::task::spawn_blocking(move || {
-        let report = verify_copy(&copy, &key, &mut |progress| {
+        let report = verify_copy(&copy, &key, since.as_ref(), &mut |progress| {
             shown.at(progress);
             ControlFlow::Continue(())
         });
@@ -112,7 +121,19 @@ async fn check_copy(copy: &Path, key: VerifierKey, args: &Args, screen: &Screen)
         report
     });
     let report = reading.await.map_err(lost)?.map_err(failed)?;
+    if let Some(size) = size.filter(|_| report.is_sound()) {
+        screen.note(format_args!(
+            "the copy begins with the {} of the earlier checkpoint",
+            number(size, "record")
+        ));
+    }
     print(&report, args.output, screen)
+}
+
+/// A checkpoint of the same log that was kept earlier.
+fn earlier(path: &Path, key: &VerifierKey) -> Result<Checkpoint, Failure> {
+    Checkpoint::open(&checkpoint::read(path)?, key)
+        .map_err(|error| Failure::Wrong(format!("the earlier checkpoint does not hold: {error}")))
 }
 
 /// Mends the archive from a good copy, and says what it did.

@@ -1,6 +1,7 @@
 //! checkpoint, prove, key.
 
 use crate::harness::{Daemon, chancery, json, run};
+use std::io::{Read, Write};
 
 const ONE: &str = r#"{"series":"desk","key":"talks-in-geneva","kind":"event","title":"Talks in Geneva"}"#;
 const TWO: &str = r#"{"series":"desk","key":"talks-in-vienna","kind":"event","title":"Talks in Vienna"}"#;
@@ -116,6 +117,63 @@ fn a_checkpoint_is_held_against_an_earlier_one() {
     other.append(TWO);
     let ended = run(&mut other.ask(&["checkpoint", "--since", &earlier]));
     assert_eq!(ended.code, 3, "{ended:?}");
+}
+
+#[test]
+fn a_copy_is_held_against_a_checkpoint_that_was_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::with(folder, &["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    daemon.append(ONE);
+    let key = daemon.ok(&["key", "show"]);
+    let early = daemon.file("early", &daemon.ok(&["checkpoint"]));
+    let copy = daemon.folder().join("copy");
+    for name in [
+        "checkpoint",
+        "tile/0/000.p/1",
+        "tile/entries/000.p/1",
+        "payload/000.p/1",
+    ] {
+        let file = copy.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, fetched(daemon.files().unwrap(), name)).unwrap();
+    }
+    daemon.append(TWO);
+    let late = daemon.file("late", &daemon.ok(&["checkpoint"]));
+    let copy = copy.to_str().unwrap();
+    let verify = |args: &[&str]| {
+        run(&mut chancery(
+            &[&["verify", copy, "--key", key.trim()], args].concat(),
+        ))
+    };
+    let ended = verify(&["--since", &early]);
+    assert_eq!(
+        (ended.code, ended.err.as_str()),
+        (0, "the copy begins with the 1 record of the earlier checkpoint\n"),
+        "{ended:?}"
+    );
+    assert_eq!(verify(&[]).code, 0, "an older state is genuine, too");
+    let ended = verify(&["--since", &late]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(
+        ended
+            .err
+            .contains("the earlier checkpoint covers 2 records, 1 are there"),
+        "{ended:?}"
+    );
+    let ended = verify(&["--since", &daemon.file("nonsense", "nonsense")]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+}
+
+/// A file at the HTTP port.
+fn fetched(port: &str, name: &str) -> Vec<u8> {
+    let address = port.trim_start_matches("http://").trim_end_matches(['/', ',']);
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET /{name} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.0 200"), "{name}");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    answer.split_off(end + 4)
 }
 
 #[test]

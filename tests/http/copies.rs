@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn checked(folder: &Path, key: &VerifierKey) -> Report {
-    verify_copy(folder, key, &mut |_| ControlFlow::Continue(())).unwrap()
+    verify_copy(folder, key, None, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// The files of a copy, by their names in it.
@@ -65,7 +65,7 @@ async fn a_copy_made_by_following_the_links_is_proved_with_the_key_alone() {
     let report = checked(copy.path(), other.verifier());
     assert_eq!(report.findings[0].kind, Kind::Checkpoint, "{report:?}");
     let none = tempfile::tempdir().unwrap();
-    let missing = verify_copy(none.path(), &key, &mut |_| ControlFlow::Continue(()));
+    let missing = verify_copy(none.path(), &key, None, &mut |_| ControlFlow::Continue(()));
     assert!(matches!(missing, Err(VerifyError::NoCopy(_))), "{missing:?}");
 }
 
@@ -152,6 +152,43 @@ async fn a_cut_or_missing_file_is_found_and_named_by_position() {
         }
         std::fs::write(&file, good).unwrap();
     }
+}
+
+/// A genuine older state passes by itself; whoever has kept a checkpoint sees that it is older, or another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_held_to_a_checkpoint_that_was_kept() {
+    let (server, key) = Server::with(300).await;
+    let early = Checkpoint::open(&server.get("/checkpoint").await.text(), &key).unwrap();
+    let old = server.copy().await;
+    server.append("second", 300).await;
+    server.signed().await;
+    let late = Checkpoint::open(&server.get("/checkpoint").await.text(), &key).unwrap();
+    let new = server.copy().await;
+    server.stop().await;
+    let since = |copy: &tempfile::TempDir, kept: &Checkpoint| {
+        verify_copy(copy.path(), &key, Some(kept), &mut |_| ControlFlow::Continue(())).unwrap()
+    };
+    for (copy, kept) in [(&old, &early), (&new, &early), (&new, &late)] {
+        let report = since(copy, kept);
+        assert!(report.is_sound(), "{report:?}");
+    }
+    let report = since(&old, &late);
+    assert_eq!(report.findings[0].kind, Kind::Checkpoint, "{report:?}");
+    assert!(
+        report.findings[0]
+            .what
+            .contains("the earlier checkpoint covers 600 records, 300 are there"),
+        "{report:?}"
+    );
+    let another = Checkpoint {
+        root: [7; 32],
+        ..early
+    };
+    let report = since(&new, &another);
+    assert!(
+        report.findings[0].what.contains("the earlier checkpoint says"),
+        "{report:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,13 +23,15 @@ const BUNDLES_WAITING_MAX: usize = 64;
 /// So many bundles in a row of which nothing is there end the reading: a key may sign for any size.
 const MISSING_MAX: u64 = 1_000;
 
-/// Reads a copy in `folder`, or in the one folder below it that holds one. `progress` is called about once a MiB.
+/// Reads a copy in `folder`, or in the one folder below it that holds one, and holds it to its own checkpoint and to one that
+/// was kept earlier. `progress` is called about once a MiB.
 ///
 /// # Errors
 /// [`VerifyError::NoCopy`] where there is none, [`VerifyError::Io`]; what is found to be wrong is no error but the report.
 pub fn verify_copy(
     folder: &Path,
     key: &VerifierKey,
+    since: Option<&Checkpoint>,
     progress: &mut OnProgress<'_>,
 ) -> Result<Report, VerifyError> {
     let files = Files::below(folder)?;
@@ -38,7 +40,7 @@ pub fn verify_copy(
         ..Report::default()
     };
     match signed(&files, key)? {
-        Ok(signed) => read_all(&files, &signed, &mut report, progress)?,
+        Ok(signed) => read_all(&files, &signed, since, &mut report, progress)?,
         Err(what) => report.find(Finding::of_file(Kind::Checkpoint, "checkpoint", &what)),
     }
     report.settle();
@@ -60,6 +62,7 @@ fn signed(files: &Files, key: &VerifierKey) -> Result<Result<Checkpoint, String>
 fn read_all(
     files: &Files,
     signed: &Checkpoint,
+    since: Option<&Checkpoint>,
     report: &mut Report,
     progress: &mut OnProgress<'_>,
 ) -> Result<(), VerifyError> {
@@ -75,10 +78,14 @@ fn read_all(
     std::thread::scope(|scope| {
         let (leaves, waiting) = sync_channel(BUNDLES_WAITING_MAX);
         let payloads = scope.spawn(move || payloads::check(files, signed.size, &waiting));
+        let mut ledger = Ledger::new(Checks::start(scope), Some(signed.clone()), true);
+        if let Some(since) = since {
+            ledger.hold_to(since.clone());
+        }
         let mut copy = Copy {
             files,
             size: signed.size,
-            ledger: Ledger::new(Checks::start(scope), Some(signed.clone()), true),
+            ledger,
             tiles: Tree::default(),
             differ: Vec::new(),
             report: &mut *report,

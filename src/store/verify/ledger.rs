@@ -41,6 +41,8 @@ pub struct Ledger<'scope> {
     tree: Tree,
     /// The newest checkpoint that was signed.
     signed: Option<Held>,
+    /// One that somebody has kept.
+    kept: Option<Held>,
     batch: Option<Batch>,
     recorded: Recorded,
     epoch: Epoch,
@@ -63,6 +65,7 @@ impl<'scope> Ledger<'scope> {
     pub fn new(checks: Checks<'scope>, signed: Option<Checkpoint>, entries: bool) -> Self {
         Self {
             signed: signed.map(Held::new),
+            kept: None,
             entries: entries.then(HashMap::new),
             hashers: (RandomState::new(), RandomState::new()),
             tree: Tree::default(),
@@ -74,6 +77,11 @@ impl<'scope> Ledger<'scope> {
             met: Met::default(),
             checks,
         }
+    }
+
+    /// Holds the records to a checkpoint that somebody has kept, too. Call it before the first of them.
+    pub fn hold_to(&mut self, kept: Checkpoint) {
+        self.kept = Some(Held::new(kept));
     }
 
     /// Takes in a sealed leaf, whose payload is checked elsewhere.
@@ -111,10 +119,10 @@ impl<'scope> Ledger<'scope> {
 
     fn grow(&mut self, hash: Hash) {
         self.tree.push(hash);
-        if let Some(held) = &mut self.signed
-            && held.checkpoint.size == self.tree.size()
-        {
-            held.root = Some(self.tree.root());
+        for held in self.signed.iter_mut().chain(&mut self.kept) {
+            if held.checkpoint.size == self.tree.size() {
+                held.root = Some(self.tree.root());
+            }
         }
     }
 
@@ -154,6 +162,9 @@ impl<'scope> Ledger<'scope> {
             && self.holds(signed, "the signed checkpoint", report)
         {
             report.checkpoint = Some(signed.checkpoint.size);
+        }
+        if let Some(kept) = &self.kept {
+            self.holds(kept, "the earlier checkpoint", report);
         }
         take_in(report, self.checks.finish());
     }
