@@ -9,6 +9,7 @@ mod pages;
 mod tiles;
 
 use crate::log::Log;
+use crate::record::Position;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode, Uri};
@@ -43,6 +44,9 @@ enum HttpError {
     /// There is no such thing, or not yet.
     #[error("{0} is not here; / lists what is")]
     NotFound(String),
+    /// There was such a thing.
+    #[error("the record at position {0} is lost here, and what holds it with it; another copy may have it")]
+    Gone(Position),
     /// The archive signs nothing, or not yet.
     #[error("there is no signed checkpoint yet; ask again in a second")]
     Unsigned,
@@ -58,6 +62,7 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let code = match &self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
             Self::Unsigned | Self::Lost => StatusCode::SERVICE_UNAVAILABLE,
             Self::Read(error) => {
                 tracing::error!(%error, "the HTTP port could not read");

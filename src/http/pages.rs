@@ -4,7 +4,7 @@
 //! The front page names the checkpoint before everything else: who follows links in their order then has everything that
 //! the checkpoint covers, also while the log grows.
 
-use super::tiles::newest;
+use super::tiles::shown;
 use super::{AGAIN, HttpError, Port};
 use crate::merkle::tile::{Kind, Tile};
 use axum::extract::State;
@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 /// What the log is, and the way to everything else.
 pub async fn front(State(port): State<Port>) -> Result<Response, HttpError> {
-    let size = newest(&port)?.checkpoint.size;
+    let size = shown(&port)?;
     let mut links = vec![("checkpoint".to_owned(), "the newest signed checkpoint")];
     links.push(("key".into(), "the public key, one line"));
     for level in Tile::levels(size) {
@@ -41,7 +41,7 @@ pub async fn front(State(port): State<Port>) -> Result<Response, HttpError> {
 
 /// What lies below a folder of the layout.
 pub fn folder(port: &Port, path: &str) -> Result<Response, HttpError> {
-    let size = newest(port)?.checkpoint.size;
+    let size = shown(port)?;
     let missing = || HttpError::NotFound(escaped(&path.chars().take(80).collect::<String>()));
     let folder = Folder::of(path).ok_or_else(missing)?;
     let names = folder.names(size);

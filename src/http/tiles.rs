@@ -1,7 +1,7 @@
 //! The files of the tlog-tiles layout, made from the log on request.
 
 use super::{AGAIN, FOREVER, HttpError, NOT_KEPT, Port};
-use crate::log::{Columns, Log, ReadError, ReadLimit, Run};
+use crate::log::{Columns, Log, ReadError, ReadLimit};
 use crate::merkle::tile::{Kind, Tile, push_entry, push_payload};
 use crate::merkle::{SUBTREE, Signed};
 use crate::record::Position;
@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::StreamExt as _;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -40,40 +41,65 @@ pub fn newest(port: &Port) -> Result<Arc<Signed>, HttpError> {
     port.log.newest_checkpoint().ok_or(HttpError::Unsigned)
 }
 
+/// How many records are shown: those that are signed for, and of them what is there. An archive that has lost its end has
+/// signed for more.
+pub fn shown(port: &Port) -> Result<u64, HttpError> {
+    Ok(newest(port)?.checkpoint.size.min(port.log.tail().get()))
+}
+
 /// A file of the layout.
 pub async fn tile(port: Port, tile: Tile) -> Result<Response, HttpError> {
-    if !tile.is_within(newest(&port)?.checkpoint.size) {
+    if !tile.is_within(shown(&port)?) {
         return Err(HttpError::NotFound(tile.to_string()));
     }
     let (body, kept) = match tile.kind {
         Kind::Hashes(level) => {
-            let log = port.log.clone();
-            let hashes = reading(&port.room, move || log.tile(level, tile.index, tile.width)).await?;
+            let hashes = reading(&port, move |log| log.tile(level, tile.index, tile.width)).await?;
             (Body::from(hashes.concat()), FOREVER)
         }
         Kind::Entries => {
-            let log = port.log.clone();
-            let bundle = reading(&port.room, move || entries(&log, tile)).await?;
+            let bundle = reading(&port, move |log| entries(log, tile)).await?;
             (Body::from(bundle), FOREVER)
         }
-        Kind::Payloads => (payloads(port, tile), NOT_KEPT),
+        Kind::Payloads => (payloads(port, tile).await?, NOT_KEPT),
     };
     Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, kept)], body).into_response())
 }
 
+/// Has the log read where blocking is allowed, once there is room for it.
+async fn reading<T: Send + 'static>(
+    port: &Port,
+    read: impl FnOnce(&Log) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, HttpError> {
+    let log = port.log.clone();
+    in_room(&port.room, move || {
+        read(&log).map_err(|error| refused(&log, error))
+    })
+    .await?
+}
+
 /// Runs `job` where blocking is allowed, once there is room for it. The job holds its place and not the request: where its
 /// client hangs up, the request is gone at once and the job still runs.
-async fn reading<T: Send + 'static>(
+async fn in_room<T: Send + 'static>(
     room: &Arc<Semaphore>,
-    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+    job: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HttpError> {
     let place = Arc::clone(room).acquire_owned().await;
     let place = place.map_err(|_| HttpError::Lost)?;
-    let read = tokio::task::spawn_blocking(move || {
+    let job = tokio::task::spawn_blocking(move || {
         let _place = place;
         job()
     });
-    Ok(read.await.map_err(|_| HttpError::Lost)??)
+    job.await.map_err(|_| HttpError::Lost)
+}
+
+/// What a read that failed is answered with. That an archive has lost records its start has said; whoever asks for them is
+/// no reason to say it again.
+fn refused(log: &Log, error: ReadError) -> HttpError {
+    match error {
+        ReadError::Damaged { position, .. } if log.status().root.is_none() => HttpError::Gone(position),
+        error => HttpError::Read(error),
+    }
 }
 
 /// The positions of a bundle.
@@ -102,25 +128,38 @@ fn entries(log: &Log, tile: Tile) -> Result<Vec<u8>, ReadError> {
     Ok(bundle)
 }
 
-/// The payloads of a bundle, read while they are sent. A read that fails cuts the answer off, which its reader sees.
-fn payloads(port: Port, tile: Tile) -> Body {
+/// The payloads of a bundle, read while they are sent, but for the first of them, without which there is no answer. A later
+/// read that fails cuts the answer off, which its reader sees.
+async fn payloads(port: Port, tile: Tile) -> Result<Body, HttpError> {
     let (first, until) = range(tile);
-    let steps = futures::stream::try_unfold((port, first), move |(port, at)| async move {
+    let (begin, next) = some_payloads(&port, first, until).await?;
+    let more = futures::stream::try_unfold((port, next), move |(port, at)| async move {
         if at >= until {
             return Ok::<_, HttpError>(None);
         }
-        let log = port.log.clone();
-        let runs = reading(&port.room, move || log.read(at, until, STEP, Columns::All)).await?;
-        let next = runs.last().map_or(until, Run::end).min(until);
-        let mut bundle = Vec::new();
-        for run in runs {
-            for record in run.slice(at, until).iter() {
-                push_payload(&mut bundle, record.salt, record.payload);
+        let (bundle, next) = some_payloads(&port, at, until).await?;
+        Ok(Some((bundle, (port, next))))
+    });
+    let begin = futures::stream::once(std::future::ready(Ok(begin)));
+    Ok(Body::from_stream(begin.chain(more)))
+}
+
+/// The payloads from a position on that are read at a time, and the position after them.
+async fn some_payloads(port: &Port, at: Position, until: Position) -> Result<(Bytes, Position), HttpError> {
+    reading(port, move |log| {
+        let (mut next, mut bundle) = (at, Vec::new());
+        while next < until && bundle.len() < STEP.bytes {
+            for run in log.read(next, until, STEP, Columns::All)? {
+                let run = run.slice(next, until);
+                for record in run.iter() {
+                    push_payload(&mut bundle, record.salt, record.payload);
+                }
+                next = run.end();
             }
         }
-        Ok(Some((Bytes::from(bundle), (port, next))))
-    });
-    Body::from_stream(steps)
+        Ok((bundle.into(), next))
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -134,11 +173,10 @@ mod tests {
         let room = Arc::new(Semaphore::new(1));
         let (begin, begun) = oneshot::channel();
         let (end, ended) = mpsc::channel();
-        let mut asked = Box::pin(reading(&room, move || {
+        let mut asked = Box::pin(in_room(&room, move || {
             begin.send(()).unwrap();
             // The test lets it go, or is over.
             let _ = ended.recv();
-            Ok(())
         }));
         tokio::select! {
             _ = &mut asked => panic!("the job has not ended"),

@@ -24,14 +24,18 @@ const REQUESTS_MAX: usize = 500;
 pub struct Server {
     pub client: Client,
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Archive>,
 }
 
 impl Server {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// On an archive that is there.
+    pub async fn on(folder: TempDir) -> Self {
         let options = ArchiveOptions {
             segment_bytes: 10 << 20,
             reserve_bytes: 0,
@@ -59,7 +63,7 @@ impl Server {
         Self {
             client: Client::connect(&server.to_string()).await.unwrap(),
             address,
-            _folder: folder,
+            folder,
             stop,
             running,
         }
@@ -115,12 +119,14 @@ impl Server {
         folder
     }
 
-    pub async fn stop(self) {
+    /// Stops it; what it leaves.
+    pub async fn stop(self) -> TempDir {
         drop(self.stop);
         let archive = self.running.await.unwrap();
         tokio::task::spawn_blocking(move || archive.log.close())
             .await
             .unwrap();
+        self.folder
     }
 }
 

@@ -3,3 +3,4 @@
 mod copies;
 mod files;
 mod harness;
+mod losses;
