@@ -17,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use bounded::{Bounded, CONNECTIONS_MAX, IDLE_MAX};
+use bounded::{Bounded, LIMITS};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -103,7 +103,7 @@ pub async fn serve(
     if is_loopback {
         router = router.layer(middleware::from_fn(only_local_names));
     }
-    let listener = Bounded::new(listener, CONNECTIONS_MAX, IDLE_MAX);
+    let listener = Bounded::new(listener, LIMITS);
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
         .await

@@ -7,10 +7,11 @@ use crate::merkle::{SUBTREE, Signed};
 use crate::record::Position;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -19,6 +20,8 @@ const STEP: ReadLimit = ReadLimit {
     records: 256,
     bytes: 1 << 20,
 };
+/// The most bytes that are sent as one: a connection is given its time for each, which is a lowest rate.
+const PIECE_BYTES_MAX: usize = 256 << 10;
 const BYTES: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -52,18 +55,33 @@ pub async fn tile(port: Port, tile: Tile) -> Result<Response, HttpError> {
     if !tile.is_within(shown(&port)?) {
         return Err(HttpError::NotFound(tile.to_string()));
     }
-    let (body, kept) = match tile.kind {
+    let (body, length, kept) = match tile.kind {
         Kind::Hashes(level) => {
             let hashes = reading(&port, move |log| log.tile(level, tile.index, tile.width)).await?;
-            (Body::from(hashes.concat()), FOREVER)
+            (Body::from(hashes.concat()), None, FOREVER)
         }
         Kind::Entries => {
             let bundle = reading(&port, move |log| entries(log, tile)).await?;
-            (Body::from(bundle), FOREVER)
+            let length = bundle.len();
+            let pieces = pieces(bundle.into()).map(Ok::<_, Infallible>);
+            let body = Body::from_stream(futures::stream::iter(pieces));
+            (body, Some(length), FOREVER)
         }
-        Kind::Payloads => (payloads(port, tile).await?, NOT_KEPT),
+        Kind::Payloads => (payloads(port, tile).await?, None, NOT_KEPT),
     };
-    Ok(([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, kept)], body).into_response())
+    let mut response = ([(CONTENT_TYPE, BYTES), (CACHE_CONTROL, kept)], body).into_response();
+    // A body in pieces does not say how long it is.
+    let length = length.map(|length| (CONTENT_LENGTH, length.into()));
+    response.headers_mut().extend(length);
+    Ok(response)
+}
+
+/// Cuts bytes into pieces that a client has the time for.
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let piece = bytes.split_to(bytes.len().min(PIECE_BYTES_MAX));
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Has the log read where blocking is allowed, once there is room for it.
@@ -141,7 +159,9 @@ async fn payloads(port: Port, tile: Tile) -> Result<Body, HttpError> {
         Ok(Some((bundle, (port, next))))
     });
     let begin = futures::stream::once(std::future::ready(Ok(begin)));
-    Ok(Body::from_stream(begin.chain(more)))
+    let steps = begin.chain(more);
+    let pieces = steps.map_ok(|step| futures::stream::iter(pieces(step).map(Ok::<_, HttpError>)));
+    Ok(Body::from_stream(pieces.try_flatten()))
 }
 
 /// The payloads from a position on that are read at a time, and the position after them.
@@ -167,6 +187,19 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
     use tokio::sync::oneshot;
+
+    #[test]
+    fn bytes_are_sent_in_pieces_that_a_client_has_the_time_for() {
+        for length in [0, 1, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 1, 3 * PIECE_BYTES_MAX] {
+            let bytes = Bytes::from(vec![7; length]);
+            let cut: Vec<Bytes> = pieces(bytes.clone()).collect();
+            assert!(
+                cut.iter()
+                    .all(|piece| (1..=PIECE_BYTES_MAX).contains(&piece.len()))
+            );
+            assert_eq!(cut.concat(), bytes);
+        }
+    }
 
     #[tokio::test]
     async fn a_client_that_hangs_up_makes_room_only_once_its_job_has_ended() {
