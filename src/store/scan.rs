@@ -82,6 +82,7 @@ pub struct Scan<'a> {
     zeros_at: Option<u64>,
     done: bool,
     overwritten: &'a Overwritten,
+    beside_a_daemon: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -106,6 +107,15 @@ impl<'a> Scan<'a> {
             zeros_at: None,
             done: false,
             overwritten,
+            beside_a_daemon: false,
+        }
+    }
+
+    /// The scan, where a daemon may have the file open or may not: it may be erasing a record just now.
+    pub fn beside_a_daemon(self, beside_a_daemon: bool) -> Self {
+        Self {
+            beside_a_daemon,
+            ..self
         }
     }
 
@@ -165,7 +175,7 @@ impl<'a> Scan<'a> {
         // The frame keeps its bytes; what follows is copied once a chunk, not once a frame.
         let bytes = Bytes::copy_from_slice(&self.buffer[..there]);
         match frame::decode_among(&bytes, self.overwritten) {
-            Err(FrameError::Record { .. }) => self.again(there),
+            Err(FrameError::Record { .. }) if self.beside_a_daemon => self.again(there),
             decoded => Ok(decoded),
         }
     }

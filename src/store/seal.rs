@@ -173,12 +173,20 @@ impl Sealing {
     /// Removes what is erased; answers whether that may be looked at again at once.
     fn erase_due(&self, log: &Log, stop: &Stop) -> bool {
         match self.erase(log, stop) {
-            Ok(()) => log.erasing(None),
+            Ok(()) if log.erasure_fault().is_some() => {
+                log.erasing(None);
+                log.sealing(None);
+            }
+            Ok(()) => {}
             Err(EraseError::Stopped) => {}
             Err(_) if stop.is_told() => {}
             Err(error) => {
                 tracing::error!(%error, "what is erased could not be removed from the disk; it is tried again");
                 log.erasing(Some(error.to_string()));
+                if self.is_held_up(log) {
+                    // Who waits for the journal to shrink would wait for as long as that takes.
+                    log.sealing(Some(format!("what is erased could not be removed: {error}")));
+                }
                 return false;
             }
         }
@@ -190,6 +198,16 @@ impl Sealing {
     /// # Errors
     /// [`SealError`]; what was sealed before stays sealed.
     pub fn all_due(&self, log: &Log) -> Result<(), SealError> {
+        // What cannot be erased now holds up what comes after it.
+        let _ = self.erase_due(log, &Stop::default());
+        self.seal_due(log)
+    }
+
+    /// As [`Sealing::all_due`], but for what is erased.
+    ///
+    /// # Errors
+    /// As [`Sealing::all_due`].
+    pub fn seal_due(&self, log: &Log) -> Result<(), SealError> {
         let stop = Stop::default();
         while let Step::Sealed = self.step(log, &stop, true)? {}
         self.trim(log, &mut Position::default())
@@ -199,15 +217,19 @@ impl Sealing {
     fn step(&self, log: &Log, stop: &Stop, calm: bool) -> Result<Step, SealError> {
         let hurry = log.journal_bytes() > self.unsealed_bytes / 2;
         let full = log.tail() >= self.chunks.options().identity(self.chunks.next()).end();
-        // No ERASE is sealed before what it names is gone: a start looks for those that are not complete in the journal.
-        let full =
-            full && !log.is_erasure_pending_below(self.chunks.options().identity(self.chunks.next()).end());
+        let full = full && !self.is_held_up(log);
         // Where records are lost or damaged everything stays as it is.
         if !full || !(calm || hurry) || matches!(log.closed(), Some(Closed::Damaged { .. })) {
             return Ok(Step::Idle);
         }
         self.seal(log, stop, hurry)?;
         Ok(Step::Sealed)
+    }
+
+    /// Whether the next chunk waits for an erasure. No ERASE is sealed before what it names is gone: a start looks for those
+    /// that are not complete in the journal.
+    fn is_held_up(&self, log: &Log) -> bool {
+        log.is_erasure_pending_below(self.chunks.options().identity(self.chunks.next()).end())
     }
 
     fn seal(&self, log: &Log, stop: &Stop, hurry: bool) -> Result<(), SealError> {

@@ -8,11 +8,12 @@ use chancery::log::erasure::{Order, Ordered};
 use chancery::log::store::Shelf;
 use chancery::log::{AppendError, Columns, Door, Draft, Log, Rule};
 use chancery::record::codec::encode_payload;
-use chancery::record::{Act, EntryKey, Hash, Position, Principal, Reason, Status};
+use chancery::record::{Act, BatchId, EntryKey, Hash, Position, Principal, Reason, Revision, Status};
 use chancery::store::disk::RealDisk;
-use chancery::store::faulty::{SimDisk, Survives};
+use chancery::store::faulty::{Fault, SimDisk, Survives};
 use chancery::store::open::{Archive, ArchiveOptions, open};
-use chancery::store::verify::{Mode, Report, VerifyOptions, verify};
+use chancery::store::repair::{RepairOptions, repair};
+use chancery::store::verify::{Kind, Mode, Report, VerifyOptions, verify};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -325,4 +326,277 @@ fn erase_all(log: &Log, keys: &[usize]) {
     let mut all = batch("erase", keys.iter().map(erase).collect());
     all.door = Door::Admin;
     append(log, all).unwrap();
+}
+
+fn filled_with(disk: &SimDisk, secrets: &[usize]) -> (Simulated, Vec<Kept>) {
+    let archive = open_with_state(disk);
+    let mut said = Vec::new();
+    for n in 0..300 {
+        let text = if secrets.contains(&n) {
+            SECRET
+        } else {
+            "Envoys meet"
+        };
+        let one = batch(
+            &format!("{n}"),
+            vec![draft(&format!("{n}"), payload(text, vec![n as u8; n % 50]))],
+        );
+        said.extend(kept(&one));
+        append(&archive.log, one).unwrap();
+    }
+    (archive, said)
+}
+
+/// Whatever the disk refuses, what is erased stays masked, nothing else is lost, and the next attempt does the rest.
+#[test]
+fn an_erasure_that_a_disk_refuses_is_done_later() {
+    let secrets = [20, 270];
+    let mut failures = 0;
+    for fault in [Fault::Write, Fault::Full, Fault::Sync, Fault::Read] {
+        for nth in (0..12).chain([20, 30]) {
+            let disk = SimDisk::new();
+            let (archive, said) = filled_with(&disk, &secrets);
+            archive.seal();
+            erase_all(&archive.log, &secrets);
+            disk.fail(fault, nth);
+            let story = format!("{fault:?} {nth}");
+            if archive.sealing.erase_pending(&archive.log).is_err() {
+                failures += 1;
+                if archive.log.status().closed.is_none() {
+                    assert!(is_as_it_should(&archive, &said, &secrets, &story), "{story}");
+                    archive.sealing.erase_pending(&archive.log).unwrap();
+                }
+            }
+            drop(archive);
+            let archive = open_with_state(&disk);
+            archive.sealing.erase_pending(&archive.log).unwrap();
+            assert!(is_as_it_should(&archive, &said, &secrets, &story), "{story}");
+            assert!(!is_on_disk(&disk, &archive), "{story}");
+        }
+    }
+    assert!(failures > 15, "{failures} failures were met");
+}
+
+/// A start writes frames again that nothing covered, and the old ones stay where they were; behind them a crash may have
+/// left bytes that are no frame.
+#[test]
+fn what_crashes_have_left_in_the_journal_is_erased_too() {
+    let disk = SimDisk::new();
+    let (archive, mut said) = filled_with(&disk, &[7]);
+    let secret = batch("last", vec![draft("last", payload(SECRET, vec![1; 30]))]);
+    said.extend(kept(&secret));
+    append(&archive.log, secret).unwrap();
+    let moment = disk.moment();
+    drop(archive);
+    // Nothing covers the last frame: the power went right after it.
+    let disk = disk.after_cut(moment, Survives::Nothing);
+    let before: Vec<_> = segments_with(&disk, SECRET);
+    let archive = open_with_state(&disk);
+    let after: Vec<_> = segments_with(&disk, SECRET);
+    assert!(
+        after.len() > before.len(),
+        "the frame lies in two segments now: {before:?} {after:?}"
+    );
+    // And bytes of a record that was never whole, behind the frames of the first segment.
+    let first = &after[0];
+    disk.tamper(first, |bytes| {
+        bytes.extend([b"\x01\x02", SECRET.as_bytes()].concat())
+    });
+    drop(archive);
+    let archive = open_with_state(&disk);
+    erase_all(&archive.log, &[7]);
+    let scope = archive.log.scope(&EntryKey::new("desk", "last").unwrap(), None);
+    let scope = scope.unwrap().unwrap();
+    let erase = Draft {
+        act: Act::Erase,
+        erased: Some(scope.erasing),
+        ..draft(
+            "last",
+            encode_payload(&scope.statement("the court".into(), String::new())),
+        )
+    };
+    let mut one = batch("erase last", vec![erase]);
+    one.door = Door::Admin;
+    append(&archive.log, one).unwrap();
+    archive.sealing.erase_pending(&archive.log).unwrap();
+    assert_eq!(segments_with(&disk, SECRET), Vec::<PathBuf>::new());
+    drop(archive);
+    let archive = open_with_state(&disk);
+    assert!(archive.closed.is_none(), "{:?}", archive.closed);
+    assert!(is_as_it_should(&archive, &said, &[7, 300], "after a restart"));
+}
+
+fn segments_with(disk: &SimDisk, word: &str) -> Vec<PathBuf> {
+    let mut paths = disk.paths();
+    paths.retain(|path| contains(&disk.bytes(path).unwrap_or_default(), word));
+    paths
+}
+
+/// No chunk is sealed over an ERASE that is not complete, and appends that wait for a smaller journal are told why.
+#[test]
+fn an_erasure_that_cannot_be_done_holds_the_sealing_up_and_says_so() {
+    let disk = SimDisk::new();
+    let (archive, _) = filled_with(&disk, &[270]);
+    archive.seal();
+    erase_all(&archive.log, &[270]);
+    for n in 300..520 {
+        append(
+            &archive.log,
+            batch(
+                &format!("{n}"),
+                vec![draft(&format!("{n}"), payload("x", vec![]))],
+            ),
+        )
+        .unwrap();
+    }
+    archive.sealing.seal_due(&archive.log).unwrap();
+    assert_eq!(
+        archive.log.status().sealed.through.get(),
+        256,
+        "it waits for the erasure"
+    );
+    archive.seal();
+    assert_eq!(archive.log.status().sealed.through.get(), 512);
+    assert!(archive.log.erasures_pending().is_empty());
+    assert!(!is_on_disk(&disk, &archive));
+}
+
+#[test]
+fn a_missing_content_that_no_erase_names_is_found() {
+    let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = open(small(data.path())).unwrap();
+    grow(&archive, "a", &[17, 290]);
+    archive.log.close();
+    drop(archive);
+    copy_folder(data.path(), copy.path());
+    let archive = open(small(data.path())).unwrap();
+    erase(&archive.log, &order("a-17")).unwrap();
+    erase(&archive.log, &order("a-290")).unwrap();
+    erased_everywhere(&archive.log);
+    archive.log.close();
+    drop(archive);
+    let payloads = |data: &Path| data.join("chunks/00000000.payloads");
+    let erased = std::fs::read(payloads(data.path())).unwrap();
+    let whole = std::fs::read(payloads(copy.path())).unwrap();
+    // Somebody cuts content out and calls it erased.
+    std::fs::write(payloads(copy.path()), &erased).unwrap();
+    let report = verified(copy.path());
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|found| found.kind == Kind::Erased)
+        .collect();
+    assert_eq!((found.len(), found[0].from), (1, Some(17)), "{report:?}");
+    // Somebody puts content back that was erased.
+    std::fs::write(payloads(data.path()), &whole).unwrap();
+    let report = verified(data.path());
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|found| found.kind == Kind::Erased)
+        .collect();
+    assert_eq!((found.len(), found[0].from), (1, Some(17)), "{report:?}");
+    assert!(found[0].what.contains("still in a chunk"), "{report:?}");
+    std::fs::write(payloads(data.path()), &erased).unwrap();
+    assert!(verified(data.path()).is_sound());
+}
+
+/// The backup is older than the erasure.
+#[test]
+fn a_repair_brings_back_nothing_that_was_erased() {
+    let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = open(small(data.path())).unwrap();
+    grow(&archive, "a", &[17, 290]);
+    archive.log.close();
+    drop(archive);
+    copy_folder(data.path(), copy.path());
+    let archive = open(small(data.path())).unwrap();
+    erase(&archive.log, &order("a-17")).unwrap();
+    erased_everywhere(&archive.log);
+    archive.log.close();
+    drop(archive);
+    let path = data.path().join("chunks/00000000.payloads");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[900] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    let options = RepairOptions {
+        data: data.path().into(),
+        good: copy.path().into(),
+        disk: Arc::new(RealDisk),
+    };
+    let repaired = repair(&options, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(repaired.report.is_sound(), "{:?}", repaired.report);
+    assert_eq!((repaired.mended.len(), repaired.report.erased), (1, 1));
+    let archive = open(small(data.path())).unwrap();
+    let run = archive.log.fetch_cold(Position::new(17)).unwrap();
+    assert!(run.is_erased(Position::new(17)));
+    let other = archive.log.fetch_cold(Position::new(16)).unwrap();
+    assert!(!other.iter().next().unwrap().payload.is_empty());
+}
+
+#[test]
+fn a_hold_revisions_that_there_are_not_and_an_empty_replacement_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let archive = open(small(data.path())).unwrap();
+    let log = &archive.log;
+    append(log, batch("1", vec![draft("k", payload(SECRET, vec![]))])).unwrap();
+    let amended = Draft {
+        act: Act::Amend,
+        expected_revision: Some(Revision::FIRST),
+        ..draft("k", payload("Envoys meet", vec![]))
+    };
+    append(log, batch("2", vec![amended])).unwrap();
+    let rule = |order: &Order| match erase(log, order).unwrap_err() {
+        AppendError::Refused(mut broken) => broken.remove(0).rule,
+        other => panic!("{other:?}"),
+    };
+    let only = |from, to| Order {
+        revisions: Some((Revision::new(from), Revision::new(to))),
+        ..order("k")
+    };
+    for (from, to) in [(0, 1), (3, 4), (2, 2), (2, 1), (1, 4)] {
+        assert!(
+            matches!(rule(&only(from, to)), Rule::Invalid(_)),
+            "{from} up to {to}"
+        );
+    }
+    assert!(matches!(rule(&order("unknown")), Rule::Unknown(_)));
+    let same = Order {
+        replacement: Some(payload("Envoys meet", vec![])),
+        ..order("k")
+    };
+    assert!(matches!(rule(&same), Rule::Invalid(_)), "what it says now");
+    let tail = log.tail();
+    let tried = Order {
+        validate_only: true,
+        ..order("k")
+    };
+    assert_eq!(erase(log, &tried).unwrap().scope.targets.len(), 2);
+    assert_eq!(log.tail(), tail, "a dry run writes nothing");
+    // The first revision goes, the second stays, and content needs to say what it amends.
+    let first = Order {
+        request_id: Some(BatchId::new("first".into()).unwrap()),
+        ..only(1, 2)
+    };
+    let done = erase(log, &first).unwrap();
+    assert_eq!(done.scope.targets, [Position::new(0)]);
+    let again = erase(log, &first).unwrap();
+    assert_eq!(again.appended.receipts, done.appended.receipts, "a retry");
+    assert!(matches!(rule(&only(1, 2)), Rule::AlreadySo { .. }));
+    let state = log.entry(&order("k").entry, log.tail()).unwrap().unwrap();
+    assert_eq!((state.status(), state.partly_erased()), (Status::Current, true));
+    // Everything goes, and something comes in its place.
+    let replaced = Order {
+        replacement: Some(payload("Envoys met", vec![])),
+        request_id: Some(BatchId::new("replaced".into()).unwrap()),
+        ..order("k")
+    };
+    let done = erase(log, &replaced).unwrap();
+    assert_eq!(done.appended.receipts.len(), 3, "replacement, erasure, audit");
+    let again = erase(log, &replaced).unwrap();
+    assert_eq!(again.appended.receipts, done.appended.receipts, "a retry");
+    let state = log.entry(&order("k").entry, log.tail()).unwrap().unwrap();
+    assert_eq!((state.revision().get(), state.status()), (3, Status::Current));
+    assert!(state.contents[..2].iter().all(|content| content.erased));
+    erased_everywhere(log);
 }

@@ -4,13 +4,19 @@
 //! there.
 
 use super::super::chunk::Chunks;
+use super::super::disk::zeros_from;
 use super::super::extents::Extents;
+use super::super::frame::{self, FRAME_BYTES_MAX, Header};
+use super::super::recover::Segment;
+use super::super::segment::FRAMES_AT;
 use super::shelf::Whole;
 use crate::log::fixity::{Finding, Kind, Report};
 use crate::log::store::Shelf;
 use crate::log::{Columns, Erasure};
 use crate::record::{Leaf, Position};
+use bytes::Bytes;
 use std::collections::BTreeSet;
+use std::io;
 
 /// What the ERASE records of an archive name.
 #[derive(Default)]
@@ -31,8 +37,15 @@ pub struct Met {
 }
 
 impl Met {
-    /// Holds the two against each other.
-    pub fn hold(self, whole: &Whole, erased_through: Position, report: &mut Report) -> Erased {
+    /// Holds the two against each other. `later` finds the erasures that a daemon has recorded since it said its tail: what they
+    /// name may be gone already. It is asked only where something is missing.
+    pub fn hold(
+        self,
+        whole: &Whole,
+        erased_through: Position,
+        later: impl FnOnce() -> Vec<Erasure>,
+        report: &mut Report,
+    ) -> Erased {
         let mut erased = Erased::default();
         let mut unread = false;
         for order in &self.orders {
@@ -47,6 +60,10 @@ impl Met {
             erased.named.extend(erasure.targets);
         }
         report.erased = self.blank.len() as u64;
+        if !self.blank.is_subset(&erased.named) {
+            let later = later().into_iter();
+            erased.named.extend(later.flat_map(|erasure| erasure.targets));
+        }
         for position in self.blank.difference(&erased.named).filter(|_| !unread) {
             let what = "its content is missing, and no ERASE names it".to_owned();
             report.find(Finding::at(Kind::Erased, *position, what));
@@ -74,6 +91,37 @@ impl Met {
         }
         erased
     }
+}
+
+/// The erasures that the journal's segments hold from a position on.
+///
+/// # Errors
+/// What the system says.
+pub fn from_position(segments: &[Segment], from: Position) -> io::Result<Vec<Erasure>> {
+    let mut found = Vec::new();
+    for segment in segments {
+        let end = zeros_from(segment.file.as_ref(), FRAMES_AT)?;
+        // The last frame may end in zeros.
+        let end = end
+            .saturating_add(FRAME_BYTES_MAX as u64)
+            .min(segment.file.len()?);
+        let mut bytes = vec![0; usize::try_from(end.saturating_sub(FRAMES_AT)).unwrap_or(0)];
+        let length = segment.file.read_at(&mut bytes, FRAMES_AT)?;
+        bytes.truncate(length);
+        let mut rest = Bytes::from(bytes);
+        while let Ok(header) = Header::read(&rest) {
+            let length = header.length as usize;
+            if header.end() > from
+                && let Ok(frame) = frame::decode(&rest)
+            {
+                found.extend(frame.run.iter().filter_map(|record| {
+                    Erasure::of(record.position, &Leaf::decode(record.leaf).ok()?, record.payload)
+                }));
+            }
+            rest = rest.split_off(length.min(rest.len()));
+        }
+    }
+    Ok(found)
 }
 
 fn erasure(whole: &Whole, order: Position) -> Option<Erasure> {
