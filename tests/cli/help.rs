@@ -2,7 +2,7 @@
 
 use crate::harness::{chancery, run};
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "",
     "serve",
     "import",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 26] = [
     "unlink",
     "hold",
     "release",
+    "erase",
     "get",
     "search",
     "count",

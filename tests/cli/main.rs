@@ -3,6 +3,7 @@
 mod acts;
 mod daemon;
 mod edits;
+mod erasing;
 mod harness;
 mod help;
 mod imports;

@@ -302,3 +302,111 @@ fn kills_while_the_log_is_sealed_lose_nothing_and_leave_nothing_half_done() {
         );
     });
 }
+
+/// Wherever the daemon is killed after an ERASE was acknowledged, the next start does the rest: in sealed files, in the journal
+/// and in sled.
+#[test]
+fn kills_while_something_is_erased_leave_nothing_of_it_and_everything_else() {
+    const RECORDS: usize = 66_000;
+    const ROUNDS: usize = 10;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        // Two secrets a round: one is sealed, one is not.
+        let secret = |at: usize| format!("Quoxhilarious-{at}-end");
+        let places = |round: usize| [1_000 + round, 65_700 + round];
+        let mut daemon = Daemon::on(folder.path());
+        let connection = Client::connect(&daemon.address).await.unwrap();
+        for first in (0..RECORDS).step_by(1_000) {
+            let record = |at: usize| proto::AppendRecord {
+                act: codec::Act::Create as i32,
+                series: "desk".into(),
+                key: format!("{at}"),
+                payload: vec![payload(&secret(at), Vec::new())],
+                ..Default::default()
+            };
+            let request = proto::AppendRequest {
+                records: (first..first + 1_000).map(record).collect(),
+                ..Default::default()
+            };
+            connection.append(request).await.unwrap();
+        }
+        until(|| async { connection.status().await.unwrap().sealed_through == 65_536 }).await;
+        let key = connection.verifier_key().await.unwrap();
+        let before = connection.checkpoint(&key).await.unwrap();
+        drop(connection);
+        for round in 0..ROUNDS {
+            let connection = Client::connect(&daemon.address).await.unwrap();
+            for at in places(round) {
+                let request = proto::EraseRequest {
+                    entry: Some(proto::EntryKey {
+                        series: "desk".into(),
+                        key: format!("{at}"),
+                    }),
+                    authority: "the court".into(),
+                    ..Default::default()
+                };
+                connection.admin().erase(request).await.unwrap();
+            }
+            // At another moment in each round, some of them after it is done.
+            tokio::time::sleep(std::time::Duration::from_millis(round as u64 * 67)).await;
+            daemon.kill();
+            daemon = Daemon::on(folder.path());
+        }
+        let connection = Client::connect(&daemon.address).await.unwrap();
+        until(|| async { connection.status().await.unwrap().erasures_pending.is_empty() }).await;
+        let gone: Vec<usize> = (0..ROUNDS).flat_map(places).collect();
+        for (at, record) in everything(&connection).await.iter().take(RECORDS).enumerate() {
+            assert_eq!(record.erased, gone.contains(&at), "position {at}");
+            assert_eq!(leaf(record).key, format!("{at}"));
+            assert_eq!(record.payload.is_empty(), record.erased, "position {at}");
+        }
+        connection
+            .checkpoint_since(&before.checkpoint, &key)
+            .await
+            .unwrap();
+        drop(daemon);
+        let verified = Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args(["verify", "--data"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+        assert!(verified.status.success(), "{said}");
+        assert!(
+            said.contains(&format!("{} records without content", gone.len())),
+            "{said}"
+        );
+        for at in gone {
+            is_in_no_file(folder.path(), secret(at).as_bytes());
+        }
+    });
+}
+
+/// Waits for something, though not for ever.
+async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
+    for _ in 0..6_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it did not come in a minute");
+}
+
+fn is_in_no_file(folder: &Path, word: &[u8]) {
+    for item in std::fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            is_in_no_file(&path, word);
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(word.len()).any(|part| part == word);
+        assert!(!found, "{} in {}", String::from_utf8_lossy(word), path.display());
+    }
+}

@@ -5,8 +5,9 @@ mod targets;
 use chancery::merkle::receipt::Receipt;
 use chancery::merkle::tile::{push_entry, push_payload};
 use chancery::merkle::tlog_proof::TlogProof;
-use chancery::merkle::{Checkpoint, SigningKey, empty_root};
+use chancery::merkle::{Certificate, Checkpoint, SigningKey, empty_root};
 use chancery::record::codec::{Content, Exact, encode_content};
+use chancery::record::{EntryKey, Position, Recorded, Revision};
 use chancery::store::disk::RealDisk;
 use chancery::store::state::State;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ fn samples() -> Vec<Vec<u8>> {
         key.verifier().to_string().into_bytes(),
         note.into_bytes(),
         checkpoint.text().into_bytes(),
+        certificate().text().into_bytes(),
         proof.to_string().into_bytes(),
         Receipt::new(proof, exact).to_text().into_bytes(),
         b"tile/0/x001/x234/067.p/9".to_vec(),
@@ -58,6 +60,20 @@ fn samples() -> Vec<Vec<u8>> {
         state(),
         b"CHLEAF01".iter().chain(&[0; 120]).copied().collect(),
     ]
+}
+
+fn certificate() -> Certificate {
+    Certificate {
+        origin: "example.org/archive".into(),
+        entry: EntryKey::new("desk", "a/b").unwrap(),
+        erase: Position::new(12),
+        recorded: Recorded::from_nanos(1),
+        revisions: (Revision::FIRST, Revision::new(3)),
+        records: 2,
+        copy: "primary".into(),
+        complete: Recorded::from_nanos(2),
+        audit: Position::new(14),
+    }
 }
 
 fn state() -> Vec<u8> {

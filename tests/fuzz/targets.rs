@@ -8,7 +8,7 @@ use chancery::merkle::note::Note;
 use chancery::merkle::receipt::Receipt;
 use chancery::merkle::tile::{Tile, entries, payloads};
 use chancery::merkle::tlog_proof::TlogProof;
-use chancery::merkle::{Checkpoint, VerifierKey};
+use chancery::merkle::{Certificate, Checkpoint, SigningKey, VerifierKey};
 use chancery::record::codec::{check_payload, decode_exact, decode_payload};
 use chancery::record::json::Input;
 use chancery::record::{Leaf, Position};
@@ -28,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("verifier_key", verifier_key),
     ("note", note),
     ("checkpoint", checkpoint),
+    ("certificate", certificate),
     ("tlog_proof", tlog_proof),
     ("receipt", receipt),
     ("tile_path", tile_path),
@@ -55,6 +56,16 @@ pub fn verifier_key(bytes: &[u8]) {
 pub fn note(bytes: &[u8]) {
     if let Some(note) = from_utf8(bytes).ok().and_then(|text| text.parse::<Note>().ok()) {
         assert_eq!(note.to_string().as_bytes(), bytes);
+    }
+}
+
+/// A certificate of any text that its archive might have signed.
+pub fn certificate(bytes: &[u8]) {
+    let key = SigningKey::new("example.org/archive", &[9; 32]).expect("the name is one of a key");
+    let note = from_utf8(bytes).ok().and_then(|text| Note::new(text).ok());
+    let signed = note.map(|note| note.signed(&key).to_string());
+    if let Some(read) = signed.and_then(|note| Certificate::open(&note, key.verifier()).ok()) {
+        assert_eq!(read.text().as_bytes(), bytes);
     }
 }
 

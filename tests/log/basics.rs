@@ -2,7 +2,7 @@
 
 use crate::harness::*;
 use chancery::log::{Columns, Draft, ReadLimit, Rule};
-use chancery::record::codec::RelationType;
+use chancery::record::codec::{RelationType, encode_payload};
 use chancery::record::{Act, EntryKey, Leaf, Outcome, Position, Revision, Status};
 
 const ALL: ReadLimit = ReadLimit {
@@ -120,8 +120,12 @@ fn the_state_table_holds() {
         Rule::AlreadySo { .. }
     ));
     assert!(matches!(
-        rule(log, batch(vec![act(Act::Erase, "a")])),
+        rule(log, batch(vec![erase(log, "a")])),
         Rule::Held { .. }
+    ));
+    assert!(matches!(
+        rule(log, batch(vec![act(Act::Erase, "a")])),
+        Rule::Invalid(_)
     ));
     one(act(Act::Release, "a"));
     one(act(Act::Reinstate, "a"));
@@ -134,6 +138,35 @@ fn the_state_table_holds() {
         (Status::Current, Revision::new(3), None)
     );
     assert_eq!(state.status_of(Revision::new(1)), Status::Superseded);
+    let outdated = erase(log, "a");
+    one(act(Act::Retract, "a"));
+    assert!(matches!(rule(log, batch(vec![outdated])), Rule::Newest { .. }));
+    one(erase(log, "a"));
+    for refused in [
+        create("a", "first"),
+        amend("a", "x", Some(3)),
+        act(Act::Reinstate, "a"),
+    ] {
+        assert!(matches!(rule(log, batch(vec![refused])), Rule::Erased { .. }));
+    }
+    assert!(matches!(
+        rule(log, batch(vec![erase(log, "a")])),
+        Rule::AlreadySo { .. }
+    ));
+    one(act(Act::Hold, "a"));
+}
+
+/// An ERASE of all that an entry says, as it is now.
+fn erase(log: &chancery::log::Log, key: &str) -> Draft {
+    let scope = log
+        .scope(&EntryKey::new("desk", key).unwrap(), None)
+        .unwrap()
+        .unwrap();
+    Draft {
+        erased: Some(scope.erasing),
+        payload: encode_payload(&scope.statement("court".into(), String::new())),
+        ..act(Act::Erase, key)
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod admin;
 mod appending;
 mod bad_input;
+mod erasing;
 mod feeds;
 mod fixity;
 mod guarantees;
