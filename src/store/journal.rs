@@ -300,6 +300,8 @@ struct FillerState {
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long a commit waits for what passes by itself, a free descriptor, before it gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long after a start it begins, unless a commit waits for it: the first readers come first.
+const BEGIN_AFTER: Duration = Duration::from_millis(150);
 /// How long it waits between two steps.
 const BETWEEN_STEPS: Duration = Duration::from_millis(1);
 
@@ -368,6 +370,8 @@ impl Filler {
 
     fn run(&self, disk: &dyn Disk, options: &JournalOptions) {
         let mut failing = None;
+        let wanted = |state: &mut FillerState| !state.hurry && !state.stopping;
+        drop(self.wake.wait_timeout_while(self.lock(), BEGIN_AFTER, wanted));
         while !self.lock().stopping {
             match self.step(disk, options) {
                 Ok(()) => failing = None,

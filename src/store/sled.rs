@@ -43,6 +43,8 @@ const SEGMENT_BYTES: usize = 2 << 20;
 const CACHE_BYTES: u64 = 8 << 20;
 /// How often the thread looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long after a start it begins: the first readers come first, whom everything else can serve as well.
+const BEGIN_AFTER: Duration = Duration::from_millis(150);
 /// How often what was written is flushed and synced. No acknowledgement waits for it.
 const SYNC_EVERY: Duration = Duration::from_secs(5);
 /// Appends faster than this many records a look come first; the copy waits for calmer times.
@@ -239,6 +241,9 @@ impl HotLog {
     fn run(&self, log: &WeakLog) {
         let mut rebuilds = 0;
         let mut copier = Copier::default();
+        if !self.pause(BEGIN_AFTER) {
+            return;
+        }
         loop {
             let Some(open) = log.upgrade() else { return };
             if self.is_renewal_wanted() {
