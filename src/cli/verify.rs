@@ -44,7 +44,8 @@ pub struct Args {
     /// A checkpoint that you kept earlier: the copy must begin with its records; `-` reads it from stdin
     #[arg(long, value_name = "FILE", requires = "copy")]
     since: Option<PathBuf>,
-    /// Mend a damaged archive from this good copy of it: the data directory of a backup. Both must be stopped
+    /// Mend a damaged archive, which must be stopped, from this good copy of it: the data directory of a backup, stopped too,
+    /// or a published copy
     #[arg(long, value_name = "GOOD", conflicts_with = "copy")]
     repair: Option<PathBuf>,
     /// The data directory

@@ -1,21 +1,20 @@
 //! Mending a damaged archive from a good copy of the same one.
 //!
-//! The good copy is another data directory of the same archive: a backup. It is believed as far as its own newest
-//! checkpoint covers it, which must be signed with the damaged archive's key, and only where it holds every record just as
-//! the damaged archive does as far as that can be read; everything taken from it is checked again on the way. Sealed chunks that are damaged or missing are sealed anew from its records; what the journal has lost is saved
-//! as a start saves it from the hot log. Nothing that is whole is touched, and at the end everything is verified.
+//! The good copy is another data directory of the same archive, a backup, or a published copy of it ([`good`]). Sealed chunks
+//! that are damaged or missing are sealed anew from its records; what the journal has lost is saved as a start saves it from
+//! the hot log. Nothing that is whole is touched, and at the end everything is verified.
+
+mod good;
 
 use super::chunk::{ChunkOptions, Writer};
 use super::disk::Disk;
 use super::open::{ArchiveError, ArchiveOptions, open_held};
-use super::state::{self, State, StateError};
-use super::verify::{
-    Mode, OnProgress, Report, VerifyError, VerifyOptions, Whole, lock_archive, verify_held, verify_whole,
-};
+use super::state::StateError;
+use super::verify::{Mode, OnProgress, Report, VerifyError, VerifyOptions, Whole, lock_archive, verify_held};
 use crate::log::store::Shelf;
-use crate::log::{Columns, ReadError, ReadLimit, Run};
-use crate::merkle::{Checkpoint, Tree};
-use crate::record::{Position, leaf_hash};
+use crate::log::{Columns, ReadLimit};
+use crate::record::Position;
+use good::GoodCopy;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ const STEP: ReadLimit = ReadLimit {
 pub struct RepairOptions {
     /// The damaged archive's data directory.
     pub data: PathBuf,
-    /// The good copy's.
+    /// The good copy: a data directory, or the folder of a published copy.
     pub good: PathBuf,
     /// The file system.
     pub disk: Arc<dyn Disk>,
@@ -82,6 +81,11 @@ pub enum RepairError {
         /// The first thing that is wrong with it.
         what: String,
     },
+    /// There is neither.
+    #[error(
+        "`{0}` holds neither an archive nor a published copy of one; name the data directory of a backup, or the folder into which one was copied over HTTP"
+    )]
+    Neither(PathBuf),
     /// The copy has no checkpoint that its records were held against.
     #[error("`{0}` has no signed checkpoint; nothing says that its records are those of this archive")]
     Unsigned(PathBuf),
@@ -118,197 +122,35 @@ pub fn repair(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<
             report: before,
         });
     }
-    let good = good_copy(options, &ours, progress)?;
-    drop(ours);
+    let good = GoodCopy::open(options, &ours, progress)?;
     let mut mended = Vec::new();
-    seal_again(options, &before, &good, &mut mended)?;
+    seal_again(options, &before, &ours, &good, &mut mended)?;
+    drop(ours);
     save_journal(options, good, &lock)?;
     let (report, _) = verify_held(&damaged, progress)?;
     mended.extend(saved(&before, &report));
     Ok(Repaired { mended, report })
 }
 
-/// Records of the same archive, as far as a checkpoint covers them.
-struct GoodCopy {
-    whole: Whole,
-    until: Position,
-    /// Over the records below `until`.
-    tree: Tree,
-    /// What either archive has erased: a backup may be older than the erasure.
-    erased: BTreeSet<Position>,
-    /// Held while records are taken from it.
-    _lock: File,
-}
-
-impl Shelf for GoodCopy {
-    fn read(
-        &self,
-        from: Position,
-        until: Position,
-        limit: ReadLimit,
-        columns: Columns,
-    ) -> Result<Option<Vec<Run>>, ReadError> {
-        if from >= self.until {
-            return Ok(None);
-        }
-        let runs = self.whole.read(from, until.min(self.until), limit, columns)?;
-        Ok(runs.map(|runs| runs.into_iter().map(|run| self.masked(run)).collect()))
-    }
-
-    fn fetch(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
-        if position >= self.until {
-            return Ok(None);
-        }
-        let run = self.whole.fetch(position, columns)?;
-        Ok(run.map(|run| self.masked(run)))
-    }
-}
-
-/// Reads the good copy and sees that it is one.
-fn good_copy(
-    options: &RepairOptions,
-    ours_read: &Whole,
-    progress: &mut OnProgress<'_>,
-) -> Result<GoodCopy, RepairError> {
-    let lock = lock_archive(&options.good)?;
-    // The damaged archive mends its own state first, where one of its two copies serves.
-    let ours = State::open(Arc::clone(&options.disk), &options.data.join("state"))?;
-    let theirs = state::read(options.disk.as_ref(), &options.good.join("state"))?;
-    let key = ours.key()?.map(|key| key.verifier().to_string());
-    let same = theirs.archive.is_some()
-        && theirs.archive == ours.archive()?
-        && theirs.verifier.is_some()
-        && theirs.verifier == key;
-    if !same {
-        return Err(RepairError::Other {
-            data: options.data.clone(),
-            good: options.good.clone(),
-        });
-    }
-    let (report, whole) = verify_whole(options.disk.clone(), &options.good, &theirs, progress)?;
-    if let Some(first) = report.findings.first() {
-        return Err(RepairError::GoodDamaged {
-            good: options.good.clone(),
-            what: first.what.clone(),
-        });
-    }
-    let signed = report
-        .checkpoint
-        .ok_or_else(|| RepairError::Unsigned(options.good.clone()))?;
-    let theirs_erased = whole.erased.named.iter().copied();
-    let erased = ours_read.erased.named.iter().copied().chain(theirs_erased);
-    let mut good = GoodCopy {
-        erased: erased.collect(),
-        whole,
-        until: Position::new(signed),
-        tree: Tree::default(),
-        _lock: lock,
-    };
-    let ours_signed = ours.checkpoint()?.map(|signed| signed.checkpoint);
-    let same = good.read_beside(ours_read, ours_signed.as_ref());
-    let same = same.map_err(|error| RepairError::GoodDamaged {
-        good: options.good.clone(),
-        what: error.to_string(),
-    })?;
-    match same {
-        Same::Yes => Ok(good),
-        Same::Not(position) => Err(RepairError::Forked {
-            data: options.data.clone(),
-            good: options.good.clone(),
-            position,
-        }),
-    }
-}
-
-/// Whether two archives have one history.
-enum Same {
-    Yes,
-    /// Not from about this position on.
-    Not(Position),
-}
-
-impl GoodCopy {
-    fn masked(&self, run: Run) -> Run {
-        match self.erased.range(run.first()..run.end()).next() {
-            Some(_) => run.without(|position| self.erased.contains(&position)),
-            None => run,
-        }
-    }
-
-    /// Reads all leaves, for the tree, and holds them against those that the damaged archive still has, and against its newest
-    /// checkpoint. A copy that was started by itself and appended to has the same key and the same signatures up to there,
-    /// and other records afterwards: nothing may be taken from it.
-    fn read_beside(&mut self, ours: &Whole, signed: Option<&Checkpoint>) -> Result<Same, ReadError> {
-        let signed = signed.filter(|signed| signed.size <= self.until.get());
-        let mut at = Position::START;
-        while at < self.until {
-            let runs = self.whole.read(at, self.until, STEP, Columns::Leaves)?;
-            let runs: Vec<Run> = runs.unwrap_or_default();
-            let begun = at;
-            let runs: Vec<Run> = runs.iter().map(|run| run.slice(at, self.until)).collect();
-            for record in runs.iter().flat_map(Run::iter) {
-                self.tree.push(leaf_hash(record.leaf));
-                at = record.position.next();
-                let is_signed = signed.filter(|signed| signed.size == self.tree.size());
-                if is_signed.is_some_and(|signed| signed.root != self.tree.root()) {
-                    return Ok(Same::Not(record.position));
-                }
-            }
-            if at == begun {
-                return Err(ReadError::BeyondTail {
-                    position: at,
-                    tail: at,
-                });
-            }
-            let other = runs.iter().find_map(|run| other_leaf(run, ours));
-            if let Some(position) = other.filter(|position| *position < self.until) {
-                return Ok(Same::Not(position));
-            }
-        }
-        Ok(Same::Yes)
-    }
-}
-
-/// The first record of a run that another shelf holds with another leaf; what that one has not, or cannot read, is passed over.
-fn other_leaf(run: &Run, shelf: &dyn Shelf) -> Option<Position> {
-    let mut at = run.first();
-    while at < run.end() {
-        let read = shelf.read(at, run.end(), STEP, Columns::Leaves);
-        let begun = at;
-        for other in read.iter().flatten().flatten().flat_map(Run::iter) {
-            let Some(record) = run.get(other.position) else {
-                continue;
-            };
-            if record.leaf != other.leaf {
-                return Some(other.position);
-            }
-            at = other.position.next();
-        }
-        if at == begun {
-            at = at.next();
-        }
-    }
-    None
-}
-
 /// Seals damaged and missing chunks anew.
 fn seal_again(
     options: &RepairOptions,
     before: &Report,
+    ours: &Whole,
     good: &GoodCopy,
     mended: &mut Vec<String>,
 ) -> Result<(), RepairError> {
     let folder = options.data.join("chunks");
-    let Some(chunks) = &good.whole.chunks else {
+    let Some(chunk_options) = layout(ours, good) else {
         return Ok(());
     };
     let chunk_options = ChunkOptions {
         folder: folder.clone(),
-        ..chunks.options().clone()
+        ..chunk_options
     };
     for number in to_seal(before, u64::from(chunk_options.records)) {
         let identity = chunk_options.identity(number);
-        if identity.end() > good.until {
+        if identity.end() > good.until() {
             continue;
         }
         write_chunk(options.disk.as_ref(), &folder, identity, good)
@@ -320,6 +162,13 @@ fn seal_again(
         ));
     }
     Ok(())
+}
+
+/// How the archive's chunks are laid out: as those that are left, else as the good copy's.
+fn layout(ours: &Whole, good: &GoodCopy) -> Option<ChunkOptions> {
+    let ours = ours.chunks.as_ref();
+    let some = ours.filter(|chunks| chunks.next() > 0).or(good.chunks()).or(ours);
+    some.map(|chunks| chunks.options().clone())
 }
 
 /// The chunks that are damaged, and those that are gone and go on from them.
@@ -361,9 +210,7 @@ fn write_chunk(
                 .map_err(|error| error.to_string())?;
         }
     }
-    let root = good
-        .tree
-        .subtree(identity.count.trailing_zeros() as usize, identity.number);
+    let root = good.root(identity);
     let sealed = writer.finish(root, &mut || true);
     sealed.map(drop).map_err(|error| error.to_string())
 }

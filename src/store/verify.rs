@@ -12,6 +12,7 @@ mod shelf;
 mod walk;
 
 pub use crate::log::fixity::{Finding, Kind, OnProgress, Progress, Report};
+pub(super) use copy::PublishedCopy;
 pub use copy::verify_copy;
 
 use super::blank::Overwritten;
@@ -142,7 +143,11 @@ pub(super) fn lock_archive(data: &Path) -> Result<File, VerifyError> {
     lock(data).map_err(VerifyError::InUse)
 }
 
-fn is_archive(data: &Path) -> Result<(), VerifyError> {
+/// Whether there is an archive in a folder.
+///
+/// # Errors
+/// [`VerifyError::NoArchive`].
+pub(super) fn is_archive(data: &Path) -> Result<(), VerifyError> {
     if data.join("state").is_dir() || data.join("journal").is_dir() {
         return Ok(());
     }

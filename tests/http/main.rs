@@ -4,3 +4,4 @@ mod copies;
 mod files;
 mod harness;
 mod losses;
+mod restoring;

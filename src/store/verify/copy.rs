@@ -5,6 +5,9 @@
 
 mod files;
 mod payloads;
+mod shelf;
+
+pub use shelf::PublishedCopy;
 
 use super::ledger::{Checks, Ledger, take_in};
 use super::{Finding, Kind, OnProgress, Pace, Progress, Report, VerifyError};
