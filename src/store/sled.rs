@@ -93,6 +93,8 @@ pub struct HotLog {
     /// How often it was asked that all that sled has on disk be removed, and how often that was done.
     renewals_wanted: AtomicU64,
     renewals_done: AtomicU64,
+    /// Why it could not be done the last time.
+    renewal_fault: Mutex<Option<String>>,
 }
 
 /// A call into sled that failed or panicked.
@@ -162,6 +164,7 @@ impl HotLog {
             thread: Mutex::new(None),
             renewals_wanted: AtomicU64::new(0),
             renewals_done: AtomicU64::new(0),
+            renewal_fault: Mutex::default(),
         })
     }
 

@@ -1,9 +1,9 @@
 //! Reading every byte of an archive again and saying, by position, what is not as it was written.
 //!
-//! It reads the sealed chunks and walks the journal as a start does, through the same [`Scan`], and holds each record against its commitment, its
-//! leaf against the rules that every log of this program obeys, and the hot log against the journal. It never changes
-//! the journal. Memory is bounded by the number of entries, about 50 bytes each, where these are
-//! followed.
+//! It reads the sealed chunks and walks the journal as a start does ([`walk`]), and holds each record against its commitment,
+//! its leaf against the rules that every log of this program obeys, what is missing by law against the ERASE records
+//! ([`erasures`]), and the hot log against the journal. It never changes the journal. Memory is bounded by the number of
+//! entries, about 50 bytes each, where these are followed.
 
 mod copy;
 mod erasures;

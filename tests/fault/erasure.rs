@@ -402,6 +402,13 @@ fn what_crashes_have_left_in_the_journal_is_erased_too() {
     disk.tamper(first, |bytes| {
         bytes.extend([b"\x01\x02", SECRET.as_bytes()].concat())
     });
+    // And a copy of a segment that somebody has put beside it, and a repair whose header is gone.
+    let copied = disk.bytes(first).unwrap();
+    let beside = Path::new(FOLDER).join("00000040.segment");
+    disk.tamper(&beside, |bytes| *bytes = copied);
+    let repair = Path::new(FOLDER).join("repair-5.segment");
+    let without_header = [vec![1; 5_000], SECRET.into()].concat();
+    disk.tamper(&repair, |bytes| *bytes = without_header);
     drop(archive);
     let archive = open_with_state(&disk);
     erase_all(&archive.log, &[7]);

@@ -18,7 +18,7 @@ use super::EraseError;
 use crate::log::{Log, Slot};
 use crate::record::{Position, SALT_BYTES};
 use bytes::{Buf, BytesMut};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ const WINDOW_BYTES: usize = 2 << 20;
 struct File {
     name: String,
     file: Arc<dyn DiskFile>,
-    /// What its frames bear.
-    id: u64,
+    /// What its frames bear; `None` where nothing says so, and nothing in it is a frame.
+    id: Option<u64>,
     /// Whether the writer may append to it.
     is_newest: bool,
 }
@@ -94,36 +94,37 @@ impl Sealing {
         self.clear_spare()
     }
 
+    /// Every file of this archive's journal that may hold frames, copies of segments among them that somebody has put beside
+    /// them. Those of another archive are left alone.
     fn files(&self) -> Result<Vec<File>, EraseError> {
         let (disk, folder) = (self.disk.as_ref(), &self.journal.folder);
         let shown = folder.display().to_string();
         let wrap = in_file(&shown);
-        let segments = recover::find(disk, folder, Some(self.journal.archive)).map_err(&wrap)?;
-        let newest = segments.segments.last().map(|segment| segment.name.clone());
+        let found = recover::find(disk, folder, Some(self.journal.archive)).map_err(&wrap)?;
+        let newest = found.segments.last().map(|segment| segment.name.clone());
+        // Where a header is damaged the first frame may have said which segment it is of.
+        let made_up: BTreeMap<String, u64> = found
+            .segments
+            .into_iter()
+            .filter_map(|segment| Some((segment.name, segment.header?.id)))
+            .collect();
         let mut files = Vec::new();
-        for segment in segments.segments {
-            let Some(header) = segment.header else { continue };
-            files.push(File {
-                is_newest: Some(&segment.name) == newest.as_ref(),
-                name: segment.name,
-                file: segment.file,
-                id: header.id,
-            });
-        }
         for name in disk.list(folder).map_err(&wrap)? {
-            if !matches!(Named::of(&name), Some(Named::Repair(_))) {
+            if !matches!(Named::of(&name), Some(Named::Segment(_) | Named::Repair(_))) {
                 continue;
             }
             let file = disk.open(&folder.join(&name)).map_err(in_file(&name))?;
             let header = read_header(file.as_ref()).map_err(in_file(&name))?;
-            if let Some(header) = header.filter(|header| header.archive == self.journal.archive) {
-                files.push(File {
-                    name,
-                    file,
-                    id: header.id,
-                    is_newest: false,
-                });
+            if header.is_some_and(|header| header.archive != self.journal.archive) {
+                continue;
             }
+            let id = header.map(|header| header.id);
+            files.push(File {
+                is_newest: Some(&name) == newest.as_ref(),
+                id: id.or_else(|| made_up.get(&name).copied()),
+                name,
+                file,
+            });
         }
         Ok(files)
     }
@@ -257,13 +258,13 @@ impl Window<'_> {
     }
 
     /// The frame at the offset, where its head is whole.
-    fn frame(&mut self, id: u64) -> io::Result<Option<(Header, Vec<Slot>)>> {
+    fn frame(&mut self, id: Option<u64>) -> io::Result<Option<(Header, Vec<Slot>)>> {
         self.fill(HEADER_BYTES)?;
         let Ok(header) = Header::read(&self.bytes) else {
             return Ok(None);
         };
         let length = header.length as usize;
-        if header.segment != id || length > FRAME_BYTES_MAX {
+        if Some(header.segment) != id || length > FRAME_BYTES_MAX {
             return Ok(None);
         }
         self.fill(length)?;
@@ -314,10 +315,13 @@ fn walk(file: &File, at: usize, targets: &BTreeSet<Position>, found: &mut Found)
 }
 
 /// How many bytes to go on from bytes that do not begin with a frame: to the next that may, or to the end of what can be told.
-fn next_frame(bytes: &[u8], id: u64) -> usize {
-    let id = id.to_le_bytes();
+fn next_frame(bytes: &[u8], id: Option<u64>) -> usize {
     let behind = bytes.get(9..).unwrap_or_default();
-    let next = behind.windows(8).position(|eight| eight == id).map(|at| at + 1);
+    let next = id.and_then(|id| {
+        let id = id.to_le_bytes();
+        behind.windows(8).position(|eight| eight == id)
+    });
+    let next = next.map(|at| at + 1);
     let told = if bytes.len() > HEADER_BYTES {
         bytes.len() - 16
     } else {

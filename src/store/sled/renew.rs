@@ -6,8 +6,8 @@
 use super::{Fault, Guarded, HotLog, guard};
 use crate::store::disk::{Disk, RealDisk};
 use std::path::PathBuf;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long is waited for the thread.
@@ -27,7 +27,9 @@ impl HotLog {
                 return self.begin_anew().map_err(|Fault(what)| what);
             }
             if is_stopped() || started.elapsed() > WITHIN {
-                return Err("the hot log's old files are not removed yet".into());
+                let why = self.renewal_fault().clone();
+                let why = why.unwrap_or_else(|| "its thread did not come to it in time".into());
+                return Err(format!("the hot log's old files could not be removed: {why}"));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -48,15 +50,15 @@ impl HotLog {
     /// Begins anew where that is wanted; where it fails it is tried again with the next look.
     pub(super) fn renew_now(&self) {
         let wanted = self.renewals_wanted.load(Ordering::Acquire);
-        match self.begin_anew() {
-            Ok(()) => self.renewals_done.store(wanted, Ordering::Release),
-            Err(Fault(what)) => {
-                tracing::error!(
-                    what,
-                    "the hot log's old files cannot be removed; it is tried again"
-                );
-            }
+        let done = self.begin_anew();
+        if done.is_ok() {
+            self.renewals_done.store(wanted, Ordering::Release);
         }
+        *self.renewal_fault() = done.err().map(|Fault(what)| what);
+    }
+
+    fn renewal_fault(&self) -> MutexGuard<'_, Option<String>> {
+        self.renewal_fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin_anew(&self) -> Guarded<()> {
