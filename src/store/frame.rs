@@ -211,6 +211,14 @@ pub fn encoded_len(records: usize, leaves: usize, payloads: usize) -> usize {
     HEADER_BYTES + records * (SLOT_BYTES + SALT_BYTES) + leaves + payloads
 }
 
+/// The bytes that the frame of a run has. An erased record has no payload in it, whatever place it had where it was read.
+pub fn len_of(run: &Run) -> usize {
+    let (leaves, payloads) = run.iter().fold((0, 0), |(leaves, payloads), record| {
+        (leaves + record.leaf.len(), payloads + record.payload.len())
+    });
+    encoded_len(run.len(), leaves, payloads)
+}
+
 fn put_salt(out: &mut BytesMut, record: &Stored<'_>) {
     // An erased record has no salt any more; its place stays.
     if record.erased {
@@ -415,6 +423,46 @@ mod tests {
         #[test]
         fn bytes_that_are_no_frame_are_an_error_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&Bytes::from(bytes));
+        }
+    }
+
+    /// As it lies after it was overwritten in place, and as it is written anew.
+    #[test]
+    fn an_erased_record_reads_back_as_one_and_its_frame_is_as_long_as_it_is_said_to_be() {
+        let bytes = frame(&[
+            (b"leaf one".to_vec(), b"payload".to_vec()),
+            (b"leaf two".to_vec(), b"other".to_vec()),
+        ]);
+        let salts = HEADER_BYTES + 2 * SLOT_BYTES + 16;
+        let mut blank = bytes.to_vec();
+        blank[salts..salts + SALT_BYTES].copy_from_slice(&blank::mark(b"leaf one"));
+        blank[salts + 2 * SALT_BYTES..][..7].fill(0);
+        let blank = Bytes::from(blank);
+        let run = decode(&blank).unwrap().run;
+        let link = Link {
+            segment: 42,
+            sequence: 7,
+            previous_crc: 9,
+            durable_through: Position::new(3),
+        };
+        let mut anew = BytesMut::new();
+        encode(&run, run.first(), link, &mut anew);
+        assert_eq!(anew.len(), len_of(&run));
+        assert_eq!(anew.len() + 7, blank.len());
+        for run in [run, decode(&anew.freeze()).unwrap().run] {
+            let records: Vec<_> = run.iter().collect();
+            assert!(records[0].erased && records[0].payload.is_empty() && records[0].salt.is_empty());
+            assert_eq!((records[1].erased, records[1].payload), (false, &b"other"[..]));
+        }
+        // A leaf that is damaged besides, or a payload that is not gone, is no erased record.
+        for at in [
+            HEADER_BYTES + 2 * SLOT_BYTES + 3,
+            salts + 9,
+            salts + 2 * SALT_BYTES + 2,
+        ] {
+            let mut damaged = blank.to_vec();
+            damaged[at] ^= 1;
+            assert!(decode(&damaged.into()).is_err(), "byte {at}");
         }
     }
 

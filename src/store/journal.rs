@@ -83,7 +83,7 @@ impl JournalWriter {
     }
 
     fn write(&mut self, group: &Run, first: Position) -> Result<(), WriteError> {
-        let length = encoded_len(group) as u64;
+        let length = frame::len_of(group) as u64;
         let mut offset = self.at.active.offset;
         self.buffer.clear();
         let mut full = None;
@@ -238,13 +238,6 @@ fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             done => return done,
         }
     }
-}
-
-fn encoded_len(group: &Run) -> usize {
-    let (leaves, payloads) = group.iter().fold((0, 0), |(leaves, payloads), record| {
-        (leaves + record.leaf.len(), payloads + record.payload.len())
-    });
-    frame::encoded_len(group.len(), leaves, payloads)
 }
 
 impl Journal for JournalWriter {

@@ -607,3 +607,29 @@ fn a_hold_revisions_that_there_are_not_and_an_empty_replacement_are_refused() {
     assert!(state.contents[..2].iter().all(|content| content.erased));
     erased_everywhere(log);
 }
+
+/// The daemon has said its tail, and erases something before the check comes to it.
+#[test]
+fn what_is_erased_while_a_check_is_under_way_is_no_damage() {
+    let data = tempfile::tempdir().unwrap();
+    let archive = open(small(data.path())).unwrap();
+    grow(&archive, "a", &[17, 290]);
+    let said = VerifyOptions {
+        data: data.path().into(),
+        disk: Arc::new(RealDisk),
+        mode: Mode::Running {
+            signed: None,
+            tail: archive.log.tail(),
+        },
+        entries: true,
+    };
+    for key in ["a-17", "a-290"] {
+        erase(&archive.log, &order(key)).unwrap();
+    }
+    erased_everywhere(&archive.log);
+    let report = verify(&said, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.records, report.erased), (300, 2));
+    let report = archive.log.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(report.is_sound() && report.erased == 2, "{report:?}");
+}

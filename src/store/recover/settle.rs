@@ -267,8 +267,7 @@ fn clear(file: &dyn DiskFile) -> io::Result<()> {
 
 /// The bytes of the frame of a run.
 pub(super) fn frame_bytes(run: &Run) -> usize {
-    let (leaves, payloads) = run.column_bytes();
-    frame::encoded_len(run.len(), leaves, payloads)
+    frame::len_of(run)
 }
 
 /// Header and frames of a whole segment; answers the bytes and the CRC of the last frame.
