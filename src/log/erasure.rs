@@ -9,6 +9,7 @@
 use super::entry::EntryState;
 use super::error::{AppendError, ReadError, Rule, Violation};
 use super::run::Run;
+use super::shared::{Shared, ask};
 use super::store::WriteError;
 use super::{Appended, Batch, Columns, Door, Draft, Log, SignError, audit, facts};
 use crate::merkle::Certificate;
@@ -80,6 +81,10 @@ struct Inner {
     masked: BTreeSet<Position>,
     /// What is not complete, by the position of the ERASE.
     pending: BTreeMap<Position, Arc<Erasure>>,
+    /// Of those, what is gone from every file, and only has to be written down.
+    removed: BTreeSet<Position>,
+    /// Every ERASE below was said to be complete.
+    through: Position,
     /// Why the disk could not be rid of it, if the last attempt failed.
     fault: Option<String>,
 }
@@ -133,7 +138,26 @@ impl Erasures {
     }
 
     fn complete(&self, position: Position) {
-        self.write().pending.remove(&position);
+        let mut inner = self.write();
+        inner.pending.remove(&position);
+        inner.removed.remove(&position);
+        inner.through = inner.through.max(position.next());
+    }
+
+    /// Masks what an erasure that is complete has removed: whoever puts back an old file is answered without it.
+    pub fn mask_only(&self, erasure: &Erasure) {
+        self.write().masked.extend(&erasure.targets);
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Every ERASE below this position is complete, as an earlier run has kept.
+    pub fn begin(&self, through: Position) {
+        self.write().through = through;
+    }
+
+    /// Whether an ERASE is below what was said to be complete.
+    pub fn is_complete(&self, position: Position) -> bool {
+        position < self.read().through
     }
 
     fn fault_is(&self, fault: Option<String>) {
@@ -159,6 +183,38 @@ pub struct ErasureState {
     pub complete: Option<(Recorded, Position)>,
 }
 
+/// For a start, which meets them again.
+impl Shared {
+    /// The erasure that the record at a position orders.
+    pub(super) fn erasure_at(&self, position: Position) -> Result<Option<Erasure>, ReadError> {
+        let run = self.fetch_one(position, Columns::All)?;
+        let leaf = facts::leaf_of(&run, position)?;
+        let payload = run.get(position).map_or(&[][..], |record| record.payload);
+        Ok(Erasure::of(position, &leaf, payload))
+    }
+
+    /// Takes in an erasure of an earlier run. One that was complete is masked all the same, and is pending again where a file
+    /// holds what it removed: somebody has put an old one back.
+    pub(super) fn know_erased(&self, erasure: Erasure) {
+        let is_there = |target: &Position| {
+            let run = ask(&self.cold, *target, |shelf| shelf.fetch(*target, Columns::Leaves));
+            run.is_ok_and(|run| !run.is_erased(*target))
+        };
+        let is_complete = self.erasures.is_complete(erasure.position);
+        if is_complete && !erasure.targets.iter().any(is_there) {
+            self.erasures.mask_only(&erasure);
+            return;
+        }
+        if is_complete {
+            tracing::error!(
+                erase = erasure.position.get(),
+                "a file holds what was erased; it is removed again"
+            );
+        }
+        self.erasures.add(erasure);
+    }
+}
+
 /// For the store, which removes from the disk what is erased.
 impl Log {
     /// What is to be removed, oldest first.
@@ -175,6 +231,21 @@ impl Log {
     /// Why the last attempt to remove something from the disk failed, if it did.
     pub fn erasure_fault(&self) -> Option<String> {
         self.shared.erasures.fault()
+    }
+
+    /// Whether what an ERASE names is gone from every file already, and only has to be written down.
+    pub fn is_removed(&self, position: Position) -> bool {
+        self.shared.erasures.read().removed.contains(&position)
+    }
+
+    /// Tells that no file holds what an ERASE names.
+    pub fn removed(&self, position: Position) {
+        self.shared.erasures.write().removed.insert(position);
+    }
+
+    /// Why an append would be refused now.
+    pub fn refusal(&self) -> Option<super::Closed> {
+        self.shared.refusal()
     }
 
     /// Tells what came of an attempt.
@@ -215,9 +286,11 @@ impl Log {
             })?;
             runtime.block_on(self.append(completed(erasure)))?;
         }
-        self.shared
-            .notary
-            .keep(|keep| keep.keep_erased(erasure.position.next()))?;
+        // One that is done again lies below what was kept.
+        if !self.shared.erasures.is_complete(erasure.position) {
+            let through = erasure.position.next();
+            self.shared.notary.keep(|keep| keep.keep_erased(through))?;
+        }
         self.shared.erasures.complete(erasure.position);
         Ok(())
     }
@@ -314,11 +387,15 @@ impl Log {
         let tail = self.tail();
         let mut at = erasure.position.next();
         while at < tail {
-            let runs = self.shared.read(at, tail, super::SCAN_STEP, Columns::All)?;
+            let runs = self.shared.read(at, tail, super::SCAN_STEP, Columns::Leaves)?;
             for record in runs.iter().flat_map(Run::iter) {
                 let leaf = facts::decode(record.leaf, record.position)?;
-                if leaf.act == Act::Audit && says_complete(record.payload, erasure) {
-                    return Ok(Some((leaf.recorded, record.position)));
+                if leaf.act == Act::Audit {
+                    let run = self.shared.fetch_one(record.position, Columns::Payloads)?;
+                    let said = run.get(record.position);
+                    if said.is_some_and(|said| says_complete(said.payload, erasure)) {
+                        return Ok(Some((leaf.recorded, record.position)));
+                    }
                 }
                 at = record.position.next();
             }

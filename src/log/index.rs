@@ -8,7 +8,7 @@ use super::keys::{KeyHash, KeyTable};
 use super::requests::Requests;
 use super::shared::Shared;
 use super::{Closed, Columns, ReadError, ReadLimit};
-use crate::record::{Leaf, Position};
+use crate::record::{Act, Leaf, Position};
 use std::sync::{PoisonError, Weak};
 
 /// The tables, and what they still lack.
@@ -61,6 +61,7 @@ impl Index {
 pub fn catch_up(log: &Weak<Shared>, behind: Behind) {
     let _ended = Ended(log);
     let mut requests = Requests::default();
+    let mut orders = Vec::new();
     let mut at = Position::START;
     let mut whole = true;
     while at < behind.sealed {
@@ -69,7 +70,7 @@ pub fn catch_up(log: &Weak<Shared>, behind: Behind) {
             at = end;
             continue;
         }
-        if let Err(error) = shared.take_leaves(&mut at, behind.sealed, &mut requests) {
+        if let Err(error) = shared.take_leaves(&mut at, behind.sealed, &mut requests, &mut orders) {
             if std::mem::take(&mut whole) {
                 tracing::error!(position = %at, %error, "the archive is read-only");
             }
@@ -82,6 +83,14 @@ pub fn catch_up(log: &Weak<Shared>, behind: Behind) {
         }
     }
     let Some(shared) = log.upgrade() else { return };
+    for order in orders {
+        match shared.erasure_at(order) {
+            Ok(erasure) => erasure
+                .into_iter()
+                .for_each(|erasure| shared.know_erased(erasure)),
+            Err(error) => tracing::error!(position = %order, %error, "what an ERASE names cannot be read"),
+        }
+    }
     let mut keys = shared.keys.write().unwrap_or_else(PoisonError::into_inner);
     for (hash, previous, position) in behind.later {
         keys.record(hash, previous, position);
@@ -125,6 +134,7 @@ impl Shared {
         at: &mut Position,
         until: Position,
         requests: &mut Requests,
+        orders: &mut Vec<Position>,
     ) -> Result<(), ReadError> {
         for run in self.read_cold(*at, until, STEP, Columns::Leaves)? {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -134,6 +144,9 @@ impl Shared {
                 keys.record(hash, leaf.previous, record.position);
                 if leaf.batch_index == 0 {
                     requests.record(leaf.batch_id, record.position);
+                }
+                if leaf.act == Act::Erase {
+                    orders.push(record.position);
                 }
                 *at = record.position.next();
             }

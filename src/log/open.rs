@@ -210,10 +210,9 @@ impl Log {
             unsealed: Unsealed::new(options.unsealed_bytes),
         });
         let log = Self { shared };
+        log.shared.erasures.begin(parts.erased_through);
         for erasure in fold.erasures {
-            if erasure.position >= parts.erased_through {
-                log.shared.erasures.add(erasure);
-            }
+            log.shared.know_erased(erasure);
         }
         if let Some(newest) = log.newest_checkpoint() {
             // Before anything is signed or appended.

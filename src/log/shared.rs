@@ -206,7 +206,7 @@ impl Shared {
     }
 
     /// Why an append would be refused now.
-    fn refusal(&self) -> Option<Closed> {
+    pub(super) fn refusal(&self) -> Option<Closed> {
         if self.draining.load(Ordering::Acquire) {
             return Some(Closed::Draining);
         }
@@ -247,7 +247,7 @@ impl Shared {
 
 /// Asks one shelf after the other. One that is damaged is passed over; where no other holds the record, its damage is
 /// the answer.
-fn ask<T>(
+pub(super) fn ask<T>(
     shelves: &[Arc<dyn Shelf>],
     position: Position,
     ask: impl Fn(&dyn Shelf) -> Result<Option<T>, ReadError>,

@@ -11,7 +11,7 @@ use crate::view::{EntryError, EntryRef, Matcher, Mode, Parts, Plan, Reader, Sele
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
@@ -266,6 +266,7 @@ impl RawCall<proto::ReadRequest> for Archive {
             let limit = Some(request.limit).filter(|limit| *limit > 0);
             let plan = plan(request, tail, as_of)?;
             let source = Messages {
+                log: self.0.log.clone(),
                 reader: reader(&self.0, filter, parts, plan, limit),
                 encode: Box::new(move |selection| wire::read_response(selection, parts, tail)),
                 sent: false,
@@ -297,6 +298,7 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
             };
             let positions = blocking(job, status::entry).await?;
             let source = Messages {
+                log: self.0.log.clone(),
                 reader: reader(&self.0, Filter::all(), parts, Plan::Positions(positions), None),
                 encode: Box::new(move |selection| wire::history_response(selection, parts)),
                 sent: false,
@@ -314,19 +316,22 @@ fn reader(core: &Core, filter: Filter, parts: Parts, plan: Plan, limit: Option<u
 
 /// Reads and encodes messages, at least one.
 struct Messages {
+    log: Log,
     reader: Reader,
     encode: Box<dyn Fn(&Selection) -> Bytes + Send>,
     sent: bool,
 }
 
 impl Source for Messages {
-    type Item = Bytes;
+    /// A message, and how many erasures there were before it was read.
+    type Item = (u64, Bytes);
 
     fn cancel(&mut self) -> Cancel {
         self.reader.cancel()
     }
 
-    fn step(&mut self, bytes: usize) -> Result<Option<Bytes>, ReadError> {
+    fn step(&mut self, bytes: usize) -> Result<Option<(u64, Bytes)>, ReadError> {
+        let erasures = self.log.erasures();
         let at = self.reader.next_position();
         let selection = match self.reader.step(bytes)? {
             Some(selection) => selection,
@@ -335,15 +340,22 @@ impl Source for Messages {
             None => return Ok(None),
         };
         self.sent = true;
-        Ok(Some((self.encode)(&selection)))
+        Ok(Some((erasures, (self.encode)(&selection))))
     }
 }
 
 fn stream(source: Messages, readers: &Readers) -> RawStream {
-    let messages = futures::stream::try_unfold(Ahead::new(source, readers), |mut ahead| async move {
-        Ok::<_, ReadError>(ahead.next().await?.map(|message| (message, ahead)))
+    let log = source.log.clone();
+    let begin = (Ahead::new(source, readers), log);
+    let messages = futures::stream::try_unfold(begin, |(mut ahead, log)| async move {
+        let next = ahead.next().await.map_err(|error| status::read(&error))?;
+        match next {
+            // It was read ahead of a reader who is slow, and may hold what was erased since.
+            Some((erasures, _)) if erasures < log.erasures() => Err(status::erased_meanwhile()),
+            next => Ok(next.map(|(_, message)| (message, (ahead, log)))),
+        }
     });
-    messages.map_err(|error| status::read(&error)).boxed()
+    messages.boxed()
 }
 
 fn plan(request: proto::ReadRequest, tail: Position, as_of: Position) -> Result<Plan, Status> {

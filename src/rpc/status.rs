@@ -107,6 +107,8 @@ reasons! {
     Damaged = "DAMAGED",
     /// The position is not written yet.
     BeyondTail = "BEYOND_TAIL",
+    /// Something was erased while a reader was slow to take what had been read before.
+    ErasedMeanwhile = "ERASED_MEANWHILE",
     /// The log's clock has not passed the time yet.
     TimeNotPassed = "TIME_NOT_PASSED",
     /// The disk did not answer.
@@ -392,6 +394,13 @@ fn closed(cause: &Closed) -> Status {
         Closed::Draining => answer(Code::Unavailable, Reason::Draining, message).retry(),
     }
     .status()
+}
+
+/// What was read before an erasure is not sent after it.
+pub fn erased_meanwhile() -> Status {
+    let text =
+        "something was erased while this was being read; read again from the first record that is missing";
+    answer(Code::Aborted, Reason::ErasedMeanwhile, text.to_owned()).status()
 }
 
 /// What a broken rule is on the wire.

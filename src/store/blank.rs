@@ -15,8 +15,9 @@
 use crate::record::{Position, SALT_BYTES};
 use crate::store::disk::is_zero;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const MAGIC: [u8; 8] = *b"CHERASED";
 
@@ -38,7 +39,17 @@ pub fn is_blank(leaf: &[u8], salt: &[u8], payload: &[u8]) -> bool {
 #[derive(Default)]
 pub struct Overwritten {
     any: AtomicBool,
-    positions: RwLock<BTreeSet<Position>>,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// All that a reader may have read half way: they stay until the archive is closed.
+    all: BTreeSet<Position>,
+    /// Those that no sync has covered: whatever they read as, the disk may hold something else.
+    unsettled: BTreeSet<Position>,
+    /// Stretches of files that were cleared, and that no sync has covered.
+    uncleared: Vec<(String, Range<u64>)>,
 }
 
 impl Overwritten {
@@ -46,25 +57,61 @@ impl Overwritten {
     pub fn new(positions: BTreeSet<Position>) -> Self {
         Self {
             any: AtomicBool::new(!positions.is_empty()),
-            positions: RwLock::new(positions),
+            inner: RwLock::new(Inner {
+                all: positions.clone(),
+                unsettled: positions,
+                uncleared: Vec::new(),
+            }),
         }
     }
 
-    /// Takes more records in. They stay until the archive is closed: a reader may have read them half way.
-    pub fn add(&self, positions: impl IntoIterator<Item = Position>) {
-        let mut all = self.positions.write().unwrap_or_else(PoisonError::into_inner);
-        all.extend(positions);
-        self.any.store(!all.is_empty(), Ordering::Release);
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records are about to be overwritten; answers all that are not settled, ascending.
+    pub fn begin(&self, positions: &BTreeSet<Position>) -> Vec<Position> {
+        let mut inner = self.write();
+        inner.all.extend(positions);
+        inner.unsettled.extend(positions);
+        self.any.store(!inner.all.is_empty(), Ordering::Release);
+        inner.unsettled.iter().copied().collect()
+    }
+
+    /// These were overwritten and synced.
+    pub fn settle(&self, positions: &BTreeSet<Position>) {
+        self.write()
+            .unsettled
+            .retain(|position| !positions.contains(position));
+    }
+
+    /// A stretch of a file is about to be cleared.
+    pub fn begin_clearing(&self, file: &str, range: Range<u64>) {
+        self.write().uncleared.push((file.to_owned(), range));
+    }
+
+    /// What was to be cleared and was not synced.
+    pub fn uncleared(&self) -> Vec<(String, Range<u64>)> {
+        self.read().uncleared.clone()
+    }
+
+    /// All that was cleared is synced.
+    pub fn settle_clearing(&self) {
+        self.write().uncleared.clear();
+    }
+
+    /// Whether a record was overwritten and perhaps not synced.
+    pub fn is_unsettled(&self, position: Position) -> bool {
+        self.read().unsettled.contains(&position)
     }
 
     /// Whether a record is among them.
     pub fn contains(&self, position: Position) -> bool {
-        self.any.load(Ordering::Acquire)
-            && self
-                .positions
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&position)
+        self.any.load(Ordering::Acquire) && self.read().all.contains(&position)
     }
 }
 

@@ -42,6 +42,9 @@ pub enum EraseError {
     /// It is gone, and that could not be written down.
     #[error(transparent)]
     Complete(#[from] CompleteError),
+    /// The log takes no records.
+    #[error("{0}")]
+    Closed(Closed),
     /// It was told to stop.
     #[error("told to stop")]
     Stopped,
@@ -54,17 +57,32 @@ impl Sealing {
     /// [`EraseError`]; what was done before stays done.
     pub(super) fn erase(&self, log: &Log, stop: &Stop) -> Result<(), EraseError> {
         let pending = log.erasures_pending();
-        if pending.is_empty() || matches!(log.closed(), Some(Closed::Damaged { .. })) {
+        if pending.is_empty() {
             return Ok(());
+        }
+        match log.refusal() {
+            None => {}
+            Some(Closed::Damaged { .. } | Closed::Draining) => return Ok(()),
+            // It could not be written down; and what is read may lie in sled alone.
+            Some(closed) => return Err(EraseError::Closed(closed)),
         }
         let targets: BTreeSet<Position> = pending
             .iter()
+            .filter(|erasure| !log.is_removed(erasure.position))
             .flat_map(|erasure| erasure.targets.iter().copied())
             .collect();
-        self.erase_in_journal(log, &targets, stop)?;
-        self.erase_in_chunks(&targets, stop)?;
-        if let Some(hot) = &self.hot {
-            hot.renew(&|| stop.is_told()).map_err(EraseError::Hot)?;
+        if !targets.is_empty() {
+            self.erase_in_journal(log, &targets, stop)?;
+            self.erase_in_chunks(&targets, stop)?;
+            if let (Some(hot), None) = (&self.hot, log.closed()) {
+                hot.renew(&|| stop.is_told()).map_err(EraseError::Hot)?;
+            }
+        }
+        if let Some(closed) = log.closed() {
+            return Err(EraseError::Closed(closed));
+        }
+        for erasure in &pending {
+            log.removed(erasure.position);
         }
         for erasure in pending {
             log.erased(&erasure)?;

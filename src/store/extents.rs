@@ -87,6 +87,22 @@ impl Extents {
         &self.overwritten
     }
 
+    /// Whether a frame at this offset of a file is one that readers are answered from.
+    pub fn is_live(&self, name: &str, offset: u64) -> bool {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let mut here = all.iter().filter(|extent| extent.name == name);
+        here.any(|extent| extent.begin <= offset && offset < extent.begin + extent.frame_bytes())
+    }
+
+    /// Where the frames of a file end that readers are answered from.
+    pub fn live_end(&self, name: &str) -> u64 {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let here = all.iter().filter(|extent| extent.name == name);
+        here.map(|extent| extent.begin + extent.frame_bytes())
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Adds an extent behind all others.
     pub fn push(&self, extent: Arc<Extent>) {
         self.all

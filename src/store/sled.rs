@@ -249,11 +249,12 @@ impl HotLog {
         }
         loop {
             let Some(open) = log.upgrade() else { return };
-            if self.is_renewal_wanted() {
-                copier = Copier::default();
-                self.renew_now();
-            }
             match self.step(&open, &mut copier) {
+                // Only once it is seen to hold nothing that the journal lacks.
+                Ok(Agreement::Same) if self.is_renewal_wanted() => {
+                    copier = Copier::default();
+                    self.renew_now();
+                }
                 Ok(Agreement::Same) => {}
                 Ok(Agreement::Differs { at, what }) => return self.dispute(&open, at, what),
                 Err(_) if *self.stopping() => return,

@@ -378,7 +378,7 @@ fn journal_of(
             erased: Erased::default(),
         };
         let later = || match until {
-            Some(until) => erased_since(disk, folder, archive, until),
+            Some(until) => erased_since(disk, folders, archive, until),
             None => Vec::new(),
         };
         whole.erased = met.hold(&whole, known.erased_through, later, &mut report);
@@ -387,9 +387,25 @@ fn journal_of(
 }
 
 /// What a daemon has erased since it said its tail, as far as that can be read.
-fn erased_since(disk: &dyn Disk, folder: &Path, archive: Option<u64>, tail: Position) -> Vec<Erasure> {
-    let found = find(disk, folder, archive);
-    let since = found.and_then(|found| erasures::from_position(&found.segments, tail));
-    // What cannot be read now is a finding, as it would be without this.
-    since.unwrap_or_default()
+fn erased_since(
+    disk: &dyn Disk,
+    folders: &Folders<'_>,
+    archive: Option<u64>,
+    tail: Position,
+) -> Vec<Erasure> {
+    let segments = || find(disk, folders.journal, archive).map(|found| found.segments);
+    // A segment may just have been given up: it is in a chunk then. What cannot be read now is a finding, as it would be
+    // without this.
+    let segments = segments().or_else(|_| segments()).unwrap_or_default();
+    let mut all = erasures::in_segments(&segments, tail).unwrap_or_default();
+    if let Some((folder, disk)) = folders.chunks {
+        let options = ChunkOptions::new(Arc::clone(disk), folder.into(), archive.unwrap_or_default());
+        let chunks = Chunks::open(options);
+        all.extend(
+            chunks
+                .map(|chunks| erasures::in_chunks(&chunks, tail))
+                .unwrap_or_default(),
+        );
+    }
+    all
 }

@@ -204,6 +204,8 @@ impl Session {
             return Ok(());
         };
         match step {
+            // It was read ahead, and something was erased since: it is read again.
+            Some(batch) if batch.erasures < self.hub.log.erasures() => self.go_on(),
             Some(batch) => {
                 self.looked = batch.through;
                 self.root = batch.root;
@@ -426,6 +428,8 @@ struct ReadBatch {
     through: Position,
     root: Hash,
     message: Bytes,
+    /// How many erasures there were before it was read.
+    erasures: u64,
 }
 
 /// Reads and encodes batches up to where the log's memory begins.
@@ -461,6 +465,7 @@ impl Source for CatchUp {
     }
 
     fn step(&mut self, bytes: usize) -> Result<Option<ReadBatch>, ReadError> {
+        let erasures = self.hub.log.erasures();
         let Some(selection) = self.reader.step(bytes)? else {
             return Ok(None);
         };
@@ -472,6 +477,7 @@ impl Source for CatchUp {
             through: selection.through,
             root,
             message: (self.hub.encode)(&selection, self.form.parts, &token),
+            erasures,
         }))
     }
 }

@@ -2,7 +2,7 @@
 //! else is, and every proof stays.
 
 use crate::archive::*;
-use crate::sealing::{Archive as Simulated, open_with_state};
+use crate::sealing::{Archive as Simulated, CHUNKS, open_with_state};
 use crate::sim::*;
 use chancery::log::erasure::{Order, Ordered};
 use chancery::log::store::Shelf;
@@ -372,6 +372,15 @@ fn an_erasure_that_a_disk_refuses_is_done_later() {
             archive.sealing.erase_pending(&archive.log).unwrap();
             assert!(is_as_it_should(&archive, &said, &secrets, &story), "{story}");
             assert!(!is_on_disk(&disk, &archive), "{story}");
+            drop(archive);
+            // Whatever the page cache says: it is so on the platter.
+            let cut = disk.after_cut(disk.moment(), Survives::Nothing);
+            let archive = open_with_state(&cut);
+            assert!(
+                is_as_it_should(&archive, &said, &secrets, &story),
+                "{story}, after a cut"
+            );
+            assert!(!is_on_disk(&cut, &archive), "{story}, after a cut");
         }
     }
     assert!(failures > 15, "{failures} failures were met");
@@ -504,8 +513,100 @@ fn a_missing_content_that_no_erase_names_is_found() {
         .collect();
     assert_eq!((found.len(), found[0].from), (1, Some(17)), "{report:?}");
     assert!(found[0].what.contains("still in a chunk"), "{report:?}");
-    std::fs::write(payloads(data.path()), &erased).unwrap();
-    assert!(verified(data.path()).is_sound());
+    // A start masks it, and takes it out again.
+    let archive = open(small(data.path())).unwrap();
+    wait_for("the index", || archive.log.status().indexed);
+    let run = archive.log.fetch(&[Position::new(17)], Columns::All).unwrap();
+    assert!(run[0].is_erased(Position::new(17)));
+    erased_everywhere(&archive.log);
+    let tail = archive.log.tail();
+    archive.log.close();
+    drop(archive);
+    let report = verified(data.path());
+    assert!(report.is_sound() && report.erased == 2, "{report:?}");
+    let archive = open(small(data.path())).unwrap();
+    assert!(archive.log.erasures_pending().is_empty());
+    assert_eq!(archive.log.tail(), tail, "that it is complete was said already");
+}
+
+/// sled may hold what has rotted in the journal: nothing is removed before everything was seen to be there.
+#[test]
+fn an_erasure_does_not_make_damage_final() {
+    let data = tempfile::tempdir().unwrap();
+    let archive = open(small(data.path())).unwrap();
+    grow(&archive, "a", &[270]);
+    let journal = data.path().join("journal/00000001.segment");
+    let rot = |of: &str| {
+        let mut bytes = std::fs::read(&journal).unwrap();
+        let at = bytes
+            .windows(of.len())
+            .position(|part| part == of.as_bytes())
+            .unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&journal, bytes).unwrap();
+    };
+    rot("Geneva, item 280");
+    erase(&archive.log, &order("a-270")).unwrap();
+    wait_for("the attempt", || archive.log.erasure_fault().is_some());
+    let fault = archive.log.erasure_fault().unwrap();
+    assert!(fault.contains("position 280"), "{fault}");
+    assert!(archive.log.fetch(&[Position::new(270)], Columns::All).unwrap()[0].is_erased(Position::new(270)));
+    archive.log.close();
+    drop(archive);
+    // The next start has the damaged record from sled, and does the rest.
+    let archive = open(small(data.path())).unwrap();
+    assert!(archive.log.status().closed.is_none());
+    erased_everywhere(&archive.log);
+    let run = archive.log.fetch_cold(Position::new(280)).unwrap();
+    assert!(contains(run.iter().next().unwrap().payload, "Geneva, item 280"));
+    archive.log.close();
+    drop(archive);
+    let report = verified(data.path());
+    assert!(report.is_sound() && report.erased == 1, "{report:?}");
+    is_in_no_file(data.path(), SECRET);
+}
+
+/// A chunk with damage elsewhere gives up what the law takes, and the damage stays what it was.
+#[test]
+fn damage_elsewhere_in_a_chunk_keeps_nothing_that_is_erased() {
+    let disk = SimDisk::new();
+    let (archive, _) = filled_with(&disk, &[20, 100]);
+    archive.seal();
+    drop(archive);
+    let path = Path::new(CHUNKS).join("00000000.payloads");
+    // In the frame of record 100 and in one of no secret, wherever they lie.
+    let bytes = disk.bytes(&path).unwrap();
+    let at = bytes
+        .windows(SECRET.len())
+        .rposition(|part| part == SECRET.as_bytes());
+    let at = at.expect("a secret lies in the file as it is");
+    disk.tamper(&path, |bytes| {
+        bytes[at + 2] ^= 1;
+        bytes[at + 2_000] ^= 1;
+    });
+    let archive = open_with_state(&disk);
+    let readable = |archive: &Simulated| -> Vec<u64> {
+        let is = |at: &u64| {
+            archive
+                .sealing
+                .chunks
+                .fetch(Position::new(*at), Columns::All)
+                .is_ok()
+        };
+        (0..CHUNK).filter(is).collect()
+    };
+    let before = readable(&archive);
+    assert!(
+        before.len() < CHUNK as usize - 8,
+        "two frames are damaged: {before:?}"
+    );
+    erase_all(&archive.log, &[20, 100]);
+    archive.sealing.erase_pending(&archive.log).unwrap();
+    assert_eq!(readable(&archive), before);
+    for path in disk.paths() {
+        let bytes = disk.bytes(&path).unwrap_or_default();
+        assert!(!contains(&bytes, &SECRET[4..]), "{}", path.display());
+    }
 }
 
 /// The backup is older than the erasure.

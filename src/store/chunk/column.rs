@@ -34,6 +34,16 @@ impl Column {
         }
     }
 
+    /// The records of a range as they lie in the file, unchecked.
+    ///
+    /// # Errors
+    /// [`ChunkError`] where they cannot be read.
+    pub fn raw(&self, source: &Source, records: Range<u32>) -> Result<Vec<u8>, ChunkError> {
+        let begin = self.offset + u64::from(records.start) * WIDTH as u64;
+        let length = (records.end - records.start) as usize * WIDTH;
+        source.read(begin, length, source.position(records.start))
+    }
+
     /// The records of a range, by their places in the chunk; whole blocks are read and checked.
     ///
     /// # Errors

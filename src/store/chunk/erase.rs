@@ -4,6 +4,9 @@
 //! others are unpacked and packed again without it, salts become zeros, and the bits of the records are set. The new file is
 //! read back and held against the commitments of all records that stay before it takes the old one's name, so that at every
 //! moment there is one whole file or the other. The file of leaves is not touched, nor is any proof.
+//!
+//! What was damaged before stays so, no less and no more: damage elsewhere in a chunk is no reason to keep what the law takes.
+//! A frame that cannot be unpacked and holds something of it becomes zeros that cannot be unpacked either.
 
 use super::column::{self, WIDTH};
 use super::frames::{Frames, Row, lay_out, pack};
@@ -130,10 +133,14 @@ impl Rewriting<'_> {
             return Ok((*row, packed.to_vec()));
         }
         let mut strings = Vec::new();
-        frames.read(source, at..at + 1, |place, string| {
+        let read = frames.read(source, at..at + 1, |place, string| {
             let stays = !self.erased.contains(&place);
             strings.push(if stays { string.to_vec() } else { Vec::new() });
-        })?;
+        });
+        match read {
+            Err(ChunkError::Damaged { .. }) => return Ok(unreadable(row, packed.len())),
+            read => read?,
+        }
         let mut raw = Vec::new();
         let laid = lay_out(strings.iter().map(Vec::as_slice), &mut raw);
         let packed = laid.and_then(|()| pack(&raw, frames.dictionary()));
@@ -144,7 +151,7 @@ impl Rewriting<'_> {
     }
 
     fn salts(&self) -> Result<Vec<u8>, SealError> {
-        let mut salts = self.old.salts(0..self.old.source().identity.count)?;
+        let mut salts = self.old.raw_salts()?;
         for at in &self.erased {
             let begin = *at as usize * WIDTH;
             salts[begin..begin + WIDTH].fill(0);
@@ -166,6 +173,20 @@ impl Rewriting<'_> {
                 problem: "the new file of payloads does not say what was erased".into(),
             });
         }
-        Ok(new.verify(commitments)?)
+        let (before, after) = (self.old.damaged(commitments)?, new.damaged(commitments)?);
+        match after.difference(&before).next() {
+            None => Ok(()),
+            Some(at) => Err(SealError::Damaged {
+                position: self.old.source().position(*at),
+                problem: "the new file of payloads does not hold what the old one did".into(),
+            }),
+        }
     }
+}
+
+/// A frame of zeros that nobody takes for one that can be read.
+fn unreadable(row: &Row, length: usize) -> (Row, Vec<u8>) {
+    let zeros = vec![0; length];
+    let crc = !crc32c::crc32c(&zeros);
+    (Row { crc, ..*row }, zeros)
 }

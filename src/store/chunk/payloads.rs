@@ -9,6 +9,7 @@ use super::layout::{blocks, column_bytes, outline};
 use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, PAYLOADS_A_FRAME, Part, Source};
 use crate::record::{Hash, commitment};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// An open file of payloads.
@@ -127,6 +128,50 @@ impl Payloads {
     /// The file.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// All salts as they lie in the file, the damaged ones among them.
+    ///
+    /// # Errors
+    /// [`ChunkError`] where they cannot be read.
+    pub fn raw_salts(&self) -> Result<Vec<u8>, ChunkError> {
+        self.salts.raw(&self.source, 0..self.source.identity.count)
+    }
+
+    /// The records that do not have what their leaves commit to, by their places: all of a frame or block that is damaged.
+    ///
+    /// # Errors
+    /// [`ChunkError::Io`] where the system refuses a read.
+    pub fn damaged(&self, commitments: &[Hash]) -> Result<BTreeSet<u32>, ChunkError> {
+        let is_damage = |error: &ChunkError| !matches!(error, ChunkError::Io { .. });
+        let salts = self.raw_salts()?;
+        let salts = salts.as_chunks::<WIDTH>().0;
+        let mut damaged = BTreeSet::new();
+        for block in 0..blocks(self.source.identity.count) as u32 {
+            let records = block * BLOCK..(block + 1) * BLOCK;
+            match self.salts(records.clone()) {
+                Err(error) if is_damage(&error) => damaged.extend(records),
+                read => drop(read?),
+            }
+        }
+        for frame in self.frames.holding(&(0..self.source.identity.count)) {
+            let frame = frame..frame + 1;
+            let read = self.frames.read(&self.source, frame.clone(), |at, payload| {
+                let salt = salts.get(at as usize).copied().unwrap_or_default();
+                let fits = match self.is_erased(at) {
+                    true => payload.is_empty() && salt == [0; WIDTH],
+                    false => commitments.get(at as usize) == Some(&commitment(&salt, payload)),
+                };
+                if !fits {
+                    damaged.insert(at);
+                }
+            });
+            match read {
+                Err(error) if is_damage(&error) => damaged.extend(self.frames.records(&frame)),
+                read => read?,
+            }
+        }
+        Ok(damaged)
     }
 
     /// The records that were removed by law, by their places.

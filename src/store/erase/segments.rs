@@ -2,22 +2,27 @@
 //!
 //! A record may lie in several places: a frame that no later one covered is written again by the next start, and a repair holds
 //! what a damaged stretch held. So all files are walked, and every whole frame of a segment is looked into, also behind those
-//! that a start reads. The writer may append to the newest segment meanwhile; what it appends is not touched.
+//! that readers are answered from. The writer may append to the newest segment meanwhile; what it appends is not touched.
 //!
-//! Bytes that are no frame, which a crash or damage has left, may hold parts of a record too. They are evidence, and the law is
-//! stronger: once the frames are seen to hold every record, such bytes are overwritten with zeros. In the newest segment there
-//! are none, since a segment is appended to only where its frames end well.
+//! First every record that is not sealed is seen to be there, byte by byte: an erasure may not be what makes damage final. Then
+//! what is left besides, bytes that are no frame and frames whose records are not the log's, which a crash or damage has left, is
+//! overwritten with zeros: it may hold parts of a record too. It is evidence, and the law is stronger. Behind the frames of the
+//! newest segment there is none, since a segment is appended to only where its frames end well.
+//!
+//! What was overwritten and not synced is overwritten again, whatever it reads as: after a failed sync the page cache says one
+//! thing and the disk another.
 
 use super::super::blank;
 use super::super::disk::{DiskFile, zeros_from};
+use super::super::extents::Extents;
 use super::super::frame::{self, FRAME_BYTES_MAX, HEADER_BYTES, Header};
 use super::super::recover::{self, read_header};
 use super::super::seal::{Sealing, Stop};
 use super::super::segment::{FRAMES_AT, Named};
 use super::EraseError;
-use crate::log::{Log, Slot};
+use crate::log::{Log, Run, Slot};
 use crate::record::{Position, SALT_BYTES};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
@@ -53,9 +58,9 @@ struct Place {
 #[derive(Default)]
 struct Found {
     places: Vec<Place>,
-    /// The positions of all whole frames.
+    /// The positions of all whole frames that readers are answered from.
     held: Vec<Range<Position>>,
-    /// Bytes that are no frame, by file.
+    /// Bytes that are no frame of the log's, by file.
     leftovers: Vec<(usize, Range<u64>)>,
 }
 
@@ -77,7 +82,17 @@ impl Sealing {
             if stop.is_told() {
                 return Err(EraseError::Stopped);
             }
-            walk(file, at, targets, &mut found).map_err(in_file(&file.name))?;
+            let walk = Walk {
+                log,
+                extents: &self.extents,
+                targets,
+                sealed: self.chunks.sealed(),
+                tail,
+                file,
+                at,
+                live_end: file.is_newest.then(|| self.extents.live_end(&file.name)),
+            };
+            walk.run(&mut found).map_err(in_file(&file.name))?;
         }
         self.is_all_held(targets, tail, &mut found)?;
         found.places.sort_by_key(|place| place.position);
@@ -87,11 +102,28 @@ impl Sealing {
             }
             self.overwrite(log, &files, places)?;
         }
+        self.clear_leftovers(&files, found.leftovers)?;
         log.keep_erasing(&[])?;
-        for (at, range) in &found.leftovers {
-            clear(&files[*at], range).map_err(in_file(&files[*at].name))?;
-        }
         self.clear_spare()
+    }
+
+    /// Clears what is left besides, and what an attempt before has cleared and could not sync: that reads as zeros now.
+    fn clear_leftovers(&self, files: &[File], leftovers: Vec<(usize, Range<u64>)>) -> Result<(), EraseError> {
+        let overwritten = self.extents.overwritten();
+        for (at, range) in leftovers {
+            overwritten.begin_clearing(&files[at].name, range);
+        }
+        for (name, range) in overwritten.uncleared() {
+            if let Some(file) = files.iter().find(|file| file.name == name) {
+                clear(file, &range).map_err(in_file(&name))?;
+            }
+        }
+        // A daemon that was killed may have cleared something besides.
+        for file in files {
+            file.file.sync_data().map_err(in_file(&file.name))?;
+        }
+        overwritten.settle_clearing();
+        Ok(())
     }
 
     /// Every file of this archive's journal that may hold frames, copies of segments among them that somebody has put beside
@@ -129,8 +161,7 @@ impl Sealing {
         Ok(files)
     }
 
-    /// Sees that every record that is to be removed was found, and every other one that is not sealed: only then are bytes
-    /// that are no frame certainly worth nothing.
+    /// Sees that every record that is to be removed was found, and every other one that is not sealed is there and whole.
     fn is_all_held(
         &self,
         targets: &BTreeSet<Position>,
@@ -145,12 +176,9 @@ impl Sealing {
         if let Some(position) = missing {
             return Err(EraseError::Missing(*position));
         }
-        if found.leftovers.is_empty() {
-            return Ok(());
-        }
         found.held.sort_by_key(|range| range.start);
         let mut at = sealed;
-        for range in &found.held {
+        for range in found.held.iter().filter(|range| !range.is_empty()) {
             if range.start <= at {
                 at = at.max(range.end);
             }
@@ -163,11 +191,12 @@ impl Sealing {
 
     /// Overwrites some records. Which they are is kept before, so that a start that finds them half way knows it.
     fn overwrite(&self, log: &Log, files: &[File], places: &[Place]) -> Result<(), EraseError> {
+        let overwritten = self.extents.overwritten();
         let mut due = Vec::new();
         for place in places {
             let file = &files[place.file];
-            let mark = mark_of(file, place).map_err(in_file(&file.name))?;
-            if let Some(mark) = mark {
+            let (mark, is_blank) = mark_of(file, place).map_err(in_file(&file.name))?;
+            if !is_blank || overwritten.is_unsettled(place.position) {
                 due.push((place, mark));
             }
         }
@@ -175,8 +204,7 @@ impl Sealing {
             return Ok(());
         }
         let positions: BTreeSet<Position> = due.iter().map(|(place, _)| place.position).collect();
-        log.keep_erasing(&positions.iter().copied().collect::<Vec<_>>())?;
-        self.extents.overwritten().add(positions);
+        log.keep_erasing(&overwritten.begin(&positions))?;
         let mut touched = BTreeSet::new();
         for (place, mark) in due {
             let file = &files[place.file];
@@ -192,6 +220,7 @@ impl Sealing {
             let file = &files[at];
             file.file.sync_data().map_err(in_file(&file.name))?;
         }
+        overwritten.settle(&positions);
         Ok(())
     }
 
@@ -274,44 +303,111 @@ impl Window<'_> {
     }
 }
 
-/// Walks through a file from its first frame to its last byte that is not zero.
-fn walk(file: &File, at: usize, targets: &BTreeSet<Position>, found: &mut Found) -> io::Result<()> {
-    let mut window = Window {
-        file: file.file.as_ref(),
-        offset: FRAMES_AT,
-        end: zeros_from(file.file.as_ref(), FRAMES_AT)?,
-        bytes: BytesMut::new(),
-    };
-    // The last frame may end in zeros.
-    window.end = window
-        .end
-        .saturating_add(FRAME_BYTES_MAX as u64)
-        .min(file.file.len()?);
-    let mut leftover: Option<Range<u64>> = None;
-    loop {
-        window.fill(HEADER_BYTES)?;
-        if window.bytes.is_empty() {
-            break;
+/// What a frame is.
+enum Sort {
+    /// Readers are answered from it.
+    Live,
+    /// All its records are the log's, and it is not read any more.
+    Copy,
+    /// Something else, or damaged.
+    Other,
+}
+
+/// The walk through a file, from its first frame to its last byte that is not zero.
+struct Walk<'a> {
+    log: &'a Log,
+    extents: &'a Extents,
+    targets: &'a BTreeSet<Position>,
+    sealed: Position,
+    tail: Position,
+    file: &'a File,
+    /// Which file it is.
+    at: usize,
+    /// Where its frames end that readers are answered from, if the writer goes on there.
+    live_end: Option<u64>,
+}
+
+impl Walk<'_> {
+    fn run(&self, found: &mut Found) -> io::Result<()> {
+        let file = self.file.file.as_ref();
+        let mut window = Window {
+            file,
+            offset: FRAMES_AT,
+            end: zeros_from(file, FRAMES_AT)?,
+            bytes: BytesMut::new(),
+        };
+        // The last frame may end in zeros.
+        window.end = window.end.saturating_add(FRAME_BYTES_MAX as u64).min(file.len()?);
+        let mut leftover: Option<Range<u64>> = None;
+        loop {
+            window.fill(HEADER_BYTES)?;
+            if window.bytes.is_empty() {
+                break;
+            }
+            let frame = window.frame(self.file.id)?;
+            let skip = match &frame {
+                Some((header, slots)) => {
+                    let length = header.length as usize;
+                    let bytes = Bytes::copy_from_slice(&window.bytes[..length]);
+                    match self.sort(&bytes, window.offset, header) {
+                        Sort::Other => length,
+                        sort => {
+                            self.keep(leftover.take(), found);
+                            if matches!(sort, Sort::Live) {
+                                found.held.push(header.first..header.end());
+                            }
+                            places(self.at, window.offset, header, slots, self.targets, found);
+                            window.advance(length);
+                            continue;
+                        }
+                    }
+                }
+                // Up to where the next frame may begin; its id lies 8 bytes behind that.
+                None => next_frame(&window.bytes, self.file.id),
+            };
+            let used = window.bytes[..skip].iter().rposition(|byte| *byte != 0);
+            if let Some(used) = used {
+                let end = window.offset + used as u64 + 1;
+                let begin = leftover.map_or(window.offset, |range| range.start);
+                leftover = Some(begin..end);
+            }
+            window.advance(skip);
         }
-        if let Some((header, slots)) = window.frame(file.id)? {
-            keep(leftover.take(), file, at, found);
-            found.held.push(header.first..header.end());
-            places(at, window.offset, &header, &slots, targets, found);
-            window.advance(header.length as usize);
-            continue;
-        }
-        // Up to where the next frame may begin; its id lies 8 bytes behind that.
-        let skip = next_frame(&window.bytes, file.id);
-        let used = window.bytes[..skip].iter().rposition(|byte| *byte != 0);
-        if let Some(used) = used {
-            let end = window.offset + used as u64 + 1;
-            let begin = leftover.map_or(window.offset, |range| range.start);
-            leftover = Some(begin..end);
-        }
-        window.advance(skip);
+        self.keep(leftover, found);
+        Ok(())
     }
-    keep(leftover, file, at, found);
-    Ok(())
+
+    fn sort(&self, bytes: &Bytes, offset: u64, header: &Header) -> Sort {
+        let decoded = frame::decode_among(bytes, self.extents.overwritten());
+        if self.extents.is_live(&self.file.name, offset) {
+            // Of what is sealed the chunks are the truth.
+            let is_whole = decoded.is_ok() || header.end() <= self.sealed;
+            return if is_whole { Sort::Live } else { Sort::Other };
+        }
+        match decoded {
+            Ok(frame) if self.is_of_the_log(&frame.run) => Sort::Copy,
+            _ => Sort::Other,
+        }
+    }
+
+    /// Whether the log holds just these leaves.
+    fn is_of_the_log(&self, run: &Run) -> bool {
+        run.end() <= self.tail
+            && run.iter().all(|record| {
+                let one = self.log.fetch_cold(record.position);
+                one.is_ok_and(|one| {
+                    one.get(record.position)
+                        .is_some_and(|kept| kept.leaf == record.leaf)
+                })
+            })
+    }
+
+    fn keep(&self, leftover: Option<Range<u64>>, found: &mut Found) {
+        // Behind the frames of the newest segment lies what is being appended.
+        let is_settled = |range: &Range<u64>| self.live_end.is_none_or(|end| range.end <= end);
+        let leftover = leftover.filter(is_settled);
+        found.leftovers.extend(leftover.map(|range| (self.at, range)));
+    }
 }
 
 /// How many bytes to go on from bytes that do not begin with a frame: to the next that may, or to the end of what can be told.
@@ -328,12 +424,6 @@ fn next_frame(bytes: &[u8], id: Option<u64>) -> usize {
         bytes.len()
     };
     next.unwrap_or(told).clamp(1, bytes.len())
-}
-
-fn keep(leftover: Option<Range<u64>>, file: &File, at: usize, found: &mut Found) {
-    // Behind the frames of the newest segment lies what is being appended.
-    let leftover = leftover.filter(|_| !file.is_newest);
-    found.leftovers.extend(leftover.map(|range| (at, range)));
 }
 
 /// Where the records of a frame lie that are to be removed.
@@ -363,8 +453,8 @@ fn places(
     }
 }
 
-/// The mark for a record; `None` where it is blank already.
-fn mark_of(file: &File, place: &Place) -> io::Result<Option<[u8; SALT_BYTES]>> {
+/// The mark for a record, and whether it reads as blank already.
+fn mark_of(file: &File, place: &Place) -> io::Result<([u8; SALT_BYTES], bool)> {
     let read = |range: Range<u64>| {
         let mut bytes = vec![0; usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0)];
         let found = file.file.read_at(&mut bytes, range.start)?;
@@ -376,10 +466,10 @@ fn mark_of(file: &File, place: &Place) -> io::Result<Option<[u8; SALT_BYTES]>> {
     let leaf = read(place.leaf.clone())?;
     let salt = read(place.salt..place.salt + SALT_BYTES as u64)?;
     let payload = read(place.payload.clone())?;
-    Ok((!blank::is_blank(&leaf, &salt, &payload)).then(|| blank::mark(&leaf)))
+    Ok((blank::mark(&leaf), blank::is_blank(&leaf, &salt, &payload)))
 }
 
-/// Overwrites bytes that are no frame with zeros.
+/// Overwrites bytes that are no frame of the log's with zeros.
 fn clear(file: &File, range: &Range<u64>) -> io::Result<()> {
     tracing::warn!(
         file = file.name,
@@ -394,7 +484,7 @@ fn clear(file: &File, range: &Range<u64>) -> io::Result<()> {
         file.file.write_all_at(&zeros, at)?;
         at += length;
     }
-    file.file.sync_data()
+    Ok(())
 }
 
 const _: () = assert!(STEP_RECORDS * 8 <= super::super::state::journal::VALUE_BYTES_MAX);

@@ -24,7 +24,9 @@ impl HotLog {
         let started = Instant::now();
         while self.renewals_done.load(Ordering::Acquire) < wanted {
             if !self.is_followed() {
-                return self.begin_anew().map_err(|Fault(what)| what);
+                let what =
+                    "the hot log is not in use until the next start, and its files stay; restart the daemon";
+                return Err(what.into());
             }
             if is_stopped() || started.elapsed() > WITHIN {
                 let why = self.renewal_fault().clone();

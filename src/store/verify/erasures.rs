@@ -12,8 +12,8 @@ use super::super::segment::FRAMES_AT;
 use super::shelf::Whole;
 use crate::log::fixity::{Finding, Kind, Report};
 use crate::log::store::Shelf;
-use crate::log::{Columns, Erasure};
-use crate::record::{Leaf, Position};
+use crate::log::{Columns, Erasure, ReadLimit, Run};
+use crate::record::{Act, Leaf, Position};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::io;
@@ -84,7 +84,9 @@ impl Met {
                 if let Some(Ok(Some(run))) = read
                     && !run.is_erased(*position)
                 {
-                    let what = format!("its content was erased and is still in {place}; restart the daemon");
+                    let what = format!(
+                        "its content was erased and is still in {place}; a start of the daemon removes it again"
+                    );
                     report.find(Finding::at(Kind::Erased, *position, what));
                 }
             }
@@ -97,7 +99,7 @@ impl Met {
 ///
 /// # Errors
 /// What the system says.
-pub fn from_position(segments: &[Segment], from: Position) -> io::Result<Vec<Erasure>> {
+pub fn in_segments(segments: &[Segment], from: Position) -> io::Result<Vec<Erasure>> {
     let mut found = Vec::new();
     for segment in segments {
         let end = zeros_from(segment.file.as_ref(), FRAMES_AT)?;
@@ -122,6 +124,35 @@ pub fn from_position(segments: &[Segment], from: Position) -> io::Result<Vec<Era
         }
     }
     Ok(found)
+}
+
+/// The erasures that chunks hold from a position on, as far as they can be read.
+pub fn in_chunks(chunks: &Chunks, from: Position) -> Vec<Erasure> {
+    const STEP: ReadLimit = ReadLimit {
+        records: 4_096,
+        bytes: 1 << 20,
+    };
+    let mut orders = Vec::new();
+    let mut at = from;
+    while let Ok(Some(runs)) = chunks.read(at, chunks.sealed(), STEP, Columns::Leaves) {
+        let begun = at;
+        for record in runs.iter().flat_map(Run::iter) {
+            let leaf = Leaf::decode(record.leaf);
+            if leaf.is_ok_and(|leaf| leaf.act == Act::Erase) {
+                orders.push(record.position);
+            }
+            at = record.position.next();
+        }
+        if at == begun {
+            break;
+        }
+    }
+    let one = |order: Position| {
+        let run = chunks.fetch(order, Columns::All).ok().flatten()?;
+        let record = run.get(order)?;
+        Erasure::of(order, &Leaf::decode(record.leaf).ok()?, record.payload)
+    };
+    orders.into_iter().filter_map(one).collect()
 }
 
 fn erasure(whole: &Whole, order: Position) -> Option<Erasure> {
