@@ -4,7 +4,8 @@
 //! published nobody is answered with them: every run that is read is masked here. To remove them from the disk is the
 //! store's, which asks for what is [`Erasures::pending`] and says when it is done; then an AUDIT record says so, and only
 //! afterwards is the erasure complete. No ERASE is sealed before it is complete, so that a start finds every one that is not
-//! among the records it folds. The leaves stay, and with them every proof.
+//! among the records it folds. Those that are complete it meets while it learns the entries: they are masked all the same, and
+//! are pending again where an old file was put back. The leaves stay, and with them every proof.
 
 use super::entry::EntryState;
 use super::error::{AppendError, ReadError, Rule, Violation};
@@ -18,11 +19,16 @@ use crate::record::same::content_equal;
 use crate::record::{Act, BatchId, EntryKey, Leaf, Position, Principal, Reason, Recorded, Revision};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// What the AUDIT record of a complete erasure is called.
 const EVENT: &str = "erased";
+/// The detail of it that names the ERASE.
+const ERASE_DETAIL: &str = "erase";
+/// So many erasures are said to be complete in one batch: it fits into the smallest journal segment.
+const SAID_AT_ONCE: usize = 32;
 /// The copy that the daemon itself keeps, as a certificate names it.
 pub const PRIMARY: &str = "primary";
 
@@ -174,14 +180,17 @@ impl Erasures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasureState {
     /// The erasure.
-    pub erasure: Erasure,
+    pub erasure: Arc<Erasure>,
     /// The revisions, half open.
     pub revisions: (Revision, Revision),
     /// When the ERASE was recorded.
     pub recorded: Recorded,
     /// When no file of this archive held it any more, and the record that says so; `None` while it is pending.
-    pub complete: Option<(Recorded, Position)>,
+    pub complete: Option<Completion>,
 }
+
+/// When no file of this archive held what was erased any more, and the record that says so.
+pub type Completion = (Recorded, Position);
 
 /// For a start, which meets them again.
 impl Shared {
@@ -271,27 +280,49 @@ impl Log {
         self.shared.notary.keep(|keep| keep.keep_erasing(positions))
     }
 
-    /// Says that no file holds what an ERASE removed: writes that down as a record, and keeps it. Waits for the disk.
+    /// Says that no file holds what these ERASEs removed, ascending: writes that down as records, a batch for many of them, and
+    /// keeps it. Waits for the disk.
     ///
     /// # Errors
-    /// [`CompleteError`]; it stays pending then, and to say it again is safe.
-    pub fn erased(&self, erasure: &Erasure) -> Result<(), CompleteError> {
-        // A crash may have come between the record and what is kept of it.
-        if self.completion(erasure)?.is_none() {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let runtime = runtime.map_err(|cause| WriteError {
-                what: "a runtime for one record".into(),
-                cause: cause.to_string(),
-                refused: None,
-            })?;
-            runtime.block_on(self.append(completed(erasure)))?;
+    /// [`CompleteError`]; those that were not said stay pending then, and to say them again is safe.
+    pub fn erased(&self, erasures: &[Arc<Erasure>]) -> Result<(), CompleteError> {
+        // A crash may have come between the records and what is kept of them.
+        let said = self.completions(erasures)?;
+        for erasures in erasures.chunks(SAID_AT_ONCE) {
+            let unsaid = |one: &&Arc<Erasure>| !said.contains_key(&one.position);
+            let unsaid: Vec<Draft> = erasures.iter().filter(unsaid).map(|one| completed(one)).collect();
+            if !unsaid.is_empty() {
+                self.say(unsaid)?;
+            }
+            // One that is done again lies below what was kept.
+            let is_new = |one: &&Arc<Erasure>| !self.shared.erasures.is_complete(one.position);
+            if let Some(newest) = erasures.iter().rfind(is_new) {
+                let through = newest.position.next();
+                self.shared.notary.keep(|keep| keep.keep_erased(through))?;
+            }
+            for erasure in erasures {
+                self.shared.erasures.complete(erasure.position);
+            }
         }
-        // One that is done again lies below what was kept.
-        if !self.shared.erasures.is_complete(erasure.position) {
-            let through = erasure.position.next();
-            self.shared.notary.keep(|keep| keep.keep_erased(through))?;
-        }
-        self.shared.erasures.complete(erasure.position);
+        Ok(())
+    }
+
+    fn say(&self, records: Vec<Draft>) -> Result<(), CompleteError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|cause| WriteError {
+            what: "a runtime for what the archive itself says".into(),
+            cause: cause.to_string(),
+            refused: None,
+        })?;
+        runtime.block_on(self.append(Batch {
+            records,
+            request_id: None,
+            expected_tail: None,
+            fail_if_match: None,
+            validate_only: false,
+            principal: Principal::system(),
+            door: Door::System,
+        }))?;
         Ok(())
     }
 }
@@ -311,21 +342,13 @@ pub enum CompleteError {
 }
 
 /// The AUDIT record of a complete erasure.
-fn completed(erasure: &Erasure) -> Batch {
+fn completed(erasure: &Erasure) -> Draft {
     let details = [
-        ("erase", erasure.position.to_string()),
+        (ERASE_DETAIL, erasure.position.to_string()),
         ("records", erasure.targets.len().to_string()),
         ("copy", PRIMARY.to_owned()),
     ];
-    Batch {
-        records: vec![audit::draft(EVENT, Some(&erasure.entry), &details)],
-        request_id: None,
-        expected_tail: None,
-        fail_if_match: None,
-        validate_only: false,
-        principal: Principal::system(),
-        door: Door::System,
-    }
+    audit::draft(EVENT, Some(&erasure.entry), &details)
 }
 
 impl Log {
@@ -341,10 +364,11 @@ impl Log {
             return Ok(None);
         };
         let is_pending = self.shared.erasures.read().pending.contains_key(&position);
+        let erasure = Arc::new(erasure);
         let complete = if is_pending {
             None
         } else {
-            self.completion(&erasure)?
+            self.completions(slice::from_ref(&erasure))?.remove(&position)
         };
         Ok(Some(ErasureState {
             erasure,
@@ -382,39 +406,48 @@ impl Log {
         Ok(Some(note.to_string()))
     }
 
-    /// The record that says that an erasure is complete: it follows the ERASE, mostly at once.
-    fn completion(&self, erasure: &Erasure) -> Result<Option<(Recorded, Position)>, ReadError> {
-        let tail = self.tail();
-        let mut at = erasure.position.next();
-        while at < tail {
-            let runs = self.shared.read(at, tail, super::SCAN_STEP, Columns::Leaves)?;
-            for record in runs.iter().flat_map(Run::iter) {
-                let leaf = facts::decode(record.leaf, record.position)?;
-                if leaf.act == Act::Audit {
-                    let run = self.shared.fetch_one(record.position, Columns::Payloads)?;
-                    let said = run.get(record.position);
-                    if said.is_some_and(|said| says_complete(said.payload, erasure)) {
-                        return Ok(Some((leaf.recorded, record.position)));
+    /// The records that say that these erasures are complete, by the positions of the ERASEs. They follow the ERASEs, mostly at
+    /// once: the look ends with the last of them.
+    fn completions(&self, erasures: &[Arc<Erasure>]) -> Result<BTreeMap<Position, Completion>, ReadError> {
+        let mut sought: BTreeSet<Position> = erasures.iter().map(|one| one.position).collect();
+        let mut found = BTreeMap::new();
+        let Some(first) = sought.first() else {
+            return Ok(found);
+        };
+        let (mut at, tail) = (first.next(), self.tail());
+        while at < tail && !sought.is_empty() {
+            let mut audits = Vec::new();
+            for run in self.shared.read(at, tail, super::SCAN_STEP, Columns::Leaves)? {
+                for record in run.iter() {
+                    let leaf = facts::decode(record.leaf, record.position)?;
+                    if leaf.act == Act::Audit {
+                        audits.push((record.position, leaf.recorded));
                     }
+                    at = record.position.next();
                 }
-                at = record.position.next();
+            }
+            let positions: Vec<Position> = audits.iter().map(|(position, _)| *position).collect();
+            let payloads = self.fetch(&positions, Columns::Payloads)?;
+            for (run, (position, recorded)) in payloads.iter().zip(audits) {
+                let erase = run.get(position).and_then(|said| said_complete(said.payload));
+                if let Some(erase) = erase.filter(|erase| sought.remove(erase)) {
+                    found.insert(erase, (recorded, position));
+                }
             }
         }
-        Ok(None)
+        Ok(found)
     }
 }
 
-fn says_complete(payload: &[u8], erasure: &Erasure) -> bool {
-    let system = codec::decode_payload(payload)
-        .ok()
-        .and_then(|payload| payload.system);
-    let detail = |system: &codec::SystemEvent, name: &str| {
-        let found = system.details.iter().find(|detail| detail.name == name);
-        found.map(|detail| detail.value.clone())
-    };
-    system.is_some_and(|system| {
-        system.event == EVENT && detail(&system, "erase") == Some(erasure.position.to_string())
-    })
+/// The ERASE that an AUDIT record says is complete.
+fn said_complete(payload: &[u8]) -> Option<Position> {
+    let system = codec::decode_payload(payload).ok()?.system?;
+    let detail = system
+        .details
+        .into_iter()
+        .find(|detail| detail.name == ERASE_DETAIL)?;
+    let position = detail.value.parse().ok()?;
+    (system.event == EVENT).then(|| Position::new(position))
 }
 
 /// What an ERASE would remove.
@@ -592,7 +625,7 @@ impl Log {
                 return Ok(Some(Scope {
                     erasing: Erasing { from, to, newest },
                     state,
-                    targets: erasure.targets,
+                    targets: erasure.targets.clone(),
                 }));
             }
         }

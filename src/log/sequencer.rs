@@ -435,10 +435,15 @@ fn erasable(
     let entry = || state.entry.clone();
     let Erasing { from, to, .. } = erasing;
     if from < Revision::FIRST || from >= to || to > state.revision().next() {
-        let text = format!(
-            "revisions {from} up to {to}, which is not taken, are not among the {} of the entry; say others",
-            state.revision()
-        );
+        let newest = state.revision();
+        let text = if to == from.next() {
+            format!("there is no revision {from}; name one from 1 to {newest}, or leave it out for all")
+        } else {
+            format!(
+                "revisions {from} up to {to} (half open) are no range of revisions from 1 up to {}; name one, or leave it out for all",
+                newest.next()
+            )
+        };
         return Err(("erased", Rule::Invalid(text)));
     }
     if newest != Some(erasing.newest) {

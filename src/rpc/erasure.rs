@@ -5,7 +5,7 @@ use super::status::RequestError;
 use super::{Core, blocking, convert, proto, status};
 use crate::log::Receipt;
 use crate::log::erasure::{ErasureState, Order, Ordered, PRIMARY};
-use crate::record::{Act, EntryKey, Position, Principal, Reason, Revision};
+use crate::record::{EntryKey, Position, Principal, Reason, Revision};
 use crate::view::links;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -107,8 +107,7 @@ pub(super) async fn get(
     let state = blocking(move || log.erasure(position), status::read).await?;
     let Some(state) = state else {
         let problem = format!(
-            "the record at {position} is no {}; give the position of its receipt",
-            Act::Erase
+            "the record at {position} orders no erasure; give the position of an ERASE, as its receipt has it"
         );
         return Err(RequestError::field("position", problem).into());
     };

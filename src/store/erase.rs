@@ -84,8 +84,8 @@ impl Sealing {
         for erasure in &pending {
             log.removed(erasure.position);
         }
+        log.erased(&pending)?;
         for erasure in pending {
-            log.erased(&erasure)?;
             tracing::info!(
                 erase = erasure.position.get(),
                 records = erasure.targets.len(),

@@ -133,6 +133,11 @@ impl SimDisk {
         state.faults.push((fault, so_far + nth));
     }
 
+    /// No write, sync or read fails any more that has not failed yet.
+    pub fn fail_no_more(&self) {
+        self.lock().faults.clear();
+    }
+
     /// From now on so many bytes are free; `None` for room without end. Files that grow take from it.
     pub fn set_free(&self, bytes: Option<u64>) {
         self.lock().free = bytes;

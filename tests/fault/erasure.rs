@@ -250,21 +250,8 @@ fn is_on_disk(disk: &SimDisk, archive: &Simulated) -> bool {
 #[test]
 fn wherever_the_power_goes_while_something_is_erased_it_is_gone_in_the_end_and_nothing_else_is() {
     let disk = SimDisk::new();
-    let archive = open_with_state(&disk);
-    let (mut said, secrets) = (Vec::new(), [11, 20, 270, 299]);
-    for n in 0..300 {
-        let text = if secrets.contains(&n) {
-            SECRET
-        } else {
-            "Envoys meet"
-        };
-        let one = batch(
-            &format!("{n}"),
-            vec![draft(&format!("{n}"), payload(text, vec![n as u8; n % 50]))],
-        );
-        said.extend(kept(&one));
-        append(&archive.log, one).unwrap();
-    }
+    let secrets = [11, 20, 270, 299];
+    let (archive, said) = filled_with(&disk, &secrets);
     archive.seal();
     let before = root(&archive.log, 300);
     assert!(is_on_disk(&disk, &archive));
@@ -323,7 +310,7 @@ fn erase_all(log: &Log, keys: &[usize]) {
             ..draft(&key.to_string(), payload)
         }
     };
-    let mut all = batch("erase", keys.iter().map(erase).collect());
+    let mut all = batch(&format!("erase-{}", keys[0]), keys.iter().map(erase).collect());
     all.door = Door::Admin;
     append(log, all).unwrap();
 }
@@ -367,6 +354,7 @@ fn an_erasure_that_a_disk_refuses_is_done_later() {
                     archive.sealing.erase_pending(&archive.log).unwrap();
                 }
             }
+            disk.fail_no_more();
             drop(archive);
             let archive = open_with_state(&disk);
             archive.sealing.erase_pending(&archive.log).unwrap();
@@ -733,4 +721,32 @@ fn what_is_erased_while_a_check_is_under_way_is_no_damage() {
     assert_eq!((report.records, report.erased), (300, 2));
     let report = archive.log.verify(&mut |_| ControlFlow::Continue(())).unwrap();
     assert!(report.is_sound() && report.erased == 2, "{report:?}");
+}
+
+/// More than are overwritten between two notes of which they are.
+#[test]
+fn thousands_of_records_are_erased_step_by_step() {
+    const RECORDS: usize = 4_200;
+    let disk = SimDisk::new();
+    let archive = open_with_state(&disk);
+    let keys: Vec<usize> = (0..RECORDS).collect();
+    for (n, keys) in keys.chunks(40).enumerate() {
+        let one = |key: &usize| draft(&key.to_string(), payload(SECRET, vec![]));
+        append(
+            &archive.log,
+            batch(&format!("{n}"), keys.iter().map(one).collect()),
+        )
+        .unwrap();
+    }
+    let before = root(&archive.log, RECORDS as u64);
+    keys.chunks(40).for_each(|keys| erase_all(&archive.log, keys));
+    archive.sealing.erase_pending(&archive.log).unwrap();
+    assert!(archive.log.erasures_pending().is_empty());
+    assert!(!is_on_disk(&disk, &archive));
+    drop(archive);
+    let archive = open_with_state(&disk);
+    assert!(archive.closed.is_none(), "{:?}", archive.closed);
+    let now = everything(&archive.log);
+    assert!(now[..RECORDS].iter().all(|record| record.payload.is_empty()));
+    assert_eq!(root(&archive.log, RECORDS as u64), before);
 }
