@@ -39,7 +39,9 @@ use std::time::{Duration, Instant};
 pub const VALUE_BYTES_MAX: usize = 8_000;
 /// Larger records are served from the journal only.
 pub const RECORD_BYTES_MAX: usize = 64 << 10;
-const SEGMENT_BYTES: usize = 2 << 20;
+/// The size of the segments of its file: the smallest in which no leaf of the tree becomes a file of its own, by far, and in which
+/// a build is quickest.
+pub const SEGMENT_BYTES: usize = 1 << 20;
 const CACHE_BYTES: u64 = 8 << 20;
 /// How often the thread looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -221,6 +223,17 @@ impl HotLog {
             .spawn(move || this.run(&log))?;
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
+    }
+
+    /// Copies what a log has now in the caller's thread, as its own does at the first look, and answers what it holds then.
+    ///
+    /// # Errors
+    /// What sled says.
+    pub fn build(&self, log: &Log) -> Result<Range<Position>, String> {
+        let built = self.step(log, &mut Copier::default());
+        built.map_err(|Fault(what)| what)?;
+        let [low, through] = [&self.low, &self.through].map(|bound| bound.load(Ordering::Acquire));
+        Ok(Position::new(low)..Position::new(through))
     }
 
     fn is_open(&self) -> bool {

@@ -252,7 +252,7 @@ fn where_sled_and_the_journal_differ_neither_is_written_to_nor_removed() {
 fn damage_newest(data: &Path, change: impl Fn(&mut Vec<u8>)) {
     let db = sled::Config::new()
         .path(sled_folder(data))
-        .segment_size(2 << 20)
+        .segment_size(chancery::store::sled::SEGMENT_BYTES)
         .flush_every_ms(None)
         .open()
         .unwrap();
