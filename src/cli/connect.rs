@@ -7,7 +7,7 @@ use super::failure::Failure;
 use crate::client::{Client, DEFAULT_SERVER};
 use crate::config::Config;
 use crate::daemon;
-use crate::store::open::{self, Archive, ArchiveOptions};
+use crate::store::open::{self, Archive, ArchiveError, ArchiveOptions};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
@@ -84,9 +84,13 @@ impl Local {
         daemon::raise_open_files();
         let options = ArchiveOptions::new(data);
         let opened = tokio::task::spawn_blocking(move || open::open(options)).await;
-        let archive = opened
-            .map_err(lost)?
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let archive = opened.map_err(lost)?.map_err(|error| match error {
+            ArchiveError::InUse(data) => Failure::failed(format!(
+                "a daemon has `{}` open; leave out --data and ask it, at its --server, or stop it",
+                data.display()
+            )),
+            error => Failure::failed(error.to_string()),
+        })?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let server = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();

@@ -18,7 +18,7 @@ use crate::store::disk::RealDisk;
 use crate::store::repair::{RepairOptions, repair};
 use crate::store::state;
 use crate::store::verify::{
-    Finding, Mode, Progress, Report, VerifyError, VerifyOptions, verify, verify_copy,
+    Finding, Kind, Mode, Progress, Report, VerifyError, VerifyOptions, verify, verify_copy,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
@@ -36,7 +36,7 @@ const FINDINGS_SHOWN: usize = 20;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// A published copy instead, as `wget -r` makes one of the HTTP port; checked with the key alone
-    #[arg(value_name = "COPY", requires = "key", conflicts_with = "data")]
+    #[arg(value_name = "COPY", conflicts_with = "data")]
     copy: Option<PathBuf>,
     /// The archive's public key, or a file that holds it
     #[arg(long, value_name = "KEY", requires = "copy")]
@@ -70,8 +70,9 @@ pub struct Args {
 /// # Errors
 /// Exit code 3 where anything is not as it was written, with the first position.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    if let (Some(copy), Some(key)) = (&args.copy, &args.key) {
-        return check_copy(copy, key.read()?, &args, screen).await;
+    if let Some(copy) = &args.copy {
+        let key = key_for(copy, args.key.as_ref())?;
+        return check_copy(copy, key, &args, screen).await;
     }
     if let Some(good) = &args.repair {
         return mend(good, &args, screen).await;
@@ -92,6 +93,22 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         Err(error) => return Err(failed(error)),
     };
     print(&report, args.output, screen)
+}
+
+/// The key to check a copy with.
+fn key_for(copy: &Path, key: Option<&KeyArg>) -> Result<VerifierKey, Failure> {
+    let shown = copy.display();
+    if copy.join("state").is_dir() || copy.join("journal").is_dir() {
+        return Err(Failure::usage(format!(
+            "`{shown}` is the data directory of an archive; check it with: chancery verify --data {shown}"
+        )));
+    }
+    let missing = || {
+        Failure::usage(format!(
+            "`{shown}` is checked with the archive's public key, as `chancery key show` prints it; name it with --key"
+        ))
+    };
+    key.ok_or_else(missing)?.read()
 }
 
 /// The newest checkpoint that a data directory keeps, read before its daemon is asked for the tail: what is signed later is
@@ -297,7 +314,7 @@ fn card(out: &mut dyn Write, ink: Ink, report: &Report) -> Result<(), Failure> {
     for (from, until) in &report.repaired {
         writeln!(
             out,
-            "{} positions {from} up to {until} are held by a repair; the damaged bytes go when they are sealed",
+            "{} positions {from} up to {until} are held by a repair; the damaged bytes go with their segment",
             label("mended")
         )?;
     }
@@ -369,9 +386,18 @@ fn verdict(report: &Report) -> Result<(), Failure> {
         0 | 1 => String::new(),
         total => format!(" (and {} more)", count(total - 1)),
     };
-    Err(Failure::Wrong(format!(
-        "{first}{more}; keep this copy as it is, and restore or mirror a good one"
-    )))
+    Err(Failure::Wrong(format!("{first}{more}; {}", remedy(report))))
+}
+
+fn remedy(report: &Report) -> &'static str {
+    let is_hot = |finding: &Finding| finding.kind == Kind::HotLog;
+    if report.files > 0 {
+        "keep this copy as it is, and mirror a good one"
+    } else if report.lost.is_empty() && report.findings.iter().all(is_hot) {
+        "the log itself is whole: stop the daemon and remove the folder `sled`, which the next start builds anew"
+    } else {
+        "keep this archive as it is, and mend a copy of it from a good one (--repair), or restore one"
+    }
 }
 
 /// The progress: a bar on a terminal, a line now and then elsewhere.

@@ -80,7 +80,15 @@ pub enum ArchiveError {
     /// Another daemon has it.
     #[error("`{0}` is in use by another chancery; stop that one, or choose another --data")]
     InUse(PathBuf),
-    /// The folder cannot be made or read.
+    /// The data directory cannot be made.
+    #[error("the data directory `{path}` cannot be made: {cause}; choose another --data")]
+    Folder {
+        /// The data directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A folder or file cannot be made or read.
     #[error("`{path}`: {cause}")]
     Io {
         /// The folder or file.
@@ -165,6 +173,7 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         reserve_bytes: options.reserve_bytes,
         archive,
         sealed: sealed.chunks.sealed(),
+        mend: options.rescue.is_some(),
         overwritten: Arc::new(Overwritten::new(state.erasing()?)),
     };
     let hot = HotLog::new(HotOptions {
@@ -298,7 +307,10 @@ pub(super) fn lock(data: &Path) -> Result<File, ArchiveError> {
         path: path.into(),
         cause,
     };
-    make_folder(data).map_err(|cause| wrap(data, cause))?;
+    make_folder(data).map_err(|cause| ArchiveError::Folder {
+        path: data.into(),
+        cause,
+    })?;
     let path = data.join("lock");
     let file = File::options()
         .create(true)

@@ -51,6 +51,8 @@ pub struct JournalOptions {
     pub archive: u64,
     /// The log is sealed up to here: what lies below is held elsewhere too, and may be gone from the journal.
     pub sealed: Position,
+    /// Whether what is damaged here and sealed is written again too: somebody asked for a repair.
+    pub mend: bool,
     /// The records that were being overwritten when the archive was last open.
     pub overwritten: Arc<Overwritten>,
 }
@@ -381,7 +383,7 @@ impl<'a> Walk<'a> {
     fn hole(&mut self, from: Position, until: Position) -> io::Result<()> {
         self.uncovered.clear();
         let mut at = from;
-        if at < until && until > self.options.sealed {
+        if at < until && (until > self.options.sealed || self.options.mend) {
             at = self.filled(at, Some(until))?;
         }
         // What is sealed is not missing.

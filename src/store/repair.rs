@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::open::{ArchiveError, ArchiveOptions, open_held};
 use super::state::StateError;
 use super::verify::{Mode, OnProgress, Report, VerifyError, VerifyOptions, Whole, lock_archive, verify_held};
+use crate::log::fixity::{Finding, Kind};
 use crate::log::store::Shelf;
 use crate::log::{Columns, ReadLimit};
 use crate::record::Position;
@@ -97,6 +98,16 @@ pub enum RepairError {
         /// What went wrong.
         cause: String,
     },
+    /// The damaged hot log could not be removed.
+    #[error(
+        "`{folder}`, which is damaged, could not be removed: {cause}; remove it, and the next start builds it anew"
+    )]
+    Hot {
+        /// Its folder.
+        folder: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// The mended archive could not be opened.
     #[error(transparent)]
     Open(#[from] ArchiveError),
@@ -123,12 +134,19 @@ pub fn repair(options: &RepairOptions, progress: &mut OnProgress<'_>) -> Result<
         });
     }
     let good = GoodCopy::open(options, &ours, progress)?;
+    let known = good.until();
     let mut mended = Vec::new();
     seal_again(options, &before, &ours, &good, &mut mended)?;
     drop(ours);
     save_journal(options, good, &lock)?;
-    let (report, _) = verify_held(&damaged, progress)?;
+    let (mut report, _) = verify_held(&damaged, progress)?;
     mended.extend(saved(&before, &report));
+    mended.extend(copied(&before, &report));
+    let vouched = known.get().max(before.checkpoint.unwrap_or_default());
+    if is_hot_alone(&report, vouched) {
+        remove_hot(&options.data, &mut report)?;
+        mended.push("the hot log was removed; the next start builds it anew".into());
+    }
     Ok(Repaired { mended, report })
 }
 
@@ -238,6 +256,41 @@ fn saved(before: &Report, after: &Report) -> Vec<String> {
     let end = (end.0 < end.1).then_some(end);
     new.copied()
         .chain(end)
-        .map(|(from, until)| format!("positions {from} up to {until} were saved from the good copy"))
+        .map(|(from, until)| format!("positions {from} up to {until} were written to the journal again"))
         .collect()
+}
+
+/// The files of the state folder that were damaged: whoever opens it writes them again from the whole one.
+fn copied(before: &Report, after: &Report) -> Vec<String> {
+    let of_state = |finding: &&Finding| finding.kind == Kind::State && !after.findings.contains(finding);
+    let files = before
+        .findings
+        .iter()
+        .filter(of_state)
+        .filter_map(|finding| finding.file.as_ref());
+    files
+        .map(|file| format!("`state/{file}` was written again from the state's other copy"))
+        .collect()
+}
+
+/// Whether nothing is wrong any more but the hot log, and the good copy or an earlier checkpoint vouches for the log up to its
+/// tail: then it is the hot log that is wrong.
+fn is_hot_alone(report: &Report, vouched: u64) -> bool {
+    // One that has seen more than there is may be all that knows of it.
+    let is_hot = |finding: &Finding| finding.kind == Kind::HotLog && finding.until.is_none();
+    let listed = report.findings.len() as u64 == report.findings_total;
+    !report.is_sound()
+        && listed
+        && report.findings.iter().all(is_hot)
+        && report.lost.is_empty()
+        && vouched >= report.tail
+}
+
+fn remove_hot(data: &Path, report: &mut Report) -> Result<(), RepairError> {
+    let folder = data.join("sled");
+    std::fs::remove_dir_all(&folder).map_err(|cause| RepairError::Hot { folder, cause })?;
+    report.findings.clear();
+    report.findings_total = 0;
+    report.hot_records = 0;
+    Ok(())
 }

@@ -282,7 +282,7 @@ impl Sealing {
     }
 }
 
-/// Removes the segments before the first of `needed`, and the repairs of what is sealed.
+/// Removes the segments before the first of `needed`, and the repairs of what they held.
 fn remove_others(
     disk: &dyn Disk,
     journal: &JournalOptions,
@@ -302,12 +302,19 @@ fn remove_others(
         .iter()
         .filter(|segment| number(&segment.name).is_some_and(|number| number < first));
     let mut names: Vec<String> = ours.map(|segment| segment.name.clone()).collect();
+    // The repair of a segment that stays says that its damage is known and mended.
+    let kept = found
+        .segments
+        .iter()
+        .find(|segment| number(&segment.name) == Some(first));
+    let kept_from = kept.and_then(|segment| segment.header).map(|header| header.first);
+    let bound = kept_from.unwrap_or(sealed).min(sealed);
     let repairs = disk.list(&journal.folder)?;
-    let is_sealed = |name: &String| matches!(Named::of(name), Some(Named::Repair(from)) if from < sealed);
+    let is_past = |name: &String| matches!(Named::of(name), Some(Named::Repair(from)) if from < bound);
     names.extend(
         repairs
             .into_iter()
-            .filter(|name| is_sealed(name) && !needed.contains(name)),
+            .filter(|name| is_past(name) && !needed.contains(name)),
     );
     if names.is_empty() {
         return Ok(());

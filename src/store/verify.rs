@@ -98,6 +98,9 @@ pub enum VerifyError {
     /// There is no archive.
     #[error("`{0}` holds no archive; name the data directory with --data")]
     NoArchive(PathBuf),
+    /// There is an archive without its journal.
+    #[error("`{0}` is missing although the archive has a name; put the folder back from a backup")]
+    NoJournal(PathBuf),
     /// There is no copy.
     #[error(
         "`{0}` holds no published copy: there is no `checkpoint` in it, nor in exactly one folder below it"
@@ -164,6 +167,9 @@ pub(super) fn verify_held(
 ) -> Result<(Report, Whole), VerifyError> {
     is_archive(&options.data)?;
     let journal = options.data.join("journal");
+    if !journal.is_dir() {
+        return Err(VerifyError::NoJournal(journal));
+    }
     let until = match options.mode {
         Mode::Stopped => None,
         Mode::Running { tail, .. } => Some(tail),

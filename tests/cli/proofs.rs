@@ -224,7 +224,7 @@ fn a_damaged_archive_is_mended_from_a_backup_and_says_what_was_done() {
     assert_eq!(mended.code, 0, "{mended:?}");
     assert_eq!(
         mended.err,
-        "mended: positions 0 up to 1 were saved from the good copy\n"
+        "mended: positions 0 up to 1 were written to the journal again\n"
     );
     assert!(
         mended.out.contains("everything is as it was written"),

@@ -3,7 +3,7 @@
 use crate::sim::*;
 use chancery::log::Log;
 use chancery::store::open::{Archive, ArchiveOptions, open};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub fn options(folder: &Path) -> ArchiveOptions {
     ArchiveOptions {
@@ -77,4 +77,11 @@ pub fn serves(folder: &Path, all: &[Kept], story: &str) -> Archive {
         "{story}, once sled has caught up"
     );
     archive
+}
+
+/// The folder that holds sled's files.
+pub fn sled_folder(data: &Path) -> PathBuf {
+    let folders = std::fs::read_dir(data.join("sled")).unwrap();
+    let paths = folders.map(|item| item.unwrap().path());
+    paths.filter(|path| path.is_dir()).max().unwrap()
 }

@@ -142,6 +142,40 @@ fn what_the_journal_has_lost_is_saved_from_the_copy() {
     }
 }
 
+/// The segment goes when its other records are sealed, which may be never where nothing is appended any more.
+#[test]
+fn what_is_sealed_and_damaged_in_the_journal_is_written_again() {
+    let (data, copy, all) = archive_and_copy();
+    let files = std::fs::read_dir(data.path().join("journal")).unwrap();
+    let paths = files.map(|item| item.unwrap().path());
+    let first = paths.filter(|path| path.extension().is_some_and(|ending| ending == "segment"));
+    flip(&first.min().unwrap(), 4_096 + 300);
+    is_mended(data.path(), copy.path(), &all, 1, "a sealed frame");
+    let again = mend(data.path(), copy.path()).unwrap();
+    assert!(again.mended.is_empty() && again.report.is_sound(), "{again:?}");
+}
+
+#[test]
+fn a_damaged_state_file_and_a_damaged_hot_log_are_made_anew() {
+    let (data, copy, all) = archive_and_copy();
+    flip(&data.path().join("state/journal.2"), 40);
+    is_mended(data.path(), copy.path(), &all, 1, "a state file");
+    let (data, copy, all) = archive_and_copy();
+    let conf = sled_folder(data.path()).join("conf");
+    std::fs::write(conf, b"nothing of sled's").unwrap();
+    is_mended(data.path(), copy.path(), &all, 1, "the hot log");
+    // Records that no copy knows, and that only a hot log which cannot be read may have: it stays.
+    let (data, copy, _) = archive_and_copy();
+    grow(data.path(), "second", 20);
+    flip(&sled_folder(data.path()).join("conf"), 0);
+    std::fs::remove_file(data.path().join("state/journal.1")).unwrap();
+    std::fs::remove_file(data.path().join("state/journal.2")).unwrap();
+    copy_folder(&copy.path().join("state"), &data.path().join("state"));
+    let repaired = mend(data.path(), copy.path()).unwrap();
+    assert!(!repaired.report.is_sound(), "{repaired:?}");
+    assert!(sled_folder(data.path()).exists());
+}
+
 #[test]
 fn an_older_copy_mends_what_it_holds() {
     let (data, copy, mut all) = archive_and_copy();

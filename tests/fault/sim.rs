@@ -23,6 +23,7 @@ pub fn journal(segment_bytes: u64) -> JournalOptions {
         reserve_bytes: 0,
         archive: ARCHIVE,
         sealed: Position::START,
+        mend: false,
         overwritten: Arc::default(),
     }
 }

@@ -5,14 +5,7 @@ use crate::sim::*;
 use chancery::log::Closed;
 use chancery::record::Position;
 use chancery::store::open::open;
-use std::path::{Path, PathBuf};
-
-/// The folder that holds sled's files.
-fn sled_folder(data: &Path) -> PathBuf {
-    let folders = std::fs::read_dir(data.join("sled")).unwrap();
-    let paths = folders.map(|item| item.unwrap().path());
-    paths.filter(|path| path.is_dir()).max().unwrap()
-}
+use std::path::Path;
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = std::fs::read(path).unwrap();

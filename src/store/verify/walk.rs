@@ -279,7 +279,7 @@ impl Walk<'_, '_> {
     }
 
     /// Records that are not there up to `until`: those that a repair holds are read from it. Where it holds them all nothing
-    /// is wrong any more: the damaged bytes go when the segment is sealed.
+    /// is wrong any more: the damaged bytes go with their segment, which goes when all of it is sealed.
     fn hole(&mut self, file: &str, offset: u64, until: Position, what: String) -> io::Result<()> {
         let from = self.chain.position;
         let mut at = from;
