@@ -253,7 +253,11 @@ fn a_stopped_archive_is_read_where_it_lies() {
         daemon.data().to_str().unwrap(),
     ]));
     assert_eq!(busy.code, 1);
-    assert!(busy.err.contains("in use"), "{}", busy.err);
+    assert!(
+        busy.err.contains("a daemon has") && busy.err.contains("leave out --data"),
+        "{}",
+        busy.err
+    );
     let (_, folder) = daemon.stop();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
