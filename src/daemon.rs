@@ -14,10 +14,12 @@ use crate::scrub;
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
 use crate::view::ahead::Readers;
+use crate::view::search::follow::Following;
 use crate::view::{self, Scanner};
 use std::future::Future;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -113,18 +115,21 @@ pub async fn run(
     raise_open_files();
     let options = archive_options(&config);
     let archive = tokio::task::spawn_blocking(move || open(options)).await??;
-    serve(&config, &archive.log, listeners, shutdown).await?;
+    let views = config.data.join("views");
+    serve(&config, &archive.log, Some(views), listeners, shutdown).await?;
     tokio::task::spawn_blocking(move || close(archive)).await?;
     Ok(())
 }
 
-/// Serves a log that is open already, until `shutdown` or until a client asks for the end. The log stays open.
+/// Serves a log that is open already, until `shutdown` or until a client asks for the end. The log stays open. Views are kept in
+/// the folder `views`; without one every question looks at every record.
 ///
 /// # Errors
 /// [`DaemonError::Serve`].
 pub async fn serve(
     config: &Config,
     log: &Log,
+    views: Option<PathBuf>,
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
@@ -132,7 +137,9 @@ pub async fn serve(
     if config.accept_clock {
         tell_of_clock(log).await;
     }
-    let core = Arc::new(core(config, log.clone()));
+    let view = Arc::default();
+    let following = views.and_then(|folder| follow(folder, log, &view));
+    let core = Arc::new(core(config, log.clone(), view));
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
         keepalive: Duration::from_secs(config.keepalive_s),
@@ -177,6 +184,8 @@ pub async fn serve(
         // Whoever still copies asks the next daemon for the rest.
         http.abort();
     }
+    // It commits what it has folded.
+    let _ = tokio::task::spawn_blocking(move || drop(following)).await;
     served
 }
 
@@ -248,7 +257,18 @@ fn close(archive: Archive) {
     tracing::info!(tail = archive.log.tail().get(), "stopped; everything is on disk");
 }
 
-fn core(config: &Config, log: Log) -> Core {
+/// Has the search view follow the log; where that fails, every question looks at every record.
+fn follow(folder: PathBuf, log: &Log, slot: &Arc<OnceLock<Arc<view::search::Search>>>) -> Option<Following> {
+    match Following::start(folder, log.downgrade(), Arc::clone(slot)) {
+        Ok(following) => Some(following),
+        Err(error) => {
+            tracing::error!(%error, "there is no search view; every question looks at every record");
+            None
+        }
+    }
+}
+
+fn core(config: &Config, log: Log, view: Arc<OnceLock<Arc<view::search::Search>>>) -> Core {
     let options = view::Options {
         concurrent_max: bounded(config.scans_max),
         waiting_max: bounded(config.scans_waiting_max),
@@ -257,7 +277,7 @@ fn core(config: &Config, log: Log) -> Core {
     };
     let readers = Arc::new(Readers::default());
     Core {
-        scanner: Scanner::new(log.clone(), options),
+        scanner: Scanner::new(log.clone(), options, view),
         hub: Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch)),
         readers,
         draining: watch::Sender::new(false),

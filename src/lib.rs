@@ -69,6 +69,7 @@
 //!
 //! - [`log`]: append and read, the only truth. Begin with its picture of the tail.
 //! - [`store`]: what lies on disk, behind the traits of [`log::store`].
+//! - [`index`]: documents of terms, behind searches.
 //! - [`view`]: answers made of the log.
 //! - [`subscription`]: change feeds, without a gap and without a repeat.
 //!
@@ -90,6 +91,7 @@ pub mod derive;
 pub mod filter;
 pub mod http;
 pub mod import;
+pub mod index;
 pub mod log;
 pub mod merkle;
 pub mod record;

@@ -103,7 +103,7 @@ impl Local {
                 scrub_days: 0,
                 ..Config::default()
             };
-            daemon::serve(&config, &log, listener, stopped).await
+            daemon::serve(&config, &log, None, listener, stopped).await
         });
         Ok(Self {
             archive,

@@ -50,7 +50,8 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     if !config.log_json {
         started(screen, address, http, &config.data, &archive.log);
     }
-    daemon::serve(&config, &archive.log, listeners, signals)
+    let views = config.data.join("views");
+    daemon::serve(&config, &archive.log, Some(views), listeners, signals)
         .await
         .map_err(failed)?;
     let closed = tokio::task::spawn_blocking(move || {

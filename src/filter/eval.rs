@@ -246,7 +246,7 @@ impl Compare {
 }
 
 impl DateCompare {
-    fn holds(self, own: &DaySpan, asked: &DaySpan) -> bool {
+    pub(super) fn holds(self, own: &DaySpan, asked: &DaySpan) -> bool {
         match self {
             Self::Possibly => own.may_meet(asked),
             Self::Certainly(Compare::Equal) => own.is_within(asked),

@@ -30,7 +30,7 @@ mod words;
 pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
 pub use subject::{LazyContent, Subject};
-pub use terms::{Lookup, Term, TermField, each_term, terms};
+pub use terms::{DayTest, Lookup, Term, TermField, each_term, terms};
 pub use values::dyads;
 
 use crate::derive::Basis;

@@ -6,12 +6,14 @@
 
 use super::field::Field;
 use super::subject::Subject;
-use super::tree::{Node, Test, TextCheck};
+use super::tree::{DateCompare, Node, Test, TextCheck};
 use super::words::{Phrase, words};
 use super::{Filter, values};
 use crate::derive::{Basis, Iso3, of_participant, with_folded};
 use crate::record::codec::Content;
 use crate::record::codec::parts::Parts;
+use crate::record::date::DaySpan;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// The most bytes of a text that a term keeps; the rest is cut off.
@@ -29,7 +31,7 @@ pub enum TermField {
     Act = 2,
     /// The series.
     Series = 3,
-    /// The key.
+    /// A hash of the key: keys are long, and mostly each is of one record.
     Key = 4,
     /// The principal.
     Principal = 5,
@@ -79,12 +81,16 @@ pub enum TermField {
     Language = 27,
     /// A publisher, folded.
     Publisher = 28,
-    /// An address, folded.
+    /// A hash of an address, folded.
     Url = 29,
     /// A word of a title, a body or a name.
     Word = 30,
     /// An actor's code, as of a sector.
     ActorCode = 31,
+    /// The beginning of a key.
+    KeyStart = 32,
+    /// The beginning of an address, folded.
+    UrlStart = 33,
 }
 
 /// One thing that an index knows of a record.
@@ -119,7 +125,7 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
     add(TermField::Kind, subject.kind.word().as_bytes());
     add(TermField::Act, subject.act.word().as_bytes());
     add(TermField::Series, cut(subject.series).as_bytes());
-    add(TermField::Key, cut(subject.key).as_bytes());
+    KEYS.add(subject.key, &mut add);
     add(TermField::Principal, cut(subject.principal).as_bytes());
     if let Some(content) = subject.content.get(Parts::ALL) {
         add_countries(content, &mut add);
@@ -138,7 +144,7 @@ const COUNTRIES: [(Field, TermField); 5] = [
     (Field::PlaceCountry, TermField::PlaceCountry),
 ];
 
-const TEXTS: [(Field, TermField); 8] = [
+const TEXTS: [(Field, TermField); 7] = [
     (Field::Actor, TermField::Actor),
     (Field::Name, TermField::Name),
     (Field::SourceName, TermField::SourceName),
@@ -146,8 +152,59 @@ const TEXTS: [(Field, TermField); 8] = [
     (Field::Mode, TermField::Mode),
     (Field::Place, TermField::Place),
     (Field::Publisher, TermField::Publisher),
-    (Field::Url, TermField::Url),
 ];
+
+/// Long texts of which hardly two are the same: as terms of their own they would be most of an index. A hash stands for the
+/// whole, and the beginning for itself.
+struct Long {
+    whole: TermField,
+    start: TermField,
+    /// The bytes of the beginning.
+    start_bytes: usize,
+}
+
+const KEYS: Long = Long {
+    whole: TermField::Key,
+    start: TermField::KeyStart,
+    start_bytes: 8,
+};
+const URLS: Long = Long {
+    whole: TermField::Url,
+    start: TermField::UrlStart,
+    start_bytes: 24,
+};
+/// Two of ten million texts share so many bytes of a hash about once in a thousand; which of them it is the record says.
+const HASH_BYTES: usize = 6;
+
+impl Long {
+    fn add(&self, text: &str, add: &mut impl FnMut(TermField, &[u8])) {
+        add(self.whole, &hash(text));
+        add(self.start, self.start_of(text));
+    }
+
+    fn start_of<'t>(&self, text: &'t str) -> &'t [u8] {
+        let end = self.start_bytes.min(text.len());
+        &text.as_bytes()[..end]
+    }
+
+    fn is(&self, text: &str) -> Lookup {
+        Lookup::Narrow(Box::new(Lookup::Exactly(Term::new(self.whole, hash(text)))))
+    }
+
+    fn begins(&self, text: &str) -> Lookup {
+        let start = self.start_of(text);
+        if start.len() < text.len() {
+            Lookup::Narrow(Box::new(Lookup::Exactly(Term::new(self.start, start))))
+        } else {
+            Lookup::Prefix(Term::new(self.start, start))
+        }
+    }
+}
+
+fn hash(text: &str) -> [u8; HASH_BYTES] {
+    let whole: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    std::array::from_fn(|at| whole[at])
+}
 
 const CODES: [(Field, TermField); 6] = [
     (Field::Sector, TermField::Sector),
@@ -238,6 +295,12 @@ fn add_texts(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
         add_folded(TermField::Actor, code.code, add);
         false
     });
+    values::any_text(&Field::Url, content, |url| {
+        if !url.is_empty() {
+            with_folded(url, |url| URLS.add(url.trim(), add));
+        }
+        false
+    });
     values::any_text(&Field::Language, content, |tag| {
         with_folded(tag, |tag| {
             let tag = tag.trim();
@@ -298,6 +361,22 @@ fn cut(text: &str) -> &str {
     &text[..end]
 }
 
+/// A condition on one of a record's dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayTest {
+    /// On the dates on which it was reported, else on those on which it occurred.
+    pub is_reported: bool,
+    how: DateCompare,
+    span: DaySpan,
+}
+
+impl DayTest {
+    /// Whether it holds for one of the dates.
+    pub fn holds(&self, date: &DaySpan) -> bool {
+        self.how.holds(date, &self.span)
+    }
+}
+
 /// How a filter is decided by terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
@@ -315,6 +394,8 @@ pub enum Lookup {
     Or(Vec<Lookup>),
     /// Not this.
     Not(Box<Lookup>),
+    /// The records with a date for which this holds. Terms do not know; the days do.
+    Days(DayTest),
     /// Terms do not know: the record must be asked.
     Scan,
 }
@@ -335,7 +416,7 @@ impl Lookup {
             Self::Or(inner) => {
                 all(inner.iter().map(|one| one.decide(terms).map(|passes| !passes))).map(|none| !none)
             }
-            Self::Scan => None,
+            Self::Days(_) | Self::Scan => None,
         }
     }
 
@@ -343,7 +424,7 @@ impl Lookup {
     pub fn is_exact(&self) -> bool {
         match self {
             Self::All | Self::Exactly(_) | Self::Prefix(_) => true,
-            Self::Narrow(_) | Self::Scan => false,
+            Self::Narrow(_) | Self::Days(_) | Self::Scan => false,
             Self::Not(inner) => inner.is_exact(),
             Self::And(inner) | Self::Or(inner) => inner.iter().all(Self::is_exact),
         }
@@ -393,8 +474,9 @@ fn lookup_test(test: &Test, basis: Basis) -> Lookup {
         Test::Flag(flag) => Lookup::Exactly(Term::new(TermField::Flag, (*flag as i32).to_be_bytes())),
         Test::Exact { field, text, prefix } => {
             let term = match field {
+                Field::Key if *prefix => return KEYS.begins(text),
+                Field::Key => return KEYS.is(text),
                 Field::Series => TermField::Series,
-                Field::Key => TermField::Key,
                 _ => TermField::Principal,
             };
             term_or_scan(Term::new(term, text.as_str()), *prefix)
@@ -420,6 +502,16 @@ fn lookup_test(test: &Test, basis: Basis) -> Lookup {
         Test::Text { field, check } => lookup_text(field, check),
         Test::Code { field, scheme, check } => lookup_code(field, scheme.as_deref(), check),
         Test::Words(phrase) => lookup_words(phrase),
+        Test::Date {
+            field: field @ (Field::Occurred | Field::Reported),
+            how,
+            span,
+            ..
+        } => Lookup::Days(DayTest {
+            is_reported: *field == Field::Reported,
+            how: *how,
+            span: *span,
+        }),
         _ => Lookup::Scan,
     }
 }
@@ -438,6 +530,8 @@ fn lookup_text(field: &Field, check: &TextCheck) -> Lookup {
         field => of_table(&TEXTS, field),
     };
     match (term, check) {
+        (_, TextCheck::Is(text)) if *field == Field::Url => URLS.is(text),
+        (_, TextCheck::Prefix(text)) if *field == Field::Url => URLS.begins(text),
         (Some(term), TextCheck::Is(text)) => term_or_scan(Term::new(term, text.as_str()), false),
         (Some(term), TextCheck::Prefix(text)) => term_or_scan(Term::new(term, text.as_str()), true),
         // The words of these fields are among the words of titles, bodies and names.

@@ -21,7 +21,7 @@ use crate::record::{Act, BatchId, EntryKey, Leaf, Position, Principal, Reason, R
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 /// The copy that the daemon itself keeps, as a certificate names it.
 pub const PRIMARY: &str = "primary";
@@ -81,6 +81,10 @@ pub struct Erasures {
 struct Inner {
     /// The records that are masked. They stay so until the log is closed: whoever has an old file open may still read them.
     masked: BTreeSet<Position>,
+    /// Who else keeps what follows from records. One that has gone cannot say that it is rid of anything.
+    holders: Vec<Weak<dyn Holder>>,
+    /// Whether files of a holder lie there of which none has told yet.
+    is_holder_awaited: bool,
     /// What is not complete, by the position of the ERASE.
     pending: BTreeMap<Position, Arc<Erasure>>,
     /// Of those, what is gone from every file, and only has to be written down.
@@ -152,6 +156,17 @@ impl Erasures {
         self.any.store(true, Ordering::Release);
     }
 
+    fn is_masked(&self, position: Position) -> bool {
+        self.any.load(Ordering::Acquire) && self.read().masked.contains(&position)
+    }
+
+    fn masked(&self) -> Vec<Position> {
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.read().masked.iter().copied().collect()
+    }
+
     /// Every ERASE below this position is complete, as an earlier run has kept.
     pub fn begin(&self, through: Position) {
         self.write().through = through;
@@ -204,8 +219,36 @@ impl Shared {
     }
 }
 
-/// For the store, which removes from the disk what is erased.
+/// Whoever keeps on disk what follows from records, beside the store: a view.
+pub trait Holder: Send + Sync {
+    /// Every ERASE below this position has been taken in: nothing here, and no file of it, has what it removed.
+    fn rid_through(&self) -> Position;
+}
+
+/// For views, and for the store, which removes from the disk what is erased.
 impl Log {
+    /// No erasure is complete any more before this holder is rid of it.
+    pub fn add_holder(&self, holder: Weak<dyn Holder>) {
+        let mut inner = self.shared.erasures.write();
+        inner.holders.push(holder);
+        inner.is_holder_awaited = false;
+    }
+
+    /// No erasure is complete any more before a holder has been added: its files are there already.
+    pub fn await_holder(&self) {
+        self.shared.erasures.write().is_holder_awaited = true;
+    }
+
+    /// Whether every holder is rid of what an ERASE removed.
+    pub fn is_held_nowhere(&self, erase: Position) -> bool {
+        let inner = self.shared.erasures.read();
+        let rid = |holder: &Weak<dyn Holder>| {
+            let holder = holder.upgrade();
+            holder.is_some_and(|holder| erase < holder.rid_through())
+        };
+        !inner.is_holder_awaited && inner.holders.iter().all(rid)
+    }
+
     /// What is to be removed, oldest first.
     pub fn erasures_pending(&self) -> Vec<Arc<Erasure>> {
         self.shared.erasures.pending()
@@ -245,6 +288,17 @@ impl Log {
     /// How many erasures there were in this run: what was made of records before the newest one is not to be used any more.
     pub fn erasures(&self) -> u64 {
         self.shared.erasures.generation()
+    }
+
+    /// Whether the content of a record was erased, as far as this run of the log knows: one that was complete when it began and
+    /// lies in a chunk says so itself.
+    pub fn is_erased(&self, position: Position) -> bool {
+        self.shared.erasures.is_masked(position)
+    }
+
+    /// The records that were erased, as far as this run of the log knows, ascending.
+    pub fn erased_now(&self) -> Vec<Position> {
+        self.shared.erasures.masked()
     }
 
     /// A run without what was erased since it was read.

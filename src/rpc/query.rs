@@ -87,12 +87,13 @@ impl proto::query_server::Query for Query {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
         let as_of = self.as_of(request.as_of, 0).await?;
+        let (way, scanned) = self.0.scanner.explain(&filter, as_of);
         Ok(Response::new(proto::ExplainResponse {
             canonical: filter.canonical().to_owned(),
             canonical_sha256: hex::encode(filter.sha256()),
             tree: filter.tree(),
-            plan: "scan".to_owned(),
-            records_scanned: as_of.get(),
+            plan: way.word().to_owned(),
+            records_scanned: scanned,
             notes: filter.notes(Asked::Entries),
             view_position: as_of.get(),
         }))

@@ -11,10 +11,11 @@ use super::chunk::SealError;
 use super::seal::{Sealing, Stop};
 use crate::log::erasure::CompleteError;
 use crate::log::store::WriteError;
-use crate::log::{Closed, Log};
+use crate::log::{Closed, Erasure, Log};
 use crate::record::Position;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 /// Why something that is erased is still on the disk.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +85,11 @@ impl Sealing {
         for erasure in &pending {
             log.removed(erasure.position);
         }
-        log.erased(&pending)?;
-        for erasure in pending {
+        // The others wait until the views are rid of theirs.
+        let rid = |erasure: &&Arc<Erasure>| log.is_held_nowhere(erasure.position);
+        let rid: Vec<_> = pending.iter().take_while(rid).cloned().collect();
+        log.erased(&rid)?;
+        for erasure in rid {
             tracing::info!(
                 erase = erasure.position.get(),
                 records = erasure.targets.len(),

@@ -246,6 +246,9 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         // journal serves.
         hot.follow(log.downgrade()).map_err(wrap)?;
     }
+    if options.data.join("views").is_dir() {
+        log.await_holder();
+    }
     let sealing = Sealing {
         chunks: sealed.chunks,
         extents,

@@ -1,21 +1,23 @@
 //! Answers made of the log.
 //!
-//! Whatever is here can be thrown away and made again from the records alone. For now every answer is a scan: slow on
-//! a large archive, and right by construction, so that it stays the oracle of the indexes to come.
+//! Whatever is here can be thrown away and made again from the records alone. A scan looks at every record: slow on a large
+//! archive, and right by construction, so that it is the judge of the index behind [`search`].
 //!
 //! Read [`matching`] first (does this record, or this state of an entry, match?), then [`reader`] (records in order,
-//! cut into messages), [`scan`] (entries at their newest content; [`kept`] holds its results) and [`series`]. Nothing
-//! here knows a socket, and nothing here writes.
+//! cut into messages), [`scan`] (entries at their newest content; [`kept`] holds its results), [`search`] (the same by an
+//! index; [`fates`] judges what it finds) and [`series`]. Nothing here knows a socket, and nothing here writes to the log.
 
 pub mod ahead;
 pub mod entry;
 pub mod error;
+pub mod fates;
 pub mod kept;
 pub mod links;
 pub mod matching;
 pub mod page;
 pub mod reader;
 pub mod scan;
+pub mod search;
 pub mod selection;
 pub mod series;
 

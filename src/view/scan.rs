@@ -1,9 +1,9 @@
-//! Answers searches and counts by looking at every record.
+//! Answers searches and counts, by the search view where it can say, else by looking at every record.
 //!
 //! A scan goes from its position down to the first record. The first record of an entry that it meets is the entry's
 //! newest; each leaf names the entry's previous record, so that older ones are known when they are met and every
 //! entry is judged once, at its newest content. Memory is eight bytes a match and a few dozen for each entry with
-//! more than one record. It is the oracle for the indexes to come.
+//! more than one record. It is the judge of the view: both must answer the same.
 
 use super::ahead;
 use super::entry::{self, EntryAnswer, Prefix};
@@ -12,6 +12,7 @@ use super::kept::{Found, Kept, ResultKey};
 use super::matching::{decode, entry_of, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
+use super::search::{self, Match, Unanswered, Way};
 use super::series::{self, SeriesCounts};
 use crate::filter::Filter;
 use crate::log::{Columns, Log, ReadError, Stored};
@@ -19,8 +20,9 @@ use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
 use crate::record::{Act, EntryKey, Hash, Kind, Leaf, Position, Status, codec};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -101,12 +103,14 @@ pub struct Scanner {
     waiting: AtomicUsize,
     kept: Kept,
     searched: AtomicU64,
+    view: Arc<OnceLock<Arc<search::Search>>>,
 }
 
 impl Scanner {
-    /// A scanner of `log`.
-    pub fn new(log: Log, options: Options) -> Self {
+    /// A scanner of `log`, which asks the search view first as soon as there is one.
+    pub fn new(log: Log, options: Options, view: Arc<OnceLock<Arc<search::Search>>>) -> Self {
         Self {
+            view,
             turns: Arc::new(Semaphore::new(options.concurrent_max)),
             log,
             options,
@@ -170,18 +174,32 @@ impl Scanner {
     /// # Errors
     /// [`QueryError`].
     pub async fn count(&self, filter: Filter, as_of: Position) -> Result<Counted, QueryError> {
-        let log = self.log.clone();
+        let (log, view) = (self.log.clone(), self.view.get().cloned());
+        let filter = if filter.names_kind() {
+            filter
+        } else {
+            filter.of_kind(Kind::Event)
+        };
         let job = move |cancelled: &AtomicBool| {
-            let mut counted = Counted { count: 0, erased: 0 };
-            let only = (!filter.names_kind()).then_some(Kind::Event);
-            let columns = columns(&filter, false);
-            counted.erased = walk(&log, as_of, columns, cancelled, |hit| {
-                let counts = only.is_none_or(|kind| hit.leaf.kind == kind);
-                counted.count += u64::from(counts && hit.matches(&filter));
-            })?;
-            Ok(counted)
+            let mut count = 0;
+            let erased = all(
+                &log,
+                view.as_deref(),
+                &filter,
+                as_of,
+                false,
+                cancelled,
+                &mut |_| count += 1,
+            )?;
+            Ok(Counted { count, erased })
         };
         self.blocking(job).await?.map_err(QueryError::Read)
+    }
+
+    /// How a search or count would be answered, and how many records that looks at before anything is known of the others.
+    pub fn explain(&self, filter: &Filter, as_of: Position) -> (Way, u64) {
+        let scan = (Way::Scan, as_of.get());
+        self.view.get().map_or(scan, |view| view.explain(filter, as_of))
     }
 
     /// The entry whose key is so or, where there is none, begins so. Only the latter scans, in its turn; dropping the
@@ -241,9 +259,18 @@ impl Scanner {
         if let Some(found) = self.kept.get(&key) {
             return Ok(found);
         }
-        let (log, filter) = (self.log.clone(), search.filter.clone());
+        let (log, view, filter) = (self.log.clone(), self.view.get().cloned(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
-        let job = move |cancelled: &AtomicBool| find(&log, &filter, as_of, order, ascending, cancelled);
+        let job = move |cancelled: &AtomicBool| {
+            let mut matches = Vec::new();
+            let dated = order == Order::Occurred;
+            let take = &mut |one| matches.push(one);
+            let erased = all(&log, view.as_deref(), &filter, as_of, dated, cancelled, take)?;
+            Ok::<_, ReadError>(Found {
+                positions: in_order(matches, order, ascending),
+                erased,
+            })
+        };
         self.searched.fetch_add(1, Ordering::Relaxed);
         let found = Arc::new(self.blocking(job).await??);
         self.kept
@@ -303,14 +330,14 @@ impl Drop for Waiting<'_> {
 }
 
 /// An entry met by a scan, at its newest content.
-struct Hit<'a, 'b> {
-    record: &'b Stored<'a>,
+pub(super) struct Hit<'a, 'b> {
+    pub record: &'b Stored<'a>,
     leaf: Leaf<'a>,
     status: Status,
 }
 
 impl Hit<'_, '_> {
-    fn matches(&self, filter: &Filter) -> bool {
+    pub fn matches(&self, filter: &Filter) -> bool {
         // Only a named status lets retracted and erased entries in. A feed also counts a named act, since `act = retract`
         // would otherwise never be told; here an entry is judged at its content, which no such act has.
         let stands = self.status == Status::Current || filter.names_status();
@@ -320,62 +347,89 @@ impl Hit<'_, '_> {
 }
 
 /// What a scan knows of an entry whose newer records it has met.
-#[derive(Clone, Copy)]
-enum Known {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known {
     /// Its newest content has been judged.
     Judged,
     /// Only acts were met; what they say of its retraction, if anything.
     Acts { retracted: Option<bool> },
 }
 
-fn find(
+/// Hands over every entry's newest content below `as_of` that passes, in no order, by the search view where it can say;
+/// answers how many have lost theirs by law.
+fn all(
     log: &Log,
+    view: Option<&search::Search>,
     filter: &Filter,
     as_of: Position,
-    order: Order,
-    ascending: bool,
+    dated: bool,
     cancelled: &AtomicBool,
-) -> Result<Found, ReadError> {
-    let mut hits: Vec<(i32, u64)> = Vec::new();
-    let mut positions = Vec::new();
-    let dated = order == Order::Occurred;
-    let erased = walk(log, as_of, columns(filter, dated), cancelled, |hit| {
-        if !hit.matches(filter) {
-            return;
+    take: &mut dyn FnMut(Match),
+) -> Result<u64, ReadError> {
+    if let Some(view) = view {
+        // What the view has handed over is worth something only once it has ended well.
+        let mut found = Vec::new();
+        match view.find(log, filter, as_of, cancelled, &mut |one| found.push(one)) {
+            Ok(erased) => {
+                found.into_iter().for_each(take);
+                return Ok(erased);
+            }
+            Err(Unanswered::Read(error)) => return Err(error),
+            Err(Unanswered::Index(error)) => {
+                tracing::error!(%error, "the search view failed; every record is looked at");
+            }
+            Err(Unanswered::Useless) => {}
         }
-        let position = hit.record.position.get();
-        if dated {
-            hits.push((earliest_day(hit.record.payload), position));
-        } else {
-            positions.push(position);
+    }
+    let columns = columns(filter, dated);
+    let walked = walk(log, Position::START..as_of, columns, cancelled, |hit| {
+        if hit.matches(filter) {
+            take(Match {
+                position: hit.record.position,
+                day: if dated {
+                    earliest_day(hit.record.payload)
+                } else {
+                    None
+                },
+            });
         }
     })?;
-    if dated {
-        let undated = |day: i32| day == UNDATED;
-        hits.sort_unstable_by(|a, b| {
-            let order = a.cmp(b);
-            let order = if ascending { order } else { order.reverse() };
-            undated(a.0).cmp(&undated(b.0)).then(order)
-        });
-        positions = hits.into_iter().map(|(_, position)| position).collect();
-    } else if ascending {
-        positions.reverse();
-    }
-    Ok(Found { positions, erased })
+    Ok(walked.erased)
 }
 
-/// Meets every entry with content once, at its newest content below `as_of`. Answers how many have lost it by law.
-fn walk(
+/// The positions of the answer in its order.
+fn in_order(mut matches: Vec<Match>, order: Order, ascending: bool) -> Vec<u64> {
+    let turned = |order: std::cmp::Ordering| if ascending { order } else { order.reverse() };
+    match order {
+        Order::Newest => matches.sort_unstable_by(|a, b| turned(a.position.cmp(&b.position))),
+        Order::Occurred => matches.sort_unstable_by(|a, b| {
+            let order = turned((a.day, a.position).cmp(&(b.day, b.position)));
+            a.day.is_none().cmp(&b.day.is_none()).then(order)
+        }),
+    }
+    matches.into_iter().map(|one| one.position.get()).collect()
+}
+
+/// What a look at records found.
+pub(super) struct Walked {
+    /// How many entries have lost their newest content by law.
+    pub erased: u64,
+    /// What the records say of records below them, by the position of these.
+    pub known: HashMap<u64, Known>,
+}
+
+/// Meets every entry that has content within a range once, at its newest content there.
+pub(super) fn walk(
     log: &Log,
-    as_of: Position,
+    range: Range<Position>,
     columns: Columns,
     cancelled: &AtomicBool,
     mut meet: impl FnMut(&Hit<'_, '_>),
-) -> Result<u64, ReadError> {
+) -> Result<Walked, ReadError> {
     let mut known: HashMap<u64, Known> = HashMap::new();
-    let (mut end, mut window, mut erased) = (as_of, WINDOW_RECORDS, 0);
-    while end > Position::START && !cancelled.load(Ordering::Relaxed) {
-        let start = Position::new(end.get().saturating_sub(window));
+    let (mut end, mut window, mut erased) = (range.end, WINDOW_RECORDS, 0);
+    while end > range.start && !cancelled.load(Ordering::Relaxed) {
+        let start = Position::new(end.get().saturating_sub(window)).max(range.start);
         let (got, runs) = whole_window(log, start, end, columns, WINDOW_BYTES)?;
         window = if got > start {
             end.since(got)
@@ -399,7 +453,7 @@ fn walk(
         }
         end = got;
     }
-    Ok(erased)
+    Ok(Walked { erased, known })
 }
 
 /// What is known after one more, older record of an entry; and its status, where the record is its newest content.
@@ -438,19 +492,15 @@ fn columns(filter: &Filter, dated: bool) -> Columns {
     }
 }
 
-const UNDATED: i32 = i32::MIN;
-
 /// The earliest day on which what the payload tells may have occurred.
-fn earliest_day(payload: &[u8]) -> i32 {
-    let Ok(Some(content)) = codec::decode_content(payload) else {
-        return UNDATED;
-    };
+pub(super) fn earliest_day(payload: &[u8]) -> Option<i32> {
+    let content = codec::decode_content(payload).ok().flatten()?;
     let occurred = content
         .dates
         .iter()
         .filter(|date| date.role() == DateRole::Occurred);
     let days = occurred.filter_map(|date| DaySpan::of(&date.edtf).ok().and_then(|span| span.earliest));
-    days.min().unwrap_or(UNDATED)
+    days.min()
 }
 
 fn page(

@@ -55,7 +55,7 @@ impl Server {
         };
         let running = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            daemon::serve(&Config::default(), &archive.log, listeners, shutdown)
+            daemon::serve(&Config::default(), &archive.log, None, listeners, shutdown)
                 .await
                 .unwrap();
             archive

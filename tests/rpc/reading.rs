@@ -240,7 +240,7 @@ async fn the_beginning_of_a_key_scans_within_the_bound_of_scans() {
         results_bytes: 0,
         min_position_wait: std::time::Duration::ZERO,
     };
-    let scanner = Scanner::new(server.log.clone(), options);
+    let scanner = Scanner::new(server.log.clone(), options, std::sync::Arc::default());
     let whole = async |key: &str| {
         let prefix = Prefix {
             series: Series::new("desk").unwrap(),

@@ -1,12 +1,9 @@
-//! Laws of the filter language, on random filters, records and texts.
+//! Random filters and contents. Between them the filters use every field, operator and form of value.
 
-use chancery::filter::{Filter, LazyContent, Subject, Term, terms};
 use chancery::record::codec::{
-    Code, Content, Country, Date, Measure, Participant, Place, Report, Topic, TypeCode, encode_content,
+    Code, Content, Country, Date, Measure, Participant, Place, Report, Topic, TypeCode,
 };
-use chancery::record::{Act, Kind, Position, Recorded, Revision, Status};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 
 const NAMES: [&str; 9] = [
     "",
@@ -40,7 +37,7 @@ const COUNTRIES: [(&str, &str); 6] = [
 const DATES: [&str; 5] = ["2021-10-13", "2021-10", "1939", "1939~/..", "not a date"];
 
 /// Conditions that between them use every field, operator and form of value.
-const CONDITIONS: [&str; 58] = [
+pub const CONDITIONS: [&str; 58] = [
     "kind = event",
     "kind != document",
     "act = create",
@@ -100,7 +97,7 @@ const CONDITIONS: [&str; 58] = [
     "possibly(occurred, 1939-05)",
     "occurred >= 1939",
 ];
-const MORE: [&str; 16] = [
+pub const MORE: [&str; 16] = [
     "reported < 2021-11",
     "has:country",
     "has:quad",
@@ -128,7 +125,7 @@ fn condition() -> impl Strategy<Value = String> {
     prop::sample::select(all)
 }
 
-fn filter() -> impl Strategy<Value = String> {
+pub fn filter() -> impl Strategy<Value = String> {
     let tree = condition().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(|all| format!("({})", all.join(" AND "))),
@@ -243,7 +240,7 @@ fn classes() -> impl Strategy<Value = Content> {
         })
 }
 
-fn content() -> impl Strategy<Value = Content> {
+pub fn content() -> impl Strategy<Value = Content> {
     let date = (0..4_i32, prop::sample::select(DATES.to_vec())).prop_map(|(role, edtf)| Date {
         role,
         edtf: edtf.into(),
@@ -275,97 +272,4 @@ fn content() -> impl Strategy<Value = Content> {
                 ..classes
             },
         )
-}
-
-fn subject<'a>(envelope: (u64, usize, usize, usize), content: LazyContent<'a>) -> Subject<'a> {
-    let (number, act, kind, status) = envelope;
-    Subject {
-        position: Position::new(number),
-        act: Act::ALL[act % Act::ALL.len()],
-        kind: Kind::ALL[kind % Kind::ALL.len()],
-        series: if number.is_multiple_of(2) { "desk" } else { "icews" },
-        key: "a b",
-        revision: Revision::new(number % 3),
-        recorded: Recorded::from_nanos(number as i64),
-        status: Status::ALL[status % Status::ALL.len()],
-        principal: "local:desk",
-        content,
-    }
-}
-
-fn envelope() -> impl Strategy<Value = (u64, usize, usize, usize)> {
-    (0..10_u64, 0..2_usize, 0..3_usize, 0..3_usize)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_text_makes_the_parser_panic_and_what_it_reads_is_stable(text in "\\PC{0,60}") {
-        if let Ok(filter) = Filter::parse(&text) {
-            let again = Filter::parse(filter.canonical());
-            prop_assert_eq!(again.as_ref(), Ok(&filter), "{}", filter.canonical());
-        }
-    }
-
-    #[test]
-    fn no_mixture_of_its_own_signs_makes_the_parser_panic(
-        parts in prop::collection::vec(prop::sample::select(vec![
-            "(", ")", "\"", "'", "\\", "*", ",", "=", "!=", "<", ":", "-", "NOT ", " AND ", " OR ", " ", "country", "type",
-            "has", "extra.", "measure.a", "near(", "possibly(", "occurred", "PAK", "04", "é", "東京", "ﬁ", "＝", "\u{a0}", "name",
-            "actor", "url", "key", ">", "dyad", "a", "1939~", "basis = stated", "\u{300}", "K", "ſ", "\u{ad}", "٣",
-        ]), 0..14)
-    ) {
-        let text = parts.concat();
-        if let Ok(filter) = Filter::parse(&text) {
-            let again = Filter::parse(filter.canonical());
-            prop_assert_eq!(again.as_ref(), Ok(&filter), "{} -> {}", text, filter.canonical());
-        }
-    }
-
-    #[test]
-    fn a_canonical_text_parses_to_an_equal_filter(text in filter()) {
-        let filter = Filter::parse(&text).unwrap();
-        let again = Filter::parse(filter.canonical()).unwrap();
-        prop_assert_eq!(again.canonical(), filter.canonical());
-        prop_assert_eq!(again, filter);
-    }
-
-    #[test]
-    fn terms_and_the_record_itself_agree(text in filter(), content in content(), envelope in envelope()) {
-        let filter = Filter::parse(&text).unwrap();
-        let subject = subject(envelope, LazyContent::ready(&content));
-        let terms: BTreeSet<Term> = terms(&subject).collect();
-        let lookup = filter.lookup();
-        let decided = lookup.decide(&terms);
-        prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?}");
-        prop_assert!(!lookup.is_exact() || decided.is_some());
-    }
-
-    #[test]
-    fn each_condition_agrees_with_its_terms(content in content(), envelope in envelope()) {
-        let subject = subject(envelope, LazyContent::ready(&content));
-        let terms: BTreeSet<Term> = terms(&subject).collect();
-        for text in CONDITIONS.iter().chain(&MORE) {
-            let filter = Filter::parse(text).unwrap();
-            let decided = filter.lookup().decide(&terms);
-            prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_decoded_in_part_is_judged_as_the_whole(
-        texts in prop::collection::vec(filter(), 1..4),
-        content in content(),
-        envelope in envelope(),
-    ) {
-        let payload = encode_content(content.clone());
-        let whole = subject(envelope, LazyContent::ready(&content));
-        // One subject for several filters: what the first one had decoded must not blind the next.
-        let lazy = subject(envelope, LazyContent::payload(&payload));
-        for text in texts {
-            let filter = Filter::parse(&text).unwrap();
-            prop_assert_eq!(filter.matches(&lazy), filter.matches(&whole), "{}", filter);
-        }
-    }
 }

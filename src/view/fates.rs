@@ -1,0 +1,242 @@
+//! What became of contents: which was superseded, retracted, reinstated or erased, and by the record at which position.
+//!
+//! A pure fold of leaves. Most contents are the only one of their entry, and of those nothing is kept but a bit that is not set;
+//! of every other, and of every act, some twenty bytes. From it follows the status of a content as of any point of the log.
+
+use crate::log::Erasure;
+use crate::record::{Act, Leaf, Position, Status};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What a record does to an entry's newest content. The numbers are part of the format of indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fate {
+    /// Another content takes its place.
+    Superseded = 1,
+    /// It is retracted.
+    Retracted = 2,
+    /// It is taken back.
+    Reinstated = 3,
+    /// Nothing that its status depends on.
+    Touched = 4,
+    /// It is erased, at every point of the log.
+    Erased = 5,
+    /// There is no content.
+    Nothing = 6,
+}
+
+impl Fate {
+    /// The fate of a number.
+    pub fn of(number: u64) -> Option<Self> {
+        [
+            Self::Superseded,
+            Self::Retracted,
+            Self::Reinstated,
+            Self::Touched,
+            Self::Erased,
+            Self::Nothing,
+        ]
+        .into_iter()
+        .find(|fate| *fate as u64 == number)
+    }
+}
+
+/// What became of every content below a position.
+#[derive(Debug, Default)]
+pub struct Fates {
+    /// A bit for each position: whether anything is known of the content there.
+    touched: Vec<u64>,
+    /// By content, then by the record that did it.
+    steps: BTreeMap<(u64, u64), Fate>,
+    /// The content that an act speaks of; the act itself where there is none.
+    acts: HashMap<u64, u64>,
+    erased: BTreeSet<u64>,
+}
+
+impl Fates {
+    /// What a record does, and to which content. The records before it must have been applied.
+    pub fn of_record(&self, at: Position, leaf: &Leaf<'_>) -> Option<(Fate, Position)> {
+        let content = leaf.previous.and_then(|previous| self.content_of(previous));
+        let fate = match (leaf.act, content) {
+            (Act::Create | Act::Amend, None) => return None,
+            (Act::Create | Act::Amend, Some(_)) => Fate::Superseded,
+            (_, None) => Fate::Nothing,
+            (Act::Retract, Some(_)) => Fate::Retracted,
+            (Act::Reinstate, Some(_)) => Fate::Reinstated,
+            (_, Some(_)) => Fate::Touched,
+        };
+        Some((fate, content.unwrap_or(at)))
+    }
+
+    /// The contents that an ERASE removes.
+    pub fn of_erasure(&self, erasure: &Erasure) -> Vec<Position> {
+        let is_content = |target: &&Position| !self.acts.contains_key(&target.get());
+        erasure.targets.iter().filter(is_content).copied().collect()
+    }
+
+    /// Takes in that the record at a position did something to a content.
+    pub fn apply(&mut self, at: Position, fate: Fate, on: Position) {
+        let (at, on) = (at.get(), on.get());
+        match fate {
+            Fate::Superseded => {}
+            Fate::Erased => drop(self.erased.insert(on)),
+            Fate::Retracted | Fate::Reinstated | Fate::Touched | Fate::Nothing => {
+                self.acts.insert(at, on);
+            }
+        }
+        if !matches!(fate, Fate::Touched | Fate::Nothing) {
+            self.touch(on);
+        }
+        if matches!(fate, Fate::Superseded | Fate::Retracted | Fate::Reinstated) {
+            self.steps.insert((on, at), fate);
+        }
+    }
+
+    /// The newest content of an entry as of one of its records.
+    pub fn content_of(&self, record: Position) -> Option<Position> {
+        match self.acts.get(&record.get()) {
+            None => Some(record),
+            Some(on) if *on == record.get() => None,
+            Some(on) => Some(Position::new(*on)),
+        }
+    }
+
+    /// The status of a content as of a position above it; [`Status::Superseded`] where it is not the newest of its entry.
+    pub fn status(&self, content: Position, as_of: Position) -> Status {
+        let at = content.get();
+        if !self.is_touched(at) {
+            return Status::Current;
+        }
+        let mut status = Status::Current;
+        for (_, fate) in self.steps.range((at, 0)..(at, as_of.get())) {
+            match fate {
+                Fate::Superseded => return Status::Superseded,
+                Fate::Retracted => status = Status::Retracted,
+                _ => status = Status::Current,
+            }
+        }
+        if self.erased.contains(&at) {
+            return Status::Erased;
+        }
+        status
+    }
+
+    /// The contents that are erased and were the newest of their entries as of a position.
+    pub fn erased(&self, as_of: Position) -> impl Iterator<Item = Position> + '_ {
+        let below = self.erased.range(..as_of.get()).map(|at| Position::new(*at));
+        below.filter(move |content| self.status(*content, as_of) == Status::Erased)
+    }
+
+    fn touch(&mut self, at: u64) {
+        let word = usize::try_from(at / 64).unwrap_or(usize::MAX);
+        if word >= self.touched.len() {
+            self.touched.resize(word + 1, 0);
+        }
+        self.touched[word] |= 1 << (at % 64);
+    }
+
+    fn is_touched(&self, at: u64) -> bool {
+        let word = usize::try_from(at / 64).ok();
+        let word = word.and_then(|word| self.touched.get(word));
+        word.is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::EntryKey;
+
+    fn position(at: u64) -> Position {
+        Position::new(at)
+    }
+
+    /// One entry's acts at these positions, folded.
+    fn folded(acts: &[(u64, Act)]) -> Fates {
+        let mut fates = Fates::default();
+        let mut previous = None;
+        for (at, act) in acts {
+            let leaf = Leaf {
+                act: *act,
+                kind: crate::record::Kind::Event,
+                series: "desk",
+                key: "k",
+                revision: crate::record::Revision::FIRST,
+                previous,
+                recorded: crate::record::Recorded::default(),
+                batch_id: b"b",
+                batch_index: 0,
+                batch_count: 1,
+                principal: "p",
+                epoch: crate::record::Epoch::default(),
+                reason: "",
+                relation: None,
+                erased: None,
+                payload_size: 0,
+                commitment: [0; 32],
+            };
+            if let Some((fate, on)) = fates.of_record(position(*at), &leaf) {
+                fates.apply(position(*at), fate, on);
+            }
+            previous = Some(position(*at));
+        }
+        fates
+    }
+
+    #[test]
+    fn the_status_of_a_content_is_that_of_the_point_that_is_asked_for() {
+        use Act::{Amend, Create, Link, Reinstate, Retract};
+        let fates = folded(&[
+            (3, Create),
+            (5, Retract),
+            (6, Link),
+            (9, Reinstate),
+            (200, Amend),
+            (201, Retract),
+        ]);
+        let statuses = |content, points: &[u64]| -> Vec<Status> {
+            let status = |as_of: &u64| fates.status(position(content), position(*as_of));
+            points.iter().map(status).collect()
+        };
+        use Status::{Current, Retracted, Superseded};
+        assert_eq!(
+            statuses(3, &[4, 5, 6, 9, 10, 200, 201, 999]),
+            [
+                Current, Current, Retracted, Retracted, Current, Current, Superseded, Superseded
+            ]
+        );
+        assert_eq!(statuses(200, &[201, 202]), [Current, Retracted]);
+        assert_eq!(statuses(77, &[78]), [Current], "of most nothing is known");
+        assert_eq!(fates.content_of(position(6)), Some(position(3)));
+        assert_eq!(fates.content_of(position(201)), Some(position(200)));
+    }
+
+    #[test]
+    fn what_is_erased_is_so_at_every_point_and_an_act_is_no_content() {
+        let mut fates = folded(&[
+            (3, Act::Create),
+            (5, Act::Link),
+            (9, Act::Amend),
+            (12, Act::Erase),
+        ]);
+        let erasure = Erasure {
+            position: position(12),
+            entry: EntryKey::new("desk", "k").unwrap(),
+            targets: [3, 5, 9].map(position).to_vec(),
+        };
+        let contents = fates.of_erasure(&erasure);
+        assert_eq!(contents, [position(3), position(9)]);
+        for content in contents {
+            fates.apply(position(12), Fate::Erased, content);
+        }
+        assert_eq!(fates.status(position(3), position(4)), Status::Erased);
+        assert_eq!(fates.erased(position(9)).collect::<Vec<_>>(), [position(3)]);
+        assert_eq!(fates.erased(position(99)).collect::<Vec<_>>(), [position(9)]);
+    }
+
+    #[test]
+    fn an_entry_without_content_answers_nothing() {
+        let fates = folded(&[(3, Act::Audit), (4, Act::Audit)]);
+        assert_eq!(fates.content_of(position(4)), None);
+    }
+}

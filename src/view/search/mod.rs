@@ -1,0 +1,341 @@
+//! The view behind searches and counts: an index of every content, and what became of each.
+//!
+//! The index answers for the records below its mark, the records from there on are looked at themselves, and both are judged
+//! by [`Fates`] as of the point that is asked for; so an answer is the same whether the index is there, lags or is gone. Where
+//! the index cannot narrow a filter down, [`super::scan`] looks at everything.
+//!
+//! [`follow`] fills it, [`plan`] says what to ask of it.
+
+pub mod follow;
+pub mod plan;
+
+use super::fates::{Fate, Fates};
+use super::matching;
+use super::scan::{self, Known};
+use crate::filter::{Filter, Term};
+use crate::index::{Hit, IndexError, Shelf, Snapshot};
+use crate::log::erasure::Holder;
+use crate::log::{Columns, Log, ReadError, Run};
+use crate::record::date::DaySpan;
+use crate::record::{Position, Status};
+use plan::Plan;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// Records that must be asked themselves are fetched so many at a time.
+const ASKED_RECORDS: usize = 512;
+/// Where more candidates than this share of the log must be asked themselves, to look at every record is no slower.
+const OPEN_SHARE: u64 = 16;
+
+/// An index, and what became of the contents in it.
+pub struct Search {
+    shelf: Arc<Shelf>,
+    fates: RwLock<Fates>,
+    /// Every ERASE below was taken in, and its files written anew.
+    rid: AtomicU64,
+}
+
+/// A content that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Its position.
+    pub position: Position,
+    /// The earliest day on which what it tells may have occurred.
+    pub day: Option<i32>,
+}
+
+/// How a question is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a look at every record.
+    Scan,
+    /// The index names candidates, which are looked at.
+    Candidates,
+    /// By the index.
+    Index,
+}
+
+impl Way {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Candidates => "index, then its candidates",
+            Self::Index => "index",
+        }
+    }
+}
+
+/// Why the index did not answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// It knows too little of the filter; look at every record.
+    Useless,
+    /// It failed; look at every record.
+    Index(IndexError),
+    /// The log failed.
+    Read(ReadError),
+}
+
+impl From<ReadError> for Unanswered {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Holder for Search {
+    fn rid_through(&self) -> Position {
+        Position::new(self.rid.load(Ordering::Acquire))
+    }
+}
+
+/// What is asked for.
+struct Question<'q> {
+    log: &'q Log,
+    filter: &'q Filter,
+    plan: Plan,
+    /// The index answers below this position.
+    below: Position,
+    /// What the records above say of contents below.
+    later: HashMap<u64, Known>,
+    cancelled: &'q AtomicBool,
+}
+
+impl Search {
+    fn new(shelf: Arc<Shelf>, fates: Fates) -> Self {
+        Self {
+            rid: AtomicU64::new(shelf.snapshot().through().get()),
+            shelf,
+            fates: RwLock::new(fates),
+        }
+    }
+
+    /// Everything below a position is committed, and no file has anything of what was erased there.
+    fn is_rid(&self, through: Position) {
+        self.rid.fetch_max(through.get(), Ordering::AcqRel);
+    }
+
+    /// How far the index is.
+    pub fn through(&self) -> Position {
+        self.shelf.snapshot().through()
+    }
+
+    /// How many documents the files of the index have under a term, whatever became of them.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn held(&self, term: &Term) -> Result<u64, IndexError> {
+        self.shelf.snapshot().held(&plan::bytes_of(term))
+    }
+
+    /// How a question is answered, and how many records are looked at before the index's candidates are known.
+    pub fn explain(&self, filter: &Filter, as_of: Position) -> (Way, u64) {
+        let plan = Plan::of(filter);
+        let newest = as_of.since(self.through());
+        if plan.is_useless() {
+            (Way::Scan, as_of.get())
+        } else if plan.is_open {
+            (Way::Candidates, newest)
+        } else {
+            (Way::Index, newest)
+        }
+    }
+
+    fn fates(&self) -> RwLockReadGuard<'_, Fates> {
+        self.fates.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over every entry's newest content below `as_of` that passes, in no order; answers how many have lost theirs by law.
+    ///
+    /// # Errors
+    /// [`Unanswered`]; what was handed over is worth nothing then.
+    pub fn find(
+        &self,
+        log: &Log,
+        filter: &Filter,
+        as_of: Position,
+        cancelled: &AtomicBool,
+        take: &mut dyn FnMut(Match),
+    ) -> Result<u64, Unanswered> {
+        let plan = Plan::of(filter);
+        if plan.is_useless() {
+            return Err(Unanswered::Useless);
+        }
+        let snapshot = self.shelf.snapshot();
+        let below = snapshot.through().min(as_of);
+        let mut newest = Vec::new();
+        let walked = scan::walk(log, below..as_of, Columns::All, cancelled, |hit| {
+            if hit.matches(filter) {
+                newest.push(Match {
+                    position: hit.record.position,
+                    day: scan::earliest_day(hit.record.payload),
+                });
+            }
+        })?;
+        newest.into_iter().for_each(&mut *take);
+        let question = Question {
+            log,
+            filter,
+            later: self.known_of_contents(walked.known),
+            plan,
+            below,
+            cancelled,
+        };
+        let candidates = self.candidates(&snapshot, &question)?;
+        self.judge(&question, candidates, take)?;
+        Ok(walked.erased + self.erased(&question))
+    }
+
+    /// What is known by an entry's record, by the content that the record speaks of.
+    fn known_of_contents(&self, known: HashMap<u64, Known>) -> HashMap<u64, Known> {
+        let fates = self.fates();
+        let content = |(record, known)| Some((fates.content_of(Position::new(record))?.get(), known));
+        known.into_iter().filter_map(content).collect()
+    }
+
+    /// Documents below the mark that may pass.
+    fn candidates(&self, snapshot: &Snapshot, question: &Question<'_>) -> Result<Vec<Match>, Unanswered> {
+        let most = question.below.get() / OPEN_SHARE + 1_000;
+        let mut candidates = Vec::new();
+        let mut useless = false;
+        let found = snapshot.find(&question.plan.ask, |hit| {
+            if question.cancelled.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
+            if hit.position < question.below && is_content(hit) && question.holds_days(hit) {
+                candidates.push(Match {
+                    position: hit.position,
+                    day: earliest(hit),
+                });
+            }
+            useless = question.plan.is_open && candidates.len() as u64 > most;
+            if useless {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        found.map_err(Unanswered::Index)?;
+        if useless {
+            return Err(Unanswered::Useless);
+        }
+        Ok(candidates)
+    }
+
+    /// Hands over those that are what their entries say at the point that is asked for.
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        candidates: Vec<Match>,
+        take: &mut dyn FnMut(Match),
+    ) -> Result<(), Unanswered> {
+        let standing: Vec<(Match, Status)> = {
+            let fates = self.fates();
+            let status = |one: Match| Some((one, question.status(&fates, one.position)?));
+            candidates.into_iter().filter_map(status).collect()
+        };
+        let named = question.filter.names_status();
+        let mut standing: Vec<(Match, Status)> = standing
+            .into_iter()
+            .filter(|(_, status)| *status == Status::Current || named)
+            .collect();
+        if !question.plan.is_open {
+            standing.iter().for_each(|(one, _)| take(*one));
+            return Ok(());
+        }
+        // Ascending positions are read soonest.
+        standing.sort_unstable_by_key(|(one, _)| one.position);
+        for some in standing.chunks(ASKED_RECORDS) {
+            if question.cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            let positions: Vec<Position> = some.iter().map(|(one, _)| one.position).collect();
+            let runs = question.log.fetch(&positions, Columns::All)?;
+            for ((one, status), run) in some.iter().zip(&runs) {
+                if question.passes(run, one.position, *status)? {
+                    take(*one);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many entries have lost the content that was their newest below the mark, and have no newer one.
+    fn erased(&self, question: &Question<'_>) -> u64 {
+        let fates = self.fates();
+        let judged = |content: &Position| matches!(question.later.get(&content.get()), Some(Known::Judged));
+        let of_fates = fates
+            .erased(question.below)
+            .filter(|content| !judged(content))
+            .count();
+        let meanwhile = question.log.erased_now().into_iter().filter(|content| {
+            let is_newest = fates.content_of(*content) == Some(*content)
+                && !matches!(
+                    fates.status(*content, question.below),
+                    Status::Superseded | Status::Erased
+                );
+            *content < question.below && is_newest && !judged(content)
+        });
+        (of_fates + meanwhile.count()) as u64
+    }
+}
+
+impl Question<'_> {
+    fn holds_days(&self, hit: &Hit<'_>) -> bool {
+        self.plan.days.iter().all(|test| {
+            let holds = |span: (i64, i64)| test.holds(&days(span));
+            if test.is_reported {
+                hit.reported().any(holds)
+            } else {
+                hit.occurred().any(holds)
+            }
+        })
+    }
+
+    /// The status of a content; `None` where it is not the newest of its entry.
+    fn status(&self, fates: &Fates, content: Position) -> Option<Status> {
+        let status = match fates.status(content, self.below) {
+            Status::Superseded => return None,
+            _ if self.log.is_erased(content) => Status::Erased,
+            status => status,
+        };
+        match self.later.get(&content.get()) {
+            Some(Known::Judged) => None,
+            Some(Known::Acts {
+                retracted: Some(true),
+            }) if status != Status::Erased => Some(Status::Retracted),
+            Some(Known::Acts {
+                retracted: Some(false),
+            }) if status != Status::Erased => Some(Status::Current),
+            _ => Some(status),
+        }
+    }
+
+    fn passes(&self, run: &Run, position: Position, status: Status) -> Result<bool, ReadError> {
+        let Some(record) = run.get(position) else {
+            return Ok(false);
+        };
+        let leaf = matching::decode(&record)?;
+        let payload = (!record.erased).then_some(record.payload);
+        Ok(matching::matches(self.filter, position, &leaf, payload, status))
+    }
+}
+
+/// Whether a document stands for a content: one that an act has is there for its note alone.
+fn is_content(hit: &Hit<'_>) -> bool {
+    matches!(hit.note().and_then(Fate::of), None | Some(Fate::Superseded))
+}
+
+fn days((from, to): (i64, i64)) -> DaySpan {
+    DaySpan {
+        earliest: i32::try_from(from).ok(),
+        latest: i32::try_from(to).ok(),
+    }
+}
+
+fn earliest(hit: &Hit<'_>) -> Option<i32> {
+    let first = hit.occurred().filter_map(|(from, _)| i32::try_from(from).ok());
+    first.min()
+}

@@ -1,0 +1,340 @@
+//! The search view answers what a look at every record answers: for random logs and filters, as of every point, across commits,
+//! kills and rebuilds.
+
+#[path = "../log/harness.rs"]
+#[allow(dead_code, reason = "the tests of the log use all of it")]
+mod harness;
+#[path = "../filter_laws/made.rs"]
+mod made;
+
+use chancery::filter::{Filter, Term, TermField};
+use chancery::log::Log;
+use chancery::log::erasure::{Holder, Order as ErasureOrder};
+use chancery::record::codec::{Content, Country, Date, Participant, encode_content};
+use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
+use chancery::view::search::Search;
+use chancery::view::search::follow::Follower;
+use chancery::view::{self, Order, Scanner};
+use harness::{Opened, act, append, batch, draft, runtime};
+use proptest::prelude::*;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Few entries, so that each has some history.
+const KEYS: [&str; 6] = ["a b", "b", "c", "d", "e", "f"];
+
+/// What happens to the archive or to its view.
+#[derive(Clone, Debug)]
+enum Step {
+    Say(usize, Act, Box<Content>),
+    Erase(usize, Option<u64>),
+    Follow,
+    Commit,
+    /// The view is gone without a commit, as after a kill.
+    Kill,
+    /// The folder of views is removed.
+    Remove,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let acts = prop::sample::select(vec![
+        Act::Create,
+        Act::Create,
+        Act::Create,
+        Act::Amend,
+        Act::Amend,
+        Act::Retract,
+        Act::Reinstate,
+        Act::Hold,
+        Act::Release,
+    ]);
+    let say = (0..KEYS.len(), acts, made::content())
+        .prop_map(|(key, act, content)| Step::Say(key, act, Box::new(content)));
+    prop_oneof![
+        16 => say,
+        1 => (0..KEYS.len(), prop::option::of(1..3_u64)).prop_map(|(key, revision)| Step::Erase(key, revision)),
+        3 => Just(Step::Follow),
+        2 => Just(Step::Commit),
+        1 => Just(Step::Kill),
+        1 => Just(Step::Remove),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// Filters that many entries pass, so that what became of them counts.
+const BROAD: [&str; 12] = [
+    "",
+    "kind = event",
+    "series = desk",
+    "key = \"a b\"",
+    "act = amend",
+    "NOT country = PAK",
+    "NOT occurred = 2021",
+    "status = retracted",
+    "status = erased AND kind = event",
+    "occurred <= 2021",
+    "kind = event AND NOT has:measure.goldstein",
+    "series = d* AND (country = PAK OR NOT type = 04*)",
+];
+
+fn filter() -> impl Strategy<Value = String> {
+    let broad = prop::sample::select(BROAD.to_vec()).prop_map(str::to_owned);
+    prop_oneof![made::filter(), broad]
+}
+
+/// An archive with a search view.
+struct Viewed {
+    opened: Opened,
+    follower: Option<Follower>,
+    said: u64,
+}
+
+impl Viewed {
+    fn new() -> Self {
+        let opened = Opened::new();
+        let follower = Some(Follower::open(&opened.folder.path().join("views")).unwrap());
+        Self {
+            opened,
+            follower,
+            said: 0,
+        }
+    }
+
+    fn log(&self) -> &Log {
+        self.opened.log()
+    }
+
+    fn views(&self) -> PathBuf {
+        self.opened.folder.path().join("views")
+    }
+
+    fn reopen(&mut self) {
+        self.follower = None;
+        self.follower = Some(Follower::open(&self.views()).unwrap());
+    }
+
+    fn follow(&mut self) {
+        let follower = self.follower.as_mut().unwrap();
+        while follower.step(self.opened.log()).unwrap() {}
+    }
+
+    fn search(&self) -> Arc<Search> {
+        self.follower.as_ref().unwrap().search()
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Say(key, act, content) => self.say(KEYS[key], act, *content),
+            Step::Erase(key, revision) => self.erase(KEYS[key], revision),
+            Step::Follow => self.follow(),
+            Step::Commit => {
+                self.follow();
+                self.follower.as_mut().unwrap().commit().unwrap();
+            }
+            Step::Kill => self.reopen(),
+            Step::Remove => {
+                self.follower = None;
+                std::fs::remove_dir_all(self.views()).unwrap();
+                self.reopen();
+            }
+            Step::Restart => {
+                self.follower = None;
+                self.opened.restart();
+                self.reopen();
+            }
+        }
+    }
+
+    /// What the rules refuse is said more plainly, or not at all.
+    fn say(&mut self, key: &str, said: Act, content: Content) {
+        let plain = plain(&content);
+        let drafts = match said {
+            Act::Create | Act::Amend => {
+                [content, plain].map(|content| draft(said, key, encode_content(content)))
+            }
+            other => [act(other, key), act(other, key)],
+        };
+        let [first, second] = drafts.map(|draft| batch(vec![draft]));
+        let said = append(self.log(), first).or_else(|_| append(self.log(), second));
+        self.said += u64::from(said.is_ok());
+    }
+
+    fn erase(&mut self, key: &str, revision: Option<u64>) {
+        let entry = EntryKey::new("desk", key).unwrap();
+        let order = ErasureOrder {
+            entry,
+            revisions: revision.map(|number| (Revision::new(number), Revision::new(number + 1))),
+            authority: "the court".into(),
+            explanation: String::new(),
+            reason: Reason::default(),
+            replacement: None,
+            principal: Principal::anonymous(),
+            request_id: None,
+            expected_revision: None,
+            validate_only: false,
+        };
+        let _ = runtime().block_on(self.log().erase(&order));
+    }
+}
+
+/// A content that is valid whatever it was made of.
+fn plain(content: &Content) -> Content {
+    let any = content.title.len() + content.participants.len();
+    let date = Date {
+        role: 1,
+        edtf: ["2021-10-13", "2021-10", "1939", "1939~/.."][any % 4].into(),
+        ..Date::default()
+    };
+    let country = Country {
+        scheme: "iso3".into(),
+        code: ["PAK", "IRN", "JPN"][any % 3].into(),
+    };
+    Content {
+        title: format!("Imran Khan {any}"),
+        dates: vec![date],
+        participants: vec![Participant {
+            name: "Imran Khan".into(),
+            side: 1,
+            countries: vec![country],
+            ..Participant::default()
+        }],
+        ..Content::default()
+    }
+}
+
+fn options() -> view::Options {
+    view::Options {
+        concurrent_max: 4,
+        waiting_max: 16,
+        results_bytes: 0,
+        min_position_wait: Duration::from_secs(1),
+    }
+}
+
+/// All pages of an answer, and its count.
+fn answer(scanner: &Scanner, filter: &Filter, as_of: Position, order: Order) -> (Vec<u64>, u64, u64, u64) {
+    runtime().block_on(async {
+        let search = view::Search {
+            filter: filter.clone(),
+            as_of: Some(as_of),
+            order,
+            ascending: false,
+            page_size: 1_000,
+        };
+        let page = scanner.search(search, None).await.unwrap();
+        let positions = page.entries.iter().map(|one| one.run.first().get()).collect();
+        let counted = scanner.count(filter.clone(), as_of).await.unwrap();
+        (positions, page.erased, counted.count, counted.erased)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_view_answers_what_a_look_at_every_record_answers(
+        steps in prop::collection::vec(step(), 5..60),
+        filters in prop::collection::vec(filter(), 12),
+    ) {
+        let mut viewed = Viewed::new();
+        for step in steps {
+            viewed.take(step);
+        }
+        let tail = viewed.log().tail().get();
+        let scan = Scanner::new(viewed.log().clone(), options(), Arc::default());
+        let view = Scanner::new(viewed.log().clone(), options(), Arc::new(OnceLock::from(viewed.search())));
+        for (n, text) in filters.iter().enumerate() {
+            let filter = Filter::parse(text).unwrap();
+            for as_of in [tail, tail * n as u64 / 12, tail / 2] {
+                let order = if n % 2 == 0 { Order::Newest } else { Order::Occurred };
+                let as_of = Position::new(as_of);
+                prop_assert_eq!(
+                    answer(&view, &filter, as_of, order),
+                    answer(&scan, &filter, as_of, order),
+                    "{} as of {}", text, as_of
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
+    let mut viewed = Viewed::new();
+    let secret = |key: &str, title: &str| harness::create(key, title);
+    append(
+        viewed.log(),
+        batch(vec![
+            secret("a b", "Whistleblower unmasked"),
+            secret("b", "Envoys meet"),
+        ]),
+    )
+    .unwrap();
+    append(
+        viewed.log(),
+        batch(vec![harness::amend("a b", "Nobody unmasked", None)]),
+    )
+    .unwrap();
+    viewed.take(Step::Commit);
+    let word = |text: &str| Term {
+        field: TermField::Word,
+        bytes: text.into(),
+    };
+    let held = |viewed: &Viewed, text: &str| viewed.search().held(&word(text)).unwrap();
+    assert_eq!(
+        (held(&viewed, "whistleblower"), held(&viewed, "unmasked")),
+        (1, 2)
+    );
+    // The first revision alone.
+    viewed.erase("a b", Some(1));
+    let erase = Position::new(viewed.log().tail().get() - 2);
+    assert!(viewed.search().rid_through() <= erase);
+    viewed.follow();
+    assert!(viewed.search().rid_through() > erase);
+    for _ in 0..2 {
+        assert_eq!(
+            (
+                held(&viewed, "whistleblower"),
+                held(&viewed, "unmasked"),
+                held(&viewed, "envoys")
+            ),
+            (0, 1, 1)
+        );
+        viewed.reopen();
+    }
+    let filter = Filter::parse("unmasked").unwrap();
+    let view = Scanner::new(
+        viewed.log().clone(),
+        options(),
+        Arc::new(OnceLock::from(viewed.search())),
+    );
+    let tail = viewed.log().tail();
+    assert_eq!(answer(&view, &filter, tail, Order::Newest).0, [2]);
+    assert_eq!(
+        answer(&view, &filter, Position::new(2), Order::Newest),
+        (vec![], 1, 0, 1),
+        "as of then it is known that something is gone"
+    );
+}
+
+#[test]
+fn an_erasure_is_complete_only_when_the_view_is_rid_of_it() {
+    let mut viewed = Viewed::new();
+    append(viewed.log(), batch(vec![harness::create("b", "Envoys meet")])).unwrap();
+    viewed.take(Step::Commit);
+    viewed.take(Step::Restart);
+    viewed.erase("b", None);
+    let looks = || (0..200).map(|_| std::thread::sleep(Duration::from_millis(10)));
+    // The store is done in the meantime; nobody knows of the view yet, and then it lags.
+    looks().take(30).for_each(drop);
+    assert_eq!(viewed.log().erasures_pending().len(), 1);
+    let holder: Arc<dyn Holder> = viewed.search();
+    viewed.log().add_holder(Arc::downgrade(&holder));
+    looks().take(30).for_each(drop);
+    assert_eq!(viewed.log().erasures_pending().len(), 1);
+    viewed.follow();
+    let done = looks().any(|()| viewed.log().erasures_pending().is_empty());
+    assert!(done, "{:?}", viewed.log().status());
+}
