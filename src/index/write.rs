@@ -100,6 +100,15 @@ impl Writer {
         self.shelf.renew()
     }
 
+    /// Takes back what was added and forgotten since the last commit, and begins anew where a failure has left the writer dead.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn take_back(&mut self) -> Result<(), IndexError> {
+        let taken = self.inner.rollback();
+        taken.map(drop).map_err(|cause| error(&self.folder, &cause))
+    }
+
     /// Writes the segments anew that hold documents which were forgotten, so that no file has anything of them. Waits for the
     /// disk.
     ///

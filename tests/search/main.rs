@@ -31,6 +31,8 @@ enum Step {
     Erase(usize, Option<u64>),
     Follow,
     Commit,
+    /// The view begins again at its mark, as after a failure.
+    Again,
     /// The view is gone without a commit, as after a kill.
     Kill,
     /// The folder of views is removed.
@@ -57,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..KEYS.len(), prop::option::of(1..3_u64)).prop_map(|(key, revision)| Step::Erase(key, revision)),
         3 => Just(Step::Follow),
         2 => Just(Step::Commit),
+        1 => Just(Step::Again),
         1 => Just(Step::Kill),
         1 => Just(Step::Remove),
         1 => Just(Step::Restart),
@@ -133,6 +136,7 @@ impl Viewed {
                 self.follow();
                 self.follower.as_mut().unwrap().commit().unwrap();
             }
+            Step::Again => self.follower.as_mut().unwrap().again().unwrap(),
             Step::Kill => self.reopen(),
             Step::Remove => {
                 self.follower = None;

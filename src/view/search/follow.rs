@@ -62,6 +62,8 @@ pub struct Follower {
     since: Instant,
     /// The tail at the last look: where it has not moved, what is folded may as well be committed.
     seen: Position,
+    /// Whether something was taken out since the files were last written anew. One time serves all erasures of a step.
+    is_unclean: bool,
 }
 
 impl Follower {
@@ -97,6 +99,7 @@ impl Follower {
             committed: through,
             since: Instant::now(),
             seen: Position::START,
+            is_unclean: false,
         })
     }
 
@@ -119,20 +122,39 @@ impl Follower {
         let waiting = self.through.since(self.committed);
         let is_calm = tail == self.seen;
         self.seen = tail;
-        let is_due = is_calm || waiting >= COMMIT_RECORDS || self.since.elapsed() >= COMMIT_EVERY;
-        if waiting > 0 && is_due {
+        let is_due =
+            is_calm || self.is_unclean || waiting >= COMMIT_RECORDS || self.since.elapsed() >= COMMIT_EVERY;
+        if (waiting > 0 || self.is_unclean) && is_due {
             self.commit()?;
         }
         Ok(self.through < log.tail())
     }
 
-    /// Commits what was folded.
+    /// Commits what was folded, and writes the files anew where something was taken out.
     ///
     /// # Errors
     /// [`IndexError`].
     pub fn commit(&mut self) -> Result<(), IndexError> {
         self.writer.commit(self.through)?;
-        self.committed();
+        if self.is_unclean {
+            self.writer.purge()?;
+            self.is_unclean = false;
+        }
+        self.committed = self.through;
+        self.since = Instant::now();
+        self.search.is_rid(self.through);
+        Ok(())
+    }
+
+    /// Begins again where the index is, after a failure. What is known of contents may be ahead of it, and to learn it again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn again(&mut self) -> Result<(), IndexError> {
+        self.writer.take_back()?;
+        self.through = self.writer.through();
+        self.committed = self.through;
         Ok(())
     }
 
@@ -186,16 +208,8 @@ impl Follower {
                 ..Document::default()
             })?;
         }
-        self.writer.commit(self.through)?;
-        self.writer.purge()?;
-        self.committed();
+        self.is_unclean = true;
         Ok(())
-    }
-
-    fn committed(&mut self) {
-        self.committed = self.through;
-        self.since = Instant::now();
-        self.search.is_rid(self.through);
     }
 }
 
@@ -335,6 +349,10 @@ fn follow(mut follower: Follower, log: &WeakLog, stop: &Stop) {
             Ok(false) => LOOK_EVERY,
             Err(error) => {
                 tracing::error!(%error, "the search view does not follow; it is tried again");
+                if let Err(error) = follower.again() {
+                    tracing::error!(%error, "the search view is given up until the next start");
+                    return;
+                }
                 AFTER_FAILURE
             }
         };
