@@ -84,7 +84,7 @@ impl Fates {
                 self.acts.insert(at, on);
             }
         }
-        if !matches!(fate, Fate::Touched | Fate::Nothing) {
+        if fate != Fate::Nothing {
             self.touch(on);
         }
         if matches!(fate, Fate::Superseded | Fate::Retracted | Fate::Reinstated) {
@@ -104,7 +104,7 @@ impl Fates {
     /// The status of a content as of a position above it; [`Status::Superseded`] where it is not the newest of its entry.
     pub fn status(&self, content: Position, as_of: Position) -> Status {
         let at = content.get();
-        if !self.is_touched(at) {
+        if !self.is_touched(content) {
             return Status::Current;
         }
         let mut status = Status::Current;
@@ -135,7 +135,9 @@ impl Fates {
         self.touched[word] |= 1 << (at % 64);
     }
 
-    fn is_touched(&self, at: u64) -> bool {
+    /// Whether any record did anything to a content.
+    pub fn is_touched(&self, content: Position) -> bool {
+        let at = content.get();
         let word = usize::try_from(at / 64).ok();
         let word = word.and_then(|word| self.touched.get(word));
         word.is_some_and(|word| word >> (at % 64) & 1 == 1)

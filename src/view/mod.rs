@@ -8,6 +8,7 @@
 //! index; [`fates`] judges what it finds) and [`series`]. Nothing here knows a socket, and nothing here writes to the log.
 
 pub mod ahead;
+mod answers;
 pub mod entry;
 pub mod error;
 pub mod fates;

@@ -6,10 +6,11 @@
 //! more than one record. It is the judge of the view: both must answer the same.
 
 use super::ahead;
+use super::answers::page;
 use super::entry::{self, EntryAnswer, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
-use super::matching::{decode, entry_of, matches, own_content};
+use super::matching::{decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
 use super::search::{self, Match, Unanswered, Way};
@@ -30,8 +31,6 @@ use tokio::sync::Semaphore;
 const WINDOW_RECORDS: u64 = 4_096;
 /// Bytes of records held at a time by one scan.
 const WINDOW_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of leaves and payloads after which a page ends.
-const PAGE_BYTES: usize = 3_000_000;
 
 /// Bounds of scanning.
 #[derive(Clone, Debug)]
@@ -158,10 +157,10 @@ impl Scanner {
         let as_of = self.as_of(search.as_of, token.as_ref())?;
         let found = self.found((binding, as_of), &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
-        let log = self.log.clone();
+        let (log, view) = (self.log.clone(), self.view.get().cloned());
         let size = search.page_size.max(1);
         let page = self
-            .blocking(move |_| page(&log, &found, start, size, as_of, binding))
+            .blocking(move |_| page(&log, view.as_deref(), &found, start, size, as_of, binding))
             .await??;
         if page.next.is_none() {
             self.kept.release(&(binding, as_of));
@@ -503,78 +502,6 @@ pub(super) fn earliest_day(payload: &[u8]) -> Option<i32> {
     days.min()
 }
 
-fn page(
-    log: &Log,
-    found: &Found,
-    start: usize,
-    size: usize,
-    as_of: Position,
-    binding: Hash,
-) -> Result<Page, ReadError> {
-    let fetch = |position| {
-        let answer = answer_at(log, Position::new(position), as_of)?;
-        Ok(answer.map(|answer| (answer.run.bytes(), answer)))
-    };
-    let (entries, end) = gather(&found.positions, start, size, fetch)?;
-    let more = end < found.positions.len();
-    let token = PageToken {
-        binding,
-        as_of,
-        answered: end as u64,
-        last: Position::new(
-            end.checked_sub(1)
-                .and_then(|at| found.positions.get(at))
-                .copied()
-                .unwrap_or_default(),
-        ),
-    };
-    Ok(Page {
-        entries,
-        next: more.then(|| token.encode()),
-        as_of,
-        total: found.positions.len() as u64,
-        erased: found.erased,
-    })
-}
-
-/// The answers of one page, and the index after the last position that it used up: one without an answer is used up
-/// as well, so that the page after it neither repeats nor loses an entry. `fetch` says the bytes of an answer too.
-fn gather<T>(
-    positions: &[u64],
-    start: usize,
-    size: usize,
-    mut fetch: impl FnMut(u64) -> Result<Option<(usize, T)>, ReadError>,
-) -> Result<(Vec<T>, usize), ReadError> {
-    let mut answers = Vec::new();
-    let (mut end, mut bytes) = (start, 0);
-    while let Some(position) = positions.get(end).filter(|_| answers.len() < size) {
-        if let Some((own, answer)) = fetch(*position)? {
-            bytes += own;
-            if bytes > PAGE_BYTES && !answers.is_empty() {
-                break;
-            }
-            answers.push(answer);
-        }
-        end += 1;
-    }
-    Ok((answers, end))
-}
-
-fn answer_at(log: &Log, position: Position, as_of: Position) -> Result<Option<EntryAnswer>, ReadError> {
-    let run = entry::one(log, position)?;
-    let Some(record) = run.get(position) else {
-        return Ok(None);
-    };
-    let leaf = decode(&record)?;
-    let state = log.entry(&entry_of(position, &leaf)?, as_of)?;
-    Ok(state.map(|state| EntryAnswer {
-        revision: state.revision(),
-        status: state.status_of(leaf.revision),
-        run: run.clone(),
-        state,
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -625,26 +552,5 @@ mod tests {
             [Some(Status::Current)]
         );
         assert_eq!(judged(&[Act::Audit]), []);
-    }
-
-    #[test]
-    fn a_page_that_leaves_an_entry_out_neither_repeats_nor_loses_another() {
-        let positions = [9, 8, 7, 6, 5, 4];
-        let fetch = |position| Ok((position != 8 && position != 4).then_some((1, position)));
-        let mut pages = Vec::new();
-        let mut start = 0;
-        while start < positions.len() {
-            let (page, end) = gather(&positions, start, 2, fetch).unwrap();
-            pages.push(page);
-            start = end;
-        }
-        assert_eq!(pages, [vec![9, 7], vec![6, 5], vec![]]);
-    }
-
-    #[test]
-    fn a_page_ends_at_its_bytes_and_holds_at_least_one_entry() {
-        let fetch = |position| Ok(Some((PAGE_BYTES + 1, position)));
-        assert_eq!(gather(&[3, 2, 1], 0, 10, fetch).unwrap(), (vec![3], 1));
-        assert_eq!(gather(&[3, 2, 1], 2, 10, fetch).unwrap(), (vec![1], 3));
     }
 }

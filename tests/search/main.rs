@@ -14,7 +14,7 @@ use chancery::record::codec::{Content, Country, Date, Participant, encode_conten
 use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
 use chancery::view::search::Search;
 use chancery::view::search::follow::Follower;
-use chancery::view::{self, Order, Scanner};
+use chancery::view::{self, EntryAnswer, Order, Scanner};
 use harness::{Opened, act, append, batch, draft, runtime};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -218,7 +218,12 @@ fn options() -> view::Options {
 }
 
 /// All pages of an answer, and its count.
-fn answer(scanner: &Scanner, filter: &Filter, as_of: Position, order: Order) -> (Vec<u64>, u64, u64, u64) {
+fn answer(
+    scanner: &Scanner,
+    filter: &Filter,
+    as_of: Position,
+    order: Order,
+) -> (Vec<(u64, String)>, u64, u64, u64) {
     runtime().block_on(async {
         let search = view::Search {
             filter: filter.clone(),
@@ -228,7 +233,9 @@ fn answer(scanner: &Scanner, filter: &Filter, as_of: Position, order: Order) -> 
             page_size: 1_000,
         };
         let page = scanner.search(search, None).await.unwrap();
-        let positions = page.entries.iter().map(|one| one.run.first().get()).collect();
+        let entries = page.entries.iter();
+        let of = |one: &EntryAnswer| (one.run.first().get(), format!("{:?} {:?}", one.status, one.state));
+        let positions = entries.map(of).collect();
         let counted = scanner.count(filter.clone(), as_of).await.unwrap();
         (positions, page.erased, counted.count, counted.erased)
     })
@@ -315,7 +322,9 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
         Arc::new(OnceLock::from(viewed.search())),
     );
     let tail = viewed.log().tail();
-    assert_eq!(answer(&view, &filter, tail, Order::Newest).0, [2]);
+    let (entries, ..) = answer(&view, &filter, tail, Order::Newest);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].0, 2);
     assert_eq!(
         answer(&view, &filter, Position::new(2), Order::Newest),
         (vec![], 1, 0, 1),

@@ -120,7 +120,7 @@ impl Follower {
             }
         }
         let waiting = self.through.since(self.committed);
-        let is_calm = tail == self.seen;
+        let is_calm = tail == self.seen && self.through == tail;
         self.seen = tail;
         let is_due =
             is_calm || self.is_unclean || waiting >= COMMIT_RECORDS || self.since.elapsed() >= COMMIT_EVERY;
@@ -166,6 +166,7 @@ impl Follower {
             let note = self.apply(&record, &leaf);
             self.writer.add(&document(&record, &leaf, note))?;
             self.through = record.position.next();
+            self.search.knows(self.through);
             if let Some(erasure) = erasure {
                 self.erase(log, &record, &erasure)?;
             }

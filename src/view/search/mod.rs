@@ -33,6 +33,8 @@ const OPEN_SHARE: u64 = 16;
 pub struct Search {
     shelf: Arc<Shelf>,
     fates: RwLock<Fates>,
+    /// The fates are those of all records below.
+    known: AtomicU64,
     /// Every ERASE below was taken in, and its files written anew.
     rid: AtomicU64,
 }
@@ -107,9 +109,20 @@ impl Search {
     fn new(shelf: Arc<Shelf>, fates: Fates) -> Self {
         Self {
             rid: AtomicU64::new(shelf.snapshot().through().get()),
+            known: AtomicU64::new(shelf.snapshot().through().get()),
             shelf,
             fates: RwLock::new(fates),
         }
+    }
+
+    /// The fates are those of all records below a position.
+    fn knows(&self, through: Position) {
+        self.known.fetch_max(through.get(), Ordering::AcqRel);
+    }
+
+    /// Whether no record below `as_of` follows a content, so that it is the newest of its entry and nothing was done to it.
+    pub fn is_last(&self, content: Position, as_of: Position) -> bool {
+        as_of.get() <= self.known.load(Ordering::Acquire) && !self.fates().is_touched(content)
     }
 
     /// Everything below a position is committed, and no file has anything of what was erased there.
