@@ -35,6 +35,8 @@ const COMMIT_RECORDS: u64 = 50_000;
 /// The niceness of the thread on Linux: where everything is busy it gets next to nothing.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 19;
+/// The same where the index is far behind.
+const BEHIND_RECORDS: u64 = 250_000;
 /// How long the thread waits after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 const STEP: ReadLimit = ReadLimit {
@@ -122,8 +124,11 @@ impl Follower {
         let waiting = self.through.since(self.committed);
         let is_calm = tail == self.seen && self.through == tail;
         self.seen = tail;
-        let is_due =
-            is_calm || self.is_unclean || waiting >= COMMIT_RECORDS || self.since.elapsed() >= COMMIT_EVERY;
+        // Far behind, as while it is built anew, the newest records are many in any case.
+        let behind = tail.since(self.through) > COMMIT_RECORDS;
+        let waited = !behind && self.since.elapsed() >= COMMIT_EVERY;
+        let most = if behind { BEHIND_RECORDS } else { COMMIT_RECORDS };
+        let is_due = is_calm || self.is_unclean || waiting >= most || waited;
         if (waiting > 0 || self.is_unclean) && is_due {
             self.commit()?;
         }
