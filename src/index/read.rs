@@ -61,15 +61,15 @@ fn snapshot(
     fields: Fields,
 ) -> Result<Snapshot, IndexError> {
     let metas = index.load_metas().map_err(|cause| error(folder, &cause))?;
-    let through = match metas.payload {
-        None => 0,
-        Some(text) => text.parse().map_err(|cause| error(folder, &cause))?,
-    };
+    let payload = metas.payload.unwrap_or_else(|| "0 ".to_owned());
+    let (through, of) = payload.split_once(' ').unwrap_or((&payload, ""));
+    let through = through.parse().map_err(|cause| error(folder, &cause))?;
     Ok(Snapshot {
         folder: folder.into(),
         searcher: reader.searcher(),
         fields,
         through: Position::new(through),
+        of: of.to_owned(),
     })
 }
 
@@ -79,6 +79,7 @@ pub struct Snapshot {
     searcher: Searcher,
     fields: Fields,
     through: Position,
+    of: String,
 }
 
 /// A document that was found.
@@ -144,6 +145,11 @@ impl Snapshot {
     /// Every record below this position is in it, or has nothing to be found by.
     pub fn through(&self) -> Position {
         self.through
+    }
+
+    /// Of which log it is, as the commit said.
+    pub fn of(&self) -> &str {
+        &self.of
     }
 
     /// How many documents there are.

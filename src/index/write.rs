@@ -88,14 +88,15 @@ impl Writer {
         self.inner.delete_term(position);
     }
 
-    /// Brings to the disk what was added and forgotten, with the mark. Waits for the disk.
+    /// Brings to the disk what was added and forgotten, with the mark: through which position it is, and a text without spaces that
+    /// says of which log. Waits for the disk.
     ///
     /// # Errors
     /// [`IndexError`]; nothing of it is there then.
-    pub fn commit(&mut self, through: Position) -> Result<(), IndexError> {
+    pub fn commit(&mut self, through: Position, of: &str) -> Result<(), IndexError> {
         let wrap = |cause: tantivy::TantivyError| error(&self.folder, &cause);
         let mut commit = self.inner.prepare_commit().map_err(wrap)?;
-        commit.set_payload(&through.get().to_string());
+        commit.set_payload(&format!("{through} {of}"));
         commit.commit().map_err(wrap)?;
         self.shelf.renew()
     }

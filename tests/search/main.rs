@@ -17,7 +17,7 @@ use chancery::view::search::follow::Follower;
 use chancery::view::{self, EntryAnswer, Order, Scanner};
 use harness::{Opened, act, append, batch, draft, runtime};
 use proptest::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ struct Viewed {
 impl Viewed {
     fn new() -> Self {
         let opened = Opened::new();
-        let follower = Some(Follower::open(&opened.folder.path().join("views")).unwrap());
+        let follower = Some(Follower::open(&opened.folder.path().join("views"), opened.log()).unwrap());
         Self {
             opened,
             follower,
@@ -115,7 +115,7 @@ impl Viewed {
 
     fn reopen(&mut self) {
         self.follower = None;
-        self.follower = Some(Follower::open(&self.views()).unwrap());
+        self.follower = Some(Follower::open(&self.views(), self.log()).unwrap());
     }
 
     fn follow(&mut self) {
@@ -350,4 +350,51 @@ fn an_erasure_is_complete_only_when_the_view_is_rid_of_it() {
     viewed.follow();
     let done = looks().any(|()| viewed.log().erasures_pending().is_empty());
     assert!(done, "{:?}", viewed.log().status());
+}
+
+#[test]
+fn an_index_of_records_that_the_log_has_no_more_is_built_anew() {
+    let mut viewed = Viewed::new();
+    let title = |text: &str| batch(vec![harness::create("", text)]);
+    for text in ["Envoys meet", "Envoys part"] {
+        append(viewed.log(), title(text)).unwrap();
+    }
+    viewed.take(Step::Commit);
+    // Another log has as many records, and a third has fewer.
+    for texts in [vec!["Ministers meet", "Ministers part"], vec!["Ministers meet"]] {
+        let mut other = Viewed::new();
+        for text in &texts {
+            append(other.log(), title(text)).unwrap();
+        }
+        other.follower = None;
+        std::fs::remove_dir_all(other.views()).unwrap();
+        viewed.follower = None;
+        copy(&viewed.views(), &other.views());
+        other.reopen();
+        assert_eq!(other.search().through(), Position::START);
+        other.take(Step::Commit);
+        let view = Arc::new(OnceLock::from(other.search()));
+        let view = Scanner::new(other.log().clone(), options(), view);
+        let count = |text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            answer(&view, &filter, other.log().tail(), Order::Newest).0.len()
+        };
+        assert_eq!((count("envoys"), count("ministers")), (0, texts.len()));
+    }
+    // And its own is taken as it is.
+    viewed.reopen();
+    assert_eq!(viewed.search().through(), Position::new(2));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        let to = to.join(item.file_name());
+        if item.path().is_dir() {
+            copy(&item.path(), &to);
+        } else {
+            std::fs::copy(item.path(), to).unwrap();
+        }
+    }
 }

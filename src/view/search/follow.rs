@@ -14,7 +14,7 @@ use crate::log::erasure::Holder;
 use crate::log::{Columns, Erasure, Log, ReadError, ReadLimit, Run, Stored, WeakLog};
 use crate::record::codec::{self, DateRole};
 use crate::record::date::DaySpan;
-use crate::record::{Leaf, Position, Status};
+use crate::record::{Leaf, Position, Status, leaf_hash};
 use crate::view::fates::{Fate, Fates};
 use crate::view::matching::decode;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,8 @@ pub struct Follower {
     search: Arc<Search>,
     writer: Writer,
     through: Position,
+    /// The name of the last record that was folded.
+    last: String,
     committed: Position,
     since: Instant,
     /// The tail at the last look: where it has not moved, what is folded may as well be committed.
@@ -69,35 +71,42 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens the index in a folder of views, or makes one there; what other versions have left is removed.
+    /// Opens the index of a log in a folder of views, or makes one there; what other versions have left is removed. An index of
+    /// another log, or of records that this one does not have any more since an older backup was put back, is built anew.
     ///
     /// # Errors
-    /// [`IndexError`].
-    pub fn open(views: &Path) -> Result<Self, IndexError> {
+    /// [`FoldError`].
+    pub fn open(views: &Path, log: &Log) -> Result<Self, FoldError> {
         let folder = folder_of(views);
         index::remove_others(views, "search-", &folder)?;
-        let Opened { writer, shelf } = match index::open(&folder, MEMORY) {
-            Ok(opened) => opened,
+        let opened = match index::open(&folder, MEMORY) {
+            Ok(opened) if is_of(&opened, log)? => opened,
+            Ok(opened) => {
+                tracing::warn!("the search view is of other records than the log's; it is built anew");
+                drop(opened);
+                anew(&folder)?
+            }
             Err(error) => {
                 tracing::warn!(%error, "it cannot be opened and is built anew");
-                index::remove(&folder)?;
-                index::open(&folder, MEMORY)?
+                anew(&folder)?
             }
         };
-        let mut writer = writer;
+        let Opened { mut writer, shelf } = opened;
         // A crash may have come between a commit that forgets and the files that still hold what is forgotten.
         writer.purge()?;
         let mut fates = Fates::default();
-        shelf.snapshot().notes(|at, number, on| {
+        let snapshot = shelf.snapshot();
+        snapshot.notes(|at, number, on| {
             if let Some(fate) = Fate::of(number) {
                 fates.apply(at, fate, on);
             }
         })?;
-        let through = shelf.snapshot().through();
+        let (through, last) = (snapshot.through(), snapshot.of().to_owned());
         Ok(Self {
             search: Arc::new(Search::new(shelf, fates)),
             writer,
             through,
+            last,
             committed: through,
             since: Instant::now(),
             seen: Position::START,
@@ -140,7 +149,7 @@ impl Follower {
     /// # Errors
     /// [`IndexError`].
     pub fn commit(&mut self) -> Result<(), IndexError> {
-        self.writer.commit(self.through)?;
+        self.writer.commit(self.through, &self.last)?;
         if self.is_unclean {
             self.writer.purge()?;
             self.is_unclean = false;
@@ -158,7 +167,9 @@ impl Follower {
     /// [`IndexError`].
     pub fn again(&mut self) -> Result<(), IndexError> {
         self.writer.take_back()?;
-        self.through = self.writer.through();
+        let snapshot = self.search.shelf.snapshot();
+        self.through = snapshot.through();
+        self.last = snapshot.of().to_owned();
         self.committed = self.through;
         Ok(())
     }
@@ -176,7 +187,19 @@ impl Follower {
                 self.erase(log, &record, &erasure)?;
             }
         }
+        self.name_last(run);
         Ok(())
+    }
+
+    /// Keeps the name of the last record of a run that was folded.
+    fn name_last(&mut self, run: &Run) {
+        if let Some(record) = run
+            .iter()
+            .next_back()
+            .filter(|last| last.position.next() == self.through)
+        {
+            self.last = name_of(&record);
+        }
     }
 
     fn apply(&self, record: &Stored<'_>, leaf: &Leaf<'_>) -> Option<(Fate, Position)> {
@@ -217,6 +240,30 @@ impl Follower {
         self.is_unclean = true;
         Ok(())
     }
+}
+
+/// What names a record like no other: the hash of its leaf, in which is a salted commitment.
+fn name_of(record: &Stored<'_>) -> String {
+    hex::encode(leaf_hash(record.leaf))
+}
+
+/// Whether an index is of this log: its last record is the log's at that position.
+fn is_of(opened: &Opened, log: &Log) -> Result<bool, ReadError> {
+    let snapshot = opened.shelf.snapshot();
+    let Some(last) = snapshot.through().get().checked_sub(1).map(Position::new) else {
+        return Ok(true);
+    };
+    if last >= log.tail() {
+        return Ok(false);
+    }
+    let runs = log.fetch(&[last], Columns::Leaves)?;
+    let record = runs.first().and_then(|run| run.get(last));
+    Ok(record.is_some_and(|record| name_of(&record) == snapshot.of()))
+}
+
+fn anew(folder: &Path) -> Result<Opened, IndexError> {
+    index::remove(folder)?;
+    index::open(folder, MEMORY)
 }
 
 fn folder_of(views: &Path) -> PathBuf {
@@ -311,7 +358,8 @@ impl Following {
         let told = Arc::clone(&stop);
         let begin = move || {
             step_back();
-            let follower = match Follower::open(&views) {
+            let Some(open) = log.upgrade() else { return };
+            let follower = match Follower::open(&views, &open) {
                 Ok(follower) => follower,
                 Err(error) => {
                     tracing::error!(%error, "there is no search view; every question looks at every record");
@@ -320,7 +368,6 @@ impl Following {
             };
             let search = follower.search();
             let holder: Arc<dyn Holder> = Arc::clone(&search) as Arc<dyn Holder>;
-            let Some(open) = log.upgrade() else { return };
             open.add_holder(Arc::downgrade(&holder));
             drop(open);
             // Only this thread sets it, once.
