@@ -339,7 +339,7 @@ fn an_erasure_is_complete_only_when_the_view_is_rid_of_it() {
     viewed.take(Step::Commit);
     viewed.take(Step::Restart);
     viewed.erase("b", None);
-    let looks = || (0..200).map(|_| std::thread::sleep(Duration::from_millis(10)));
+    let looks = || (0..3_000).map(|_| std::thread::sleep(Duration::from_millis(10)));
     // The store is done in the meantime; nobody knows of the view yet, and then it lags.
     looks().take(30).for_each(drop);
     assert_eq!(viewed.log().erasures_pending().len(), 1);
