@@ -24,6 +24,7 @@ mod import;
 mod interrupt;
 mod key;
 mod link;
+mod memory;
 mod name;
 mod output;
 mod prove;
@@ -120,6 +121,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    if matches!(cli.command, Command::Serve(_)) {
+        memory::give_back_soon();
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

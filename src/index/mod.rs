@@ -1,106 +1,163 @@
-//! An index of documents by their terms, on tantivy.
+//! An index of records by their terms, in files of its own.
 //!
-//! A document stands for one record: it has the record's position, by which it is forgotten, any number of terms, days, and
-//! a note for whoever wants to find a few documents again after a start. Terms are bytes whose meaning [`crate::view`] knows;
-//! nothing here knows a filter, a record or the log.
+//! Each record has one [`Document`] under its position: terms, the days it tells of, and a note for whoever wants to find a few
+//! records again after a start. Terms are bytes whose meaning [`crate::view`] knows; nothing here knows a filter or the log.
 //!
 //! ```text
-//!   Writer   add, forget, commit ──> folder ──> Shelf ──> Snapshot   find, notes
+//!   Writer  add, seal, forget      positions:  0        65,536      131,072    139,004
+//!     │                                        ├ volume ──┼─ volume ──┼─ growing ─┤
+//!     └──> Shelf ──> Snapshot  find, notes                                        └ through
 //! ```
 //!
-//! What was committed and the mark that says through which position come to the disk together, and a [`Snapshot`] has both or
-//! neither. The index is never trusted with anything: it may be deleted, and where it is damaged it is made anew from the log.
+//! The newest documents are *growing* in memory, found as soon as they are added. When there are enough of them they are
+//! sealed into a **volume**: one immutable file of sorted keys, each with the numbers of its documents. Neighbouring volumes are
+//! merged into larger ones. A volume's positions are in its name, and it is synced before it gets that name, so that what is
+//! indexed and how far it goes come to the disk in one step: there is no other mark. After a crash the growing documents are
+//! gone, and whoever adds goes on at the end of the last volume.
+//!
+//! The index is never trusted with anything: each block of a volume has a checksum, and where one is damaged, or is gone, the
+//! index is made anew from the log.
+//!
+//! [`list`] has the numbers of a key's documents, [`growing`] the memory, [`volume`] and [`build`] the file, [`merge`] what makes
+//! one of several, [`shelf`] what is read and [`write`] who writes.
 
-mod read;
+mod build;
+mod growing;
+mod list;
+mod merge;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod volume;
 mod write;
 
-pub use read::{Hit, Shelf, Snapshot};
+pub use shelf::{Hit, Shelf, Snapshot};
 pub use write::Writer;
 
 use crate::record::Position;
+use crate::record::date::DaySpan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tantivy::directory::MmapDirectory;
-use tantivy::schema::{BytesOptions, FAST, Field, INDEXED, NumericOptions, Schema};
-use tantivy::store::Compressor;
-use tantivy::{Index, IndexSettings, TantivyError};
 
-/// A first or last day that is open or unknown.
-pub const OPEN: i64 = i64::MIN;
-
-/// One document.
+/// What a record is found by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
-    /// The record's position.
-    pub position: Position,
-    /// What it is found by.
-    pub terms: Vec<Vec<u8>>,
-    /// First and last days on which what it tells of occurred, each [`OPEN`] or days since 1970-01-01.
-    pub occurred: Vec<(i64, i64)>,
-    /// The same of when it was reported.
-    pub reported: Vec<(i64, i64)>,
-    /// A note: what happened, and to which position.
-    pub note: Option<(u64, Position)>,
+    /// All keys, one after the other.
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+/// Which of a record's days are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dates {
+    /// Those on which what it tells of occurred.
+    Occurred,
+    /// Those on which it was reported.
+    Reported,
+}
+
+/// What a key of a volume is: its first byte. The numbers are part of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Section {
+    /// Every document with a term.
+    Answers = 1,
+    /// A term.
+    Terms = 2,
+    /// Days, as [`day_key`] writes them.
+    Occurred = 3,
+    /// Days.
+    Reported = 4,
+    /// A note: its number, then the position that it is about, big-endian.
+    Notes = 5,
+}
+
+impl Document {
+    /// Makes it empty again, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Has it found by a term. A document without any is there for its note alone: no question finds it.
+    pub fn add_term(&mut self, field: u8, bytes: &[u8]) {
+        if self.ends.is_empty() {
+            self.add(Section::Answers, &[]);
+        }
+        self.bytes.extend([Section::Terms as u8, field]);
+        self.bytes.extend(bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Has it found by the days of a date. Add a term first.
+    pub fn add_days(&mut self, dates: Dates, days: &DaySpan) {
+        self.add(section(dates), &day_key(days));
+    }
+
+    /// Gives it a note: what happened, and to which position.
+    pub fn add_note(&mut self, number: u8, on: Position) {
+        let mut key = [number; 9];
+        key[1..].copy_from_slice(&on.get().to_be_bytes());
+        self.add(Section::Notes, &key);
+    }
+
+    fn add(&mut self, section: Section, key: &[u8]) {
+        self.bytes.push(section as u8);
+        self.bytes.extend(key);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
+/// Decides on the days of a document.
+pub trait DayCheck {
+    /// Whether one of its dates, which may mean these days, is meant.
+    fn holds(&self, days: &DaySpan) -> bool;
 }
 
 /// Which documents are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Every one.
+pub enum Ask<D> {
+    /// Every one that has terms.
     All,
-    /// Those with this term.
+    /// Those with this term: field and bytes.
     Term(Vec<u8>),
-    /// Those with a term that begins so; at least one byte.
+    /// Those with a term that begins so; at least the field.
     Prefix(Vec<u8>),
+    /// Those with a date for which this holds.
+    Days(Dates, D),
     /// Those that all of these mean.
-    And(Vec<Ask>),
+    And(Vec<Ask<D>>),
     /// Those that any of these means.
-    Or(Vec<Ask>),
+    Or(Vec<Ask<D>>),
     /// Those that this does not mean.
-    Not(Box<Ask>),
+    Not(Box<Ask<D>>),
 }
 
 /// Why an index could not be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the index in `{folder}`: {cause}")]
+#[error("the index at `{path}`: {cause}")]
 pub struct IndexError {
-    /// Its folder.
-    pub folder: PathBuf,
-    /// What tantivy or the system said.
-    pub cause: String,
+    /// Its folder, or the file in it.
+    pub path: PathBuf,
+    /// What the system said, or what is wrong with the file.
+    #[source]
+    pub cause: std::io::Error,
 }
 
-/// The fields of every document.
-#[derive(Clone, Copy, Debug)]
-struct Fields {
-    term: Field,
-    position: Field,
-    occurred: (Field, Field),
-    reported: (Field, Field),
-    note: (Field, Field),
-}
-
-fn schema() -> (Schema, Fields) {
-    let mut schema = Schema::builder();
-    let indexed = || BytesOptions::default().set_indexed();
-    let column = || NumericOptions::default() | FAST;
-    let fields = Fields {
-        term: schema.add_bytes_field("term", indexed()),
-        position: schema.add_u64_field("position", column() | INDEXED),
-        occurred: (
-            schema.add_i64_field("occurred_from", column()),
-            schema.add_i64_field("occurred_to", column()),
-        ),
-        reported: (
-            schema.add_i64_field("reported_from", column()),
-            schema.add_i64_field("reported_to", column()),
-        ),
-        note: (
-            schema.add_u64_field("note", column()),
-            schema.add_u64_field("note_on", column()),
-        ),
-    };
-    (schema.build(), fields)
+impl IndexError {
+    /// Whether files are gone or are not what was written: the index must be made anew.
+    pub fn is_damage(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        matches!(self.cause.kind(), InvalidData | NotFound | UnexpectedEof)
+    }
 }
 
 /// An open index, to be written by one and read by many.
@@ -111,24 +168,18 @@ pub struct Opened {
     pub shelf: Arc<Shelf>,
 }
 
-/// Opens the index of a folder, or makes one there. `memory` is what may be gathered before it is written, in bytes.
+/// Opens the index of a folder, or makes one there. What a crash has left half done is removed.
 ///
 /// # Errors
 /// [`IndexError`], also where it is damaged: remove the folder then, and begin anew.
-pub fn open(folder: &Path, memory: usize) -> Result<Opened, IndexError> {
-    let wrap = |cause: TantivyError| error(folder, &cause);
-    std::fs::create_dir_all(folder).map_err(|cause| error(folder, &cause))?;
-    let directory = MmapDirectory::open(folder).map_err(|cause| error(folder, &cause))?;
-    let (schema, fields) = schema();
-    let settings = IndexSettings {
-        docstore_compression: Compressor::None,
-        ..IndexSettings::default()
-    };
-    let builder = Index::builder().schema(schema).settings(settings);
-    let index = builder.open_or_create(directory).map_err(wrap)?;
-    let shelf = Arc::new(Shelf::new(folder, &index, fields)?);
-    let writer = Writer::new(folder, &index, fields, Arc::clone(&shelf), memory)?;
-    Ok(Opened { writer, shelf })
+pub fn open(folder: &Path) -> Result<Opened, IndexError> {
+    std::fs::create_dir_all(folder).map_err(|cause| error(folder, cause))?;
+    let volumes = shelf::open_all(folder)?;
+    let shelf = Arc::new(Shelf::new(volumes));
+    Ok(Opened {
+        writer: Writer::new(folder, Arc::clone(&shelf)),
+        shelf,
+    })
 }
 
 /// Removes the index of a folder.
@@ -137,15 +188,8 @@ pub fn open(folder: &Path, memory: usize) -> Result<Opened, IndexError> {
 /// [`IndexError`].
 pub fn remove(folder: &Path) -> Result<(), IndexError> {
     match std::fs::remove_dir_all(folder) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(error(folder, &cause)),
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(error(folder, cause)),
         _ => Ok(()),
-    }
-}
-
-fn error(folder: &Path, cause: &dyn std::fmt::Display) -> IndexError {
-    IndexError {
-        folder: folder.into(),
-        cause: cause.to_string(),
     }
 }
 
@@ -156,10 +200,10 @@ fn error(folder: &Path, cause: &dyn std::fmt::Display) -> IndexError {
 pub fn remove_others(parent: &Path, beginning: &str, kept: &Path) -> Result<(), IndexError> {
     let items = match std::fs::read_dir(parent) {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        items => items.map_err(|cause| error(parent, &cause))?,
+        items => items.map_err(|cause| error(parent, cause))?,
     };
     for item in items {
-        let path = item.map_err(|cause| error(parent, &cause))?.path();
+        let path = item.map_err(|cause| error(parent, cause))?.path();
         let is_of_them = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -173,4 +217,53 @@ pub fn remove_others(parent: &Path, beginning: &str, kept: &Path) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn error(path: &Path, cause: std::io::Error) -> IndexError {
+    IndexError {
+        path: path.into(),
+        cause,
+    }
+}
+
+fn section(dates: Dates) -> Section {
+    match dates {
+        Dates::Occurred => Section::Occurred,
+        Dates::Reported => Section::Reported,
+    }
+}
+
+/// The earliest day, then the latest; each a zero byte and the day counted from the smallest `i32`, big-endian, or a one byte
+/// where that end is open. So keys are in the order of days, open ones last.
+fn day_key(days: &DaySpan) -> Vec<u8> {
+    let mut key = Vec::with_capacity(10);
+    for day in [days.earliest, days.latest] {
+        match day {
+            Some(day) => {
+                key.push(0);
+                key.extend((day.cast_unsigned() ^ (1 << 31)).to_be_bytes());
+            }
+            None => key.push(1),
+        }
+    }
+    key
+}
+
+/// The days of a [`day_key`]; `None` where the bytes are not one.
+fn days_of_key(mut key: &[u8]) -> Option<DaySpan> {
+    let mut day = || {
+        let (flag, rest) = key.split_first()?;
+        key = rest;
+        match flag {
+            0 => {
+                let (bytes, rest) = key.split_first_chunk::<4>()?;
+                key = rest;
+                Some(Some((u32::from_be_bytes(*bytes) ^ (1 << 31)).cast_signed()))
+            }
+            1 => Some(None),
+            _ => None,
+        }
+    };
+    let (earliest, latest) = (day()?, day()?);
+    key.is_empty().then_some(DaySpan { earliest, latest })
 }

@@ -1,132 +1,274 @@
 //! Writing an index.
 
-use super::read::Shelf;
-use super::{Document, Fields, IndexError, error};
-use crate::record::Position;
+use super::build::Build;
+use super::growing::Growing;
+use super::merge::{Source, merge};
+use super::shelf::{PART, Shelf, State, path_of};
+use super::volume::Volume;
+use super::{Document, IndexError, error};
+use crate::record::{Hash, Position};
+use roaring::RoaringBitmap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{Index, IndexWriter, TantivyDocument, Term};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 
-/// Segments of up to so many documents are merged with one another.
-const MERGED_DOCUMENTS_MAX: usize = 1 << 20;
+/// So many growing documents are sealed.
+pub const SEALED_DOCUMENTS: u32 = 1 << 16;
+/// No volume is merged into one of more documents.
+const MERGED_DOCUMENTS_MAX: u64 = 1 << 20;
+/// So many neighbours are merged.
+const MERGED_VOLUMES: usize = 16;
 
-/// Adds documents, one at a time, and has them appear in snapshots.
+/// Adds documents, in the order of positions.
 pub struct Writer {
     folder: PathBuf,
-    index: Index,
-    inner: IndexWriter,
-    fields: Fields,
     shelf: Arc<Shelf>,
+    /// What the shelf has: nobody else sets it.
+    state: State,
+    merging: Option<JoinHandle<io::Result<Volume>>>,
 }
 
 impl Writer {
-    pub(super) fn new(
-        folder: &Path,
-        index: &Index,
-        fields: Fields,
-        shelf: Arc<Shelf>,
-        memory: usize,
-    ) -> Result<Self, IndexError> {
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .memory_budget_per_thread(memory)
-            .build();
-        let inner = index.writer_with_options(options);
-        let inner = inner.map_err(|cause| error(folder, &cause))?;
-        let mut policy = LogMergePolicy::default();
-        policy.set_max_docs_before_merge(MERGED_DOCUMENTS_MAX);
-        inner.set_merge_policy(Box::new(policy));
-        Ok(Self {
+    pub(super) fn new(folder: &Path, shelf: Arc<Shelf>) -> Self {
+        Self {
             folder: folder.into(),
-            index: index.clone(),
-            inner,
-            fields,
+            state: shelf.state(),
             shelf,
-        })
+            merging: None,
+        }
     }
 
-    /// The mark of the newest commit.
+    /// The position that the next document is of.
     pub fn through(&self) -> Position {
-        self.shelf.snapshot().through()
+        self.state.through()
     }
 
-    /// Adds a document; it appears with the next commit.
+    /// Adds the document of the next position; it is found from now on.
+    pub fn add(&mut self, document: &Document) {
+        let growing = self.state.growing.write();
+        let mut growing = growing.unwrap_or_else(PoisonError::into_inner);
+        let number = growing.len();
+        growing.add(number, document);
+    }
+
+    /// Whether it is time to seal.
+    pub fn is_full(&self) -> bool {
+        self.state.growing().len() >= SEALED_DOCUMENTS
+    }
+
+    /// Seals what is growing into a volume; `last` is the hash of the last record's leaf. Waits for the disk.
     ///
     /// # Errors
-    /// [`IndexError`].
-    pub fn add(&mut self, document: &Document) -> Result<(), IndexError> {
-        let fields = &self.fields;
-        let bytes: usize = document.terms.iter().map(Vec::len).sum();
-        let mut one = TantivyDocument::with_capacity(bytes + 256);
-        one.add_u64(fields.position, document.position.get());
-        for term in &document.terms {
-            one.add_bytes(fields.term, term);
+    /// [`IndexError`]; everything is as before then.
+    pub fn seal(&mut self, last: &Hash) -> Result<(), IndexError> {
+        let range = self.state.from()..self.state.through();
+        if range.is_empty() {
+            return Ok(());
         }
-        for (columns, spans) in [
-            (fields.occurred, &document.occurred),
-            (fields.reported, &document.reported),
-        ] {
-            for (from, to) in spans {
-                one.add_i64(columns.0, *from);
-                one.add_i64(columns.1, *to);
+        let written = {
+            let growing = self.state.growing();
+            let sources = vec![Source::growing(&growing)];
+            write(&self.folder, &range, sources, &RoaringBitmap::new(), last)
+        };
+        let volume = written.map_err(|cause| error(&self.folder, cause))?;
+        self.state.volumes.push(Arc::new(volume));
+        self.state.growing = Arc::default();
+        self.shelf.set(self.state.clone());
+        Ok(())
+    }
+
+    /// Takes in what was merged, and begins to merge where it is due: in a thread of its own, so that documents can be added
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`IndexError`]; the volumes are as before then.
+    pub fn tend(&mut self) -> Result<(), IndexError> {
+        if self
+            .merging
+            .as_ref()
+            .is_some_and(|merging| !merging.is_finished())
+        {
+            return Ok(());
+        }
+        self.take_in()?;
+        let volumes = &self.state.volumes;
+        let sizes: Vec<u64> = volumes.iter().map(|volume| volume.len()).collect();
+        if let Some(due) = due(&sizes) {
+            let (folder, some) = (self.folder.clone(), volumes[due].to_vec());
+            let job = std::thread::Builder::new().name("search-merge".into());
+            let job = job.spawn(move || merged(&folder, &some));
+            self.merging = Some(job.map_err(|cause| error(&self.folder, cause))?);
+        }
+        Ok(())
+    }
+
+    /// Waits for a merge, and takes it in.
+    fn take_in(&mut self) -> Result<(), IndexError> {
+        let Some(merging) = self.merging.take() else {
+            return Ok(());
+        };
+        let panicked = |_| io::Error::other("the thread that merges panicked");
+        let volume = merging.join().map_err(panicked).and_then(|merged| merged);
+        let volume = Arc::new(volume.map_err(|cause| error(&self.folder, cause))?);
+        let is_of_it = |one: &Arc<Volume>| one.from() >= volume.from() && one.to() <= volume.to();
+        let (of_it, mut others): (Vec<_>, Vec<_>) = self.state.volumes.drain(..).partition(is_of_it);
+        let at = others.partition_point(|one| one.from() < volume.from());
+        others.insert(at, volume);
+        self.state.volumes = others;
+        self.shelf.set(self.state.clone());
+        for one in of_it {
+            std::fs::remove_file(one.path()).map_err(|cause| error(one.path(), cause))?;
+        }
+        Ok(())
+    }
+
+    /// Has documents found by other keys than before, in the order of positions; when it returns no file has what only they had
+    /// before. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`IndexError`]; call it again with the same then.
+    pub fn replace(&mut self, documents: &[(Position, Document)]) -> Result<(), IndexError> {
+        self.take_in()?;
+        let growing = within(documents, self.state.from(), None);
+        {
+            let lock = self.state.growing.write();
+            lock.unwrap_or_else(PoisonError::into_inner).replace(&growing);
+        }
+        for at in 0..self.state.volumes.len() {
+            let volume = &self.state.volumes[at];
+            let with = within(documents, volume.from(), Some(volume.to()));
+            if !with.is_empty() {
+                let replaced = replaced(&self.folder, volume, &with);
+                let replaced = replaced.map_err(|cause| error(volume.path(), cause))?;
+                self.state.volumes[at] = Arc::new(replaced);
+                self.shelf.set(self.state.clone());
             }
         }
-        if let Some((note, on)) = document.note {
-            one.add_u64(fields.note.0, note);
-            one.add_u64(fields.note.1, on.get());
-        }
-        let added = self.inner.add_document(one);
-        added.map(drop).map_err(|cause| error(&self.folder, &cause))
+        Ok(())
     }
 
-    /// Forgets every document of a position, also those that were added since the last commit; with the next commit none is found
-    /// any more.
-    pub fn forget(&mut self, position: Position) {
-        let position = Term::from_field_u64(self.fields.position, position.get());
-        self.inner.delete_term(position);
-    }
-
-    /// Brings to the disk what was added and forgotten, with the mark: through which position it is, and a text without spaces that
-    /// says of which log. Waits for the disk.
-    ///
-    /// # Errors
-    /// [`IndexError`]; nothing of it is there then.
-    pub fn commit(&mut self, through: Position, of: &str) -> Result<(), IndexError> {
-        let wrap = |cause: tantivy::TantivyError| error(&self.folder, &cause);
-        let mut commit = self.inner.prepare_commit().map_err(wrap)?;
-        commit.set_payload(&format!("{through} {of}"));
-        commit.commit().map_err(wrap)?;
-        self.shelf.renew()
-    }
-
-    /// Takes back what was added and forgotten since the last commit, and begins anew where a failure has left the writer dead.
+    /// Forgets every document, so that the next is of the first position.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn take_back(&mut self) -> Result<(), IndexError> {
-        let taken = self.inner.rollback();
-        taken.map(drop).map_err(|cause| error(&self.folder, &cause))
-    }
-
-    /// Writes the segments anew that hold documents which were forgotten, so that no file has anything of them. Waits for the
-    /// disk.
-    ///
-    /// # Errors
-    /// [`IndexError`].
-    pub fn purge(&mut self) -> Result<(), IndexError> {
-        let wrap = |cause: tantivy::TantivyError| error(&self.folder, &cause);
-        let metas = self.index.searchable_segment_metas().map_err(wrap)?;
-        for meta in metas.iter().filter(|meta| meta.has_deletes()) {
-            self.inner.merge(&[meta.id()]).wait().map_err(wrap)?;
+    pub fn clear(&mut self) -> Result<(), IndexError> {
+        // What comes of a merge is not wanted any more.
+        let _ = self.take_in();
+        let volumes = std::mem::replace(&mut self.state, State::new(Vec::new())).volumes;
+        self.shelf.set(self.state.clone());
+        // From the end, so that what a crash leaves is a beginning.
+        for volume in volumes.iter().rev() {
+            match std::fs::remove_file(volume.path()) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                    return Err(error(volume.path(), cause));
+                }
+                _ => {}
+            }
         }
-        self.shelf.renew()?;
-        // The files of the old ones go once nobody reads them.
-        self.inner
-            .garbage_collect_files()
-            .wait()
-            .map(drop)
-            .map_err(|cause| error(&self.folder, &cause))
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Nobody may write to the folder once this is gone.
+        let _ = self.take_in();
+    }
+}
+
+/// The numbers that documents have in a part of the index.
+fn within(documents: &[(Position, Document)], from: Position, to: Option<Position>) -> Vec<(u32, Document)> {
+    let start = documents.partition_point(|(position, _)| *position < from);
+    let end = to.map_or(documents.len(), |to| {
+        documents.partition_point(|(position, _)| *position < to)
+    });
+    let number = |position: Position| u32::try_from(position.since(from)).unwrap_or(u32::MAX);
+    documents[start..end]
+        .iter()
+        .map(|(position, document)| (number(*position), document.clone()))
+        .collect()
+}
+
+/// Which neighbours are to be merged: the newest of them that make a volume of the largest size or less, where they are many;
+/// or the last two, where both together are small.
+fn due(sizes: &[u64]) -> Option<Range<usize>> {
+    let mut sum = 0;
+    let fitting = sizes.iter().rev().take_while(|size| {
+        sum += **size;
+        sum <= MERGED_DOCUMENTS_MAX
+    });
+    let fitting = fitting.count();
+    if fitting >= MERGED_VOLUMES {
+        return Some(sizes.len() - fitting..sizes.len());
+    }
+    let last: u64 = sizes.iter().rev().take(2).sum();
+    (fitting >= 2 && last <= SEALED_DOCUMENTS.into()).then(|| sizes.len() - 2..sizes.len())
+}
+
+fn merged(folder: &Path, volumes: &[Arc<Volume>]) -> io::Result<Volume> {
+    let (Some(first), Some(last)) = (volumes.first(), volumes.last()) else {
+        return Err(io::Error::other("nothing to merge"));
+    };
+    let shift = |volume: &Volume| u32::try_from(volume.from().since(first.from())).map_err(io::Error::other);
+    let sources: io::Result<Vec<Source<'_>>> = volumes
+        .iter()
+        .map(|volume| Source::volume(volume, shift(volume)?))
+        .collect();
+    let range = first.from()..last.to();
+    write(folder, &range, sources?, &RoaringBitmap::new(), last.last())
+}
+
+fn replaced(folder: &Path, volume: &Volume, with: &[(u32, Document)]) -> io::Result<Volume> {
+    let forgotten = with.iter().map(|(number, _)| *number).collect();
+    let growing = Growing::of(with);
+    let sources = vec![Source::volume(volume, 0)?, Source::growing(&growing)];
+    write(
+        folder,
+        &(volume.from()..volume.to()),
+        sources,
+        &forgotten,
+        volume.last(),
+    )
+}
+
+/// Writes a volume; it has its name only when all of it is on the disk.
+fn write(
+    folder: &Path,
+    range: &Range<Position>,
+    sources: Vec<Source<'_>>,
+    forgotten: &RoaringBitmap,
+    last: &Hash,
+) -> io::Result<Volume> {
+    let path = path_of(folder, range.start, range.end);
+    let part = path.with_extension(PART);
+    let mut build = Build::new(&part)?;
+    merge(sources, forgotten, &mut build)?;
+    build.finish(range.start, range.end, last)?;
+    std::fs::rename(&part, &path)?;
+    File::open(folder)?.sync_all()?;
+    Volume::open(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_merged_when_they_are_many_or_small() {
+        let sealed = u64::from(SEALED_DOCUMENTS);
+        assert_eq!(due(&[]), None);
+        assert_eq!(due(&[5]), None);
+        assert_eq!(due(&[sealed, 5]), None);
+        assert_eq!(due(&[sealed, 5, 7]), Some(1..3));
+        assert_eq!(due(&[sealed; 15]), None);
+        assert_eq!(due(&[sealed; 16]), Some(0..16));
+        let mut sizes = vec![MERGED_DOCUMENTS_MAX, 1_000_000];
+        sizes.extend([sealed; 15]);
+        assert_eq!(due(&sizes), None, "large ones stay as they are");
+        sizes.push(3);
+        assert_eq!(due(&sizes), Some(2..18));
     }
 }

@@ -27,7 +27,7 @@ pub enum Fate {
 
 impl Fate {
     /// The fate of a number.
-    pub fn of(number: u64) -> Option<Self> {
+    pub fn of(number: u8) -> Option<Self> {
         [
             Self::Superseded,
             Self::Retracted,
@@ -37,7 +37,7 @@ impl Fate {
             Self::Nothing,
         ]
         .into_iter()
-        .find(|fate| *fate as u64 == number)
+        .find(|fate| *fate as u8 == number)
     }
 }
 

@@ -368,7 +368,7 @@ fn all(
     if let Some(view) = view {
         // What the view has handed over is worth something only once it has ended well.
         let mut found = Vec::new();
-        match view.find(log, filter, as_of, cancelled, &mut |one| found.push(one)) {
+        match view.find(log, filter, as_of, dated, cancelled, &mut |one| found.push(one)) {
             Ok(erased) => {
                 found.into_iter().for_each(take);
                 return Ok(erased);

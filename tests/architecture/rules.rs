@@ -97,11 +97,6 @@ const RULES: &[Rule] = &[
                    must be guarded",
     },
     Rule {
-        of: |path| !within(path, &["index/"]),
-        broken: |source| names(source, &["tantivy"]),
-        sentence: "names tantivy; only index/ does: it knows documents of terms, and view knows what they mean",
-    },
-    Rule {
         of: |path| !within(path, &["record/codec/", "rpc/", "client/", "cli/", "import/"]),
         broken: |source| names(source, &["prost"]),
         sentence: "names prost; in the domain only record/codec does: ask it for what you need",

@@ -227,7 +227,10 @@ fn the_past_is_asked_by_position() {
 fn a_filter_is_explained() {
     let daemon = filled();
     let out = daemon.ok(&["explain", "country = Pakistan"]);
-    assert!(out.contains("country = PAK") && out.contains("scan"), "{out}");
+    assert!(out.contains("country = PAK") && out.contains("plan "), "{out}");
+    // Of measures no index knows.
+    let out = daemon.ok(&["explain", "measure.goldstein > 3"]);
+    assert!(out.contains("scan, 3 records, as of position 3"), "{out}");
     let answer = json(&daemon.ok(&["explain", "country = Pakistan", "-o", "json"]));
     assert_eq!(answer["canonical_sha256"].as_str().unwrap().len(), 64);
 }

@@ -1,5 +1,5 @@
-//! The search view answers what a look at every record answers: for random logs and filters, as of every point, across commits,
-//! kills and rebuilds.
+//! The search view answers what a look at every record answers: for random logs and filters, as of every point, across volumes,
+//! kills, damage and rebuilds.
 
 #[path = "../log/harness.rs"]
 #[allow(dead_code, reason = "the tests of the log use all of it")]
@@ -30,10 +30,11 @@ enum Step {
     Say(usize, Act, Box<Content>),
     Erase(usize, Option<u64>),
     Follow,
-    Commit,
-    /// The view begins again at its mark, as after a failure.
-    Again,
-    /// The view is gone without a commit, as after a kill.
+    /// What was followed is in a volume.
+    Seal,
+    /// A byte of a volume is not what it was.
+    Damage(usize),
+    /// The view is gone, as after a kill.
     Kill,
     /// The folder of views is removed.
     Remove,
@@ -58,8 +59,8 @@ fn step() -> impl Strategy<Value = Step> {
         16 => say,
         1 => (0..KEYS.len(), prop::option::of(1..3_u64)).prop_map(|(key, revision)| Step::Erase(key, revision)),
         3 => Just(Step::Follow),
-        2 => Just(Step::Commit),
-        1 => Just(Step::Again),
+        3 => Just(Step::Seal),
+        1 => any::<usize>().prop_map(Step::Damage),
         1 => Just(Step::Kill),
         1 => Just(Step::Remove),
         1 => Just(Step::Restart),
@@ -118,9 +119,49 @@ impl Viewed {
         self.follower = Some(Follower::open(&self.views(), self.log()).unwrap());
     }
 
+    /// Follows to the end, as the thread does: after damage it begins anew.
     fn follow(&mut self) {
         let follower = self.follower.as_mut().unwrap();
-        while follower.step(self.opened.log()).unwrap() {}
+        for _ in 0..100 {
+            match follower.step(self.opened.log()) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => follower.failed(&error),
+            }
+        }
+        panic!("it does not come to an end");
+    }
+
+    /// The files of the index.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.views()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for item in std::fs::read_dir(folder).unwrap() {
+                let path = item.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    fn damage(&self, any: usize) {
+        let files = self.files();
+        if files.is_empty() {
+            return;
+        }
+        let file = &files[any % files.len()];
+        let mut bytes = std::fs::read(file).unwrap();
+        let at = any / 7 % bytes.len();
+        bytes[at] ^= 0x20;
+        // In place: the view has the file open.
+        let mut open = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+        std::io::Write::write_all(&mut open, &bytes).unwrap();
     }
 
     fn search(&self) -> Arc<Search> {
@@ -132,11 +173,11 @@ impl Viewed {
             Step::Say(key, act, content) => self.say(KEYS[key], act, *content),
             Step::Erase(key, revision) => self.erase(KEYS[key], revision),
             Step::Follow => self.follow(),
-            Step::Commit => {
+            Step::Seal => {
                 self.follow();
-                self.follower.as_mut().unwrap().commit().unwrap();
+                self.follower.as_mut().unwrap().seal(self.opened.log()).unwrap();
             }
-            Step::Again => self.follower.as_mut().unwrap().again().unwrap(),
+            Step::Damage(any) => self.damage(any),
             Step::Kill => self.reopen(),
             Step::Remove => {
                 self.follower = None;
@@ -288,12 +329,20 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
         batch(vec![harness::amend("a b", "Nobody unmasked", None)]),
     )
     .unwrap();
-    viewed.take(Step::Commit);
+    viewed.take(Step::Seal);
     let word = |text: &str| Term {
         field: TermField::Word,
         bytes: text.into(),
     };
     let held = |viewed: &Viewed, text: &str| viewed.search().held(&word(text)).unwrap();
+    let on_disk = |viewed: &Viewed, text: &str| {
+        let has = |file: &PathBuf| {
+            let bytes = std::fs::read(file).unwrap();
+            bytes.windows(text.len()).any(|some| some == text.as_bytes())
+        };
+        viewed.files().iter().any(has)
+    };
+    assert!(on_disk(&viewed, "whistleblower"));
     assert_eq!(
         (held(&viewed, "whistleblower"), held(&viewed, "unmasked")),
         (1, 2)
@@ -305,6 +354,7 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
     viewed.follow();
     assert!(viewed.search().rid_through() > erase);
     for _ in 0..2 {
+        assert!(!on_disk(&viewed, "whistleblower"));
         assert_eq!(
             (
                 held(&viewed, "whistleblower"),
@@ -336,7 +386,7 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
 fn an_erasure_is_complete_only_when_the_view_is_rid_of_it() {
     let mut viewed = Viewed::new();
     append(viewed.log(), batch(vec![harness::create("b", "Envoys meet")])).unwrap();
-    viewed.take(Step::Commit);
+    viewed.take(Step::Seal);
     viewed.take(Step::Restart);
     viewed.erase("b", None);
     let looks = || (0..3_000).map(|_| std::thread::sleep(Duration::from_millis(10)));
@@ -359,7 +409,7 @@ fn an_index_of_records_that_the_log_has_no_more_is_built_anew() {
     for text in ["Envoys meet", "Envoys part"] {
         append(viewed.log(), title(text)).unwrap();
     }
-    viewed.take(Step::Commit);
+    viewed.take(Step::Seal);
     // Another log has as many records, and a third has fewer.
     for texts in [vec!["Ministers meet", "Ministers part"], vec!["Ministers meet"]] {
         let mut other = Viewed::new();
@@ -372,7 +422,7 @@ fn an_index_of_records_that_the_log_has_no_more_is_built_anew() {
         copy(&viewed.views(), &other.views());
         other.reopen();
         assert_eq!(other.search().through(), Position::START);
-        other.take(Step::Commit);
+        other.take(Step::Seal);
         let view = Arc::new(OnceLock::from(other.search()));
         let view = Scanner::new(other.log().clone(), options(), view);
         let count = |text: &str| {

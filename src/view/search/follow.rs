@@ -1,42 +1,35 @@
-//! Filling the index: a thread of its own folds what the log has published, and commits now and then.
+//! Filling the index: a thread of its own folds what the log has published.
 //!
-//! A record is folded once, in the order of positions. The mark and the documents are committed together, so that after a crash
-//! the fold goes on where the index is. An ERASE takes all documents of its entry out, puts those back that it leaves, and has the
-//! files written anew, before the index is marked as beyond it. Where the index is damaged, or of another version, it is removed
-//! and folded anew from the first record; answers come from looking at every record meanwhile.
+//! A record is folded once, in the order of positions, and found as soon as it is. A sealed volume has its positions in its name,
+//! so that after a crash the fold goes on where the volumes end. An ERASE takes all documents of its entry out, puts those back
+//! that it leaves, and has the files written anew, before any volume has the ERASE itself: so a crash in between has it folded
+//! again. Where the index is damaged, or of another version, it is removed and folded anew from the first record; answers come
+//! from looking at every record meanwhile.
 
 use super::Search;
-use super::plan::bytes_of;
 use crate::derive::countries;
-use crate::filter::{LazyContent, Subject, Term, each_term};
-use crate::index::{self, Document, IndexError, OPEN, Opened, Writer};
+use crate::filter::{LazyContent, Subject, each_term};
+use crate::index::{self, Dates, Document, IndexError, Opened, Writer};
 use crate::log::erasure::Holder;
 use crate::log::{Columns, Erasure, Log, ReadError, ReadLimit, Run, Stored, WeakLog};
-use crate::record::codec::{self, DateRole};
+use crate::record::codec::{self, Content, DateRole};
 use crate::record::date::DaySpan;
-use crate::record::{Leaf, Position, Status, leaf_hash};
+use crate::record::{Hash, Leaf, Position, Status, leaf_hash};
 use crate::view::fates::{Fate, Fates};
 use crate::view::matching::decode;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The version of what is in an index. Another one is another folder, filled anew.
-pub const VERSION: u32 = 1;
-/// What is gathered in memory before it is written.
-const MEMORY: usize = 32 << 20;
+pub const VERSION: u32 = 2;
 /// How often the thread looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long records may be left to a look at themselves: a commit costs some syncs, which appends feel.
-const COMMIT_EVERY: Duration = Duration::from_secs(2);
-/// After so many records a commit comes sooner than after that time.
-const COMMIT_RECORDS: u64 = 50_000;
 /// The niceness of the thread on Linux: where everything is busy it gets next to nothing.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 19;
-/// The same where the index is far behind.
-const BEHIND_RECORDS: u64 = 250_000;
 /// How long the thread waits after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 const STEP: ReadLimit = ReadLimit {
@@ -59,15 +52,9 @@ pub enum FoldError {
 pub struct Follower {
     search: Arc<Search>,
     writer: Writer,
-    through: Position,
-    /// The name of the last record that was folded.
-    last: String,
-    committed: Position,
-    since: Instant,
-    /// The tail at the last look: where it has not moved, what is folded may as well be committed.
-    seen: Position,
-    /// Whether something was taken out since the files were last written anew. One time serves all erasures of a step.
-    is_unclean: bool,
+    /// Documents to be replaced since an ERASE was folded. One time serves all erasures of a step.
+    erased: BTreeMap<Position, Document>,
+    document: Document,
 }
 
 impl Follower {
@@ -79,38 +66,24 @@ impl Follower {
     pub fn open(views: &Path, log: &Log) -> Result<Self, FoldError> {
         let folder = folder_of(views);
         index::remove_others(views, "search-", &folder)?;
-        let opened = match index::open(&folder, MEMORY) {
-            Ok(opened) if is_of(&opened, log)? => opened,
-            Ok(opened) => {
-                tracing::warn!("the search view is of other records than the log's; it is built anew");
-                drop(opened);
-                anew(&folder)?
-            }
-            Err(error) => {
-                tracing::warn!(%error, "it cannot be opened and is built anew");
-                anew(&folder)?
-            }
-        };
-        let Opened { mut writer, shelf } = opened;
-        // A crash may have come between a commit that forgets and the files that still hold what is forgotten.
-        writer.purge()?;
         let mut fates = Fates::default();
-        let snapshot = shelf.snapshot();
-        snapshot.notes(|at, number, on| {
-            if let Some(fate) = Fate::of(number) {
-                fates.apply(at, fate, on);
+        let Opened { writer, shelf } = match opened(&folder, log, &mut fates) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                tracing::warn!("the search view is of other records than the log's; it is built anew");
+                anew(&folder, &mut fates)?
             }
-        })?;
-        let (through, last) = (snapshot.through(), snapshot.of().to_owned());
+            Err(FoldError::Index(error)) => {
+                tracing::warn!(%error, "the search view cannot be opened and is built anew");
+                anew(&folder, &mut fates)?
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             search: Arc::new(Search::new(shelf, fates)),
             writer,
-            through,
-            last,
-            committed: through,
-            since: Instant::now(),
-            seen: Position::START,
-            is_unclean: false,
+            erased: BTreeMap::new(),
+            document: Document::default(),
         })
     }
 
@@ -119,87 +92,69 @@ impl Follower {
         Arc::clone(&self.search)
     }
 
-    /// Folds what is published, some records at a time, and commits where it is time; says whether there may be more.
+    /// Folds what is published, some records at a time; says whether there may be more.
     ///
     /// # Errors
     /// [`FoldError`]; what was not folded is folded by the next call.
     pub fn step(&mut self, log: &Log) -> Result<bool, FoldError> {
+        if self.search.is_damaged() {
+            self.begin_anew()?;
+        }
         let tail = log.tail();
-        if self.through < tail {
-            for run in log.read(self.through, tail, STEP, Columns::All)? {
+        if self.writer.through() < tail {
+            for run in log.read(self.writer.through(), tail, STEP, Columns::All)? {
                 self.fold(log, &run)?;
             }
         }
-        let waiting = self.through.since(self.committed);
-        let is_calm = tail == self.seen && self.through == tail;
-        self.seen = tail;
-        // Far behind, as while it is built anew, the newest records are many in any case.
-        let behind = tail.since(self.through) > COMMIT_RECORDS;
-        let waited = !behind && self.since.elapsed() >= COMMIT_EVERY;
-        let most = if behind { BEHIND_RECORDS } else { COMMIT_RECORDS };
-        let is_due = is_calm || self.is_unclean || waiting >= most || waited;
-        if (waiting > 0 || self.is_unclean) && is_due {
-            self.commit()?;
-        }
-        Ok(self.through < log.tail())
+        self.replace_erased()?;
+        self.writer.tend()?;
+        Ok(self.writer.through() < log.tail())
     }
 
-    /// Commits what was folded, and writes the files anew where something was taken out.
+    /// Seals what was folded, so that the next start goes on from here.
     ///
     /// # Errors
-    /// [`IndexError`].
-    pub fn commit(&mut self) -> Result<(), IndexError> {
-        self.writer.commit(self.through, &self.last)?;
-        if self.is_unclean {
-            self.writer.purge()?;
-            self.is_unclean = false;
+    /// [`FoldError`].
+    pub fn seal(&mut self, log: &Log) -> Result<(), FoldError> {
+        // No volume may have an ERASE while another has what it erased.
+        self.replace_erased()?;
+        if let Some(last) = leaf_before(self.writer.through(), log)? {
+            self.writer.seal(&last)?;
         }
-        self.committed = self.through;
-        self.since = Instant::now();
-        self.search.is_rid(self.through);
         Ok(())
     }
 
-    /// Begins again where the index is, after a failure. What is known of contents may be ahead of it, and to learn it again
-    /// changes nothing.
-    ///
-    /// # Errors
-    /// [`IndexError`].
-    pub fn again(&mut self) -> Result<(), IndexError> {
-        self.writer.take_back()?;
-        let snapshot = self.search.shelf.snapshot();
-        self.through = snapshot.through();
-        self.last = snapshot.of().to_owned();
-        self.committed = self.through;
+    /// Takes note of a failed step: after damage the next one begins anew.
+    pub fn failed(&self, error: &FoldError) {
+        if matches!(error, FoldError::Index(error) if error.is_damage()) {
+            self.search.set_damaged(true);
+        }
+    }
+
+    fn begin_anew(&mut self) -> Result<(), IndexError> {
+        tracing::warn!("the search view is damaged and is built anew");
+        self.erased.clear();
+        self.search.begins_anew();
+        self.writer.clear()?;
+        self.search.set_damaged(false);
         Ok(())
     }
 
     fn fold(&mut self, log: &Log, run: &Run) -> Result<(), FoldError> {
-        let from = self.through;
+        let from = self.writer.through();
         for record in run.iter().filter(|record| record.position >= from) {
             let leaf = decode(&record)?;
-            let erasure = Erasure::of(record.position, &leaf, record.payload);
             let note = self.apply(&record, &leaf);
-            self.writer.add(&document(&record, &leaf, note))?;
-            self.through = record.position.next();
-            self.search.knows(self.through);
-            if let Some(erasure) = erasure {
-                self.erase(log, &record, &erasure)?;
+            fill(&mut self.document, &record, &leaf, note);
+            if let Some(erasure) = Erasure::of(record.position, &leaf, record.payload) {
+                self.erase(log, &leaf, &erasure)?;
+            }
+            self.writer.add(&self.document);
+            if self.writer.is_full() {
+                self.seal(log)?;
             }
         }
-        self.name_last(run);
         Ok(())
-    }
-
-    /// Keeps the name of the last record of a run that was folded.
-    fn name_last(&mut self, run: &Run) {
-        if let Some(record) = run
-            .iter()
-            .next_back()
-            .filter(|last| last.position.next() == self.through)
-        {
-            self.last = name_of(&record);
-        }
     }
 
     fn apply(&self, record: &Stored<'_>, leaf: &Leaf<'_>) -> Option<(Fate, Position)> {
@@ -209,8 +164,8 @@ impl Follower {
         Some(note)
     }
 
-    /// Takes out what an ERASE names, from the files too.
-    fn erase(&mut self, log: &Log, record: &Stored<'_>, erasure: &Erasure) -> Result<(), FoldError> {
+    /// Notes what an ERASE removes, and gathers what its entry is found by from now on.
+    fn erase(&mut self, log: &Log, leaf: &Leaf<'_>, erasure: &Erasure) -> Result<(), FoldError> {
         let contents = self.search.fates().of_erasure(erasure);
         {
             let mut fates = self.search.fates.write().unwrap_or_else(PoisonError::into_inner);
@@ -218,75 +173,114 @@ impl Follower {
                 .iter()
                 .for_each(|content| fates.apply(erasure.position, Fate::Erased, *content));
         }
-        let mut next = Some(record.position);
+        for content in contents {
+            self.document.add_note(Fate::Erased as u8, content);
+        }
+        let mut next = leaf.previous;
         while let Some(at) = next {
             let runs = log.fetch(&[at], Columns::All)?;
             let Some(one) = runs.first().and_then(|run| run.get(at)) else {
                 break;
             };
             let leaf = decode(&one)?;
-            let note = self.search.fates().of_record(at, &leaf);
-            self.writer.forget(at);
-            self.writer.add(&document(&one, &leaf, note))?;
+            let mut document = Document::default();
+            fill(
+                &mut document,
+                &one,
+                &leaf,
+                self.search.fates().of_record(at, &leaf),
+            );
+            if let Some(earlier) = Erasure::of(at, &leaf, one.payload) {
+                for content in self.search.fates().of_erasure(&earlier) {
+                    document.add_note(Fate::Erased as u8, content);
+                }
+            }
+            self.erased.insert(at, document);
             next = leaf.previous;
         }
-        for content in contents {
-            self.writer.add(&Document {
-                position: erasure.position,
-                note: Some((Fate::Erased as u64, content)),
-                ..Document::default()
-            })?;
+        Ok(())
+    }
+
+    /// Takes what was erased out of the files.
+    fn replace_erased(&mut self) -> Result<(), IndexError> {
+        if !self.erased.is_empty() {
+            let documents = std::mem::take(&mut self.erased).into_iter().collect::<Vec<_>>();
+            if let Err(error) = self.writer.replace(&documents) {
+                self.erased = documents.into_iter().collect();
+                return Err(error);
+            }
         }
-        self.is_unclean = true;
+        self.search.is_rid(self.writer.through());
         Ok(())
     }
 }
 
-/// What names a record like no other: the hash of its leaf, in which is a salted commitment.
-fn name_of(record: &Stored<'_>) -> String {
-    hex::encode(leaf_hash(record.leaf))
+/// Opens an index and learns its notes; `None` where it is not this log's.
+fn opened(folder: &Path, log: &Log, fates: &mut Fates) -> Result<Option<Opened>, FoldError> {
+    let opened = index::open(folder)?;
+    let snapshot = opened.shelf.snapshot();
+    if !is_of(snapshot.sealed(), log)? {
+        return Ok(None);
+    }
+    let mut notes = Vec::new();
+    snapshot.notes(|at, number, on| notes.push((at, number, on)))?;
+    // What an act is about depends on what came before it.
+    notes.sort_unstable();
+    for (at, number, on) in notes {
+        if let Some(fate) = Fate::of(number) {
+            fates.apply(at, fate, on);
+        }
+    }
+    Ok(Some(opened))
 }
 
 /// Whether an index is of this log: its last record is the log's at that position.
-fn is_of(opened: &Opened, log: &Log) -> Result<bool, ReadError> {
-    let snapshot = opened.shelf.snapshot();
-    let Some(last) = snapshot.through().get().checked_sub(1).map(Position::new) else {
-        return Ok(true);
-    };
-    if last >= log.tail() {
-        return Ok(false);
+fn is_of(sealed: Option<(Hash, Position)>, log: &Log) -> Result<bool, ReadError> {
+    match sealed {
+        None => Ok(true),
+        Some((_, through)) if through > log.tail() => Ok(false),
+        // In a leaf is a salted commitment: no other record has the same.
+        Some((hash, through)) => Ok(leaf_before(through, log)? == Some(hash)),
     }
-    let runs = log.fetch(&[last], Columns::Leaves)?;
-    let record = runs.first().and_then(|run| run.get(last));
-    Ok(record.is_some_and(|record| name_of(&record) == snapshot.of()))
 }
 
-fn anew(folder: &Path) -> Result<Opened, IndexError> {
+/// The hash of the leaf of the record before a position.
+fn leaf_before(position: Position, log: &Log) -> Result<Option<Hash>, ReadError> {
+    let Some(last) = position.get().checked_sub(1).map(Position::new) else {
+        return Ok(None);
+    };
+    let runs = log.fetch(&[last], Columns::Leaves)?;
+    let record = runs.first().and_then(|run| run.get(last));
+    Ok(record.map(|record| leaf_hash(record.leaf)))
+}
+
+fn anew(folder: &Path, fates: &mut Fates) -> Result<Opened, IndexError> {
+    *fates = Fates::default();
     index::remove(folder)?;
-    index::open(folder, MEMORY)
+    index::open(folder)
 }
 
 fn folder_of(views: &Path) -> PathBuf {
     views.join(format!("search-{VERSION}-{}", countries().version()))
 }
 
-/// What the index holds of a record: of a content its terms, only those of the leaf where it was erased; of any other what it
-/// did.
-fn document(record: &Stored<'_>, leaf: &Leaf<'_>, note: Option<(Fate, Position)>) -> Document {
-    let mut document = Document {
-        position: record.position,
-        note: note.map(|(fate, on)| (fate as u64, on)),
-        ..Document::default()
-    };
-    if !leaf.act.has_content() {
-        return document;
+/// Fills a document with what the index holds of a record: of a content its terms, only those of the leaf where it was erased; of
+/// any other what it did.
+fn fill(document: &mut Document, record: &Stored<'_>, leaf: &Leaf<'_>, note: Option<(Fate, Position)>) {
+    document.clear();
+    if leaf.act.has_content() {
+        let content = codec::decode_content(record.payload).ok().flatten();
+        let content = content.filter(|_| !record.erased);
+        fill_content(document, record.position, leaf, content.as_ref());
     }
-    let content = match codec::decode_content(record.payload) {
-        Ok(content) if !record.erased => content,
-        _ => None,
-    };
+    if let Some((fate, on)) = note {
+        document.add_note(fate as u8, on);
+    }
+}
+
+fn fill_content(document: &mut Document, position: Position, leaf: &Leaf<'_>, content: Option<&Content>) {
     let subject = Subject {
-        position: record.position,
+        position,
         act: leaf.act,
         kind: leaf.kind,
         series: leaf.series,
@@ -295,34 +289,19 @@ fn document(record: &Stored<'_>, leaf: &Leaf<'_>, note: Option<(Fate, Position)>
         recorded: leaf.recorded,
         status: Status::Current,
         principal: leaf.principal,
-        content: content
-            .as_ref()
-            .map_or_else(LazyContent::absent, LazyContent::ready),
+        content: content.map_or_else(LazyContent::absent, LazyContent::ready),
     };
-    each_term(&subject, |field, bytes| {
-        document.terms.push(bytes_of(&Term {
-            field,
-            bytes: bytes.to_vec(),
-        }));
-    });
-    document.terms.sort_unstable();
-    document.terms.dedup();
-    let spans = |role: DateRole| {
-        let dates = content.iter().flat_map(|content| &content.dates);
-        let dates = dates.filter(|date| date.role() == role);
-        let spans = dates.filter_map(|date| DaySpan::of(&date.edtf).ok());
-        spans
-            .map(|span| {
-                (
-                    span.earliest.map_or(OPEN, i64::from),
-                    span.latest.map_or(OPEN, i64::from),
-                )
-            })
-            .collect()
-    };
-    document.occurred = spans(DateRole::Occurred);
-    document.reported = spans(DateRole::Reported);
-    document
+    each_term(&subject, |field, bytes| document.add_term(field as u8, bytes));
+    for date in content.iter().flat_map(|content| &content.dates) {
+        let dates = match date.role() {
+            DateRole::Occurred => Dates::Occurred,
+            DateRole::Reported => Dates::Reported,
+            _ => continue,
+        };
+        if let Ok(days) = DaySpan::of(&date.edtf) {
+            document.add_days(dates, &days);
+        }
+    }
 }
 
 /// The thread that keeps a follower going.
@@ -402,21 +381,21 @@ fn follow(mut follower: Follower, log: &WeakLog, stop: &Stop) {
             Ok(false) => LOOK_EVERY,
             Err(error) => {
                 tracing::error!(%error, "the search view does not follow; it is tried again");
-                if let Err(error) = follower.again() {
-                    tracing::error!(%error, "the search view is given up until the next start");
-                    return;
-                }
+                follower.failed(&error);
                 AFTER_FAILURE
             }
         };
         drop(open);
-        if !stop.pause(pause) {
-            // What is not committed is folded again by the next start.
-            if let Err(error) = follower.commit() {
-                tracing::warn!(%error, "the search view could not be committed");
-            }
-            return;
+        if stop.pause(pause) {
+            continue;
         }
+        // What is not sealed is folded again by the next start.
+        if let Some(open) = log.upgrade()
+            && let Err(error) = follower.seal(&open)
+        {
+            tracing::warn!(%error, "the search view could not be sealed");
+        }
+        return;
     }
 }
 
@@ -425,7 +404,7 @@ impl Drop for Following {
         *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.wake.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has committed nothing.
+            // What a thread that panicked had folded is folded again by the next start.
             let _ = thread.join();
         }
     }

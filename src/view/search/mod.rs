@@ -9,14 +9,13 @@
 pub mod follow;
 pub mod plan;
 
-use super::fates::{Fate, Fates};
+use super::fates::Fates;
 use super::matching;
 use super::scan::{self, Known};
 use crate::filter::{Filter, Term};
-use crate::index::{Hit, IndexError, Shelf, Snapshot};
+use crate::index::{Dates, IndexError, Shelf, Snapshot};
 use crate::log::erasure::Holder;
 use crate::log::{Columns, Log, ReadError, Run};
-use crate::record::date::DaySpan;
 use crate::record::{Position, Status};
 use plan::Plan;
 use std::collections::HashMap;
@@ -32,11 +31,12 @@ const OPEN_SHARE: u64 = 16;
 /// An index, and what became of the contents in it.
 pub struct Search {
     shelf: Arc<Shelf>,
+    /// Those of all records in the index, and maybe of some more.
     fates: RwLock<Fates>,
-    /// The fates are those of all records below.
-    known: AtomicU64,
     /// Every ERASE below was taken in, and its files written anew.
     rid: AtomicU64,
+    /// Whether a file was found damaged.
+    damaged: AtomicBool,
 }
 
 /// A content that passes.
@@ -44,7 +44,7 @@ pub struct Search {
 pub struct Match {
     /// Its position.
     pub position: Position,
-    /// The earliest day on which what it tells may have occurred.
+    /// The earliest day on which what it tells may have occurred, where it was asked for.
     pub day: Option<i32>,
 }
 
@@ -102,6 +102,8 @@ struct Question<'q> {
     below: Position,
     /// What the records above say of contents below.
     later: HashMap<u64, Known>,
+    /// Whether the days of matches are wanted.
+    dated: bool,
     cancelled: &'q AtomicBool,
 }
 
@@ -109,33 +111,47 @@ impl Search {
     fn new(shelf: Arc<Shelf>, fates: Fates) -> Self {
         Self {
             rid: AtomicU64::new(shelf.snapshot().through().get()),
-            known: AtomicU64::new(shelf.snapshot().through().get()),
             shelf,
             fates: RwLock::new(fates),
+            damaged: AtomicBool::new(false),
         }
-    }
-
-    /// The fates are those of all records below a position.
-    fn knows(&self, through: Position) {
-        self.known.fetch_max(through.get(), Ordering::AcqRel);
     }
 
     /// Whether no record below `as_of` follows a content, so that it is the newest of its entry and nothing was done to it.
     pub fn is_last(&self, content: Position, as_of: Position) -> bool {
-        as_of.get() <= self.known.load(Ordering::Acquire) && !self.fates().is_touched(content)
+        as_of <= self.shelf.through() && !self.fates().is_touched(content)
     }
 
-    /// Everything below a position is committed, and no file has anything of what was erased there.
+    /// No file has anything of what was erased below a position.
     fn is_rid(&self, through: Position) {
         self.rid.fetch_max(through.get(), Ordering::AcqRel);
     }
 
-    /// How far the index is.
-    pub fn through(&self) -> Position {
-        self.shelf.snapshot().through()
+    /// It is about to be filled anew, from a log that may still have what is to be erased.
+    fn begins_anew(&self) {
+        self.rid.store(0, Ordering::Release);
     }
 
-    /// How many documents the files of the index have under a term, whatever became of them.
+    /// A file was found damaged, or is so no more; the follower builds the index anew as soon as it looks.
+    fn set_damaged(&self, damaged: bool) {
+        self.damaged.store(damaged, Ordering::Release);
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// How far the index is.
+    pub fn through(&self) -> Position {
+        self.shelf.through()
+    }
+
+    /// The bytes of its files.
+    pub fn bytes(&self) -> u64 {
+        self.shelf.snapshot().bytes()
+    }
+
+    /// How many documents the index has under a term, whatever became of them.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -169,6 +185,7 @@ impl Search {
         log: &Log,
         filter: &Filter,
         as_of: Position,
+        dated: bool,
         cancelled: &AtomicBool,
         take: &mut dyn FnMut(Match),
     ) -> Result<u64, Unanswered> {
@@ -183,7 +200,7 @@ impl Search {
             if hit.matches(filter) {
                 newest.push(Match {
                     position: hit.record.position,
-                    day: scan::earliest_day(hit.record.payload),
+                    day: dated.then(|| scan::earliest_day(hit.record.payload)).flatten(),
                 });
             }
         })?;
@@ -194,6 +211,7 @@ impl Search {
             later: self.known_of_contents(walked.known),
             plan,
             below,
+            dated,
             cancelled,
         };
         let candidates = self.candidates(&snapshot, &question)?;
@@ -213,14 +231,15 @@ impl Search {
         let most = question.below.get() / OPEN_SHARE + 1_000;
         let mut candidates = Vec::new();
         let mut useless = false;
-        let found = snapshot.find(&question.plan.ask, |hit| {
+        let days = question.dated.then_some(Dates::Occurred);
+        let found = snapshot.find(&question.plan.ask, days, |hit| {
             if question.cancelled.load(Ordering::Relaxed) {
                 return ControlFlow::Break(());
             }
-            if hit.position < question.below && is_content(hit) && question.holds_days(hit) {
+            if hit.position < question.below {
                 candidates.push(Match {
                     position: hit.position,
-                    day: earliest(hit),
+                    day: hit.day,
                 });
             }
             useless = question.plan.is_open && candidates.len() as u64 > most;
@@ -230,7 +249,12 @@ impl Search {
                 ControlFlow::Continue(())
             }
         });
-        found.map_err(Unanswered::Index)?;
+        found.map_err(|error| {
+            if error.is_damage() {
+                self.set_damaged(true);
+            }
+            Unanswered::Index(error)
+        })?;
         if useless {
             return Err(Unanswered::Useless);
         }
@@ -296,17 +320,6 @@ impl Search {
 }
 
 impl Question<'_> {
-    fn holds_days(&self, hit: &Hit<'_>) -> bool {
-        self.plan.days.iter().all(|test| {
-            let holds = |span: (i64, i64)| test.holds(&days(span));
-            if test.is_reported {
-                hit.reported().any(holds)
-            } else {
-                hit.occurred().any(holds)
-            }
-        })
-    }
-
     /// The status of a content; `None` where it is not the newest of its entry.
     fn status(&self, fates: &Fates, content: Position) -> Option<Status> {
         let status = match fates.status(content, self.below) {
@@ -334,21 +347,4 @@ impl Question<'_> {
         let payload = (!record.erased).then_some(record.payload);
         Ok(matching::matches(self.filter, position, &leaf, payload, status))
     }
-}
-
-/// Whether a document stands for a content: one that an act has is there for its note alone.
-fn is_content(hit: &Hit<'_>) -> bool {
-    matches!(hit.note().and_then(Fate::of), None | Some(Fate::Superseded))
-}
-
-fn days((from, to): (i64, i64)) -> DaySpan {
-    DaySpan {
-        earliest: i32::try_from(from).ok(),
-        latest: i32::try_from(to).ok(),
-    }
-}
-
-fn earliest(hit: &Hit<'_>) -> Option<i32> {
-    let first = hit.occurred().filter_map(|(from, _)| i32::try_from(from).ok());
-    first.min()
 }

@@ -1,43 +1,36 @@
 //! How a filter is asked of the index.
 //!
-//! The index is asked for all documents that may pass. What it cannot say for sure is left over: conditions on days, which the
-//! document's columns decide, and the rest, which only the record decides.
+//! The index is asked for all documents that may pass. What it cannot say for sure is left to the record.
 
 use crate::filter::{DayTest, Filter, Lookup, Term};
-use crate::index::Ask;
+use crate::index::{self, Dates, DayCheck};
+use crate::record::date::DaySpan;
+
+/// What is asked of the index.
+pub type Ask = index::Ask<DayTest>;
 
 /// What to ask, and what is left to be looked at afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// No document passes that is not among these.
     pub ask: Ask,
-    /// All of these must hold besides.
-    pub days: Vec<DayTest>,
     /// Whether the record must be asked.
     pub is_open: bool,
+}
+
+impl DayCheck for DayTest {
+    fn holds(&self, days: &DaySpan) -> bool {
+        self.holds(days)
+    }
 }
 
 impl Plan {
     /// How a filter is asked.
     pub fn of(filter: &Filter) -> Self {
-        let lookups = match filter.lookup() {
-            Lookup::And(each) => each,
-            one => vec![one],
-        };
-        let (mut asks, mut days, mut is_open) = (Vec::new(), Vec::new(), false);
-        for lookup in &lookups {
-            match lookup {
-                Lookup::Days(test) => days.push(*test),
-                other => {
-                    is_open |= !other.is_exact();
-                    asks.push(most(other));
-                }
-            }
-        }
+        let lookup = filter.lookup();
         Self {
-            ask: all_of(asks),
-            days,
-            is_open,
+            ask: most(&lookup),
+            is_open: is_open(&lookup),
         }
     }
 
@@ -52,10 +45,29 @@ pub fn bytes_of(term: &Term) -> Vec<u8> {
     [&[term.field as u8], term.bytes.as_slice()].concat()
 }
 
+fn is_open(lookup: &Lookup) -> bool {
+    match lookup {
+        Lookup::All | Lookup::Exactly(_) | Lookup::Prefix(_) | Lookup::Days(_) => false,
+        Lookup::Narrow(_) | Lookup::Scan => true,
+        Lookup::Not(inner) => is_open(inner),
+        Lookup::And(each) | Lookup::Or(each) => each.iter().any(is_open),
+    }
+}
+
+fn days(test: &DayTest) -> Ask {
+    let dates = if test.is_reported {
+        Dates::Reported
+    } else {
+        Dates::Occurred
+    };
+    Ask::Days(dates, *test)
+}
+
 /// All documents that may pass.
 fn most(lookup: &Lookup) -> Ask {
     match lookup {
-        Lookup::All | Lookup::Days(_) | Lookup::Scan => Ask::All,
+        Lookup::All | Lookup::Scan => Ask::All,
+        Lookup::Days(test) => days(test),
         Lookup::Exactly(term) => Ask::Term(bytes_of(term)),
         Lookup::Prefix(term) => Ask::Prefix(bytes_of(term)),
         Lookup::Narrow(inner) => most(inner),
@@ -69,7 +81,8 @@ fn most(lookup: &Lookup) -> Ask {
 fn least(lookup: &Lookup) -> Ask {
     match lookup {
         Lookup::All => Ask::All,
-        Lookup::Days(_) | Lookup::Scan | Lookup::Narrow(_) => none(),
+        Lookup::Scan | Lookup::Narrow(_) => none(),
+        Lookup::Days(test) => days(test),
         Lookup::Exactly(term) => Ask::Term(bytes_of(term)),
         Lookup::Prefix(term) => Ask::Prefix(bytes_of(term)),
         Lookup::And(each) => all_of(each.iter().map(least).collect()),
@@ -130,7 +143,7 @@ mod tests {
         use crate::filter::TermField::{Country, Dyad};
         let asked = plan("country = PAK");
         assert_eq!(asked.ask, term(Country, "PAK"));
-        assert!(!asked.is_open && asked.days.is_empty());
+        assert!(!asked.is_open);
         let asked = plan("NOT (country = PAK OR dyad = IRN-PAK)");
         let either = Ask::Or(vec![term(Country, "PAK"), term(Dyad, "IRNPAK")]);
         assert_eq!(asked.ask, Ask::Not(Box::new(either)));
@@ -138,19 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn days_are_left_to_the_columns_and_the_rest_to_the_record() {
-        let asked = plan("country = PAK AND occurred >= 2014-03");
-        assert_eq!(
-            (asked.days.len(), asked.is_open, asked.is_useless()),
-            (1, false, false)
+    fn days_are_asked_and_the_rest_is_left_to_the_record() {
+        let asked = plan("country = PAK AND (kind = event OR NOT occurred >= 2014-03)");
+        assert!(!asked.is_open);
+        let Ask::And(each) = &asked.ask else {
+            panic!("{asked:?}")
+        };
+        let Ask::Or(either) = &each[1] else {
+            panic!("{asked:?}")
+        };
+        assert!(
+            matches!(&either[1], Ask::Not(days) if matches!(**days, Ask::Days(Dates::Occurred, _))),
+            "{asked:?}"
         );
         let asked = plan("country = PAK AND measure.goldstein > 3");
         assert!(asked.is_open && !asked.is_useless());
         assert!(plan("measure.goldstein > 3").is_useless());
-        // Within an alternative nothing but the record can say.
-        let asked = plan("country = PAK AND (kind = event OR occurred = 2014)");
-        assert!(asked.is_open && asked.days.is_empty());
-        assert_eq!(asked.ask, term(crate::filter::TermField::Country, "PAK"));
     }
 
     #[test]

@@ -1,0 +1,383 @@
+//! Reading an index.
+
+use super::growing::Growing;
+use super::list::damaged;
+use super::volume::{Take, Volume};
+use super::{Ask, Dates, DayCheck, IndexError, Section, days_of_key, error, section};
+use crate::record::{Hash, Position};
+use roaring::RoaringBitmap;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// How the files of volumes end.
+const VOLUME: &str = "volume";
+/// How a file ends that is not complete.
+pub(super) const PART: &str = "part";
+
+/// What there is to be read.
+pub struct Shelf(RwLock<State>);
+
+/// The volumes in the order of positions, and what comes after them.
+#[derive(Clone)]
+pub(super) struct State {
+    pub volumes: Vec<Arc<Volume>>,
+    pub growing: Arc<RwLock<Growing>>,
+}
+
+impl State {
+    pub fn new(volumes: Vec<Arc<Volume>>) -> Self {
+        Self {
+            volumes,
+            growing: Arc::default(),
+        }
+    }
+
+    /// The position of the first growing document.
+    pub fn from(&self) -> Position {
+        self.volumes.last().map_or(Position::START, |volume| volume.to())
+    }
+
+    /// The position after the last document's.
+    pub fn through(&self) -> Position {
+        Position::new(self.from().get() + u64::from(self.growing().len()))
+    }
+
+    pub fn growing(&self) -> RwLockReadGuard<'_, Growing> {
+        self.growing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    pub(super) fn new(volumes: Vec<Arc<Volume>>) -> Self {
+        Self(RwLock::new(State::new(volumes)))
+    }
+
+    /// What there is now. It keeps what it has, whatever is added or merged; documents that are forgotten leave it.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        Snapshot {
+            through: state.through(),
+            state,
+        }
+    }
+
+    /// Every record below this position is in it.
+    pub fn through(&self) -> Position {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).through()
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Only the one writer calls it.
+    pub(super) fn set(&self, state: State) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// An index as of one moment.
+pub struct Snapshot {
+    state: State,
+    through: Position,
+}
+
+/// A document that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The record's position.
+    pub position: Position,
+    /// The earliest of its days of the dates that were asked for; `None` where they were not, or it has none.
+    pub day: Option<i32>,
+}
+
+impl Snapshot {
+    /// Every record below this position is in it.
+    pub fn through(&self) -> Position {
+        self.through
+    }
+
+    /// The hash of the leaf of the last record that is in a volume, and the position after it; `None` where there is no volume.
+    pub fn sealed(&self) -> Option<(Hash, Position)> {
+        self.state
+            .volumes
+            .last()
+            .map(|volume| (*volume.last(), volume.to()))
+    }
+
+    /// The bytes of its files.
+    pub fn bytes(&self) -> u64 {
+        self.state.volumes.iter().map(|volume| volume.bytes()).sum()
+    }
+
+    /// How many files it has.
+    pub fn volumes(&self) -> usize {
+        self.state.volumes.len()
+    }
+
+    /// Hands over every document that is meant, in no order, until `take` answers that it was enough. `days` has it tell their
+    /// earliest day of these dates.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn find<D: DayCheck>(
+        &self,
+        ask: &Ask<D>,
+        days: Option<Dates>,
+        mut take: impl FnMut(Hit) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let mut asked = |part: &dyn Part, from: Position| {
+            let found = part.answer(ask)?;
+            hand_over(part, from, found, days, &mut |hit| {
+                if hit.position < self.through {
+                    take(hit)
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+        };
+        self.parts(|part, from| asked(part, from))
+    }
+
+    /// How many documents there are under a term.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn held(&self, term: &[u8]) -> Result<u64, IndexError> {
+        let mut held = 0;
+        self.parts(|part, _| {
+            held += part.get(&key_of(Section::Terms, term))?.len();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(held)
+    }
+
+    /// Hands over every note: the position of its document, its number, and the position it is about.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn notes(&self, mut take: impl FnMut(Position, u8, Position)) -> Result<(), IndexError> {
+        self.parts(|part, from| {
+            part.each(&[Section::Notes as u8], &mut |key, documents| {
+                let Some((number, on)) = key[1..].split_first_chunk::<1>() else {
+                    return Err(damaged("a note has no number"));
+                };
+                let on: [u8; 8] = on.try_into().map_err(|_| damaged("a note has no position"))?;
+                for document in documents()? {
+                    take(
+                        at(from, document),
+                        number[0],
+                        Position::new(u64::from_be_bytes(on)),
+                    );
+                }
+                Ok(())
+            })?;
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// The parts, the newest first.
+    fn parts(
+        &self,
+        mut look: impl FnMut(&dyn Part, Position) -> io::Result<ControlFlow<()>>,
+    ) -> Result<(), IndexError> {
+        let wrap = |cause| error(Path::new("memory"), cause);
+        if look(&*self.state.growing(), self.state.from())
+            .map_err(wrap)?
+            .is_break()
+        {
+            return Ok(());
+        }
+        for volume in self.state.volumes.iter().rev() {
+            let looked = look(&**volume, volume.from());
+            if looked.map_err(|cause| error(volume.path(), cause))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The position of a document.
+fn at(from: Position, number: u32) -> Position {
+    Position::new(from.get() + u64::from(number))
+}
+
+fn key_of(section: Section, bytes: &[u8]) -> Vec<u8> {
+    [&[section as u8], bytes].concat()
+}
+
+/// A part of an index that has documents of its own.
+trait Part {
+    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap>;
+
+    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()>;
+}
+
+impl Part for Volume {
+    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
+        self.get(key)
+    }
+
+    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
+        self.each(prefix, take)
+    }
+}
+
+impl Part for Growing {
+    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
+        self.get(key)
+    }
+
+    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
+        self.each(prefix, take)
+    }
+}
+
+impl dyn Part + '_ {
+    fn answer<D: DayCheck>(&self, ask: &Ask<D>) -> io::Result<RoaringBitmap> {
+        match ask {
+            Ask::All => self.get(&[Section::Answers as u8]),
+            Ask::Term(term) => self.get(&key_of(Section::Terms, term)),
+            Ask::Prefix(prefix) => self.union(&key_of(Section::Terms, prefix), |_| true),
+            Ask::Days(dates, check) => {
+                let section = section(*dates) as u8;
+                self.union(&[section], |key| {
+                    days_of_key(&key[1..]).is_some_and(|days| check.holds(&days))
+                })
+            }
+            Ask::Not(inner) => Ok(self.answer::<D>(&Ask::All)? - self.answer(inner)?),
+            Ask::And(asks) => self.all_of(asks),
+            Ask::Or(asks) => {
+                let mut any = RoaringBitmap::new();
+                for ask in asks {
+                    any |= self.answer(ask)?;
+                }
+                Ok(any)
+            }
+        }
+    }
+
+    /// Those that all mean. What costs least comes first, and where nothing is left nothing more is asked.
+    fn all_of<D: DayCheck>(&self, asks: &[Ask<D>]) -> io::Result<RoaringBitmap> {
+        let mut order: Vec<&Ask<D>> = asks.iter().collect();
+        order.sort_by_key(|ask| match ask {
+            Ask::Term(_) => 0,
+            Ask::All => 1,
+            Ask::And(_) | Ask::Or(_) => 2,
+            Ask::Prefix(_) | Ask::Days(..) => 3,
+            Ask::Not(_) => 4,
+        });
+        let mut all: Option<RoaringBitmap> = None;
+        for ask in order {
+            all = Some(match (all, ask) {
+                (Some(none), _) if none.is_empty() => return Ok(none),
+                (Some(all), Ask::Not(inner)) => all - self.answer(inner)?,
+                (Some(all), ask) => all & self.answer(ask)?,
+                (None, ask) => self.answer(ask)?,
+            });
+        }
+        all.map_or_else(|| self.answer::<D>(&Ask::All), Ok)
+    }
+
+    fn union(&self, prefix: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> io::Result<RoaringBitmap> {
+        let mut any = RoaringBitmap::new();
+        self.each(prefix, &mut |key, documents| {
+            if is_meant(key) {
+                any |= documents()?;
+            }
+            Ok(())
+        })?;
+        Ok(any)
+    }
+}
+
+fn hand_over(
+    part: &dyn Part,
+    from: Position,
+    mut found: RoaringBitmap,
+    days: Option<Dates>,
+    take: &mut dyn FnMut(Hit) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
+    let mut give = |documents: &RoaringBitmap, day: Option<i32>| {
+        documents.iter().try_for_each(|number| {
+            take(Hit {
+                position: at(from, number),
+                day,
+            })
+        })
+    };
+    let mut enough = ControlFlow::Continue(());
+    if let (Some(dates), false) = (days, found.is_empty()) {
+        // Keys are in the order of days, so that the first that has a document is its earliest.
+        part.each(&[section(dates) as u8], &mut |key, documents| {
+            let Some(day) = days_of_key(&key[1..]).and_then(|days| days.earliest) else {
+                return Ok(());
+            };
+            if enough.is_continue() && !found.is_empty() {
+                let those = documents()? & &found;
+                found -= &those;
+                enough = give(&those, Some(day));
+            }
+            Ok(())
+        })?;
+    }
+    if enough.is_continue() {
+        enough = give(&found, None);
+    }
+    Ok(enough)
+}
+
+/// The file of a volume.
+pub(super) fn path_of(folder: &Path, from: Position, to: Position) -> PathBuf {
+    folder.join(format!("{:012}-{:012}.{VOLUME}", from.get(), to.get()))
+}
+
+/// The positions that the name of a volume's file says.
+fn range_of(path: &Path) -> Option<(Position, Position)> {
+    let name = path
+        .file_name()?
+        .to_str()?
+        .strip_suffix(VOLUME)?
+        .strip_suffix('.')?;
+    let (from, to) = name.split_once('-')?;
+    Some((from.parse().ok()?, to.parse().ok()?))
+}
+
+/// Opens the volumes of a folder that have every position from the first on; removes what a crash has left beside them.
+pub(super) fn open_all(folder: &Path) -> Result<Vec<Arc<Volume>>, IndexError> {
+    let wrap = |cause| error(folder, cause);
+    let (mut files, mut others) = (Vec::new(), Vec::new());
+    for item in std::fs::read_dir(folder).map_err(wrap)? {
+        let path = item.map_err(wrap)?.path();
+        match range_of(&path) {
+            Some((from, to)) => files.push((from, std::cmp::Reverse(to), path)),
+            None if path.extension().is_some_and(|end| end == PART) => others.push(path),
+            None => {}
+        }
+    }
+    files.sort();
+    let (mut volumes, mut next) = (Vec::new(), Position::START);
+    for (from, std::cmp::Reverse(to), path) in files {
+        // Of two that begin at the same position the longer one comes first: it was merged of the other.
+        if from != next {
+            others.push(path);
+            continue;
+        }
+        let volume = Volume::open(&path).map_err(|cause| error(&path, cause))?;
+        if (volume.from(), volume.to()) != (from, to) || to <= from {
+            return Err(error(
+                &path,
+                damaged("a volume is of other positions than its name says"),
+            ));
+        }
+        volumes.push(Arc::new(volume));
+        next = to;
+    }
+    for path in others {
+        std::fs::remove_file(&path).map_err(|cause| error(&path, cause))?;
+    }
+    Ok(volumes)
+}

@@ -1,0 +1,412 @@
+//! The index against a list of documents, and against damage.
+
+use super::*;
+use proptest::prelude::*;
+use std::ops::ControlFlow;
+use tempfile::TempDir;
+
+const LAST: [u8; 32] = [7; 32];
+
+/// Holds for one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct On(i32);
+
+impl DayCheck for On {
+    fn holds(&self, days: &DaySpan) -> bool {
+        *days == DaySpan::day(self.0)
+    }
+}
+
+/// What a document of the tests is made of.
+#[derive(Clone, Debug, Default)]
+struct Made {
+    terms: Vec<(u8, String)>,
+    days: Vec<i32>,
+    note: Option<(u8, u64)>,
+}
+
+impl Made {
+    fn document(&self) -> Document {
+        let mut document = Document::default();
+        for (field, text) in &self.terms {
+            document.add_term(*field, text.as_bytes());
+        }
+        for day in &self.days {
+            document.add_days(Dates::Occurred, &DaySpan::day(*day));
+        }
+        if let Some((number, on)) = self.note {
+            document.add_note(number, Position::new(on));
+        }
+        document
+    }
+
+    fn is_meant(&self, ask: &Ask<On>) -> bool {
+        let has = |is: &dyn Fn(&[u8]) -> bool| {
+            let bytes = |(field, text): &(u8, String)| [&[*field], text.as_bytes()].concat();
+            self.terms.iter().any(|term| is(&bytes(term)))
+        };
+        !self.terms.is_empty()
+            && match ask {
+                Ask::All => true,
+                Ask::Term(term) => has(&|bytes| bytes == term),
+                Ask::Prefix(prefix) => has(&|bytes| bytes.starts_with(prefix)),
+                Ask::Days(dates, On(day)) => *dates == Dates::Occurred && self.days.contains(day),
+                Ask::And(asks) => asks.iter().all(|ask| self.is_meant(ask)),
+                Ask::Or(asks) => asks.iter().any(|ask| self.is_meant(ask)),
+                Ask::Not(inner) => !self.is_meant(inner),
+            }
+    }
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let term = (1..4_u8, "[ab]{0,3}");
+    let days = prop::collection::vec(-2..4_i32, 0..3);
+    let note = prop::option::of((1..4_u8, 0..9_u64));
+    (prop::collection::vec(term, 0..5), days, note).prop_map(|(terms, days, note)| Made {
+        // Days are of what has terms.
+        days: if terms.is_empty() { Vec::new() } else { days },
+        terms,
+        note,
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add(Vec<Made>),
+    Seal,
+    Tend,
+    Replace(Vec<(prop::sample::Index, Made)>),
+    Reopen,
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let replaced = prop::collection::vec((any::<prop::sample::Index>(), made()), 1..4);
+    prop_oneof![
+        6 => prop::collection::vec(made(), 1..30).prop_map(Step::Add),
+        4 => Just(Step::Seal),
+        2 => Just(Step::Tend),
+        2 => replaced.prop_map(Step::Replace),
+        1 => Just(Step::Reopen),
+        1 => prop::bool::weighted(0.2).prop_map(|clear| if clear { Step::Clear } else { Step::Tend }),
+    ]
+}
+
+fn ask() -> impl Strategy<Value = Ask<On>> {
+    let bytes = (1..4_u8, "[ab]{0,2}").prop_map(|(field, text)| [&[field], text.as_bytes()].concat());
+    let leaf = prop_oneof![
+        Just(Ask::All),
+        bytes.clone().prop_map(Ask::Term),
+        bytes.prop_map(Ask::Prefix),
+        (-2..4_i32).prop_map(|day| Ask::Days(Dates::Occurred, On(day))),
+        Just(Ask::Days(Dates::Reported, On(1))),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        let several = prop::collection::vec(inner.clone(), 0..3);
+        prop_oneof![
+            several.clone().prop_map(Ask::And),
+            several.prop_map(Ask::Or),
+            inner.prop_map(|inner| Ask::Not(Box::new(inner))),
+        ]
+    })
+}
+
+/// An index, and what is in it.
+struct Indexed {
+    folder: TempDir,
+    opened: Option<Opened>,
+    documents: Vec<Made>,
+    sealed: usize,
+}
+
+impl Indexed {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            opened: Some(open(folder.path()).unwrap()),
+            folder,
+            documents: Vec::new(),
+            sealed: 0,
+        }
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        &mut self.opened.as_mut().unwrap().writer
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.opened.as_ref().unwrap().shelf.snapshot()
+    }
+
+    fn add(&mut self, some: Vec<Made>) {
+        for one in some {
+            let document = one.document();
+            self.writer().add(&document);
+            self.documents.push(one);
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Add(some) => self.add(some),
+            Step::Seal => {
+                self.writer().seal(&LAST).unwrap();
+                self.sealed = self.documents.len();
+            }
+            Step::Tend => self.writer().tend().unwrap(),
+            Step::Replace(some) => self.replace(some),
+            Step::Reopen => {
+                self.opened = None;
+                self.opened = Some(open(self.folder.path()).unwrap());
+                self.documents.truncate(self.sealed);
+            }
+            Step::Clear => {
+                self.writer().clear().unwrap();
+                self.documents.clear();
+                self.sealed = 0;
+            }
+        }
+    }
+
+    fn replace(&mut self, some: Vec<(prop::sample::Index, Made)>) {
+        if self.documents.is_empty() {
+            return;
+        }
+        let mut replaced = std::collections::BTreeMap::new();
+        for (any, one) in some {
+            let at = any.index(self.documents.len());
+            replaced.insert(Position::new(at as u64), one.document());
+            self.documents[at] = one;
+        }
+        let replaced: Vec<_> = replaced.into_iter().collect();
+        self.writer().replace(&replaced).unwrap();
+    }
+
+    fn check(&self, ask: &Ask<On>, days: Option<Dates>) {
+        let mut found = Vec::new();
+        let snapshot = self.snapshot();
+        snapshot
+            .find(ask, days, |hit| {
+                found.push((hit.position.get(), hit.day));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        found.sort_unstable();
+        let meant = self
+            .documents
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| one.is_meant(ask));
+        let day = |one: &Made| days.and_then(|_| one.days.iter().min().copied());
+        let meant: Vec<_> = meant.map(|(at, one)| (at as u64, day(one))).collect();
+        assert_eq!(found, meant, "{ask:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_found_is_what_was_added(
+        steps in prop::collection::vec(step(), 1..30),
+        asks in prop::collection::vec(ask(), 12),
+    ) {
+        let mut indexed = Indexed::new();
+        for step in steps {
+            indexed.take(step);
+        }
+        prop_assert_eq!(indexed.snapshot().through().get(), indexed.documents.len() as u64);
+        for (at, ask) in asks.iter().enumerate() {
+            indexed.check(ask, (at % 2 == 0).then_some(Dates::Occurred));
+        }
+        let mut notes = Vec::new();
+        indexed.snapshot().notes(|at, number, on| notes.push((at.get(), number, on.get()))).unwrap();
+        notes.sort_unstable();
+        let made = indexed.documents.iter().enumerate();
+        let made: Vec<_> = made.filter_map(|(at, one)| one.note.map(|(number, on)| (at as u64, number, on))).collect();
+        prop_assert_eq!(notes, made);
+    }
+
+    #[test]
+    fn lists_come_back_in_every_form(numbers in prop::collection::btree_set(0..200_000_u32, 0..400), dense in any::<bool>()) {
+        let numbers: Vec<u32> = if dense { (0..70_000).filter(|n| !numbers.contains(n)).collect() } else { numbers.into_iter().collect() };
+        let gaps: list::Gaps = numbers.iter().copied().collect();
+        let count = gaps.count;
+        let (form, bytes) = list::encode(&numbers, gaps.clone()).unwrap();
+        let mut read = Vec::new();
+        list::read(form, &bytes, count, &mut read).unwrap();
+        prop_assert_eq!(&read, &numbers);
+        prop_assert_eq!(list::set(form, &bytes, count).unwrap().into_iter().collect::<Vec<_>>(), numbers);
+        prop_assert!(bytes.len() <= gaps.bytes.len());
+    }
+}
+
+/// Enough documents for several blocks, and for lists of every form.
+fn many() -> Vec<Made> {
+    let one = |n: u32| Made {
+        terms: vec![
+            (1, "every".into()),
+            (2, format!("third {}", n % 3)),
+            (3, format!("of its own {n}")),
+        ],
+        days: vec![(n / 50).cast_signed()],
+        note: n.is_multiple_of(100).then_some((1, u64::from(n))),
+    };
+    (0..2_000).map(one).collect()
+}
+
+fn term(field: u8, text: &str) -> Ask<On> {
+    Ask::Term([&[field], text.as_bytes()].concat())
+}
+
+#[test]
+fn a_flipped_byte_is_found_before_it_says_anything() {
+    let mut indexed = Indexed::new();
+    indexed.add(many());
+    indexed.take(Step::Seal);
+    indexed.opened = None;
+    let [path] = files(&indexed).try_into().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let asks = [
+        Ask::All,
+        term(1, "every"),
+        term(2, "third 1"),
+        term(3, "of its own 700"),
+        term(3, "of its own"),
+        Ask::Prefix([&[3], b"of its own 19".as_slice()].concat()),
+        Ask::Days(Dates::Occurred, On(7)),
+    ];
+    let mut found = 0;
+    for at in (0..bytes.len()).step_by(bytes.len() / 600) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        std::fs::write(&path, flipped).unwrap();
+        match open(indexed.folder.path()) {
+            Err(error) => {
+                assert!(error.is_damage(), "{error}");
+                found += 1;
+            }
+            Ok(opened) => {
+                indexed.opened = Some(opened);
+                found += usize::from(is_found_by(&indexed, &asks));
+            }
+        }
+    }
+    assert!(found > 300, "{found}");
+}
+
+/// Whether a question meets the damage; those that do not are answered as ever.
+fn is_found_by(indexed: &Indexed, asks: &[Ask<On>]) -> bool {
+    let mut met = false;
+    for ask in asks {
+        let looked = indexed.snapshot().find(ask, None, |_| ControlFlow::Continue(()));
+        match looked {
+            Ok(()) => indexed.check(ask, None),
+            Err(error) => {
+                assert!(error.is_damage(), "{error}");
+                met = true;
+            }
+        }
+    }
+    met
+}
+
+fn files(indexed: &Indexed) -> Vec<PathBuf> {
+    let items = std::fs::read_dir(indexed.folder.path()).unwrap();
+    let mut files: Vec<PathBuf> = items.map(|item| item.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_cut_volume_is_not_opened() {
+    let mut indexed = Indexed::new();
+    indexed.add(many());
+    indexed.take(Step::Seal);
+    indexed.opened = None;
+    let [path] = files(&indexed).try_into().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 1, 71, 72, 500, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let opened = open(indexed.folder.path());
+        assert!(opened.is_err_and(|error| error.is_damage()), "{length} bytes");
+    }
+}
+
+#[test]
+fn what_a_crash_leaves_beside_the_volumes_is_removed() {
+    let mut indexed = Indexed::new();
+    for some in many().chunks(500) {
+        indexed.add(some.to_vec());
+        indexed.take(Step::Seal);
+    }
+    let before: Vec<(PathBuf, Vec<u8>)> = files(&indexed)
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    assert_eq!(before.len(), 4);
+    // The last two are merged, as they are small; the next look takes the merged one in.
+    while files(&indexed).len() == 4 {
+        indexed.take(Step::Tend);
+    }
+    indexed.opened = None;
+    let merged = files(&indexed);
+    // The volumes are merged, and a crash comes before the small ones are gone, and while another one is written.
+    before
+        .iter()
+        .for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    std::fs::write(
+        indexed.folder.path().join("000000002000-000000002500.part"),
+        "half",
+    )
+    .unwrap();
+    indexed.opened = Some(open(indexed.folder.path()).unwrap());
+    assert_eq!(files(&indexed), merged);
+    indexed.check(&term(2, "third 2"), None);
+    // A volume in the middle is gone: what comes after it is worth nothing.
+    indexed.opened = None;
+    std::fs::remove_file(&files(&indexed)[1]).unwrap();
+    indexed.opened = Some(open(indexed.folder.path()).unwrap());
+    assert_eq!(indexed.snapshot().through(), Position::new(500));
+    assert_eq!(files(&indexed).len(), 1);
+}
+
+#[test]
+fn a_snapshot_keeps_what_it_has_while_volumes_are_merged() {
+    let mut indexed = Indexed::new();
+    indexed.add(many());
+    let before = indexed.snapshot();
+    indexed.take(Step::Seal);
+    indexed.add(many());
+    indexed.take(Step::Seal);
+    while files(&indexed).len() == 2 {
+        indexed.take(Step::Tend);
+    }
+    let mut found = 0;
+    before
+        .find(&term(1, "every"), None, |_| {
+            found += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!((found, before.through().get()), (2_000, 2_000));
+}
+
+#[test]
+fn days_are_in_the_order_of_their_keys() {
+    let days = [Some(i32::MIN), Some(-1), Some(0), Some(1), Some(i32::MAX), None];
+    let keys: Vec<Vec<u8>> = days
+        .iter()
+        .map(|earliest| {
+            let days = DaySpan {
+                earliest: *earliest,
+                latest: Some(3),
+            };
+            let key = day_key(&days);
+            assert_eq!(days_of_key(&key), Some(days));
+            key
+        })
+        .collect();
+    assert!(keys.is_sorted());
+    assert_eq!(days_of_key(&[0, 1]), None);
+}

@@ -1,0 +1,300 @@
+//! Reading a volume, whose format [`super::build`] tells.
+//!
+//! In memory is the first key of each block, some hundred and fifty KiB for a million records; everything else is read when it
+//! is asked for, by positioned reads, and checked each time.
+
+use super::build::{FOOTER_BYTES, FORMAT};
+use super::list::{self, Form, damaged, take};
+use crate::record::{Hash, Position};
+use roaring::RoaringBitmap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Takes a key and what reads its documents.
+pub(super) type Take<'t> = dyn FnMut(&[u8], &dyn Fn() -> io::Result<RoaringBitmap>) -> io::Result<()> + 't;
+
+/// An open volume.
+pub(super) struct Volume {
+    file: File,
+    path: PathBuf,
+    from: Position,
+    to: Position,
+    last: Hash,
+    bytes: u64,
+    blocks: Directory,
+}
+
+/// Where the blocks are.
+#[derive(Default)]
+struct Directory {
+    keys: Vec<u8>,
+    blocks: Vec<Block>,
+}
+
+#[derive(Clone, Copy)]
+struct Block {
+    /// Where its first key ends in the keys.
+    key_end: u32,
+    bytes: u32,
+    offset: u64,
+}
+
+impl Volume {
+    /// Opens the volume of a file.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        let start = (bytes.checked_sub(FOOTER_BYTES as u64)).ok_or_else(|| damaged("a volume is cut"))?;
+        let footer = read(&file, start, FOOTER_BYTES - 4)?;
+        let (from, rest) = u64_of(&footer)?;
+        let (to, rest) = u64_of(rest)?;
+        let (last, rest) = rest
+            .split_first_chunk::<32>()
+            .ok_or_else(|| damaged("a volume is cut"))?;
+        let (offset, rest) = u64_of(rest)?;
+        let (length, rest) = u64_of(rest)?;
+        if rest != FORMAT.to_le_bytes() {
+            return Err(damaged("a volume is of another format"));
+        }
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length as u64 <= bytes);
+        let directory = read(&file, offset, length.ok_or_else(|| damaged("a volume is cut"))?)?;
+        Ok(Self {
+            blocks: Directory::read(&directory)?,
+            file,
+            path: path.into(),
+            from: Position::new(from),
+            to: Position::new(to),
+            last: *last,
+            bytes,
+        })
+    }
+
+    /// The position of its first document.
+    pub fn from(&self) -> Position {
+        self.from
+    }
+
+    /// The position after its last document's.
+    pub fn to(&self) -> Position {
+        self.to
+    }
+
+    /// How many positions it has.
+    pub fn len(&self) -> u64 {
+        self.to.since(self.from)
+    }
+
+    /// The hash of its last record's leaf.
+    pub fn last(&self) -> &Hash {
+        &self.last
+    }
+
+    /// The size of its file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The documents of a key.
+    pub fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
+        let cursor = Cursor::at(self, key)?;
+        match cursor.key() {
+            Some(found) if found == key => cursor.set(),
+            _ => Ok(RoaringBitmap::new()),
+        }
+    }
+
+    /// Hands over the keys that begin so, in their order, each with what reads its documents.
+    pub fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
+        let mut cursor = Cursor::at(self, prefix)?;
+        while let Some(key) = cursor.key().filter(|key| key.starts_with(prefix)) {
+            take(key, &|| cursor.set())?;
+            cursor.advance()?;
+        }
+        Ok(())
+    }
+}
+
+impl Directory {
+    fn read(mut bytes: &[u8]) -> io::Result<Self> {
+        let cut = || damaged("the directory of a volume is cut");
+        let mut directory = Self::default();
+        while !bytes.is_empty() {
+            let length = usize::try_from(take(&mut bytes)?).map_err(|_| cut())?;
+            let (key, rest) = bytes.split_at_checked(length).ok_or_else(cut)?;
+            bytes = rest;
+            directory.keys.extend(key);
+            directory.blocks.push(Block {
+                key_end: u32::try_from(directory.keys.len()).map_err(|_| cut())?,
+                offset: take(&mut bytes)?,
+                bytes: u32::try_from(take(&mut bytes)?).map_err(|_| cut())?,
+            });
+        }
+        directory.keys.shrink_to_fit();
+        directory.blocks.shrink_to_fit();
+        Ok(directory)
+    }
+
+    /// The block in which a key is, if it is in any.
+    fn find(&self, key: &[u8]) -> usize {
+        let mut at = 0..self.blocks.len();
+        while !at.is_empty() {
+            let middle = at.start + at.len() / 2;
+            if self.first_key(middle) <= key {
+                at.start = middle + 1;
+            } else {
+                at.end = middle;
+            }
+        }
+        at.start.saturating_sub(1)
+    }
+
+    fn first_key(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).map_or(0, |before| self.blocks[before].key_end);
+        &self.keys[start as usize..self.blocks[at].key_end as usize]
+    }
+}
+
+/// Walks through the keys of a volume in their order.
+pub(super) struct Cursor<'v> {
+    volume: &'v Volume,
+    /// The block after the one that is being read.
+    next: usize,
+    block: Vec<u8>,
+    at: usize,
+    key: Vec<u8>,
+    list: Option<List>,
+}
+
+/// Where the list of the key is.
+#[derive(Clone, Copy)]
+struct List {
+    form: Form,
+    count: u32,
+    /// In the block, or in the file.
+    offset: u64,
+    bytes: usize,
+}
+
+impl<'v> Cursor<'v> {
+    /// Before the first key that is not below one.
+    pub fn at(volume: &'v Volume, key: &[u8]) -> io::Result<Self> {
+        let mut cursor = Self {
+            volume,
+            next: volume.blocks.find(key),
+            block: Vec::new(),
+            at: 0,
+            key: Vec::new(),
+            list: None,
+        };
+        cursor.advance()?;
+        while cursor.key().is_some_and(|found| found < key) {
+            cursor.advance()?;
+        }
+        Ok(cursor)
+    }
+
+    /// The key that it is at; `None` after the last.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.list.map(|_| self.key.as_slice())
+    }
+
+    /// Goes to the next key.
+    pub fn advance(&mut self) -> io::Result<()> {
+        if self.at == self.block.len() && !self.next_block()? {
+            self.list = None;
+            return Ok(());
+        }
+        let cut = || damaged("a block of a volume is cut");
+        let whole = self.block.len();
+        let mut rest = &self.block[self.at..];
+        let shared = usize::try_from(take(&mut rest)?).map_err(|_| cut())?;
+        let further = usize::try_from(take(&mut rest)?).map_err(|_| cut())?;
+        let (bytes, mut rest) = rest.split_at_checked(further).ok_or_else(cut)?;
+        if shared > self.key.len() {
+            return Err(cut());
+        }
+        self.key.truncate(shared);
+        self.key.extend(bytes);
+        let head = take(&mut rest)?;
+        let form = Form::of(head % 4)?;
+        let count = u32::try_from(head / 4).map_err(|_| cut())?;
+        let offset = if form == Form::Inline { 0 } else { take(&mut rest)? };
+        let bytes = usize::try_from(take(&mut rest)?).map_err(|_| cut())?;
+        let mut list = List {
+            form,
+            count,
+            offset,
+            bytes,
+        };
+        if form == Form::Inline {
+            list.offset = (whole - rest.len()) as u64;
+            rest = rest.get(bytes..).ok_or_else(cut)?;
+        }
+        self.at = whole - rest.len();
+        self.list = Some(list);
+        Ok(())
+    }
+
+    /// The documents of the key, as a set.
+    pub fn set(&self) -> io::Result<RoaringBitmap> {
+        let Some(list) = self.list else {
+            return Ok(RoaringBitmap::new());
+        };
+        self.with_bytes(list, |bytes| list::set(list.form, bytes, list.count))
+    }
+
+    /// Puts the documents of the key at the end of a vector.
+    pub fn append_to(&self, to: &mut Vec<u32>) -> io::Result<()> {
+        let Some(list) = self.list else { return Ok(()) };
+        self.with_bytes(list, |bytes| list::read(list.form, bytes, list.count, to))
+    }
+
+    fn with_bytes<T>(&self, list: List, read_list: impl FnOnce(&[u8]) -> io::Result<T>) -> io::Result<T> {
+        if list.form == Form::Inline {
+            // `advance` has seen that it is within the block.
+            let start = list.offset as usize;
+            return read_list(&self.block[start..start + list.bytes]);
+        }
+        if list.bytes as u64 > self.volume.bytes {
+            return Err(damaged("a list goes beyond its file"));
+        }
+        read_list(&read(&self.volume.file, list.offset, list.bytes)?)
+    }
+
+    fn next_block(&mut self) -> io::Result<bool> {
+        let Some(block) = self.volume.blocks.blocks.get(self.next) else {
+            return Ok(false);
+        };
+        self.block = read(&self.volume.file, block.offset, block.bytes as usize)?;
+        (self.next, self.at) = (self.next + 1, 0);
+        self.key.clear();
+        Ok(!self.block.is_empty())
+    }
+}
+
+/// Reads bytes and checks them against the checksum behind them.
+fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length + 4];
+    file.read_exact_at(&mut bytes, offset)?;
+    let sum = bytes.split_off(length);
+    if sum == crc32c::crc32c(&bytes).to_le_bytes() {
+        Ok(bytes)
+    } else {
+        Err(damaged("a checksum does not fit"))
+    }
+}
+
+fn u64_of(bytes: &[u8]) -> io::Result<(u64, &[u8])> {
+    let (number, rest) = bytes
+        .split_first_chunk::<8>()
+        .ok_or_else(|| damaged("a volume is cut"))?;
+    Ok((u64::from_le_bytes(*number), rest))
+}
