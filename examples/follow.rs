@@ -2,8 +2,8 @@
 //!
 //! ```sh
 //! chancery serve                                        # in one terminal
-//! cargo run --release --example follow                  # in another
-//! cargo run --release --example follow -- 127.0.0.1:4710
+//! cargo run --example follow                  # in another
+//! cargo run --example follow -- 127.0.0.1:4710
 //! ```
 //!
 //! Everything goes through [`chancery::client`]. Copy what you need: each function is one thing that a client does.

@@ -18,6 +18,7 @@ mod erase;
 mod explain;
 mod failure;
 mod get;
+mod groups;
 mod history;
 mod hold;
 mod import;
@@ -27,6 +28,7 @@ mod link;
 mod memory;
 mod name;
 mod output;
+mod plot;
 mod prove;
 mod screen;
 mod search;
@@ -34,6 +36,8 @@ mod series;
 mod serve;
 mod shown;
 mod status;
+mod timeline;
+mod values;
 mod verify;
 mod watch;
 
@@ -95,6 +99,10 @@ enum Command {
     Explain(explain::Args),
     /// List the series
     Series(series::Args),
+    /// List the values of a field
+    Values(values::Args),
+    /// Count entries over time
+    Timeline(timeline::Args),
     /// Follow the log as it grows
     Watch(watch::Args),
     /// Say how the archive stands
@@ -170,6 +178,8 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Count(args) => count::run(args, screen).await,
         Command::Explain(args) => explain::run(args, screen).await,
         Command::Series(args) => series::run(args, screen).await,
+        Command::Values(args) => values::run(args, screen).await,
+        Command::Timeline(args) => timeline::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,
         Command::Status(args) => status::run(args, screen).await,
         Command::Checkpoint(args) => checkpoint::run(args, screen).await,

@@ -2,6 +2,7 @@
 
 use super::Filter;
 use super::field::Field;
+use super::grouped::{Grouped, Of};
 use super::tree::{Node, Test};
 use crate::derive::{Basis, CAMEO_QUAD, countries};
 use crate::record::codec::parts::Parts;
@@ -42,6 +43,28 @@ impl Filter {
                 notes.push(note);
             }
         });
+        notes
+    }
+
+    /// What an answer takes for granted that is grouped by fields, one sentence each; those of [`Self::notes`] first.
+    pub fn group_notes(&self, fields: &[Grouped]) -> Vec<String> {
+        let mut notes = self.notes(Asked::Count);
+        for field in fields {
+            let note = match field.of() {
+                Of::Country => country_note(Basis::Derived),
+                Of::Quad => quad_note(),
+                Of::Root => ROOT_NOTE.to_owned(),
+                Of::Itself => continue,
+            };
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+            let is_derived = field.of() != Of::Root && self.basis() == Basis::Stated;
+            let said = notes.iter().any(|note| note == STATED_NOTE);
+            if is_derived && !said {
+                notes.push(STATED_NOTE.to_owned());
+            }
+        }
         notes
     }
 
@@ -98,16 +121,7 @@ fn basis_word(basis: Basis) -> &'static str {
 
 fn note_of(test: &Test, basis: Basis) -> Option<String> {
     Some(match test {
-        Test::Country { .. } | Test::Dyad { .. } => {
-            let how = match basis {
-                Basis::Stated => "as stated in any scheme",
-                Basis::Derived => "as stated in any scheme, else as derived from actor codes and names",
-            };
-            format!(
-                "countries are read {how}, by the country tables of version {}",
-                countries().version()
-            )
-        }
+        Test::Country { .. } | Test::Dyad { .. } => country_note(basis),
         Test::Code {
             field: Field::Type,
             scheme: Some(scheme),
@@ -120,18 +134,32 @@ fn note_of(test: &Test, basis: Basis) -> Option<String> {
             scheme: None,
             ..
         } => "types without a scheme are looked for in every scheme, by code and label".to_owned(),
-        Test::Root { scheme, .. } if scheme == "cameo" => {
-            "roots are the first two digits of codes of the scheme `cameo`".to_owned()
-        }
-        Test::Quad(_) if basis == Basis::Derived => {
-            format!("quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`")
-        }
+        Test::Root { scheme, .. } if scheme == "cameo" => ROOT_NOTE.to_owned(),
+        Test::Quad(_) if basis == Basis::Derived => quad_note(),
         Test::ExtraText { .. } | Test::ExtraNumber { .. } => {
             format!("`{}` is answered by scan", test.field()?)
         }
         Test::Words(_) => "words are looked for in titles, bodies and names; they are not stemmed".to_owned(),
         _ => return None,
     })
+}
+
+const STATED_NOTE: &str = "`basis = stated` is for the filter; groups are by derived values too";
+const ROOT_NOTE: &str = "roots are the first two digits of codes of the scheme `cameo`";
+
+fn country_note(basis: Basis) -> String {
+    let how = match basis {
+        Basis::Stated => "as stated in any scheme",
+        Basis::Derived => "as stated in any scheme, else as derived from actor codes and names",
+    };
+    format!(
+        "countries are read {how}, by the country tables of version {}",
+        countries().version()
+    )
+}
+
+fn quad_note() -> String {
+    format!("quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`")
 }
 
 /// The tree with cheap conditions before dear ones at each level; it means the same.

@@ -15,6 +15,7 @@ mod error;
 mod eval;
 mod explain;
 mod field;
+mod grouped;
 mod number;
 mod parse;
 mod scan;
@@ -29,8 +30,9 @@ mod words;
 
 pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
+pub use grouped::{Grouped, NotGrouped};
 pub use subject::{LazyContent, Subject};
-pub use terms::{DayTest, Lookup, Term, TermField, each_term, terms};
+pub use terms::{DayTest, Lookup, Term, TermField, each_term, measure_bytes, measure_value, terms};
 pub use values::dyads;
 
 use crate::derive::Basis;

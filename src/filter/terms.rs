@@ -91,6 +91,14 @@ pub enum TermField {
     KeyStart = 32,
     /// The beginning of an address, folded.
     UrlStart = 33,
+    /// A participant's name as it was stated.
+    StatedActor = 34,
+    /// A type as it was stated: scheme, zero byte, code, or its label where it has none.
+    StatedType = 35,
+    /// A place's name as it was stated.
+    StatedPlace = 36,
+    /// A measure: its name, zero byte, its value as [`measure_bytes`] writes it.
+    Measure = 37,
 }
 
 /// One thing that an index knows of a record.
@@ -133,6 +141,8 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
         add_texts(content, &mut add);
         add_codes(content, &mut add);
         add_words(content, &mut add);
+        add_stated(content, &mut add);
+        add_measures(content, &mut add);
     }
 }
 
@@ -350,6 +360,64 @@ fn add_words(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
             false
         });
     }
+}
+
+/// What is counted by its value, as it was stated.
+fn add_stated(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+    let mut text = |term: TermField, text: &str| {
+        if !text.trim().is_empty() {
+            add(term, cut(text.trim()).as_bytes());
+        }
+    };
+    for one in &content.participants {
+        let named = [&one.name, &one.stated_name]
+            .into_iter()
+            .find(|name| !name.is_empty());
+        text(TermField::StatedActor, named.map_or("", |name| name));
+    }
+    content
+        .places
+        .iter()
+        .for_each(|place| text(TermField::StatedPlace, &place.name));
+    for one in &content.types {
+        let code = [&one.code, &one.label].into_iter().find(|code| !code.is_empty());
+        if let Some(code) = code {
+            add(TermField::StatedType, &coded(one.scheme.trim(), code.trim()));
+        }
+    }
+}
+
+fn add_measures(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+    for one in &content.measures {
+        if let Some(value) = one
+            .value
+            .trim()
+            .parse()
+            .ok()
+            .filter(|value: &f64| value.is_finite())
+        {
+            let bytes = [cut(&one.name).as_bytes(), &[0], &measure_bytes(value)].concat();
+            add(TermField::Measure, &bytes);
+        }
+    }
+}
+
+/// The bytes of a measure's value, in the order of values: the bits of IEEE 754 binary64, big-endian, the sign turned round, and of
+/// negative numbers every bit.
+pub fn measure_bytes(value: f64) -> [u8; 8] {
+    let bits = (value + 0.0).to_bits();
+    let turned = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    turned.to_be_bytes()
+}
+
+/// The value of [`measure_bytes`].
+pub fn measure_value(bytes: [u8; 8]) -> f64 {
+    let turned = u64::from_be_bytes(bytes);
+    f64::from_bits(if turned >> 63 == 1 {
+        turned & !(1 << 63)
+    } else {
+        !turned
+    })
 }
 
 /// As much of a text as a term keeps.

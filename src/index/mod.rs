@@ -19,18 +19,21 @@
 //! index is made anew from the log.
 //!
 //! [`list`] has the numbers of a key's documents, [`growing`] the memory, [`volume`] and [`build`] the file, [`merge`] what makes
-//! one of several, [`shelf`] what is read and [`write`] who writes.
+//! one of several, [`part`] what can be counted in each, [`shelf`] what is read and [`write`] who writes.
 
 mod build;
 mod growing;
 mod list;
 mod merge;
+mod part;
 mod shelf;
 #[cfg(test)]
 mod tests;
 mod volume;
 mod write;
 
+pub use part::{Loose, View};
+pub use roaring::RoaringBitmap as Numbers;
 pub use shelf::{Hit, Shelf, Snapshot};
 pub use write::Writer;
 
@@ -49,12 +52,14 @@ pub struct Document {
 }
 
 /// Which of a record's days are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dates {
     /// Those on which what it tells of occurred.
     Occurred,
     /// Those on which it was reported.
     Reported,
+    /// The day on which its record was committed.
+    Recorded,
 }
 
 /// What a key of a volume is: its first byte. The numbers are part of the format.
@@ -69,6 +74,8 @@ enum Section {
     Occurred = 3,
     /// Days.
     Reported = 4,
+    /// A day.
+    Recorded = 6,
     /// A note: its number, then the position that it is about, big-endian.
     Notes = 5,
 }
@@ -230,6 +237,7 @@ fn section(dates: Dates) -> Section {
     match dates {
         Dates::Occurred => Section::Occurred,
         Dates::Reported => Section::Reported,
+        Dates::Recorded => Section::Recorded,
     }
 }
 

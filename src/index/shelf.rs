@@ -2,7 +2,8 @@
 
 use super::growing::Growing;
 use super::list::damaged;
-use super::volume::{Take, Volume};
+use super::part::{Part, View};
+use super::volume::Volume;
 use super::{Ask, Dates, DayCheck, IndexError, Section, days_of_key, error, section};
 use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
@@ -141,6 +142,17 @@ impl Snapshot {
         self.parts(|part, from| asked(part, from))
     }
 
+    /// Looks at every part, the newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn each_part(&self, mut look: impl FnMut(&View<'_>) -> io::Result<()>) -> Result<(), IndexError> {
+        self.parts(|part, from| {
+            look(&View { part, from })?;
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
     /// How many documents there are under a term.
     ///
     /// # Errors
@@ -207,33 +219,6 @@ fn at(from: Position, number: u32) -> Position {
 
 fn key_of(section: Section, bytes: &[u8]) -> Vec<u8> {
     [&[section as u8], bytes].concat()
-}
-
-/// A part of an index that has documents of its own.
-trait Part {
-    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap>;
-
-    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()>;
-}
-
-impl Part for Volume {
-    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
-        self.get(key)
-    }
-
-    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
-        self.each(prefix, take)
-    }
-}
-
-impl Part for Growing {
-    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
-        self.get(key)
-    }
-
-    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
-        self.each(prefix, take)
-    }
 }
 
 impl dyn Part + '_ {

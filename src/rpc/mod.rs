@@ -6,6 +6,7 @@
 //! [`server`] puts the services on a listener and takes them off it.
 
 pub mod admin;
+mod aggregate;
 pub mod archive;
 pub mod codec;
 pub mod convert;

@@ -1,11 +1,13 @@
 //! `Query`: questions about entries.
 
 use super::status::RequestError;
-use super::{Core, blocking, convert, proto, status};
+use super::{Core, aggregate, blocking, convert, proto, status};
 use crate::filter::Asked;
 use crate::record::Position;
+use crate::view::aggregate::{Aggregated, Asked as Grouping};
 use crate::view::series::SeriesCounts;
 use crate::view::{Order, Search};
+use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -23,6 +25,20 @@ impl Query {
         reached.map_err(|error| status::query(&error))?;
         let log = self.0.log.clone();
         blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await
+    }
+
+    async fn aggregated(
+        &self,
+        filter: &str,
+        as_of: Position,
+        grouping: Grouping,
+    ) -> Result<(Aggregated, Vec<String>), Status> {
+        let filter = convert::filter(filter)?;
+        let mut notes = filter.group_notes(&aggregate::fields(&grouping));
+        let counted = self.0.scanner.aggregate(filter, as_of, grouping).await;
+        let (answer, erased) = counted.map_err(|error| status::query(&error))?;
+        notes.extend(erased_note(erased));
+        Ok((answer, notes))
     }
 }
 
@@ -109,6 +125,62 @@ impl proto::query_server::Query for Query {
         Ok(Response::new(proto::ListSeriesResponse {
             series: all.iter().map(|(name, counts)| series(name, counts)).collect(),
             view_position: as_of.get(),
+        }))
+    }
+
+    type AggregateStream = BoxStream<'static, Result<proto::AggregateResponse, Status>>;
+
+    async fn aggregate(
+        &self,
+        request: Request<proto::AggregateRequest>,
+    ) -> Result<Response<Self::AggregateStream>, Status> {
+        let request = request.into_inner();
+        let grouping = aggregate::asked(&request.by, &request.measure)?;
+        let is_by_count = aggregate::is_by_count(request.order)?;
+        let as_of = self.as_of(request.as_of, request.min_position).await?;
+        let (mut answer, notes) = self.aggregated(&request.filter, as_of, grouping).await?;
+        if is_by_count {
+            aggregate::by_count(&mut answer.groups);
+        }
+        let limit = match request.limit {
+            0 => usize::MAX,
+            limit => limit as usize,
+        };
+        let first = proto::AggregateResponse {
+            view_position: as_of.get(),
+            notes,
+            ..proto::AggregateResponse::default()
+        };
+        let messages = aggregate::messages(answer, limit, first);
+        Ok(Response::new(stream::iter(messages).map(Ok).boxed()))
+    }
+
+    async fn list_values(
+        &self,
+        request: Request<proto::ListValuesRequest>,
+    ) -> Result<Response<proto::ListValuesResponse>, Status> {
+        let request = request.into_inner();
+        let limit = aggregate::values_limit(request.limit)?;
+        let grouping = Grouping {
+            by: vec![aggregate::dimension("field", &request.field)?],
+            measure: None,
+        };
+        let as_of = self.as_of(request.as_of, request.min_position).await?;
+        let (mut answer, notes) = self.aggregated(&request.filter, as_of, grouping).await?;
+        aggregate::by_count(&mut answer.groups);
+        let total = answer.groups.len() as u64;
+        answer.groups.truncate(limit);
+        let value = |mut group: crate::view::aggregate::Group| proto::ValueCount {
+            value: group.values.pop().unwrap_or_default(),
+            count: group.tally.count,
+        };
+        Ok(Response::new(proto::ListValuesResponse {
+            values: answer.groups.into_iter().map(value).collect(),
+            total,
+            entries: answer.entries,
+            without: answer.without,
+            view_position: as_of.get(),
+            notes,
         }))
     }
 }

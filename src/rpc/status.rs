@@ -323,6 +323,10 @@ pub fn query(error: &QueryError) -> Status {
         QueryError::Busy { .. } => answer(Code::ResourceExhausted, Reason::Busy, message)
             .retry()
             .status(),
+        QueryError::Groups { limit } => answer(Code::InvalidArgument, Reason::TooLarge, message.clone())
+            .field("by", &message)
+            .with("limit", limit)
+            .status(),
     }
 }
 

@@ -32,6 +32,14 @@ pub enum QueryError {
         /// How many may wait.
         limit: usize,
     },
+    /// An answer would have too many groups.
+    #[error(
+        "the answer would have more than {limit} groups; narrow the filter, or group by fewer or coarser fields"
+    )]
+    Groups {
+        /// How many it may have.
+        limit: usize,
+    },
 }
 
 /// Why an entry was not answered.

@@ -5,6 +5,7 @@
 //! entry is judged once, at its newest content. Memory is eight bytes a match and a few dozen for each entry with
 //! more than one record. It is the judge of the view: both must answer the same.
 
+use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
 use super::answers::page;
 use super::entry::{self, EntryAnswer, Prefix};
@@ -174,25 +175,39 @@ impl Scanner {
     /// [`QueryError`].
     pub async fn count(&self, filter: Filter, as_of: Position) -> Result<Counted, QueryError> {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
-        let filter = if filter.names_kind() {
-            filter
-        } else {
-            filter.of_kind(Kind::Event)
-        };
+        let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
-            let mut count = 0;
-            let erased = all(
-                &log,
-                view.as_deref(),
-                &filter,
-                as_of,
-                false,
-                cancelled,
-                &mut |_| count += 1,
-            )?;
-            Ok(Counted { count, erased })
+            let (found, erased) = all(&log, view.as_deref(), &filter, as_of, false, cancelled)?;
+            Ok(Counted {
+                count: found.len() as u64,
+                erased,
+            })
         };
         self.blocking(job).await?.map_err(QueryError::Read)
+    }
+
+    /// Counts the entries that match by what they have in common, events where the filter names no kind; answers with it how many
+    /// could not be judged since their newest content was erased.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn aggregate(
+        &self,
+        filter: Filter,
+        as_of: Position,
+        asked: Asked,
+    ) -> Result<(Aggregated, u64), QueryError> {
+        let (log, view) = (self.log.clone(), self.view.get().cloned());
+        let filter = of_events(filter);
+        let job = move |cancelled: &AtomicBool| {
+            let (found, erased) = all(&log, view.as_deref(), &filter, as_of, false, cancelled)?;
+            let mut positions: Vec<Position> = found.into_iter().map(|one| one.position).collect();
+            // They are a few ascending stretches, which this sort makes use of.
+            positions.sort();
+            let counted = aggregate(&log, view.as_deref(), &asked, &positions, cancelled)?;
+            Ok((counted, erased))
+        };
+        self.blocking(job).await?
     }
 
     /// How a search or count would be answered, and how many records that looks at before anything is known of the others.
@@ -261,10 +276,8 @@ impl Scanner {
         let (log, view, filter) = (self.log.clone(), self.view.get().cloned(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
         let job = move |cancelled: &AtomicBool| {
-            let mut matches = Vec::new();
             let dated = order == Order::Occurred;
-            let take = &mut |one| matches.push(one);
-            let erased = all(&log, view.as_deref(), &filter, as_of, dated, cancelled, take)?;
+            let (matches, erased) = all(&log, view.as_deref(), &filter, as_of, dated, cancelled)?;
             Ok::<_, ReadError>(Found {
                 positions: in_order(matches, order, ascending),
                 erased,
@@ -302,6 +315,15 @@ fn lost(cause: tokio::task::JoinError) -> ReadError {
     ReadError::Io {
         what: "the log".to_owned(),
         cause: cause.to_string(),
+    }
+}
+
+/// Counts are of events, unless a kind is named.
+fn of_events(filter: Filter) -> Filter {
+    if filter.names_kind() {
+        filter
+    } else {
+        filter.of_kind(Kind::Event)
     }
 }
 
@@ -354,8 +376,8 @@ pub(super) enum Known {
     Acts { retracted: Option<bool> },
 }
 
-/// Hands over every entry's newest content below `as_of` that passes, in no order, by the search view where it can say;
-/// answers how many have lost theirs by law.
+/// Every entry's newest content below `as_of` that passes, in no order, by the search view where it can say; and how many
+/// entries have lost theirs by law.
 fn all(
     log: &Log,
     view: Option<&search::Search>,
@@ -363,27 +385,19 @@ fn all(
     as_of: Position,
     dated: bool,
     cancelled: &AtomicBool,
-    take: &mut dyn FnMut(Match),
-) -> Result<u64, ReadError> {
+) -> Result<(Vec<Match>, u64), ReadError> {
+    let mut found = Vec::new();
     if let Some(view) = view {
-        // What the view has handed over is worth something only once it has ended well.
-        let mut found = Vec::new();
-        match view.find(log, filter, as_of, dated, cancelled, &mut |one| found.push(one)) {
-            Ok(erased) => {
-                found.into_iter().for_each(take);
-                return Ok(erased);
-            }
+        match view.find(log, filter, as_of, dated, cancelled, &mut found) {
+            Ok(erased) => return Ok((found, erased)),
             Err(Unanswered::Read(error)) => return Err(error),
-            Err(Unanswered::Index(error)) => {
-                tracing::error!(%error, "the search view failed; every record is looked at");
-            }
-            Err(Unanswered::Useless) => {}
+            Err(Unanswered::Index(_) | Unanswered::Useless) => found.clear(),
         }
     }
     let columns = columns(filter, dated);
     let walked = walk(log, Position::START..as_of, columns, cancelled, |hit| {
         if hit.matches(filter) {
-            take(Match {
+            found.push(Match {
                 position: hit.record.position,
                 day: if dated {
                     earliest_day(hit.record.payload)
@@ -393,7 +407,7 @@ fn all(
             });
         }
     })?;
-    Ok(walked.erased)
+    Ok((found, walked.erased))
 }
 
 /// The positions of the answer in its order.

@@ -350,3 +350,113 @@ async fn explain_says_how_a_filter_is_read_and_answered() {
     assert_eq!((&*explained.plan, explained.records_scanned), ("scan", 5));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_counted_by_what_they_have_in_common() {
+    let (_folder, server) = archive().await;
+    let ask = |by: &[&str], limit| proto::AggregateRequest {
+        by: by.iter().map(|name| (*name).to_owned()).collect(),
+        order: proto::GroupOrder::Count.into(),
+        limit,
+        ..Default::default()
+    };
+    let answer = async |request| -> Vec<proto::AggregateResponse> {
+        let answer = server.client.query().aggregate(request).await.unwrap();
+        answer.into_inner().try_collect().await.unwrap()
+    };
+    let [all] = answer(ask(&["year", "country"], 0)).await.try_into().unwrap();
+    let groups: Vec<_> = all
+        .groups
+        .iter()
+        .map(|group| (group.values.join(" "), group.count))
+        .collect();
+    assert_eq!(groups, [("2021 PAK".to_owned(), 1), ("2022 PAK".to_owned(), 1)]);
+    assert_eq!(
+        (all.entries, all.without, all.groups_total, all.view_position),
+        (2, 0, 2, 5)
+    );
+    assert!(
+        all.notes.iter().any(|note| note.contains("country tables")),
+        "{all:?}"
+    );
+    let [first] = answer(ask(&["year"], 1)).await.try_into().unwrap();
+    assert_eq!((first.groups.len(), first.groups_total), (1, 2));
+    let early = proto::AggregateRequest {
+        as_of: Some(proto::AsOf {
+            at: Some(proto::as_of::At::Position(3)),
+        }),
+        ..ask(&["country"], 0)
+    };
+    let [early] = answer(early).await.try_into().unwrap();
+    assert_eq!(early.groups.len(), 2, "the one was not retracted then");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_for_groups_that_cannot_be_taken_is_refused_with_its_field() {
+    let (_folder, server) = archive().await;
+    let ask = async |by: &[&str], measure: &str| {
+        let request = proto::AggregateRequest {
+            by: by.iter().map(|name| (*name).to_owned()).collect(),
+            measure: measure.to_owned(),
+            ..Default::default()
+        };
+        server.client.query().aggregate(request).await.map(drop)
+    };
+    let few = refused(ask(&[], "").await, Code::InvalidArgument, "TOO_LARGE");
+    assert!(few.contains("1 to 3"), "{few}");
+    let many = ask(&["day", "country", "dyad", "type"], "").await;
+    refused(many, Code::InvalidArgument, "TOO_LARGE");
+    let twice = refused(
+        ask(&["day", "occurred.day"], "").await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    assert!(twice.contains("by[1]") && twice.contains("twice"), "{twice}");
+    let unknown = refused(
+        ask(&["day", "contry"], "").await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    assert!(
+        unknown.contains("by[1]") && unknown.contains("`country`"),
+        "{unknown}"
+    );
+    let long = ask(&["day"], &"m".repeat(300)).await;
+    refused(long, Code::InvalidArgument, "TOO_LARGE");
+    let values = proto::ListValuesRequest {
+        field: "country".to_owned(),
+        limit: 6_000,
+        ..Default::default()
+    };
+    refused(
+        server.client.query().list_values(values).await,
+        Code::InvalidArgument,
+        "TOO_LARGE",
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_values_of_a_field_are_listed() {
+    let (_folder, server) = archive().await;
+    let request = proto::ListValuesRequest {
+        field: "country".to_owned(),
+        filter: "status = current OR status = retracted".to_owned(),
+        limit: 1,
+        ..Default::default()
+    };
+    let listed = server
+        .client
+        .query()
+        .list_values(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((&*listed.values[0].value, listed.values[0].count), ("PAK", 2));
+    assert_eq!(
+        (listed.values.len(), listed.total, listed.entries, listed.without),
+        (1, 2, 3, 0)
+    );
+    server.stop().await;
+}

@@ -1,6 +1,7 @@
 //! The search view answers what a look at every record answers: for random logs and filters, as of every point, across volumes,
 //! kills, damage and rebuilds.
 
+mod aggregates;
 #[path = "../log/harness.rs"]
 #[allow(dead_code, reason = "the tests of the log use all of it")]
 mod harness;

@@ -14,7 +14,7 @@ use crate::log::erasure::Holder;
 use crate::log::{Columns, Erasure, Log, ReadError, ReadLimit, Run, Stored, WeakLog};
 use crate::record::codec::{self, Content, DateRole};
 use crate::record::date::DaySpan;
-use crate::record::{Hash, Leaf, Position, Status, leaf_hash};
+use crate::record::{Hash, Leaf, Position, Recorded, Status, leaf_hash};
 use crate::view::fates::{Fate, Fates};
 use crate::view::matching::decode;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The version of what is in an index. Another one is another folder, filled anew.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// How often the thread looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The niceness of the thread on Linux: where everything is busy it gets next to nothing.
@@ -266,7 +266,12 @@ fn folder_of(views: &Path) -> PathBuf {
 
 /// Fills a document with what the index holds of a record: of a content its terms, only those of the leaf where it was erased; of
 /// any other what it did.
-fn fill(document: &mut Document, record: &Stored<'_>, leaf: &Leaf<'_>, note: Option<(Fate, Position)>) {
+pub(in crate::view) fn fill(
+    document: &mut Document,
+    record: &Stored<'_>,
+    leaf: &Leaf<'_>,
+    note: Option<(Fate, Position)>,
+) {
     document.clear();
     if leaf.act.has_content() {
         let content = codec::decode_content(record.payload).ok().flatten();
@@ -292,6 +297,7 @@ fn fill_content(document: &mut Document, position: Position, leaf: &Leaf<'_>, co
         content: content.map_or_else(LazyContent::absent, LazyContent::ready),
     };
     each_term(&subject, |field, bytes| document.add_term(field as u8, bytes));
+    document.add_days(Dates::Recorded, &DaySpan::day(day_of(leaf.recorded)));
     for date in content.iter().flat_map(|content| &content.dates) {
         let dates = match date.role() {
             DateRole::Occurred => Dates::Occurred,
@@ -302,6 +308,13 @@ fn fill_content(document: &mut Document, position: Position, leaf: &Leaf<'_>, co
             document.add_days(dates, &days);
         }
     }
+}
+
+/// The day of a time, in UTC.
+fn day_of(recorded: Recorded) -> i32 {
+    const NANOS: i64 = 86_400_000_000_000;
+    // Nanoseconds of 64 bits reach some hundred thousand days.
+    i32::try_from(recorded.nanos().div_euclid(NANOS)).unwrap_or(i32::MAX)
 }
 
 /// The thread that keeps a follower going.

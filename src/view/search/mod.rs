@@ -18,7 +18,7 @@ use crate::log::erasure::Holder;
 use crate::log::{Columns, Log, ReadError, Run};
 use crate::record::{Position, Status};
 use plan::Plan;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -102,6 +102,8 @@ struct Question<'q> {
     below: Position,
     /// What the records above say of contents below.
     later: HashMap<u64, Known>,
+    /// What was erased and is masked by the log, whether the index knows of it or not.
+    erased: HashSet<Position>,
     /// Whether the days of matches are wanted.
     dated: bool,
     cancelled: &'q AtomicBool,
@@ -141,6 +143,19 @@ impl Search {
         self.damaged.load(Ordering::Acquire)
     }
 
+    /// What the index has now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.shelf.snapshot()
+    }
+
+    /// Takes note that a question failed; after damage the index is built anew as soon as the follower looks.
+    pub(super) fn failed(&self, error: &IndexError) {
+        tracing::error!(%error, "the search view failed; every record is looked at");
+        if error.is_damage() {
+            self.set_damaged(true);
+        }
+    }
+
     /// How far the index is.
     pub fn through(&self) -> Position {
         self.shelf.through()
@@ -176,10 +191,10 @@ impl Search {
         self.fates.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands over every entry's newest content below `as_of` that passes, in no order; answers how many have lost theirs by law.
+    /// Adds every entry's newest content below `as_of` that passes, in no order; answers how many have lost theirs by law.
     ///
     /// # Errors
-    /// [`Unanswered`]; what was handed over is worth nothing then.
+    /// [`Unanswered`]; what was added is worth nothing then.
     pub fn find(
         &self,
         log: &Log,
@@ -187,7 +202,7 @@ impl Search {
         as_of: Position,
         dated: bool,
         cancelled: &AtomicBool,
-        take: &mut dyn FnMut(Match),
+        found: &mut Vec<Match>,
     ) -> Result<u64, Unanswered> {
         let plan = Plan::of(filter);
         if plan.is_useless() {
@@ -195,27 +210,33 @@ impl Search {
         }
         let snapshot = self.shelf.snapshot();
         let below = snapshot.through().min(as_of);
-        let mut newest = Vec::new();
         let walked = scan::walk(log, below..as_of, Columns::All, cancelled, |hit| {
             if hit.matches(filter) {
-                newest.push(Match {
+                found.push(Match {
                     position: hit.record.position,
                     day: dated.then(|| scan::earliest_day(hit.record.payload)).flatten(),
                 });
             }
         })?;
-        newest.into_iter().for_each(&mut *take);
         let question = Question {
             log,
             filter,
             later: self.known_of_contents(walked.known),
             plan,
             below,
+            erased: log.erased_now().into_iter().collect(),
             dated,
             cancelled,
         };
-        let candidates = self.candidates(&snapshot, &question)?;
-        self.judge(&question, candidates, take)?;
+        if question.plan.is_open {
+            let candidates = self.candidates(&snapshot, &question)?;
+            self.judge(&question, candidates, found)?;
+        } else {
+            self.standing(&snapshot, &question, |one, _| {
+                found.push(one);
+                ControlFlow::Continue(())
+            })?;
+        }
         Ok(walked.erased + self.erased(&question))
     }
 
@@ -226,34 +247,58 @@ impl Search {
         known.into_iter().filter_map(content).collect()
     }
 
-    /// Documents below the mark that may pass.
-    fn candidates(&self, snapshot: &Snapshot, question: &Question<'_>) -> Result<Vec<Match>, Unanswered> {
-        let most = question.below.get() / OPEN_SHARE + 1_000;
-        let mut candidates = Vec::new();
-        let mut useless = false;
+    /// Hands over the documents below the mark that may pass, where they are what their entries say at the point that is asked
+    /// for.
+    fn standing(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question<'_>,
+        mut take: impl FnMut(Match, Status) -> ControlFlow<()>,
+    ) -> Result<(), Unanswered> {
+        let fates = self.fates();
+        let named = question.filter.names_status();
         let days = question.dated.then_some(Dates::Occurred);
-        let found = snapshot.find(&question.plan.ask, days, |hit| {
+        let looked = snapshot.find(&question.plan.ask, days, |hit| {
             if question.cancelled.load(Ordering::Relaxed) {
                 return ControlFlow::Break(());
             }
-            if hit.position < question.below {
-                candidates.push(Match {
-                    position: hit.position,
-                    day: hit.day,
-                });
+            if hit.position >= question.below {
+                return ControlFlow::Continue(());
             }
-            useless = question.plan.is_open && candidates.len() as u64 > most;
+            match question.status(&fates, hit.position) {
+                Some(status) if status == Status::Current || named => take(
+                    Match {
+                        position: hit.position,
+                        day: hit.day,
+                    },
+                    status,
+                ),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        looked.map_err(|error| {
+            self.failed(&error);
+            Unanswered::Index(error)
+        })
+    }
+
+    /// Those of which the record must be asked.
+    fn candidates(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question<'_>,
+    ) -> Result<Vec<(Match, Status)>, Unanswered> {
+        let most = question.below.get() / OPEN_SHARE + 1_000;
+        let mut candidates = Vec::new();
+        let mut useless = false;
+        self.standing(snapshot, question, |one, status| {
+            candidates.push((one, status));
+            useless = candidates.len() as u64 > most;
             if useless {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
-        });
-        found.map_err(|error| {
-            if error.is_damage() {
-                self.set_damaged(true);
-            }
-            Unanswered::Index(error)
         })?;
         if useless {
             return Err(Unanswered::Useless);
@@ -261,30 +306,16 @@ impl Search {
         Ok(candidates)
     }
 
-    /// Hands over those that are what their entries say at the point that is asked for.
+    /// Adds those that pass.
     fn judge(
         &self,
         question: &Question<'_>,
-        candidates: Vec<Match>,
-        take: &mut dyn FnMut(Match),
+        mut candidates: Vec<(Match, Status)>,
+        found: &mut Vec<Match>,
     ) -> Result<(), Unanswered> {
-        let standing: Vec<(Match, Status)> = {
-            let fates = self.fates();
-            let status = |one: Match| Some((one, question.status(&fates, one.position)?));
-            candidates.into_iter().filter_map(status).collect()
-        };
-        let named = question.filter.names_status();
-        let mut standing: Vec<(Match, Status)> = standing
-            .into_iter()
-            .filter(|(_, status)| *status == Status::Current || named)
-            .collect();
-        if !question.plan.is_open {
-            standing.iter().for_each(|(one, _)| take(*one));
-            return Ok(());
-        }
         // Ascending positions are read soonest.
-        standing.sort_unstable_by_key(|(one, _)| one.position);
-        for some in standing.chunks(ASKED_RECORDS) {
+        candidates.sort_unstable_by_key(|(one, _)| one.position);
+        for some in candidates.chunks(ASKED_RECORDS) {
             if question.cancelled.load(Ordering::Relaxed) {
                 break;
             }
@@ -292,7 +323,7 @@ impl Search {
             let runs = question.log.fetch(&positions, Columns::All)?;
             for ((one, status), run) in some.iter().zip(&runs) {
                 if question.passes(run, one.position, *status)? {
-                    take(*one);
+                    found.push(*one);
                 }
             }
         }
@@ -307,13 +338,13 @@ impl Search {
             .erased(question.below)
             .filter(|content| !judged(content))
             .count();
-        let meanwhile = question.log.erased_now().into_iter().filter(|content| {
-            let is_newest = fates.content_of(*content) == Some(*content)
+        let meanwhile = question.erased.iter().filter(|content| {
+            let is_newest = fates.content_of(**content) == Some(**content)
                 && !matches!(
-                    fates.status(*content, question.below),
+                    fates.status(**content, question.below),
                     Status::Superseded | Status::Erased
                 );
-            *content < question.below && is_newest && !judged(content)
+            **content < question.below && is_newest && !judged(content)
         });
         (of_fates + meanwhile.count()) as u64
     }
@@ -324,9 +355,12 @@ impl Question<'_> {
     fn status(&self, fates: &Fates, content: Position) -> Option<Status> {
         let status = match fates.status(content, self.below) {
             Status::Superseded => return None,
-            _ if self.log.is_erased(content) => Status::Erased,
+            _ if !self.erased.is_empty() && self.erased.contains(&content) => Status::Erased,
             status => status,
         };
+        if self.later.is_empty() {
+            return Some(status);
+        }
         match self.later.get(&content.get()) {
             Some(Known::Judged) => None,
             Some(Known::Acts {

@@ -1,0 +1,190 @@
+//! What answers are grouped by: fields whose values are counted.
+//!
+//! The values are among the terms of a record ([`super::each_term`]), so that an index of terms can count them. This says which
+//! terms those are, and how a value is shown.
+
+use super::TermField;
+use crate::record::json::nearest;
+
+/// A field whose values can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Grouped {
+    /// The kind.
+    Kind,
+    /// The series.
+    Series,
+    /// The principal.
+    Principal,
+    /// A participant's country.
+    Country,
+    /// A source's country.
+    SourceCountry,
+    /// A target's country.
+    TargetCountry,
+    /// A mentioned country.
+    MentionedCountry,
+    /// A place's country.
+    PlaceCountry,
+    /// Two countries facing each other.
+    Dyad,
+    /// A source's country and a target's.
+    DirectedDyad,
+    /// A participant, by the name that was stated.
+    Actor,
+    /// A type, as scheme and code.
+    Type,
+    /// The root of a type, as scheme and code.
+    Root,
+    /// A mode, folded.
+    Mode,
+    /// A quad class, as its number.
+    Quad,
+    /// A place, by the name that was stated.
+    Place,
+    /// A publisher, folded.
+    Publisher,
+}
+
+/// Every field by its name, in the order of the documentation, and the terms that have its values.
+const NAMED: [(&str, Grouped, TermField); 17] = [
+    ("kind", Grouped::Kind, TermField::Kind),
+    ("series", Grouped::Series, TermField::Series),
+    ("principal", Grouped::Principal, TermField::Principal),
+    ("country", Grouped::Country, TermField::Country),
+    ("source.country", Grouped::SourceCountry, TermField::SourceCountry),
+    ("target.country", Grouped::TargetCountry, TermField::TargetCountry),
+    (
+        "mentioned.country",
+        Grouped::MentionedCountry,
+        TermField::MentionedCountry,
+    ),
+    ("place.country", Grouped::PlaceCountry, TermField::PlaceCountry),
+    ("dyad", Grouped::Dyad, TermField::Dyad),
+    ("directed_dyad", Grouped::DirectedDyad, TermField::DirectedDyad),
+    ("actor", Grouped::Actor, TermField::StatedActor),
+    ("type", Grouped::Type, TermField::StatedType),
+    ("root", Grouped::Root, TermField::Root),
+    ("mode", Grouped::Mode, TermField::Mode),
+    ("quad", Grouped::Quad, TermField::Quad),
+    ("place", Grouped::Place, TermField::StatedPlace),
+    ("publisher", Grouped::Publisher, TermField::Publisher),
+];
+
+/// What the values of a field come from, besides what was stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Nothing.
+    Itself,
+    /// The country tables.
+    Country,
+    /// The quad classes of roots.
+    Quad,
+    /// The roots of codes.
+    Root,
+}
+
+/// A name that is not one of these fields.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is nothing that answers are grouped by{near}; there are day, month and year, also with `reported.` or `recorded.` before them, and {names}", near = .near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(), names = Grouped::names().collect::<Vec<_>>().join(", "))]
+pub struct NotGrouped {
+    /// What was found.
+    pub found: String,
+    /// The name that is nearest to it.
+    pub near: Option<&'static str>,
+}
+
+impl Grouped {
+    /// The field of a name.
+    ///
+    /// # Errors
+    /// [`NotGrouped`].
+    pub fn named(name: &str) -> Result<Self, NotGrouped> {
+        let found = NAMED.iter().find(|(own, ..)| *own == name);
+        found.map(|(_, field, _)| *field).ok_or_else(|| NotGrouped {
+            found: name.to_owned(),
+            near: nearest(name, Self::names()),
+        })
+    }
+
+    /// Every name.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, ..)| *name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The terms that have its values.
+    pub fn term(self) -> TermField {
+        self.row().2
+    }
+
+    fn row(self) -> &'static (&'static str, Self, TermField) {
+        // Each has a row: a test holds it.
+        NAMED.iter().find(|(_, own, _)| *own == self).unwrap_or(&NAMED[0])
+    }
+
+    pub(super) fn of(self) -> Of {
+        match self {
+            Self::Country
+            | Self::SourceCountry
+            | Self::TargetCountry
+            | Self::MentionedCountry
+            | Self::PlaceCountry
+            | Self::Dyad
+            | Self::DirectedDyad => Of::Country,
+            Self::Quad => Of::Quad,
+            Self::Root => Of::Root,
+            Self::Kind
+            | Self::Series
+            | Self::Principal
+            | Self::Actor
+            | Self::Type
+            | Self::Mode
+            | Self::Place
+            | Self::Publisher => Of::Itself,
+        }
+    }
+
+    /// How a term's bytes are shown.
+    pub fn shown(self, term: &[u8]) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let pair = |sign: &str| match term.split_at_checked(3) {
+            Some((one, other)) => format!("{}{sign}{}", text(one), text(other)),
+            None => text(term),
+        };
+        match self {
+            Self::Dyad => pair("-"),
+            Self::DirectedDyad => pair(">"),
+            Self::Quad => term.first().map_or_else(String::new, u8::to_string),
+            Self::Root | Self::Type => text(term).replacen('\0', ":", 1),
+            _ => text(term),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_a_name_of_its_own_and_terms() {
+        for (name, field, term) in NAMED {
+            assert_eq!(Grouped::named(name), Ok(field));
+            assert_eq!((field.name(), field.term()), (name, term));
+        }
+        let error = Grouped::named("contry").unwrap_err();
+        assert!(error.to_string().contains("did you mean `country`?"), "{error}");
+    }
+
+    #[test]
+    fn values_are_shown_as_the_filter_language_writes_them() {
+        assert_eq!(Grouped::Dyad.shown(b"IRNPAK"), "IRN-PAK");
+        assert_eq!(Grouped::DirectedDyad.shown(b"PAKIRN"), "PAK>IRN");
+        assert_eq!(Grouped::Quad.shown(&[3]), "3");
+        assert_eq!(Grouped::Type.shown(b"cameo\x00042"), "cameo:042");
+        assert_eq!(Grouped::Actor.shown("Şahin".as_bytes()), "Şahin");
+    }
+}

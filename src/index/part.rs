@@ -1,0 +1,108 @@
+//! A part of an index, and what can be counted in it.
+
+use super::growing::Growing;
+use super::volume::{Take, Volume};
+use super::{Dates, Document, Section, days_of_key, section};
+use crate::record::Position;
+use crate::record::date::DaySpan;
+use roaring::RoaringBitmap;
+use std::io;
+
+/// What has documents of its own: growing ones, or a volume.
+pub(super) trait Part {
+    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap>;
+
+    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()>;
+}
+
+impl Part for Volume {
+    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
+        self.get(key)
+    }
+
+    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
+        self.each(prefix, take)
+    }
+}
+
+impl Part for Growing {
+    fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap> {
+        self.get(key)
+    }
+
+    fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
+        self.each(prefix, take)
+    }
+}
+
+/// A look at a part. The numbers of its documents are how far their positions are from its first.
+pub struct View<'p> {
+    pub(super) part: &'p dyn Part,
+    pub(super) from: Position,
+}
+
+impl View<'_> {
+    /// The position of document 0.
+    pub fn from(&self) -> Position {
+        self.from
+    }
+
+    /// Hands over the terms of a field that begin so, in their order and without the field, each with its documents.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with a file.
+    pub fn terms(
+        &self,
+        field: u8,
+        prefix: &[u8],
+        mut take: impl FnMut(&[u8], RoaringBitmap),
+    ) -> io::Result<()> {
+        let prefix = [&[Section::Terms as u8, field], prefix].concat();
+        self.part.each(&prefix, &mut |key, documents| {
+            take(&key[2..], documents()?);
+            Ok(())
+        })
+    }
+
+    /// Hands over the days of these dates, in their order, each with its documents.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with a file.
+    pub fn days(&self, dates: Dates, mut take: impl FnMut(DaySpan, RoaringBitmap)) -> io::Result<()> {
+        self.part.each(&[section(dates) as u8], &mut |key, documents| {
+            if let Some(days) = days_of_key(&key[1..]) {
+                take(days, documents()?);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Documents that are in no index, to be counted as those that are.
+pub struct Loose {
+    from: Position,
+    growing: Growing,
+}
+
+impl Loose {
+    /// None yet; document 0 is that of `from`.
+    pub fn new(from: Position) -> Self {
+        Self {
+            from,
+            growing: Growing::default(),
+        }
+    }
+
+    /// Adds a document under a number that is above the last one's.
+    pub fn add(&mut self, number: u32, document: &Document) {
+        self.growing.add(number, document);
+    }
+
+    /// A look at them.
+    pub fn view(&self) -> View<'_> {
+        View {
+            part: &self.growing,
+            from: self.from,
+        }
+    }
+}

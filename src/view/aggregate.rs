@@ -1,0 +1,598 @@
+//! Counts entries by what they have in common: by day, month or year, by country, dyad, type and the like.
+//!
+//! What is counted are the entries of an answer, each at its one content. Their values are not read from the records: the index
+//! has for each value the documents that have it, and what is not in the index yet is taken apart by the same terms. Part by
+//! part, one dimension is walked value by value, and for each of its documents the values of the others are looked up by the
+//! document's number; so nothing is hashed for each document, and a part costs no more than its documents' values.
+
+use super::QueryError;
+use super::matching::decode;
+use super::search::Search;
+use super::search::follow::fill;
+use crate::filter::NotGrouped;
+use crate::filter::{Grouped, TermField, measure_value};
+pub use crate::index::Dates;
+use crate::index::{Document, IndexError, Loose, Numbers, Snapshot, View};
+use crate::log::{Columns, Log, ReadError};
+use crate::record::Position;
+use crate::record::date::{DaySpan, civil_day};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most dimensions of an answer.
+pub const DIMENSIONS_MAX: usize = 3;
+/// The most groups of an answer, so that its memory is bounded: some two hundred bytes each.
+pub const GROUPS_MAX: usize = 2_000_000;
+/// The label of dates that fit no year, and of entries that have none.
+pub const UNDATED: &str = "undated";
+/// Documents outside the index that are taken apart at a time.
+const LOOSE_DOCUMENTS: usize = 65_536;
+/// Records fetched at a time.
+const FETCHED: usize = 512;
+/// No value.
+const NONE: u32 = u32::MAX;
+
+/// How long the stretches are that days are gathered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// A day.
+    Day,
+    /// A month.
+    Month,
+    /// A year.
+    Year,
+}
+
+/// What entries are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dimension {
+    /// When.
+    Time(Dates, Bucket),
+    /// What they have.
+    Field(Grouped),
+}
+
+impl Dimension {
+    /// The dimension of a name: `day`, `month` or `year`, of the days on which it occurred, or with `reported.` or `recorded.`
+    /// before it; or a field.
+    ///
+    /// # Errors
+    /// [`NotGrouped`].
+    pub fn named(name: &str) -> Result<Self, NotGrouped> {
+        let (dates, length) = match name.split_once('.') {
+            Some(("occurred", length)) => (Dates::Occurred, length),
+            Some(("reported", length)) => (Dates::Reported, length),
+            Some(("recorded", length)) => (Dates::Recorded, length),
+            _ => (Dates::Occurred, name),
+        };
+        let bucket = match length {
+            "day" => Bucket::Day,
+            "month" => Bucket::Month,
+            "year" => Bucket::Year,
+            _ => return Grouped::named(name).map(Self::Field),
+        };
+        Ok(Self::Time(dates, bucket))
+    }
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What to tell apart by, 1 to [`DIMENSIONS_MAX`], none twice.
+    pub by: Vec<Dimension>,
+    /// The measure whose values are added up; its name in lower case.
+    pub measure: Option<String>,
+}
+
+/// Entries that have the same values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// A value for each dimension.
+    pub values: Vec<String>,
+    /// What was counted.
+    pub tally: Tally,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tally {
+    /// Entries.
+    pub count: u64,
+    /// Values of the measure.
+    pub measured: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// The least of them; infinite where there is none.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Tally {
+    const NOTHING: Self = Self {
+        count: 0,
+        measured: 0,
+        sum: 0.0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+    };
+
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.measured += other.measured;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregated {
+    /// In the order of values: stretches of time as they follow each other, `undated` last.
+    pub groups: Vec<Group>,
+    /// How many entries match in all.
+    pub entries: u64,
+    /// How many of them are in no group, since they have no value of a dimension.
+    pub without: u64,
+}
+
+/// Counts the entries whose contents lie at these positions, which ascend.
+///
+/// # Errors
+/// [`QueryError::Groups`] where there are too many groups, and those of the log. Where the index fails the records are looked at.
+pub fn aggregate(
+    log: &Log,
+    search: Option<&Search>,
+    asked: &Asked,
+    positions: &[Position],
+    cancelled: &AtomicBool,
+) -> Result<Aggregated, QueryError> {
+    let snapshot = search.map(Search::snapshot);
+    if let (Some(search), Some(snapshot)) = (search, &snapshot) {
+        match Counting::new(asked, cancelled).take_indexed(snapshot, positions) {
+            Ok(counting) => {
+                return counting?
+                    .take_loose(log, snapshot.through(), positions)?
+                    .finish(positions);
+            }
+            Err(error) => search.failed(&error),
+        }
+    }
+    Counting::new(asked, cancelled)
+        .take_loose(log, Position::START, positions)?
+        .finish(positions)
+}
+
+/// The labels of a dimension's values, in the order in which they were met.
+#[derive(Default)]
+struct Labels {
+    numbers: HashMap<Vec<u8>, u32>,
+}
+
+impl Labels {
+    fn number(&mut self, label: &[u8]) -> u32 {
+        if let Some(number) = self.numbers.get(label) {
+            return *number;
+        }
+        // There are fewer than documents.
+        let number = u32::try_from(self.numbers.len()).unwrap_or(NONE);
+        self.numbers.insert(label.to_vec(), number);
+        number
+    }
+
+    fn in_order(&self) -> Vec<&[u8]> {
+        let mut labels: Vec<(&u32, &[u8])> = self
+            .numbers
+            .iter()
+            .map(|(label, number)| (number, &**label))
+            .collect();
+        labels.sort_unstable();
+        labels.into_iter().map(|(_, label)| label).collect()
+    }
+}
+
+/// The numbers of a dimension's values by document: the first of each, and further ones.
+struct Column {
+    first: Vec<u32>,
+    more: HashMap<u32, Vec<u32>>,
+}
+
+impl Column {
+    fn new(documents: &Numbers) -> Self {
+        let len = documents.max().map_or(0, |last| last as usize + 1);
+        Self {
+            first: vec![NONE; len],
+            more: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, document: u32, number: u32) {
+        let first = &mut self.first[document as usize];
+        if *first == NONE {
+            *first = number;
+        } else if *first != number {
+            let more = self.more.entry(document).or_default();
+            if !more.contains(&number) {
+                more.push(number);
+            }
+        }
+    }
+
+    fn each(&self, document: u32, mut take: impl FnMut(u32)) {
+        let first = self.first[document as usize];
+        if first == NONE {
+            return;
+        }
+        take(first);
+        if !self.more.is_empty() {
+            self.more
+                .get(&document)
+                .into_iter()
+                .flatten()
+                .for_each(|number| take(*number));
+        }
+    }
+}
+
+/// The values of a measure by document.
+struct Measured {
+    first: Vec<f64>,
+    more: HashMap<u32, Vec<f64>>,
+}
+
+impl Measured {
+    fn of(view: &View<'_>, name: &str, documents: &Numbers) -> io::Result<Self> {
+        let len = documents.max().map_or(0, |last| last as usize + 1);
+        let mut measured = Self {
+            first: vec![f64::NAN; len],
+            more: HashMap::new(),
+        };
+        let prefix = [name.as_bytes(), &[0]].concat();
+        view.terms(TermField::Measure as u8, &prefix, |key, those| {
+            let Some(value) = key.last_chunk::<8>().map(|bytes| measure_value(*bytes)) else {
+                return;
+            };
+            for document in those & documents {
+                let first = &mut measured.first[document as usize];
+                if first.is_nan() {
+                    *first = value;
+                } else {
+                    measured.more.entry(document).or_default().push(value);
+                }
+            }
+        })?;
+        Ok(measured)
+    }
+
+    fn tally(&self, document: u32) -> Tally {
+        let mut tally = Tally {
+            count: 1,
+            ..Tally::NOTHING
+        };
+        let mut add = |value: f64| {
+            tally.measured += 1;
+            tally.sum += value;
+            tally.min = tally.min.min(value);
+            tally.max = tally.max.max(value);
+        };
+        let first = self.first[document as usize];
+        if !first.is_nan() {
+            add(first);
+            if !self.more.is_empty() {
+                self.more
+                    .get(&document)
+                    .into_iter()
+                    .flatten()
+                    .for_each(|value| add(*value));
+            }
+        }
+        tally
+    }
+}
+
+struct Counting<'a> {
+    asked: &'a Asked,
+    cancelled: &'a AtomicBool,
+    /// The dimension that is walked; the others are looked up.
+    walked: usize,
+    labels: Vec<Labels>,
+    groups: HashMap<[u32; DIMENSIONS_MAX], Tally>,
+    /// Entries that are in a group.
+    grouped: u64,
+}
+
+impl<'a> Counting<'a> {
+    fn new(asked: &'a Asked, cancelled: &'a AtomicBool) -> Self {
+        let is_field = |dimension: &Dimension| matches!(dimension, Dimension::Field(_));
+        Self {
+            // Of times there are few, so that they are looked up best.
+            walked: asked.by.iter().position(is_field).unwrap_or(0),
+            labels: asked.by.iter().map(|_| Labels::default()).collect(),
+            asked,
+            cancelled,
+            groups: HashMap::new(),
+            grouped: 0,
+        }
+    }
+
+    /// Counts what is in the index.
+    fn take_indexed(
+        mut self,
+        snapshot: &Snapshot,
+        positions: &[Position],
+    ) -> Result<Result<Self, QueryError>, IndexError> {
+        let mut many = Ok(());
+        let mut end = positions.partition_point(|position| *position < snapshot.through());
+        snapshot.each_part(|view| {
+            let start = positions[..end].partition_point(|position| *position < view.from());
+            if many.is_ok() && start < end {
+                let documents = numbers(view.from(), &positions[start..end])?;
+                self.take(view, &documents)?;
+                many = self.check();
+            }
+            end = start;
+            Ok(())
+        })?;
+        Ok(many.map(|()| self))
+    }
+
+    /// Counts what is not: those from a position on.
+    fn take_loose(mut self, log: &Log, from: Position, positions: &[Position]) -> Result<Self, QueryError> {
+        let start = positions.partition_point(|position| *position < from);
+        let mut document = Document::default();
+        for some in positions[start..].chunks(LOOSE_DOCUMENTS) {
+            let mut loose = Loose::new(Position::START);
+            let mut number = 0;
+            for fetched in some.chunks(FETCHED) {
+                if self.cancelled.load(Ordering::Relaxed) {
+                    return Ok(self);
+                }
+                for (position, run) in fetched.iter().zip(log.fetch(fetched, Columns::All)?) {
+                    if let Some(record) = run.get(*position) {
+                        fill(&mut document, &record, &decode(&record)?, None);
+                        loose.add(number, &document);
+                    }
+                    number += 1;
+                }
+            }
+            let documents = (0..number).collect();
+            self.take(&loose.view(), &documents).map_err(|cause| {
+                // Nothing but memory is read.
+                QueryError::Read(ReadError::Io {
+                    what: "records in memory".to_owned(),
+                    cause: cause.to_string(),
+                })
+            })?;
+            self.check()?;
+        }
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<(), QueryError> {
+        if self.groups.len() > GROUPS_MAX {
+            return Err(QueryError::Groups { limit: GROUPS_MAX });
+        }
+        Ok(())
+    }
+
+    /// Counts documents of a part.
+    fn take(&mut self, view: &View<'_>, documents: &Numbers) -> io::Result<()> {
+        let others: Vec<usize> = (0..self.asked.by.len()).filter(|at| *at != self.walked).collect();
+        let mut columns = Vec::with_capacity(others.len());
+        for at in &others {
+            let mut column = Column::new(documents);
+            self.each_value(*at, view, documents, |number, those| {
+                those.iter().for_each(|document| column.add(document, number));
+            })?;
+            columns.push(column);
+        }
+        let (column, combined) = combine(columns, documents);
+        let measured = match &self.asked.measure {
+            Some(name) => Some(Measured::of(view, name, documents)?),
+            None => None,
+        };
+        let mut local = vec![Tally::NOTHING; combined.len()];
+        let mut touched = Vec::new();
+        let mut grouped = vec![false; column.first.len()];
+        let mut found: Vec<([u32; DIMENSIONS_MAX], Tally)> = Vec::new();
+        let walked = self.walked;
+        self.each_value(walked, view, documents, |number, those| {
+            for document in those {
+                grouped[document as usize] = true;
+                let one = measured.as_ref().map_or(ONE, |measured| measured.tally(document));
+                column.each(document, |combination| {
+                    let tally = &mut local[combination as usize];
+                    if tally.count == 0 {
+                        touched.push(combination);
+                    }
+                    tally.add(&one);
+                });
+            }
+            for combination in touched.drain(..) {
+                let tally = std::mem::replace(&mut local[combination as usize], Tally::NOTHING);
+                let mut key = [NONE; DIMENSIONS_MAX];
+                key[walked] = number;
+                for (at, other) in others.iter().zip(&combined[combination as usize]) {
+                    key[*at] = *other;
+                }
+                found.push((key, tally));
+            }
+        })?;
+        for (key, tally) in found {
+            self.groups.entry(key).or_insert(Tally::NOTHING).add(&tally);
+        }
+        let has = |(grouped, first): &(bool, &u32)| *grouped && **first != NONE;
+        self.grouped += grouped.into_iter().zip(&column.first).filter(has).count() as u64;
+        Ok(())
+    }
+
+    /// Hands over each value of a dimension with those of the documents that have it.
+    fn each_value(
+        &mut self,
+        at: usize,
+        view: &View<'_>,
+        documents: &Numbers,
+        mut take: impl FnMut(u32, &Numbers),
+    ) -> io::Result<()> {
+        let labels = &mut self.labels[at];
+        match self.asked.by[at] {
+            Dimension::Field(field) => view.terms(field.term() as u8, &[], |key, those| {
+                let those = those & documents;
+                if !those.is_empty() {
+                    take(labels.number(key), &those);
+                }
+            }),
+            Dimension::Time(dates, bucket) => {
+                // Several spans of days lie in one stretch, and one entry may have several of them.
+                let (mut stretches, mut dated) = (BTreeMap::<String, Numbers>::new(), Numbers::new());
+                view.days(dates, |days, those| {
+                    let those = those & documents;
+                    if !those.is_empty() {
+                        dated |= &those;
+                        *stretches.entry(stretch(&days, bucket)).or_default() |= those;
+                    }
+                })?;
+                let undated = documents - dated;
+                if !undated.is_empty() {
+                    *stretches.entry(UNDATED.to_owned()).or_default() |= undated;
+                }
+                for (label, those) in &stretches {
+                    take(labels.number(label.as_bytes()), those);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self, positions: &[Position]) -> Result<Aggregated, QueryError> {
+        let labels: Vec<Vec<&[u8]>> = self.labels.iter().map(Labels::in_order).collect();
+        let label = |at: usize, number: u32| labels[at][number as usize];
+        let by = &self.asked.by;
+        let ranks: Vec<Vec<u32>> = (0..by.len()).map(|at| ranks(by[at], &labels[at])).collect();
+        let rank = |key: &[u32; DIMENSIONS_MAX]| {
+            let mut rank = [0; DIMENSIONS_MAX];
+            (0..by.len()).for_each(|at| rank[at] = ranks[at][key[at] as usize]);
+            rank
+        };
+        let mut keys: Vec<(&[u32; DIMENSIONS_MAX], &Tally)> = self.groups.iter().collect();
+        keys.sort_unstable_by_key(|(key, _)| rank(key));
+        let shown = |at: usize, number: u32| match by[at] {
+            Dimension::Field(field) => field.shown(label(at, number)),
+            Dimension::Time(..) => String::from_utf8_lossy(label(at, number)).into_owned(),
+        };
+        let group = |(key, tally): (&[u32; DIMENSIONS_MAX], &Tally)| Group {
+            values: (0..by.len()).map(|at| shown(at, key[at])).collect(),
+            tally: *tally,
+        };
+        Ok(Aggregated {
+            groups: keys.into_iter().map(group).collect(),
+            entries: positions.len() as u64,
+            without: (positions.len() as u64).saturating_sub(self.grouped),
+        })
+    }
+}
+
+/// The places of values in their order; `undated` comes last.
+fn ranks(dimension: Dimension, labels: &[&[u8]]) -> Vec<u32> {
+    let is_undated = |label: &[u8]| matches!(dimension, Dimension::Time(..)) && label == UNDATED.as_bytes();
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_unstable_by_key(|at| (is_undated(labels[*at]), labels[*at]));
+    let mut ranks = vec![0; labels.len()];
+    for (rank, at) in (0..).zip(order) {
+        ranks[at] = rank;
+    }
+    ranks
+}
+
+const ONE: Tally = Tally {
+    count: 1,
+    ..Tally::NOTHING
+};
+
+/// The numbers of documents that lie at these positions of a part.
+fn numbers(from: Position, positions: &[Position]) -> io::Result<Numbers> {
+    let number = |position: &Position| u32::try_from(position.since(from)).unwrap_or(NONE);
+    Numbers::from_sorted_iter(positions.iter().map(number)).map_err(io::Error::other)
+}
+
+/// One column of several: a number for each combination of values that a document has, and what the combinations are.
+fn combine(mut columns: Vec<Column>, documents: &Numbers) -> (Column, Vec<Vec<u32>>) {
+    match columns.len() {
+        0 => {
+            let mut column = Column::new(documents);
+            documents.iter().for_each(|document| column.add(document, 0));
+            (column, vec![Vec::new()])
+        }
+        1 => {
+            let column = columns.swap_remove(0);
+            let more = column.more.values().flatten();
+            let values = column.first.iter().chain(more).filter(|number| **number != NONE);
+            let count = values.max().map_or(0, |last| *last + 1);
+            (column, (0..count).map(|number| vec![number]).collect())
+        }
+        _ => {
+            let (one, other) = (&columns[0], &columns[1]);
+            let mut numbers = HashMap::new();
+            let (mut column, mut combinations) = (Column::new(documents), Vec::new());
+            for document in documents {
+                one.each(document, |a| {
+                    other.each(document, |b| {
+                        let next = u32::try_from(numbers.len()).unwrap_or(NONE);
+                        let number = *numbers.entry((a, b)).or_insert(next);
+                        if number == next {
+                            combinations.push(vec![a, b]);
+                        }
+                        column.add(document, number);
+                    });
+                });
+            }
+            (column, combinations)
+        }
+    }
+}
+
+/// The stretch that days lie in: of the length asked for, or of the next longer one that has all of them.
+pub fn stretch(days: &DaySpan, bucket: Bucket) -> String {
+    let (Some(earliest), Some(latest)) = (days.earliest, days.latest) else {
+        return UNDATED.to_owned();
+    };
+    let (first, last) = (civil_day(earliest), civil_day(latest));
+    let year = match first.0 {
+        year @ 0..=9999 => format!("{year:04}"),
+        year @ -9999..0 => format!("-{:04}", -year),
+        year => format!("Y{year}"),
+    };
+    match bucket {
+        Bucket::Day if first == last => format!("{year}-{:02}-{:02}", first.1, first.2),
+        Bucket::Day | Bucket::Month if (first.0, first.1) == (last.0, last.1) => {
+            format!("{year}-{:02}", first.1)
+        }
+        _ if first.0 == last.0 => year,
+        _ => UNDATED.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_wider_than_the_stretch_goes_to_the_wider_one_and_is_never_spread() {
+        let label = |text: &str, bucket| stretch(&DaySpan::of(text).unwrap(), bucket);
+        for (text, day, month, year) in [
+            ("2021-10-13", "2021-10-13", "2021-10", "2021"),
+            ("2021-10", "2021-10", "2021-10", "2021"),
+            ("1939", "1939", "1939", "1939"),
+            ("2021-10-13/2021-10-15", "2021-10", "2021-10", "2021"),
+            ("2021-10-30/2021-11-02", "2021", "2021", "2021"),
+            ("1939/1945", UNDATED, UNDATED, UNDATED),
+            ("1939/..", UNDATED, UNDATED, UNDATED),
+            ("-0043-03-15", "-0043-03-15", "-0043-03", "-0043"),
+        ] {
+            let labels = [Bucket::Day, Bucket::Month, Bucket::Year].map(|bucket| label(text, bucket));
+            assert_eq!(labels, [day, month, year], "{text}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What is counted by values is what filters for these values count.
+
+use super::{Step, Viewed, filter, options, step};
+use chancery::filter::Filter;
+use chancery::record::Position;
+use chancery::record::codec::{Content, Date, Measure, Participant, TypeCode, encode_content};
+use chancery::view::Scanner;
+use chancery::view::aggregate::{Aggregated, Asked, Bucket, Dates, Dimension, Group, UNDATED};
+use proptest::prelude::*;
+use std::sync::{Arc, OnceLock};
+
+use super::harness::{append, batch, draft, runtime};
+use chancery::record::Act;
+
+/// The fields whose values a filter can name, and how.
+const FIELDS: [(&str, &str); 10] = [
+    ("kind", "kind"),
+    ("series", "series"),
+    ("principal", "principal"),
+    ("country", "country"),
+    ("source.country", "source.country"),
+    ("place.country", "place.country"),
+    ("dyad", "dyad"),
+    ("directed_dyad", "dyad"),
+    ("quad", "quad"),
+    ("type", "type"),
+];
+
+fn named(by: &[&str], measure: Option<&str>) -> Asked {
+    Asked {
+        by: by.iter().map(|name| Dimension::named(name).unwrap()).collect(),
+        measure: measure.map(str::to_owned),
+    }
+}
+
+fn aggregated(scanner: &Scanner, text: &str, as_of: Position, asked: &Asked) -> (Aggregated, u64) {
+    let filter = Filter::parse(text).unwrap();
+    runtime()
+        .block_on(scanner.aggregate(filter, as_of, asked.clone()))
+        .unwrap()
+}
+
+fn count(scanner: &Scanner, text: &str, as_of: Position) -> u64 {
+    let filter = Filter::parse(text).unwrap_or_else(|error| panic!("`{text}`: {error}"));
+    runtime().block_on(scanner.count(filter, as_of)).unwrap().count
+}
+
+fn scanners(viewed: &Viewed) -> (Scanner, Scanner) {
+    let view = Arc::new(OnceLock::from(viewed.search()));
+    (
+        Scanner::new(viewed.log().clone(), options(), Arc::default()),
+        Scanner::new(viewed.log().clone(), options(), view),
+    )
+}
+
+/// A filter and one more condition.
+fn and(filter: &str, condition: &str) -> String {
+    if filter.is_empty() {
+        condition.to_owned()
+    } else {
+        format!("({filter}) AND {condition}")
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn groups_are_counted_as_a_filter_for_their_values_counts(
+        steps in prop::collection::vec(step(), 5..50),
+        filters in prop::collection::vec(filter(), 4),
+        pairs in prop::collection::vec((0..FIELDS.len(), 0..FIELDS.len()), 4),
+    ) {
+        let mut viewed = Viewed::new();
+        for step in steps {
+            viewed.take(step);
+        }
+        let (scan, view) = scanners(&viewed);
+        let tail = viewed.log().tail();
+        for (text, (one, other)) in filters.iter().zip(pairs) {
+            for as_of in [tail, Position::new(tail.get() / 2)] {
+                let mut by = vec![FIELDS[one].0];
+                if other != one {
+                    by.push(FIELDS[other].0);
+                }
+                let asked = named(&by, None);
+                let (answer, erased) = aggregated(&view, text, as_of, &asked);
+                prop_assert_eq!((&answer, erased), (&aggregated(&scan, text, as_of, &asked).0, aggregated(&scan, text, as_of, &asked).1));
+                prop_assert_eq!(answer.entries, count(&scan, text, as_of));
+                // Groups are by derived values too, whatever the filter asks for.
+                let groups = answer.groups.iter().filter(|_| !text.contains("basis"));
+                for group in groups {
+                    let mut narrowed = text.clone();
+                    for (value, field) in group.values.iter().zip([one, other]) {
+                        narrowed = and(&narrowed, &format!("{} = \"{value}\"", FIELDS[field].1));
+                    }
+                    prop_assert_eq!(group.tally.count, count(&scan, &narrowed, as_of), "{}", narrowed);
+                }
+            }
+        }
+    }
+}
+
+/// An event of two countries on a day.
+fn event(key: &str, edtf: &str, names: [&str; 2], code: &str, goldstein: &str) -> (String, Content) {
+    let one = |(side, name): (i32, &str)| Participant {
+        side,
+        name: name.into(),
+        ..Participant::default()
+    };
+    let content = Content {
+        title: key.to_owned(),
+        dates: vec![Date {
+            role: 1,
+            edtf: edtf.into(),
+            ..Date::default()
+        }],
+        participants: [1, 2].into_iter().zip(names).map(one).collect(),
+        types: vec![TypeCode {
+            scheme: "cameo".into(),
+            code: code.into(),
+            ..TypeCode::default()
+        }],
+        measures: if goldstein.is_empty() {
+            Vec::new()
+        } else {
+            vec![Measure {
+                name: "goldstein".into(),
+                value: goldstein.into(),
+            }]
+        },
+        ..Content::default()
+    };
+    (key.to_owned(), content)
+}
+
+fn archive() -> Viewed {
+    let viewed = Viewed::new();
+    for (key, content) in [
+        event("a b", "2021-10-13", ["Ministry (Pakistan)", "Iran"], "040", "1.0"),
+        event("b", "2021-10-14", ["Pakistan", "Iran"], "112", "-2.0"),
+        event("c", "2021-10", ["Iran", "Pakistan"], "040", "1.5"),
+        event("d", "2021", ["Iran", "Japan"], "040", ""),
+        event("e", "2021-11/2022-02", ["Iran", "Japan"], "036", "4"),
+        event("f", "2021-11-02", ["The Press", "A Union"], "010", ""),
+    ] {
+        append(
+            viewed.log(),
+            batch(vec![draft(Act::Create, &key, encode_content(content))]),
+        )
+        .unwrap();
+    }
+    viewed
+}
+
+fn lines(answer: &Aggregated) -> Vec<String> {
+    let line = |group: &Group| format!("{} {}", group.values.join(" "), group.tally.count);
+    answer.groups.iter().map(line).collect()
+}
+
+#[test]
+fn a_date_is_counted_once_in_the_stretch_that_has_all_of_it() {
+    let mut viewed = archive();
+    for step in [None, Some(Step::Follow), Some(Step::Seal)] {
+        step.into_iter().for_each(|step| viewed.take(step));
+        let (_, view) = scanners(&viewed);
+        let tail = viewed.log().tail();
+        let by = |by: &[&str]| aggregated(&view, "", tail, &named(by, None)).0;
+        let months = by(&["month"]);
+        assert_eq!(
+            lines(&months),
+            ["2021 1", "2021-10 3", "2021-11 1", &format!("{UNDATED} 1")]
+        );
+        assert_eq!((months.entries, months.without), (6, 0));
+        assert_eq!(
+            lines(&by(&["day"])),
+            [
+                "2021 1",
+                "2021-10 1",
+                "2021-10-13 1",
+                "2021-10-14 1",
+                "2021-11-02 1",
+                "undated 1"
+            ]
+        );
+        let dyads = by(&["month", "dyad"]);
+        assert_eq!(
+            lines(&dyads),
+            ["2021 IRN-JPN 1", "2021-10 IRN-PAK 3", "undated IRN-JPN 1"]
+        );
+        assert_eq!(dyads.without, 1, "of the press and a union no country is known");
+        assert_eq!(
+            lines(&by(&["directed_dyad", "type", "year"])),
+            [
+                "IRN>JPN cameo:036 undated 1",
+                "IRN>JPN cameo:040 2021 1",
+                "IRN>PAK cameo:040 2021 1",
+                "PAK>IRN cameo:040 2021 1",
+                "PAK>IRN cameo:112 2021 1"
+            ]
+        );
+        assert_eq!(lines(&by(&["recorded.year"])).len(), 1);
+    }
+}
+
+#[test]
+fn values_of_a_measure_are_added_up_of_those_that_have_one() {
+    let mut viewed = archive();
+    for step in [None, Some(Step::Seal)] {
+        step.into_iter().for_each(|step| viewed.take(step));
+        let (_, view) = scanners(&viewed);
+        let asked = named(&["country"], Some("goldstein"));
+        let (answer, _) = aggregated(&view, "", viewed.log().tail(), &asked);
+        let tally = |country: &str| {
+            let group = answer
+                .groups
+                .iter()
+                .find(|group| group.values == [country])
+                .unwrap();
+            let tally = group.tally;
+            (tally.count, tally.measured, tally.sum, tally.min, tally.max)
+        };
+        assert_eq!(tally("PAK"), (3, 3, 0.5, -2.0, 1.5));
+        assert_eq!(tally("IRN"), (5, 4, 4.5, -2.0, 4.0));
+        assert_eq!(tally("JPN"), (2, 1, 4.0, 4.0, 4.0));
+    }
+}
+
+#[test]
+fn corrections_and_retractions_count_as_of_the_point_that_is_asked_for() {
+    let mut viewed = archive();
+    viewed.take(Step::Seal);
+    let tail = viewed.log().tail();
+    let (_, amended) = event("a b", "2020-01-01", ["Pakistan", "China"], "040", "1");
+    append(
+        viewed.log(),
+        batch(vec![draft(Act::Amend, "a b", encode_content(amended))]),
+    )
+    .unwrap();
+    append(viewed.log(), batch(vec![super::harness::act(Act::Retract, "b")])).unwrap();
+    for step in [None, Some(Step::Follow)] {
+        step.into_iter().for_each(|step| viewed.take(step));
+        let (_, view) = scanners(&viewed);
+        let dyads = |as_of| lines(&aggregated(&view, "country = PAK", as_of, &named(&["dyad"], None)).0);
+        assert_eq!(dyads(viewed.log().tail()), ["CHN-PAK 1", "IRN-PAK 1"]);
+        assert_eq!(dyads(tail), ["IRN-PAK 3"]);
+    }
+}
+
+#[test]
+fn stretches_and_fields_are_named_in_one_way() {
+    assert_eq!(
+        Dimension::named("reported.day"),
+        Ok(Dimension::Time(Dates::Reported, Bucket::Day))
+    );
+    assert_eq!(Dimension::named("month"), Dimension::named("occurred.month"));
+    let error = Dimension::named("dayd").unwrap_err().to_string();
+    assert!(error.contains("did you mean `dyad`?"), "{error}");
+}
