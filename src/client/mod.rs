@@ -15,6 +15,7 @@ use crate::rpc::proto::archive_client::ArchiveClient;
 use crate::rpc::proto::integrity_client::IntegrityClient;
 use crate::rpc::proto::query_client::QueryClient;
 use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
+use futures::future::{BoxFuture, FutureExt};
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -188,14 +189,24 @@ impl Client {
         &self,
         request: proto::SearchRequest,
     ) -> impl Stream<Item = Result<proto::SearchResponse, Status>> + Send + use<> {
-        let query = self.query();
-        futures::stream::try_unfold(Some((query, request)), |state| async move {
-            let Some((mut query, mut request)) = state else {
+        let (query, mut request, first) = (self.query(), request.clone(), request.page_token);
+        let ask = move |token: String| {
+            request.page_token = token;
+            let (mut query, request) = (query.clone(), request.clone());
+            async move { Ok::<_, Status>(query.search(request).await?.into_inner()) }
+        };
+        let first = ask.clone()(first).boxed();
+        futures::stream::try_unfold(Some((first, ask, 0)), |state| async move {
+            let Some((page, mut ask, pages)) = state else {
                 return Ok(None);
             };
-            let page = query.search(request.clone()).await?.into_inner();
-            request.page_token.clone_from(&page.next_page_token);
-            let next = (!page.next_page_token.is_empty()).then_some((query, request));
+            let page = page.await?;
+            let next = (!page.next_page_token.is_empty()).then(|| {
+                let next = ask(page.next_page_token.clone());
+                // Who takes a second page takes more: the server makes the next one while this one is used. Dropping it ends it.
+                let next = if pages > 0 { ahead(next) } else { next.boxed() };
+                (next, ask, pages + 1)
+            });
             Ok(Some((page, next)))
         })
     }
@@ -209,6 +220,13 @@ impl Client {
             self.subscriptions().subscribe(request).await?.into_inner(),
         ))
     }
+}
+
+/// A future that is worked on before it is asked for, until it is dropped.
+fn ahead<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
+    let (task, handle) = future.remote_handle();
+    tokio::spawn(task);
+    handle.boxed()
 }
 
 /// The stable reason of a failed call, where the server gave one: see `docs/errors.md`.

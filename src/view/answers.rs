@@ -85,10 +85,16 @@ struct Ahead<'a> {
     log: &'a Log,
     positions: &'a [u64],
     runs: HashMap<u64, Run>,
+    /// Records that are read together next.
+    records: usize,
 }
 
-/// Records that are read together. What they hold is bounded by what one record may have.
+/// Records that are read together at first. What they hold is bounded by what one record may have.
 const AHEAD_RECORDS: usize = 64;
+/// The most records that are read together, where those before were small.
+const AHEAD_RECORDS_MAX: usize = 1_024;
+/// About what records hold that are read together after the first ones.
+const AHEAD_BYTES: usize = 4 << 20;
 
 impl<'a> Ahead<'a> {
     fn new(log: &'a Log, positions: &'a [u64]) -> Self {
@@ -96,6 +102,7 @@ impl<'a> Ahead<'a> {
             log,
             positions,
             runs: HashMap::new(),
+            records: AHEAD_RECORDS,
         }
     }
 
@@ -104,7 +111,7 @@ impl<'a> Ahead<'a> {
         if let Some(run) = self.runs.remove(&position.get()) {
             return Ok(run);
         }
-        let end = self.positions.len().min(at + AHEAD_RECORDS);
+        let end = self.positions.len().min(at + self.records);
         let mut positions: Vec<Position> = self.positions[at..end]
             .iter()
             .copied()
@@ -114,6 +121,9 @@ impl<'a> Ahead<'a> {
         positions.sort_unstable();
         // Where one of them cannot be read, the one that is wanted may be.
         if let Ok(runs) = self.log.fetch(&positions, Columns::All) {
+            let bytes: usize = runs.iter().map(Run::bytes).sum();
+            let fitting = AHEAD_BYTES / (bytes / runs.len().max(1)).max(1);
+            self.records = fitting.clamp(AHEAD_RECORDS, AHEAD_RECORDS_MAX);
             let read = positions.iter().map(|position| position.get()).zip(runs);
             self.runs = read.collect();
         }
