@@ -13,10 +13,11 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use std::path::PathBuf;
 
 const RECORD: &str = "chancery/v1/record.proto";
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "chancery/v1/archive.proto",
     "chancery/v1/query.proto",
     "chancery/v1/subscriptions.proto",
+    "chancery/v1/views.proto",
     "chancery/v1/integrity.proto",
     "chancery/v1/admin.proto",
 ];

@@ -39,6 +39,7 @@ mod status;
 mod timeline;
 mod values;
 mod verify;
+mod views;
 mod watch;
 
 use crate::record::Act;
@@ -107,6 +108,10 @@ enum Command {
     Watch(watch::Args),
     /// Say how the archive stands
     Status(status::Args),
+    /// List the views
+    Views(views::Args),
+    /// Have a view made anew
+    Rebuild(views::RebuildArgs),
     /// Read every byte again and name what is wrong
     Verify(verify::Args),
     /// Print the archive's signature over all that it holds now
@@ -182,6 +187,8 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Timeline(args) => timeline::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,
         Command::Status(args) => status::run(args, screen).await,
+        Command::Views(args) => views::run(args, screen).await,
+        Command::Rebuild(args) => views::rebuild(args, screen).await,
         Command::Checkpoint(args) => checkpoint::run(args, screen).await,
         Command::Prove(args) => prove::run(args, screen).await,
         Command::Key(args) => key::run(args, screen).await,

@@ -15,6 +15,7 @@ use crate::rpc::proto::archive_client::ArchiveClient;
 use crate::rpc::proto::integrity_client::IntegrityClient;
 use crate::rpc::proto::query_client::QueryClient;
 use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
+use crate::rpc::proto::views_client::ViewsClient;
 use futures::future::{BoxFuture, FutureExt};
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::time::Duration;
@@ -107,6 +108,11 @@ impl Client {
     /// The generated client of `Query`.
     pub fn query(&self) -> QueryClient<Channel> {
         QueryClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The generated client of `Views`.
+    pub fn views(&self) -> ViewsClient<Channel> {
+        ViewsClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// The generated client of `Subscriptions`.

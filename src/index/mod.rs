@@ -189,6 +189,35 @@ pub fn open(folder: &Path) -> Result<Opened, IndexError> {
     })
 }
 
+/// Opens the index of a folder in the place of what a shelf has now, whose writer must be gone.
+///
+/// # Errors
+/// [`IndexError`]; the shelf has what it had then.
+pub fn reopen(folder: &Path, shelf: &Arc<Shelf>) -> Result<Writer, IndexError> {
+    let volumes = shelf::open_all(folder)?;
+    shelf.set(shelf::State::new(volumes));
+    Ok(Writer::new(folder, Arc::clone(shelf)))
+}
+
+/// Puts the folder of a new index in the place of an old one's; `aside` is where that one is until it is removed. Both must have no
+/// writer. After a crash in between there is none.
+///
+/// # Errors
+/// [`IndexError`]; the old one is in its place then.
+pub fn take_place(new: &Path, of: &Path, aside: &Path) -> Result<(), IndexError> {
+    remove(aside)?;
+    std::fs::rename(of, aside).map_err(|cause| error(of, cause))?;
+    if let Err(cause) = std::fs::rename(new, of) {
+        std::fs::rename(aside, of).map_err(|cause| error(of, cause))?;
+        return Err(error(new, cause));
+    }
+    if let Some(parent) = of.parent() {
+        let synced = std::fs::File::open(parent).and_then(|folder| folder.sync_all());
+        synced.map_err(|cause| error(parent, cause))?;
+    }
+    remove(aside)
+}
+
 /// Removes the index of a folder.
 ///
 /// # Errors

@@ -106,7 +106,10 @@ impl Writer {
     }
 
     /// Waits for a merge, and takes it in.
-    fn take_in(&mut self) -> Result<(), IndexError> {
+    ///
+    /// # Errors
+    /// [`IndexError`]; the volumes are as before then.
+    pub fn take_in(&mut self) -> Result<(), IndexError> {
         let Some(merging) = self.merging.take() else {
             return Ok(());
         };

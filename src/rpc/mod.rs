@@ -19,6 +19,7 @@ pub mod raw;
 pub mod server;
 pub mod status;
 pub mod subscriptions;
+pub mod views;
 pub mod wire;
 
 use crate::log::{Log, ReadError};

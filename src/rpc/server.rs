@@ -9,9 +9,11 @@ use super::proto::archive_server::ArchiveServer;
 use super::proto::integrity_server::IntegrityServer;
 use super::proto::query_server::QueryServer;
 use super::proto::subscriptions_server::SubscriptionsServer;
+use super::proto::views_server::ViewsServer;
 use super::query::Query;
 use super::raw::{REQUEST_BYTES_MAX, WithRaw};
 use super::subscriptions::Subscriptions;
+use super::views::Views;
 use super::{Core, proto};
 use crate::record::codec::DESCRIPTOR;
 use futures::TryStreamExt;
@@ -65,6 +67,7 @@ pub async fn router(core: &Arc<Core>, options: &Options) -> Result<(Router, Heal
         .add_service(archive(core))
         .add_service(query(core))
         .add_service(subscriptions(core))
+        .add_service(views(core))
         .add_service(integrity(core))
         .add_service(admin(core));
     Ok((router, health))
@@ -100,6 +103,7 @@ pub async fn set_serving(health: &HealthReporter, serving: bool) {
         "chancery.v1.Archive",
         "chancery.v1.Query",
         "chancery.v1.Subscriptions",
+        "chancery.v1.Views",
         "chancery.v1.Integrity",
         "chancery.v1.Admin",
     ] {
@@ -117,6 +121,11 @@ fn archive(core: &Arc<Core>) -> WithRaw<ArchiveServer<Archive>> {
 
 fn query(core: &Arc<Core>) -> WithRaw<QueryServer<Query>> {
     let generated = QueryServer::new(Query(Arc::clone(core)));
+    WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
+}
+
+fn views(core: &Arc<Core>) -> WithRaw<ViewsServer<Views>> {
+    let generated = ViewsServer::new(Views(Arc::clone(core)));
     WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
 }
 

@@ -115,6 +115,10 @@ reasons! {
     ReadFailed = "READ_FAILED",
     /// The log did not reach the position in time.
     ViewLagging = "VIEW_LAGGING",
+    /// No view has the name.
+    UnknownView = "UNKNOWN_VIEW",
+    /// The view could not be opened.
+    ViewAbsent = "VIEW_ABSENT",
     /// Too many questions at once.
     Busy = "BUSY",
     /// A checkpoint could not be signed or kept.
@@ -161,6 +165,9 @@ pub enum RequestError {
     /// `wait_for` asks for followers or witnesses.
     #[error("wait_for {0} needs a follower, and this server has none; use DURABLE")]
     NoFollower(&'static str),
+    /// A view that there is not.
+    #[error("`{0}` is no view; the views are: search")]
+    UnknownView(String),
 }
 
 impl RequestError {
@@ -207,6 +214,7 @@ impl From<RequestError> for Status {
                 .with("limit", limit)
                 .with("actual", actual)
                 .field(&path, &problem),
+            RequestError::UnknownView(_) => answer(Code::NotFound, Reason::UnknownView, message),
             RequestError::NoFollower(_) => answer(Code::FailedPrecondition, Reason::NoFollower, message),
         }
         .status()
@@ -328,6 +336,14 @@ pub fn query(error: &QueryError) -> Status {
             .with("limit", limit)
             .status(),
     }
+}
+
+/// A view that could not be opened, or is not open yet.
+pub fn no_view(name: &str) -> Status {
+    let message = format!(
+        "the view `{name}` is not open, and the daemon's log says why; every question looks at every record until it is"
+    );
+    answer(Code::FailedPrecondition, Reason::ViewAbsent, message).status()
 }
 
 /// An entry that was not answered.

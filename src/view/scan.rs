@@ -125,6 +125,11 @@ impl Scanner {
         self.searched.load(Ordering::Relaxed)
     }
 
+    /// The search view, where there is one.
+    pub fn view(&self) -> Option<Arc<search::Search>> {
+        self.view.get().cloned()
+    }
+
     /// Waits until the log has reached `position`.
     ///
     /// # Errors

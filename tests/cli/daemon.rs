@@ -4,6 +4,33 @@ use crate::harness::{Daemon, chancery, json, run};
 use std::io::{Read, Write};
 
 #[test]
+fn a_view_is_listed_and_made_anew_while_the_daemon_runs() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"k","title":"Envoys meet"}"#);
+    let settled = || {
+        (0..600).any(|_| {
+            let view = json(&daemon.ok(&["views", "-o", "json"]));
+            let is_there = view["state"] == "following" && view["lag"] == 0;
+            if !is_there {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            is_there
+        })
+    };
+    assert!(settled(), "{}", daemon.ok(&["views"]));
+    let table = daemon.ok(&["views"]);
+    assert!(table.contains("search") && table.contains("following"), "{table}");
+    let made = daemon.ok(&["rebuild"]);
+    assert!(made.starts_with("search made anew: 1 records in "), "{made}");
+    assert_eq!(daemon.ok(&["count", "envoys AND kind = document"]), "1\n");
+    let error = daemon.refused(&["rebuild", "sarch"]);
+    assert!(
+        error.contains("`sarch` is no view; the views are: search"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_daemon_says_where_it_is_and_stops_when_it_is_told() {
     let daemon = Daemon::start();
     daemon.append(r#"{"series":"desk","key":"k","title":"a"}"#);

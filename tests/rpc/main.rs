@@ -12,3 +12,4 @@ mod integrity;
 mod questions;
 mod reading;
 mod stopping;
+mod views;

@@ -15,6 +15,7 @@ use chancery::record::codec::{Content, Country, Date, Participant, encode_conten
 use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
 use chancery::view::search::Search;
 use chancery::view::search::follow::Follower;
+use chancery::view::search::standing::Doing;
 use chancery::view::{self, EntryAnswer, Order, Scanner};
 use harness::{Opened, act, append, batch, draft, runtime};
 use proptest::prelude::*;
@@ -35,6 +36,8 @@ enum Step {
     Seal,
     /// A byte of a volume is not what it was.
     Damage(usize),
+    /// It is to be made anew beside the one that answers, with the next follow.
+    Rebuild,
     /// The view is gone, as after a kill.
     Kill,
     /// The folder of views is removed.
@@ -62,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Follow),
         3 => Just(Step::Seal),
         1 => any::<usize>().prop_map(Step::Damage),
+        1 => Just(Step::Rebuild),
         1 => Just(Step::Kill),
         1 => Just(Step::Remove),
         1 => Just(Step::Restart),
@@ -152,16 +156,23 @@ impl Viewed {
     }
 
     fn damage(&self, any: usize) {
-        let files = self.files();
+        let mut files = self.files();
+        // A merge may be writing another one.
+        files.retain(|file| file.extension().is_some_and(|end| end == "volume"));
         if files.is_empty() {
             return;
         }
         let file = &files[any % files.len()];
-        let mut bytes = std::fs::read(file).unwrap();
+        // It may have been merged since.
+        let Ok(mut bytes) = std::fs::read(file) else {
+            return;
+        };
         let at = any / 7 % bytes.len();
         bytes[at] ^= 0x20;
         // In place: the view has the file open.
-        let mut open = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+        let Ok(mut open) = std::fs::OpenOptions::new().write(true).open(file) else {
+            return;
+        };
         std::io::Write::write_all(&mut open, &bytes).unwrap();
     }
 
@@ -179,6 +190,7 @@ impl Viewed {
                 self.follower.as_mut().unwrap().seal(self.opened.log()).unwrap();
             }
             Step::Damage(any) => self.damage(any),
+            Step::Rebuild => self.search().rebuild(),
             Step::Kill => self.reopen(),
             Step::Remove => {
                 self.follower = None;
@@ -381,6 +393,102 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
         (vec![], 1, 0, 1),
         "as of then it is known that something is gone"
     );
+}
+
+#[test]
+fn a_view_is_made_anew_beside_the_one_that_answers() {
+    let mut viewed = Viewed::new();
+    for n in 0..5_000 {
+        append(
+            viewed.log(),
+            batch(vec![harness::create("", &format!("Envoys meet {n}"))]),
+        )
+        .unwrap();
+    }
+    viewed.take(Step::Seal);
+    let before: Vec<_> = viewed.files();
+    let tail = viewed.log().tail();
+    let search = viewed.search();
+    search.rebuild();
+    assert_eq!(search.standing(tail).doing, Doing::Rebuilding(Position::START));
+    let count = |viewed: &Viewed| {
+        let view = Arc::new(OnceLock::from(viewed.search()));
+        let view = Scanner::new(viewed.log().clone(), options(), view);
+        runtime()
+            .block_on(view.count(Filter::parse("envoys AND kind = document").unwrap(), tail))
+            .unwrap()
+            .count
+    };
+    // One step of two: it is not there yet, and the one that answers is whole.
+    let follower = viewed.follower.as_mut().unwrap();
+    assert!(follower.step(viewed.opened.log()).unwrap());
+    assert!(
+        matches!(search.standing(tail).doing, Doing::Rebuilding(at) if at > Position::START && at < tail)
+    );
+    assert_eq!((count(&viewed), search.through()), (5_000, tail));
+    // A kill in the middle leaves a part of it, which is removed.
+    let new = viewed.files().len() - before.len();
+    viewed.take(Step::Kill);
+    assert_eq!(
+        (viewed.files(), new),
+        (before.clone(), 0),
+        "nothing of it is sealed yet"
+    );
+    let folders = || std::fs::read_dir(viewed.views()).unwrap().count();
+    assert_eq!(folders(), 1);
+    // And now to its end.
+    let search = viewed.search();
+    search.rebuild();
+    viewed.follow();
+    let standing = search.standing(tail);
+    assert_eq!(
+        (standing.doing, standing.through, standing.rebuilds),
+        (Doing::Following, tail, 1)
+    );
+    assert_eq!((count(&viewed), viewed.files()), (5_000, before));
+    append(viewed.log(), batch(vec![harness::create("", "Envoys part")])).unwrap();
+    viewed.follow();
+    assert_eq!(search.through(), viewed.log().tail());
+}
+
+#[test]
+fn an_erasure_waits_for_the_view_that_is_made_anew_too() {
+    let mut viewed = Viewed::new();
+    append(
+        viewed.log(),
+        batch(vec![harness::create("b", "Whistleblower unmasked")]),
+    )
+    .unwrap();
+    fill(&viewed, 9_000);
+    viewed.take(Step::Seal);
+    viewed.search().rebuild();
+    let step = |viewed: &mut Viewed| {
+        let follower = viewed.follower.as_mut().unwrap();
+        follower.step(viewed.opened.log()).unwrap()
+    };
+    assert!(step(&mut viewed));
+    viewed.erase("b", None);
+    let tail = viewed.log().tail();
+    // The one that answers takes it in with its next step; the new one has not come so far then.
+    assert!(step(&mut viewed));
+    assert_eq!(viewed.search().through(), tail);
+    assert!(viewed.search().rid_through() < tail);
+    viewed.follow();
+    assert!(viewed.search().rid_through() >= tail);
+    let holds = |file: &PathBuf| {
+        let bytes = std::fs::read(file).unwrap();
+        bytes.windows(13).any(|some| some == b"whistleblower")
+    };
+    assert!(!viewed.files().iter().any(holds));
+}
+
+/// Says so many things.
+fn fill(viewed: &Viewed, records: usize) {
+    let titles: Vec<String> = (0..records).map(|n| format!("Envoys meet {n}")).collect();
+    for some in titles.chunks(500) {
+        let drafts = some.iter().map(|title| harness::create("", title)).collect();
+        append(viewed.log(), batch(drafts)).unwrap();
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! again. Where the index is damaged, or of another version, it is removed and folded anew from the first record; answers come
 //! from looking at every record meanwhile.
 
-use super::Search;
+use super::{Search, rebuild};
 use crate::derive::countries;
 use crate::filter::{LazyContent, Subject, each_term};
 use crate::index::{self, Dates, Document, IndexError, Opened, Writer};
@@ -51,7 +51,10 @@ pub enum FoldError {
 /// The fold of one log into one index.
 pub struct Follower {
     search: Arc<Search>,
-    writer: Writer,
+    folder: PathBuf,
+    pub(super) writer: Writer,
+    /// The one that is made anew beside it.
+    pub(super) rebuild: Option<Box<Follower>>,
     /// Documents to be replaced since an ERASE was folded. One time serves all erasures of a step.
     erased: BTreeMap<Position, Document>,
     document: Document,
@@ -65,9 +68,10 @@ impl Follower {
     /// [`FoldError`].
     pub fn open(views: &Path, log: &Log) -> Result<Self, FoldError> {
         let folder = folder_of(views);
+        rebuild::clean(&folder)?;
         index::remove_others(views, "search-", &folder)?;
         let mut fates = Fates::default();
-        let Opened { writer, shelf } = match opened(&folder, log, &mut fates) {
+        let opened = match opened(&folder, log, &mut fates) {
             Ok(Some(opened)) => opened,
             Ok(None) => {
                 tracing::warn!("the search view is of other records than the log's; it is built anew");
@@ -79,12 +83,29 @@ impl Follower {
             }
             Err(error) => return Err(error),
         };
-        Ok(Self {
-            search: Arc::new(Search::new(shelf, fates)),
-            writer,
+        Ok(Self::on(&folder, opened, fates))
+    }
+
+    /// The fold into an index that is open.
+    pub(super) fn on(folder: &Path, opened: Opened, fates: Fates) -> Self {
+        Self {
+            search: Arc::new(Search::new(opened.shelf, fates)),
+            folder: folder.into(),
+            writer: opened.writer,
+            rebuild: None,
             erased: BTreeMap::new(),
             document: Document::default(),
-        })
+        }
+    }
+
+    /// Where its index is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Every record below this position is folded.
+    pub(super) fn through(&self) -> Position {
+        self.writer.through()
     }
 
     /// What questions are put to.
@@ -108,7 +129,9 @@ impl Follower {
         }
         self.replace_erased()?;
         self.writer.tend()?;
-        Ok(self.writer.through() < log.tail())
+        self.search.is_at(self.writer.through());
+        let is_rebuilding = self.step_rebuild(log)?;
+        Ok(is_rebuilding || self.writer.through() < log.tail())
     }
 
     /// Seals what was folded, so that the next start goes on from here.
@@ -260,8 +283,13 @@ fn anew(folder: &Path, fates: &mut Fates) -> Result<Opened, IndexError> {
     index::open(folder)
 }
 
+/// The version of what is in an index, and of the tables that it is made with.
+pub fn version() -> String {
+    format!("{VERSION}-{}", countries().version())
+}
+
 fn folder_of(views: &Path) -> PathBuf {
-    views.join(format!("search-{VERSION}-{}", countries().version()))
+    views.join(format!("search-{}", version()))
 }
 
 /// Fills a document with what the index holds of a record: of a content its terms, only those of the leaf where it was erased; of

@@ -4,10 +4,12 @@
 //! by [`Fates`] as of the point that is asked for; so an answer is the same whether the index is there, lags or is gone. Where
 //! the index cannot narrow a filter down, [`super::scan`] looks at everything.
 //!
-//! [`follow`] fills it, [`plan`] says what to ask of it.
+//! [`follow`] fills it, [`rebuild`] has it made anew, [`plan`] says what to ask of it, [`standing`] how it stands.
 
 pub mod follow;
 pub mod plan;
+mod rebuild;
+pub mod standing;
 
 use super::fates::Fates;
 use super::matching;
@@ -18,10 +20,11 @@ use crate::log::erasure::Holder;
 use crate::log::{Columns, Log, ReadError, Run};
 use crate::record::{Position, Status};
 use plan::Plan;
+use standing::Pace;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// Records that must be asked themselves are fetched so many at a time.
 const ASKED_RECORDS: usize = 512;
@@ -37,6 +40,13 @@ pub struct Search {
     rid: AtomicU64,
     /// Whether a file was found damaged.
     damaged: AtomicBool,
+    /// Whether it is to be made anew.
+    wanted: AtomicBool,
+    /// The one that is made anew beside it.
+    rebuilt: Mutex<Option<Arc<Search>>>,
+    pace: Mutex<Pace>,
+    /// How often it was made anew.
+    rebuilds: AtomicU64,
 }
 
 /// A content that passes.
@@ -89,7 +99,10 @@ impl From<ReadError> for Unanswered {
 
 impl Holder for Search {
     fn rid_through(&self) -> Position {
-        Position::new(self.rid.load(Ordering::Acquire))
+        let own = Position::new(self.rid.load(Ordering::Acquire));
+        // The files of the one that is made anew count too.
+        self.rebuilt()
+            .map_or(own, |rebuilt| own.min(rebuilt.rid_through()))
     }
 }
 
@@ -116,6 +129,10 @@ impl Search {
             shelf,
             fates: RwLock::new(fates),
             damaged: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            rebuilt: Mutex::default(),
+            pace: Mutex::default(),
+            rebuilds: AtomicU64::new(0),
         }
     }
 
@@ -159,11 +176,6 @@ impl Search {
     /// How far the index is.
     pub fn through(&self) -> Position {
         self.shelf.through()
-    }
-
-    /// The bytes of its files.
-    pub fn bytes(&self) -> u64 {
-        self.shelf.snapshot().bytes()
     }
 
     /// How many documents the index has under a term, whatever became of them.
@@ -232,7 +244,7 @@ impl Search {
             let candidates = self.candidates(&snapshot, &question)?;
             self.judge(&question, candidates, found)?;
         } else {
-            self.standing(&snapshot, &question, |one, _| {
+            self.each_standing(&snapshot, &question, |one, _| {
                 found.push(one);
                 ControlFlow::Continue(())
             })?;
@@ -249,7 +261,7 @@ impl Search {
 
     /// Hands over the documents below the mark that may pass, where they are what their entries say at the point that is asked
     /// for.
-    fn standing(
+    fn each_standing(
         &self,
         snapshot: &Snapshot,
         question: &Question<'_>,
@@ -291,7 +303,7 @@ impl Search {
         let most = question.below.get() / OPEN_SHARE + 1_000;
         let mut candidates = Vec::new();
         let mut useless = false;
-        self.standing(snapshot, question, |one, status| {
+        self.each_standing(snapshot, question, |one, status| {
             candidates.push((one, status));
             useless = candidates.len() as u64 > most;
             if useless {
