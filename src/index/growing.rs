@@ -4,7 +4,7 @@
 
 use super::Document;
 use super::list::{Gaps, bitmap};
-use super::volume::Take;
+use super::volume::{Listed, Take};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use roaring::RoaringBitmap;
 use std::hash::BuildHasher;
@@ -58,10 +58,10 @@ impl Growing {
         numbers.map_or_else(|| Ok(RoaringBitmap::new()), Numbers::set)
     }
 
-    /// Hands over the keys that begin so, in their order, each with what reads its documents.
+    /// Hands over the keys that begin so, in their order, each with its documents.
     pub fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
         for at in self.sorted(prefix) {
-            take(self.key(at), &|| self.entries[at as usize].numbers.set())?;
+            take(self.key(at), &self.entries[at as usize].numbers)?;
         }
         Ok(())
     }
@@ -83,7 +83,7 @@ impl Growing {
 
     /// Puts the documents of an entry at the end of a vector.
     pub fn append_to(&self, at: u32, to: &mut Vec<u32>) {
-        self.entries[at as usize].numbers.append_to(to);
+        self.entries[at as usize].numbers.add_to(to);
     }
 
     /// Has documents found by other keys than before; their numbers ascend. What no other document had is overwritten in memory
@@ -97,7 +97,7 @@ impl Growing {
         for other in others.sorted(&[]) {
             let at = self.entry(others.key(other));
             let mut all = Vec::new();
-            self.entries[at].numbers.append_to(&mut all);
+            self.entries[at].numbers.add_to(&mut all);
             others.append_to(other, &mut all);
             all.sort_unstable();
             self.entries[at].numbers = Numbers::of(all);
@@ -187,17 +187,24 @@ impl Numbers {
         }
     }
 
-    fn append_to(&self, to: &mut Vec<u32>) {
+    fn add_to(&self, to: &mut Vec<u32>) {
         match self {
             Self::None => {}
             Self::One(number) => to.push(*number),
             Self::Many(gaps) => gaps.append_to(to),
         }
     }
+}
 
+impl Listed for Numbers {
     fn set(&self) -> io::Result<RoaringBitmap> {
         let mut all = Vec::new();
-        self.append_to(&mut all);
+        self.add_to(&mut all);
         bitmap(all)
+    }
+
+    fn append_to(&self, to: &mut Vec<u32>) -> io::Result<()> {
+        self.add_to(to);
+        Ok(())
     }
 }

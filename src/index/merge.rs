@@ -2,7 +2,7 @@
 
 use super::build::Build;
 use super::growing::Growing;
-use super::volume::{Cursor, Volume};
+use super::volume::{Cursor, Listed, Volume};
 use roaring::RoaringBitmap;
 use std::io;
 

@@ -33,7 +33,6 @@ mod volume;
 mod write;
 
 pub use part::{Loose, View};
-pub use roaring::RoaringBitmap as Numbers;
 pub use shelf::{Hit, Shelf, Snapshot};
 pub use write::Writer;
 

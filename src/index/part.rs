@@ -47,31 +47,32 @@ impl View<'_> {
         self.from
     }
 
-    /// Hands over the terms of a field that begin so, in their order and without the field, each with its documents.
+    /// Hands over the terms of a field that begin so, in their order and without the field, each with its documents, ascending.
     ///
     /// # Errors
     /// What the system says, or what is wrong with a file.
-    pub fn terms(
-        &self,
-        field: u8,
-        prefix: &[u8],
-        mut take: impl FnMut(&[u8], RoaringBitmap),
-    ) -> io::Result<()> {
+    pub fn terms(&self, field: u8, prefix: &[u8], mut take: impl FnMut(&[u8], &[u32])) -> io::Result<()> {
         let prefix = [&[Section::Terms as u8, field], prefix].concat();
+        let mut numbers = Vec::new();
         self.part.each(&prefix, &mut |key, documents| {
-            take(&key[2..], documents()?);
+            numbers.clear();
+            documents.append_to(&mut numbers)?;
+            take(&key[2..], &numbers);
             Ok(())
         })
     }
 
-    /// Hands over the days of these dates, in their order, each with its documents.
+    /// Hands over the days of these dates, in their order, each with its documents, ascending.
     ///
     /// # Errors
     /// What the system says, or what is wrong with a file.
-    pub fn days(&self, dates: Dates, mut take: impl FnMut(DaySpan, RoaringBitmap)) -> io::Result<()> {
+    pub fn days(&self, dates: Dates, mut take: impl FnMut(DaySpan, &[u32])) -> io::Result<()> {
+        let mut numbers = Vec::new();
         self.part.each(&[section(dates) as u8], &mut |key, documents| {
             if let Some(days) = days_of_key(&key[1..]) {
-                take(days, documents()?);
+                numbers.clear();
+                documents.append_to(&mut numbers)?;
+                take(days, &numbers);
             }
             Ok(())
         })

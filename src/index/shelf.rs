@@ -177,7 +177,7 @@ impl Snapshot {
                     return Err(damaged("a note has no number"));
                 };
                 let on: [u8; 8] = on.try_into().map_err(|_| damaged("a note has no position"))?;
-                for document in documents()? {
+                for document in documents.set()? {
                     take(
                         at(from, document),
                         number[0],
@@ -267,15 +267,25 @@ impl dyn Part + '_ {
         all.map_or_else(|| self.answer::<D>(&Ask::All), Ok)
     }
 
+    /// The documents of all keys that begin so and are meant. They may be many with few documents each, so that these are marked
+    /// one by one and become a set at the end.
     fn union(&self, prefix: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> io::Result<RoaringBitmap> {
-        let mut any = RoaringBitmap::new();
+        let (mut marks, mut numbers): (Vec<u8>, Vec<u32>) = (Vec::new(), Vec::new());
         self.each(prefix, &mut |key, documents| {
             if is_meant(key) {
-                any |= documents()?;
+                numbers.clear();
+                documents.append_to(&mut numbers)?;
+                let bytes = numbers.last().map_or(0, |last| *last as usize / 8 + 1);
+                if bytes > marks.len() {
+                    marks.resize(bytes, 0);
+                }
+                numbers
+                    .iter()
+                    .for_each(|number| marks[*number as usize / 8] |= 1 << (number % 8));
             }
             Ok(())
         })?;
-        Ok(any)
+        Ok(RoaringBitmap::from_lsb0_bytes(0, &marks))
     }
 }
 
@@ -302,7 +312,7 @@ fn hand_over(
                 return Ok(());
             };
             if enough.is_continue() && !found.is_empty() {
-                let those = documents()? & &found;
+                let those = documents.set()? & &found;
                 found -= &those;
                 enough = give(&those, Some(day));
             }

@@ -12,8 +12,17 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Takes a key and what reads its documents.
-pub(super) type Take<'t> = dyn FnMut(&[u8], &dyn Fn() -> io::Result<RoaringBitmap>) -> io::Result<()> + 't;
+/// Takes a key and its documents.
+pub(super) type Take<'t> = dyn FnMut(&[u8], &dyn Listed) -> io::Result<()> + 't;
+
+/// The documents of a key, read when they are asked for.
+pub(super) trait Listed {
+    /// As a set.
+    fn set(&self) -> io::Result<RoaringBitmap>;
+
+    /// At the end of a vector, ascending.
+    fn append_to(&self, to: &mut Vec<u32>) -> io::Result<()>;
+}
 
 /// An open volume.
 pub(super) struct Volume {
@@ -111,11 +120,11 @@ impl Volume {
         }
     }
 
-    /// Hands over the keys that begin so, in their order, each with what reads its documents.
+    /// Hands over the keys that begin so, in their order, each with its documents.
     pub fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
         let mut cursor = Cursor::at(self, prefix)?;
         while let Some(key) = cursor.key().filter(|key| key.starts_with(prefix)) {
-            take(key, &|| cursor.set())?;
+            take(key, &cursor)?;
             cursor.advance()?;
         }
         Ok(())
@@ -243,18 +252,11 @@ impl<'v> Cursor<'v> {
         Ok(())
     }
 
-    /// The documents of the key, as a set.
-    pub fn set(&self) -> io::Result<RoaringBitmap> {
-        let Some(list) = self.list else {
-            return Ok(RoaringBitmap::new());
-        };
-        self.with_bytes(list, |bytes| list::set(list.form, bytes, list.count))
-    }
-
-    /// Puts the documents of the key at the end of a vector.
-    pub fn append_to(&self, to: &mut Vec<u32>) -> io::Result<()> {
-        let Some(list) = self.list else { return Ok(()) };
-        self.with_bytes(list, |bytes| list::read(list.form, bytes, list.count, to))
+    fn with_list<T: Default>(&self, read_list: impl FnOnce(List, &[u8]) -> io::Result<T>) -> io::Result<T> {
+        match self.list {
+            Some(list) => self.with_bytes(list, |bytes| read_list(list, bytes)),
+            None => Ok(T::default()),
+        }
     }
 
     fn with_bytes<T>(&self, list: List, read_list: impl FnOnce(&[u8]) -> io::Result<T>) -> io::Result<T> {
@@ -277,6 +279,16 @@ impl<'v> Cursor<'v> {
         (self.next, self.at) = (self.next + 1, 0);
         self.key.clear();
         Ok(!self.block.is_empty())
+    }
+}
+
+impl Listed for Cursor<'_> {
+    fn set(&self) -> io::Result<RoaringBitmap> {
+        self.with_list(|list, bytes| list::set(list.form, bytes, list.count))
+    }
+
+    fn append_to(&self, to: &mut Vec<u32>) -> io::Result<()> {
+        self.with_list(|list, bytes| list::read(list.form, bytes, list.count, to))
     }
 }
 

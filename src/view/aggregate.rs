@@ -2,8 +2,8 @@
 //!
 //! What is counted are the entries of an answer, each at its one content. Their values are not read from the records: the index
 //! has for each value the documents that have it, and what is not in the index yet is taken apart by the same terms. Part by
-//! part, one dimension is walked value by value, and for each of its documents the values of the others are looked up by the
-//! document's number; so nothing is hashed for each document, and a part costs no more than its documents' values.
+//! part, one field is walked value by value, and for each of its documents the values of the other dimensions are looked up by
+//! the document's number; so nothing is hashed for each document, and a part costs no more than its documents' values.
 
 use super::QueryError;
 use super::matching::decode;
@@ -12,11 +12,12 @@ use super::search::follow::fill;
 use crate::filter::NotGrouped;
 use crate::filter::{Grouped, TermField, measure_value};
 pub use crate::index::Dates;
-use crate::index::{Document, IndexError, Loose, Numbers, Snapshot, View};
+use crate::index::{Document, IndexError, Loose, Snapshot, View};
 use crate::log::{Columns, Log, ReadError};
 use crate::record::Position;
 use crate::record::date::{DaySpan, civil_day};
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -193,6 +194,46 @@ impl Labels {
     }
 }
 
+/// The documents of a part that are counted.
+struct Members(Vec<bool>);
+
+impl Members {
+    /// Those at these positions, which ascend, of a part that begins at one.
+    fn of(from: Position, positions: &[Position]) -> Self {
+        let number = |position: &Position| usize::try_from(position.since(from)).unwrap_or(usize::MAX);
+        let mut marks = vec![false; positions.last().map_or(0, |last| number(last) + 1)];
+        positions
+            .iter()
+            .for_each(|position| marks[number(position)] = true);
+        Self(marks)
+    }
+
+    /// The first so many.
+    fn first(count: u32) -> Self {
+        Self(vec![true; count as usize])
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn has(&self, document: u32) -> bool {
+        self.0.get(document as usize).is_some_and(|mark| *mark)
+    }
+
+    /// Those of a list.
+    fn among<'d>(&'d self, documents: &'d [u32]) -> impl Iterator<Item = u32> + 'd {
+        documents.iter().copied().filter(|document| self.has(*document))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..)
+            .zip(&self.0)
+            .filter(|(_, mark)| **mark)
+            .map(|(document, _)| document)
+    }
+}
+
 /// The numbers of a dimension's values by document: the first of each, and further ones.
 struct Column {
     first: Vec<u32>,
@@ -200,8 +241,7 @@ struct Column {
 }
 
 impl Column {
-    fn new(documents: &Numbers) -> Self {
-        let len = documents.max().map_or(0, |last| last as usize + 1);
+    fn new(len: usize) -> Self {
         Self {
             first: vec![NONE; len],
             more: HashMap::new(),
@@ -243,10 +283,9 @@ struct Measured {
 }
 
 impl Measured {
-    fn of(view: &View<'_>, name: &str, documents: &Numbers) -> io::Result<Self> {
-        let len = documents.max().map_or(0, |last| last as usize + 1);
+    fn of(view: &View<'_>, name: &str, members: &Members) -> io::Result<Self> {
         let mut measured = Self {
-            first: vec![f64::NAN; len],
+            first: vec![f64::NAN; members.len()],
             more: HashMap::new(),
         };
         let prefix = [name.as_bytes(), &[0]].concat();
@@ -254,7 +293,7 @@ impl Measured {
             let Some(value) = key.last_chunk::<8>().map(|bytes| measure_value(*bytes)) else {
                 return;
             };
-            for document in those & documents {
+            for document in members.among(those) {
                 let first = &mut measured.first[document as usize];
                 if first.is_nan() {
                     *first = value;
@@ -295,8 +334,8 @@ impl Measured {
 struct Counting<'a> {
     asked: &'a Asked,
     cancelled: &'a AtomicBool,
-    /// The dimension that is walked; the others are looked up.
-    walked: usize,
+    /// The field that is walked, if one is asked for; the others are looked up.
+    walked: Option<usize>,
     labels: Vec<Labels>,
     groups: HashMap<[u32; DIMENSIONS_MAX], Tally>,
     /// Entries that are in a group.
@@ -308,7 +347,7 @@ impl<'a> Counting<'a> {
         let is_field = |dimension: &Dimension| matches!(dimension, Dimension::Field(_));
         Self {
             // Of times there are few, so that they are looked up best.
-            walked: asked.by.iter().position(is_field).unwrap_or(0),
+            walked: asked.by.iter().position(is_field),
             labels: asked.by.iter().map(|_| Labels::default()).collect(),
             asked,
             cancelled,
@@ -328,8 +367,7 @@ impl<'a> Counting<'a> {
         snapshot.each_part(|view| {
             let start = positions[..end].partition_point(|position| *position < view.from());
             if many.is_ok() && start < end {
-                let documents = numbers(view.from(), &positions[start..end])?;
-                self.take(view, &documents)?;
+                self.take(view, &Members::of(view.from(), &positions[start..end]))?;
                 many = self.check();
             }
             end = start;
@@ -357,14 +395,14 @@ impl<'a> Counting<'a> {
                     number += 1;
                 }
             }
-            let documents = (0..number).collect();
-            self.take(&loose.view(), &documents).map_err(|cause| {
-                // Nothing but memory is read.
-                QueryError::Read(ReadError::Io {
-                    what: "records in memory".to_owned(),
-                    cause: cause.to_string(),
-                })
-            })?;
+            self.take(&loose.view(), &Members::first(number))
+                .map_err(|cause| {
+                    // Nothing but memory is read.
+                    QueryError::Read(ReadError::Io {
+                        what: "records in memory".to_owned(),
+                        cause: cause.to_string(),
+                    })
+                })?;
             self.check()?;
         }
         Ok(self)
@@ -378,92 +416,94 @@ impl<'a> Counting<'a> {
     }
 
     /// Counts documents of a part.
-    fn take(&mut self, view: &View<'_>, documents: &Numbers) -> io::Result<()> {
-        let others: Vec<usize> = (0..self.asked.by.len()).filter(|at| *at != self.walked).collect();
+    fn take(&mut self, view: &View<'_>, members: &Members) -> io::Result<()> {
+        let others: Vec<usize> = (0..self.asked.by.len())
+            .filter(|at| Some(*at) != self.walked)
+            .collect();
         let mut columns = Vec::with_capacity(others.len());
         for at in &others {
-            let mut column = Column::new(documents);
-            self.each_value(*at, view, documents, |number, those| {
-                those.iter().for_each(|document| column.add(document, number));
-            })?;
-            columns.push(column);
+            columns.push(self.column(*at, view, members)?);
         }
-        let (column, combined) = combine(columns, documents);
+        let (column, combined) = combine(columns, members);
         let measured = match &self.asked.measure {
-            Some(name) => Some(Measured::of(view, name, documents)?),
+            Some(name) => Some(Measured::of(view, name, members)?),
             None => None,
         };
-        let mut local = vec![Tally::NOTHING; combined.len()];
-        let mut touched = Vec::new();
-        let mut grouped = vec![false; column.first.len()];
-        let mut found: Vec<([u32; DIMENSIONS_MAX], Tally)> = Vec::new();
-        let walked = self.walked;
-        self.each_value(walked, view, documents, |number, those| {
-            for document in those {
-                grouped[document as usize] = true;
-                let one = measured.as_ref().map_or(ONE, |measured| measured.tally(document));
-                column.each(document, |combination| {
-                    let tally = &mut local[combination as usize];
-                    if tally.count == 0 {
-                        touched.push(combination);
-                    }
-                    tally.add(&one);
-                });
-            }
-            for combination in touched.drain(..) {
-                let tally = std::mem::replace(&mut local[combination as usize], Tally::NOTHING);
+        let mut part = PartCount {
+            column: &column,
+            measured: measured.as_ref(),
+            local: vec![Tally::NOTHING; combined.len()],
+            touched: Vec::new(),
+            grouped: vec![false; members.len()],
+        };
+        let groups = &mut self.groups;
+        let mut settle = |part: &mut PartCount<'_>, walked: Option<(usize, u32)>| {
+            part.settle(|combination, tally| {
                 let mut key = [NONE; DIMENSIONS_MAX];
-                key[walked] = number;
+                if let Some((at, number)) = walked {
+                    key[at] = number;
+                }
                 for (at, other) in others.iter().zip(&combined[combination as usize]) {
                     key[*at] = *other;
                 }
-                found.push((key, tally));
+                groups.entry(key).or_insert(Tally::NOTHING).add(tally);
+            });
+        };
+        match (self.walked, self.walked.map(|at| self.asked.by[at])) {
+            (Some(at), Some(Dimension::Field(field))) => {
+                let labels = &mut self.labels[at];
+                view.terms(field.term() as u8, &[], |key, those| {
+                    members.among(those).for_each(|document| part.add(document));
+                    if !part.touched.is_empty() {
+                        settle(&mut part, Some((at, labels.number(key))));
+                    }
+                })?;
             }
-        })?;
-        for (key, tally) in found {
-            self.groups.entry(key).or_insert(Tally::NOTHING).add(&tally);
+            _ => {
+                members.iter().for_each(|document| part.add(document));
+                settle(&mut part, None);
+            }
         }
-        let has = |(grouped, first): &(bool, &u32)| *grouped && **first != NONE;
-        self.grouped += grouped.into_iter().zip(&column.first).filter(has).count() as u64;
+        self.grouped += part.grouped.iter().filter(|grouped| **grouped).count() as u64;
         Ok(())
     }
 
-    /// Hands over each value of a dimension with those of the documents that have it.
-    fn each_value(
-        &mut self,
-        at: usize,
-        view: &View<'_>,
-        documents: &Numbers,
-        mut take: impl FnMut(u32, &Numbers),
-    ) -> io::Result<()> {
+    /// The values of a dimension by document.
+    fn column(&mut self, at: usize, view: &View<'_>, members: &Members) -> io::Result<Column> {
+        let mut column = Column::new(members.len());
         let labels = &mut self.labels[at];
         match self.asked.by[at] {
             Dimension::Field(field) => view.terms(field.term() as u8, &[], |key, those| {
-                let those = those & documents;
-                if !those.is_empty() {
-                    take(labels.number(key), &those);
+                let mut those = members.among(those).peekable();
+                if those.peek().is_some() {
+                    let number = labels.number(key);
+                    those.for_each(|document| column.add(document, number));
                 }
-            }),
+            })?,
             Dimension::Time(dates, bucket) => {
-                // Several spans of days lie in one stretch, and one entry may have several of them.
-                let (mut stretches, mut dated) = (BTreeMap::<String, Numbers>::new(), Numbers::new());
+                // The days come in their order, so that many in a row are of one stretch.
+                let mut last = None;
                 view.days(dates, |days, those| {
-                    let those = those & documents;
-                    if !those.is_empty() {
-                        dated |= &those;
-                        *stretches.entry(stretch(&days, bucket)).or_default() |= those;
+                    let mut those = members.among(those).peekable();
+                    if those.peek().is_none() {
+                        return;
                     }
+                    let stretch = Stretch::of(&days, bucket);
+                    let number = match last {
+                        Some((same, number)) if same == stretch => number,
+                        _ => labels.number(stretch.to_string().as_bytes()),
+                    };
+                    last = Some((stretch, number));
+                    those.for_each(|document| column.add(document, number));
                 })?;
-                let undated = documents - dated;
-                if !undated.is_empty() {
-                    *stretches.entry(UNDATED.to_owned()).or_default() |= undated;
+                for document in members.iter() {
+                    if column.first[document as usize] == NONE {
+                        column.first[document as usize] = labels.number(UNDATED.as_bytes());
+                    }
                 }
-                for (label, those) in &stretches {
-                    take(labels.number(label.as_bytes()), those);
-                }
-                Ok(())
             }
         }
+        Ok(column)
     }
 
     fn finish(self, positions: &[Position]) -> Result<Aggregated, QueryError> {
@@ -494,6 +534,42 @@ impl<'a> Counting<'a> {
     }
 }
 
+/// What was counted of a part since it was settled last.
+struct PartCount<'p> {
+    /// The combinations of values that a document has, the walked field apart.
+    column: &'p Column,
+    measured: Option<&'p Measured>,
+    /// By combination.
+    local: Vec<Tally>,
+    /// The combinations that were counted.
+    touched: Vec<u32>,
+    /// Documents that are in a group.
+    grouped: Vec<bool>,
+}
+
+impl PartCount<'_> {
+    fn add(&mut self, document: u32) {
+        let one = self.measured.map_or(ONE, |measured| measured.tally(document));
+        let (local, touched) = (&mut self.local, &mut self.touched);
+        self.column.each(document, |combination| {
+            let tally = &mut local[combination as usize];
+            if tally.count == 0 {
+                touched.push(combination);
+            }
+            tally.add(&one);
+        });
+        self.grouped[document as usize] |= self.column.first[document as usize] != NONE;
+    }
+
+    /// Hands over what was counted, and begins again.
+    fn settle(&mut self, mut take: impl FnMut(u32, &Tally)) {
+        for combination in self.touched.drain(..) {
+            let tally = std::mem::replace(&mut self.local[combination as usize], Tally::NOTHING);
+            take(combination, &tally);
+        }
+    }
+}
+
 /// The places of values in their order; `undated` comes last.
 fn ranks(dimension: Dimension, labels: &[&[u8]]) -> Vec<u32> {
     let is_undated = |label: &[u8]| matches!(dimension, Dimension::Time(..)) && label == UNDATED.as_bytes();
@@ -511,18 +587,12 @@ const ONE: Tally = Tally {
     ..Tally::NOTHING
 };
 
-/// The numbers of documents that lie at these positions of a part.
-fn numbers(from: Position, positions: &[Position]) -> io::Result<Numbers> {
-    let number = |position: &Position| u32::try_from(position.since(from)).unwrap_or(NONE);
-    Numbers::from_sorted_iter(positions.iter().map(number)).map_err(io::Error::other)
-}
-
 /// One column of several: a number for each combination of values that a document has, and what the combinations are.
-fn combine(mut columns: Vec<Column>, documents: &Numbers) -> (Column, Vec<Vec<u32>>) {
+fn combine(mut columns: Vec<Column>, members: &Members) -> (Column, Vec<Vec<u32>>) {
     match columns.len() {
         0 => {
-            let mut column = Column::new(documents);
-            documents.iter().for_each(|document| column.add(document, 0));
+            let mut column = Column::new(members.len());
+            members.iter().for_each(|document| column.add(document, 0));
             (column, vec![Vec::new()])
         }
         1 => {
@@ -535,8 +605,8 @@ fn combine(mut columns: Vec<Column>, documents: &Numbers) -> (Column, Vec<Vec<u3
         _ => {
             let (one, other) = (&columns[0], &columns[1]);
             let mut numbers = HashMap::new();
-            let (mut column, mut combinations) = (Column::new(documents), Vec::new());
-            for document in documents {
+            let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
+            for document in members.iter() {
                 one.each(document, |a| {
                     other.each(document, |b| {
                         let next = u32::try_from(numbers.len()).unwrap_or(NONE);
@@ -553,24 +623,48 @@ fn combine(mut columns: Vec<Column>, documents: &Numbers) -> (Column, Vec<Vec<u3
     }
 }
 
-/// The stretch that days lie in: of the length asked for, or of the next longer one that has all of them.
-pub fn stretch(days: &DaySpan, bucket: Bucket) -> String {
-    let (Some(earliest), Some(latest)) = (days.earliest, days.latest) else {
-        return UNDATED.to_owned();
-    };
-    let (first, last) = (civil_day(earliest), civil_day(latest));
-    let year = match first.0 {
-        year @ 0..=9999 => format!("{year:04}"),
-        year @ -9999..0 => format!("-{:04}", -year),
-        year => format!("Y{year}"),
-    };
-    match bucket {
-        Bucket::Day if first == last => format!("{year}-{:02}-{:02}", first.1, first.2),
-        Bucket::Day | Bucket::Month if (first.0, first.1) == (last.0, last.1) => {
-            format!("{year}-{:02}", first.1)
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stretch {
+    Day(i64, u8, u8),
+    Month(i64, u8),
+    Year(i64),
+    Undated,
+}
+
+impl Stretch {
+    /// The one that days lie in: of the length asked for, or the next longer one that has all of them.
+    fn of(days: &DaySpan, bucket: Bucket) -> Self {
+        let (Some(earliest), Some(latest)) = (days.earliest, days.latest) else {
+            return Self::Undated;
+        };
+        let (first, last) = (civil_day(earliest), civil_day(latest));
+        match bucket {
+            Bucket::Day if first == last => Self::Day(first.0, first.1, first.2),
+            Bucket::Day | Bucket::Month if (first.0, first.1) == (last.0, last.1) => {
+                Self::Month(first.0, first.1)
+            }
+            _ if first.0 == last.0 => Self::Year(first.0),
+            _ => Self::Undated,
         }
-        _ if first.0 == last.0 => year,
-        _ => UNDATED.to_owned(),
+    }
+}
+
+impl fmt::Display for Stretch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = match *self {
+            Self::Day(year, month, day) => (year, Some(month), Some(day)),
+            Self::Month(year, month) => (year, Some(month), None),
+            Self::Year(year) => (year, None, None),
+            Self::Undated => return out.write_str(UNDATED),
+        };
+        match year {
+            0..=9999 => write!(out, "{year:04}")?,
+            -9999..0 => write!(out, "-{:04}", -year)?,
+            year => write!(out, "Y{year}")?,
+        }
+        month.map_or(Ok(()), |month| write!(out, "-{month:02}"))?;
+        day.map_or(Ok(()), |day| write!(out, "-{day:02}"))
     }
 }
 
@@ -580,7 +674,7 @@ mod tests {
 
     #[test]
     fn a_date_wider_than_the_stretch_goes_to_the_wider_one_and_is_never_spread() {
-        let label = |text: &str, bucket| stretch(&DaySpan::of(text).unwrap(), bucket);
+        let label = |text: &str, bucket| Stretch::of(&DaySpan::of(text).unwrap(), bucket).to_string();
         for (text, day, month, year) in [
             ("2021-10-13", "2021-10-13", "2021-10", "2021"),
             ("2021-10", "2021-10", "2021-10", "2021"),

@@ -10,6 +10,8 @@ const COUNTRIES: [&str; 16] = [
 ];
 /// One record in a hundred is of this one.
 const RARE: &str = "NLD";
+/// One title in so many has a word that no other has.
+const RARE_WORD_IN: usize = 50_000;
 const TYPES: [(&str, &str); 6] = [
     ("036", "means to meet"),
     ("040", "consults with"),
@@ -92,8 +94,14 @@ impl Events {
             }],
             ..Participant::default()
         };
+        // A word that hardly any title has.
+        let who = if self.draw(RARE_WORD_IN) == 0 {
+            "a rapporteur"
+        } else {
+            "officials"
+        };
         let content = Content {
-            title: format!("{due:020} {source} {verb} {target} over {topic}, officials in {place} say"),
+            title: format!("{due:020} {source} {verb} {target} over {topic}, {who} in {place} say"),
             dates: vec![Date {
                 role: codec::DateRole::Occurred as i32,
                 edtf: day,

@@ -24,7 +24,7 @@ pub const READS: &[(&str, Parts)] = &[
     ("read, leaves and payloads", Parts::LeafAndPayload),
 ];
 
-fn request(events: &mut Events, batch: u32, due: u64) -> AppendRequest {
+pub(super) fn request(events: &mut Events, batch: u32, due: u64) -> AppendRequest {
     AppendRequest {
         records: (0..batch).map(|_| events.next(due)).collect(),
         ..AppendRequest::default()
@@ -76,7 +76,7 @@ pub async fn append(server: &Server, clients: u32, batch: u32, seconds: f64) -> 
 }
 
 /// Keys of one client are never those of another, nor of another workload on the same archive.
-fn fresh(number: usize) -> u64 {
+pub(super) fn fresh(number: usize) -> u64 {
     static CLIENTS: AtomicU64 = AtomicU64::new(0);
     CLIENTS.fetch_add(1, Ordering::Relaxed) * 4_096 + number as u64
 }

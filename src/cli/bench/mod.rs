@@ -6,6 +6,7 @@
 mod events;
 mod limits;
 mod load;
+mod queries;
 mod report;
 mod server;
 
@@ -27,6 +28,8 @@ pub enum Workload {
     Stream,
     /// Reading the whole log, payloads alone and with leaves.
     Read,
+    /// Questions on a full log, and the index behind them.
+    Query,
     /// Inclusion proofs of records anywhere in the log.
     Prove,
     /// Live subscribers while records arrive at a steady rate.
@@ -137,6 +140,7 @@ pub async fn run(args: &Args, out: &mut (dyn Write + Send)) -> Result<(), BenchE
     }
     if [
         Workload::Read,
+        Workload::Query,
         Workload::Prove,
         Workload::FanOut,
         Workload::Restart,
@@ -206,6 +210,14 @@ async fn on_a_full_log(
             report.row(read_often(&server, name, *parts).await?)?;
         }
         report.row(Row::memory("memory, after reading", server.memory()))?;
+    }
+    if wanted(Workload::Query) {
+        for row in queries::questions(&server).await? {
+            report.row(row)?;
+        }
+        report.row(Row::memory("memory, after questions", server.memory()))?;
+        report.row(queries::rebuild(&server).await?)?;
+        report.row(queries::lag(&server, args.seconds).await?)?;
     }
     if wanted(Workload::Prove) {
         report.row(load::prove(&server, args.clients.unwrap_or(64), args.records, args.seconds).await?)?;

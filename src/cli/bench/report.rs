@@ -87,6 +87,18 @@ impl Row {
         }
     }
 
+    /// How long something took, in the middle.
+    pub fn time(workload: &str, latencies: Latencies) -> Self {
+        let latencies = latencies.sorted();
+        let middle = latencies.at(0.5);
+        Self {
+            p50_ms: middle,
+            p99_ms: latencies.at(0.99),
+            max_ms: latencies.at(1.0),
+            ..Self::new(workload, middle.unwrap_or(0.0), "ms")
+        }
+    }
+
     /// A process's memory.
     pub fn memory(workload: &str, bytes: Option<u64>) -> Self {
         Self::new(workload, bytes.unwrap_or(0) as f64 / 1e6, "MB")
@@ -145,14 +157,14 @@ impl<'a> Report<'a> {
             let (w, v, u) = ("workload", "figure", "unit");
             writeln!(
                 self.out,
-                "{w:<40} {v:>12} {u:<4} {:>9} {:>9} {:>9}",
+                "{w:<46} {v:>12} {u:<4} {:>9} {:>9} {:>9}",
                 "p50 ms", "p99 ms", "max ms"
             )?;
             self.headed = true;
         }
         let time = |ms: Option<f64>| ms.map_or_else(String::new, |ms| format!("{ms:.2}"));
         let line = format!(
-            "{:<40} {:>12} {:<4} {:>9} {:>9} {:>9}  {}",
+            "{:<46} {:>12} {:<4} {:>9} {:>9} {:>9}  {}",
             row.workload,
             figure(row.value),
             row.unit,
