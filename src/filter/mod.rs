@@ -19,6 +19,7 @@ mod grouped;
 mod number;
 mod parse;
 mod scan;
+mod sought;
 mod subject;
 mod terms;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod words;
 pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
 pub use grouped::{Grouped, NotGrouped};
+pub use sought::Sought;
 pub use subject::{LazyContent, Subject};
 pub use terms::{DayTest, Lookup, Term, TermField, each_term, measure_bytes, measure_value, terms};
 pub use values::dyads;

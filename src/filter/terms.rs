@@ -519,7 +519,7 @@ impl Filter {
     }
 }
 
-fn lookup_node(node: &Node, basis: Basis) -> Lookup {
+pub(super) fn lookup_node(node: &Node, basis: Basis) -> Lookup {
     let each = |nodes: &[Node]| nodes.iter().map(|node| lookup_node(node, basis)).collect();
     match node {
         Node::All => Lookup::All,

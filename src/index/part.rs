@@ -51,13 +51,29 @@ impl View<'_> {
     ///
     /// # Errors
     /// What the system says, or what is wrong with a file.
-    pub fn terms(&self, field: u8, prefix: &[u8], mut take: impl FnMut(&[u8], &[u32])) -> io::Result<()> {
+    pub fn terms(&self, field: u8, prefix: &[u8], take: impl FnMut(&[u8], &[u32])) -> io::Result<()> {
+        self.terms_if(field, prefix, |_| true, take)
+    }
+
+    /// The same of those terms that are meant; of the others no document is read.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with a file.
+    pub fn terms_if(
+        &self,
+        field: u8,
+        prefix: &[u8],
+        is_meant: impl Fn(&[u8]) -> bool,
+        mut take: impl FnMut(&[u8], &[u32]),
+    ) -> io::Result<()> {
         let prefix = [&[Section::Terms as u8, field], prefix].concat();
         let mut numbers = Vec::new();
         self.part.each(&prefix, &mut |key, documents| {
-            numbers.clear();
-            documents.append_to(&mut numbers)?;
-            take(&key[2..], &numbers);
+            if is_meant(&key[2..]) {
+                numbers.clear();
+                documents.append_to(&mut numbers)?;
+                take(&key[2..], &numbers);
+            }
             Ok(())
         })
     }

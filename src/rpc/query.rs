@@ -35,9 +35,12 @@ impl Query {
     ) -> Result<(Aggregated, Vec<String>), Status> {
         let filter = convert::filter(filter)?;
         let mut notes = filter.group_notes(&aggregate::fields(&grouping));
-        let counted = self.0.scanner.aggregate(filter, as_of, grouping).await;
+        let counted = self.0.scanner.aggregate(filter.clone(), as_of, grouping).await;
         let (answer, erased) = counted.map_err(|error| status::query(&error))?;
         notes.extend(erased_note(erased));
+        if answer.entries == 0 {
+            notes.extend(self.0.scanner.near(filter).await);
+        }
         Ok((answer, notes))
     }
 }
@@ -65,6 +68,9 @@ impl proto::query_server::Query for Query {
         let page = page.map_err(|error| status::query(&error))?;
         let mut notes = filter.notes(Asked::Entries);
         notes.extend(erased_note(page.erased));
+        if page.total == 0 {
+            notes.extend(self.0.scanner.near(filter).await);
+        }
         Ok(Response::new(proto::SearchResponse {
             entries: page
                 .entries
@@ -86,9 +92,12 @@ impl proto::query_server::Query for Query {
         let filter = convert::filter(&request.filter)?;
         let as_of = self.as_of(request.as_of, request.min_position).await?;
         let mut notes = filter.notes(Asked::Count);
-        let counted = self.0.scanner.count(filter, as_of).await;
+        let counted = self.0.scanner.count(filter.clone(), as_of).await;
         let counted = counted.map_err(|error| status::query(&error))?;
         notes.extend(erased_note(counted.erased));
+        if counted.count == 0 {
+            notes.extend(self.0.scanner.near(filter).await);
+        }
         Ok(Response::new(proto::CountResponse {
             count: counted.count,
             view_position: as_of.get(),

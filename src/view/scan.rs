@@ -215,6 +215,21 @@ impl Scanner {
         self.blocking(job).await?
     }
 
+    /// What comes near to the names that a filter asks for and nobody has, a sentence each; for answers without entries.
+    pub async fn near(&self, filter: Filter) -> Vec<String> {
+        let Some(view) = self.view() else {
+            return Vec::new();
+        };
+        let job = move |_: &AtomicBool| {
+            view.near(&filter).unwrap_or_else(|error| {
+                view.failed(&error);
+                Vec::new()
+            })
+        };
+        // Nobody waits long for a hint.
+        self.blocking(job).await.unwrap_or_default()
+    }
+
     /// How a search or count would be answered, and how many records that looks at before anything is known of the others.
     pub fn explain(&self, filter: &Filter, as_of: Position) -> (Way, u64) {
         let scan = (Way::Scan, as_of.get());

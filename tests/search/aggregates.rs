@@ -257,3 +257,32 @@ fn stretches_and_fields_are_named_in_one_way() {
     let error = Dimension::named("dayd").unwrap_err().to_string();
     assert!(error.contains("did you mean `dyad`?"), "{error}");
 }
+
+#[test]
+fn a_name_that_nobody_has_is_answered_with_those_that_come_near() {
+    let mut viewed = archive();
+    for step in [Step::Follow, Step::Seal] {
+        viewed.take(step);
+        let (scan, view) = scanners(&viewed);
+        let near = |scanner: &Scanner, text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            runtime().block_on(scanner.near(filter))
+        };
+        assert_eq!(
+            near(&view, "actor = \"Minstry (Pakistan)\" AND type = cameo:041"),
+            [
+                "the archive has nothing with `actor = \"minstry (pakistan)\"`; near: ministry (pakistan)",
+                "the archive has nothing with `type = cameo:041`; near: 040"
+            ]
+        );
+        assert_eq!(
+            near(&view, "name = Zanzibar OR NOT name = Irann"),
+            ["the archive has nothing with `name = zanzibar`; and nothing comes near"]
+        );
+        assert!(near(&view, "actor = Iran AND country = FRA").is_empty());
+        assert!(
+            near(&scan, "actor = Irann").is_empty(),
+            "without the view nobody knows"
+        );
+    }
+}

@@ -4,9 +4,10 @@
 //! by [`Fates`] as of the point that is asked for; so an answer is the same whether the index is there, lags or is gone. Where
 //! the index cannot narrow a filter down, [`super::scan`] looks at everything.
 //!
-//! [`follow`] fills it, [`rebuild`] has it made anew, [`plan`] says what to ask of it, [`standing`] how it stands.
+//! [`follow`] fills it, [`rebuild`] has it made anew, [`plan`] says what to ask of it, [`standing`] how it stands, [`near`] what comes near to a name that nobody has.
 
 pub mod follow;
+mod near;
 pub mod plan;
 mod rebuild;
 pub mod standing;

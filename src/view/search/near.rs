@@ -1,0 +1,80 @@
+//! What comes near to a name that nothing in the archive has.
+
+use super::{Search, plan};
+use crate::filter::{Filter, Sought};
+use crate::index::{IndexError, Snapshot};
+use std::collections::HashMap;
+
+/// The most conditions that are looked into.
+const CONDITIONS_MAX: usize = 8;
+/// The most names that are told of each.
+const NAMES_MAX: usize = 3;
+
+impl Search {
+    /// For each condition of a filter that asks for a name nobody has: a sentence that says so, and which names come near.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn near(&self, filter: &Filter) -> Result<Vec<String>, IndexError> {
+        let snapshot = self.snapshot();
+        let mut notes = Vec::new();
+        for sought in filter.sought().iter().take(CONDITIONS_MAX) {
+            if snapshot.held(&plan::bytes_of(&sought.term))? > 0 {
+                continue;
+            }
+            let near = nearest(&snapshot, sought)?;
+            let names = match near.as_slice() {
+                [] => "and nothing comes near".to_owned(),
+                names => format!("near: {}", names.join(", ")),
+            };
+            notes.push(format!(
+                "the archive has nothing with `{}`; {names}",
+                sought.condition
+            ));
+        }
+        Ok(notes)
+    }
+}
+
+/// The names that come nearest, and of these the most frequent first.
+fn nearest(snapshot: &Snapshot, sought: &Sought) -> Result<Vec<String>, IndexError> {
+    let term = &sought.term;
+    // A code stands behind its scheme and a zero byte.
+    let start = term
+        .bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .map_or(0, |zero| zero + 1);
+    let (scheme, name) = term.bytes.split_at(start);
+    let Ok(name) = std::str::from_utf8(name) else {
+        return Ok(Vec::new());
+    };
+    let length = name.chars().count();
+    let most = 1 + length / 5;
+    let distance = |key: &[u8]| {
+        let other = std::str::from_utf8(key).ok()?;
+        let is_close = other.chars().count().abs_diff(length) <= most;
+        is_close
+            .then(|| strsim::osa_distance(name, other))
+            .filter(|distance| *distance <= most)
+    };
+    let mut found: HashMap<String, (usize, usize)> = HashMap::new();
+    snapshot.each_part(|view| {
+        view.terms_if(
+            term.field as u8,
+            scheme,
+            |key| distance(&key[start..]).is_some(),
+            |key, documents| {
+                let key = &key[start..];
+                if let (Some(distance), Ok(text)) = (distance(key), std::str::from_utf8(key)) {
+                    found.entry(text.to_owned()).or_insert((distance, 0)).1 += documents.len();
+                }
+            },
+        )
+    })?;
+    let mut found: Vec<(String, (usize, usize))> = found.into_iter().collect();
+    found.sort_by(|(a, (near, many)), (b, (other, fewer))| {
+        near.cmp(other).then(fewer.cmp(many)).then(a.cmp(b))
+    });
+    Ok(found.into_iter().take(NAMES_MAX).map(|(name, _)| name).collect())
+}
