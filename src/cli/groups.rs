@@ -146,8 +146,10 @@ impl Rows<'_> {
         }
         object.insert("count".to_owned(), group.count.into());
         if let Some(of) = &group.measure {
-            let tally = json!({"n": of.count, "sum": of.sum, "mean": of.mean, "min": of.min, "max": of.max});
-            object.insert(self.measure.to_owned(), tally);
+            let tally = json!({
+                "name": self.measure, "n": of.count, "sum": of.sum, "mean": of.mean, "min": of.min, "max": of.max,
+            });
+            object.insert("measure".to_owned(), tally);
         }
         Value::Object(object)
     }

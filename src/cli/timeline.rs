@@ -100,17 +100,22 @@ impl Args {
         }
     }
 
+    /// The name of the column of stretches, as `reported.month`.
+    fn column(&self) -> String {
+        match self.dates {
+            Dates::Occurred => self.length().to_owned(),
+            Dates::Reported => format!("reported.{}", self.length()),
+            Dates::Recorded => format!("recorded.{}", self.length()),
+        }
+    }
+
     fn request(&self) -> proto::AggregateRequest {
-        let dates = match self.dates {
-            Dates::Occurred => "occurred",
-            Dates::Reported => "reported",
-            Dates::Recorded => "recorded",
-        };
-        let time = format!("{dates}.{}", self.length());
         proto::AggregateRequest {
             filter: name::filter(&self.filter),
             as_of: self.as_of.map(Point::as_of),
-            by: std::iter::once(time).chain(self.group.iter().cloned()).collect(),
+            by: std::iter::once(self.column())
+                .chain(self.group.iter().cloned())
+                .collect(),
             measure: self.measure.clone(),
             order: match self.order {
                 Order::Time => proto::GroupOrder::Values.into(),
@@ -132,7 +137,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         .with(async |client| ask(&client, request).await)
         .await?;
     let mut out = stdout();
-    let names: Vec<String> = std::iter::once(args.length().to_owned())
+    let names: Vec<String> = std::iter::once(args.column())
         .chain(args.group.iter().cloned())
         .collect();
     notes(screen, &answer, &names[1..]);

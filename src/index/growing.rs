@@ -40,6 +40,11 @@ impl Growing {
         self.len
     }
 
+    /// About how much memory its keys take.
+    pub fn bytes(&self) -> usize {
+        self.keys.len() + self.entries.len() * std::mem::size_of::<Entry>()
+    }
+
     /// Adds a document under a number that is not below [`Self::len`].
     pub fn add(&mut self, number: u32, document: &Document) {
         for key in document.keys() {
@@ -156,7 +161,7 @@ impl Growing {
             hashbrown::hash_table::Entry::Occupied(found) => return *found.get() as usize,
             hashbrown::hash_table::Entry::Vacant(vacant) => vacant,
         };
-        // Some ten thousand documents of some forty keys of at most half a KiB: far below 4 GiB.
+        // It is sealed at some 64 MiB of keys: far below 4 GiB.
         vacant.insert(u32::try_from(next).unwrap_or(u32::MAX));
         entries.push(Entry {
             start: u32::try_from(keys.len()).unwrap_or(u32::MAX),

@@ -194,23 +194,35 @@ pub fn open(folder: &Path) -> Result<Opened, IndexError> {
 /// [`IndexError`]; the shelf has what it had then.
 pub fn reopen(folder: &Path, shelf: &Arc<Shelf>) -> Result<Writer, IndexError> {
     let volumes = shelf::open_all(folder)?;
-    shelf.set(shelf::State::new(volumes));
+    shelf.set(shelf::State::after(&shelf.state(), volumes));
     Ok(Writer::new(folder, Arc::clone(shelf)))
 }
 
-/// Puts the folder of a new index in the place of an old one's; `aside` is where that one is until it is removed. Both must have no
-/// writer. After a crash in between there is none.
+/// Puts the folder of a new index in the place of an old one's; `aside` is where that one is from then on: remove it. After a
+/// crash in between there is none in its place.
 ///
 /// # Errors
 /// [`IndexError`]; the old one is in its place then.
 pub fn take_place(new: &Path, of: &Path, aside: &Path) -> Result<(), IndexError> {
     remove(aside)?;
-    std::fs::rename(of, aside).map_err(|cause| error(of, cause))?;
+    match std::fs::rename(of, aside) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(error(of, cause)),
+        _ => {}
+    }
     if let Err(cause) = std::fs::rename(new, of) {
-        std::fs::rename(aside, of).map_err(|cause| error(of, cause))?;
+        // Where it cannot be put back there is none, and it is made anew.
+        let _ = std::fs::rename(aside, of);
         return Err(error(new, cause));
     }
-    if let Some(parent) = of.parent() {
+    Ok(())
+}
+
+/// Removes an index that was put aside, once it is sure on the disk that another one is in its place.
+///
+/// # Errors
+/// [`IndexError`].
+pub fn remove_aside(aside: &Path) -> Result<(), IndexError> {
+    if let Some(parent) = aside.parent() {
         let synced = std::fs::File::open(parent).and_then(|folder| folder.sync_all());
         synced.map_err(|cause| error(parent, cause))?;
     }

@@ -25,6 +25,8 @@ pub struct Shelf(RwLock<State>);
 pub(super) struct State {
     pub volumes: Vec<Arc<Volume>>,
     pub growing: Arc<RwLock<Growing>>,
+    /// How often it was begun anew.
+    generation: u64,
 }
 
 impl State {
@@ -32,6 +34,15 @@ impl State {
         Self {
             volumes,
             growing: Arc::default(),
+            generation: 0,
+        }
+    }
+
+    /// Other volumes in the place of all that there was.
+    pub fn after(before: &Self, volumes: Vec<Arc<Volume>>) -> Self {
+        Self {
+            generation: before.generation + 1,
+            ..Self::new(volumes)
         }
     }
 
@@ -100,6 +111,11 @@ impl Snapshot {
         self.through
     }
 
+    /// Whether it is of the same files as another one, merged or not: neither was begun anew in between.
+    pub fn is_of(&self, other: &Self) -> bool {
+        self.state.generation == other.state.generation
+    }
+
     /// The hash of the leaf of the last record that is in a volume, and the position after it; `None` where there is no volume.
     pub fn sealed(&self) -> Option<(Hash, Position)> {
         self.state
@@ -118,8 +134,8 @@ impl Snapshot {
         self.state.volumes.len()
     }
 
-    /// Hands over every document that is meant, in no order, until `take` answers that it was enough. `days` has it tell their
-    /// earliest day of these dates.
+    /// Hands over every document that is meant, some at a time and in no order, until `take` answers that it was enough. `days` has
+    /// it tell their earliest day of these dates. Nothing is read from the disk while `take` runs.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -127,16 +143,12 @@ impl Snapshot {
         &self,
         ask: &Ask<D>,
         days: Option<Dates>,
-        mut take: impl FnMut(Hit) -> ControlFlow<()>,
+        mut take: impl FnMut(&mut dyn Iterator<Item = Hit>) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
         let mut asked = |part: &dyn Part, from: Position| {
             let found = part.answer(ask)?;
-            hand_over(part, from, found, days, &mut |hit| {
-                if hit.position < self.through {
-                    take(hit)
-                } else {
-                    ControlFlow::Continue(())
-                }
+            hand_over(part, from, found, days, &mut |hits| {
+                take(&mut hits.filter(|hit| hit.position < self.through))
             })
         };
         self.parts(|part, from| asked(part, from))
@@ -294,15 +306,13 @@ fn hand_over(
     from: Position,
     mut found: RoaringBitmap,
     days: Option<Dates>,
-    take: &mut dyn FnMut(Hit) -> ControlFlow<()>,
+    take: &mut dyn FnMut(&mut dyn Iterator<Item = Hit>) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
     let mut give = |documents: &RoaringBitmap, day: Option<i32>| {
-        documents.iter().try_for_each(|number| {
-            take(Hit {
-                position: at(from, number),
-                day,
-            })
-        })
+        take(&mut documents.iter().map(|number| Hit {
+            position: at(from, number),
+            day,
+        }))
     };
     let mut enough = ControlFlow::Continue(());
     if let (Some(dates), false) = (days, found.is_empty()) {

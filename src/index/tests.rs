@@ -186,8 +186,8 @@ impl Indexed {
         let mut found = Vec::new();
         let snapshot = self.snapshot();
         snapshot
-            .find(ask, days, |hit| {
-                found.push((hit.position.get(), hit.day));
+            .find(ask, days, |hits| {
+                found.extend(hits.map(|hit| (hit.position.get(), hit.day)));
                 ControlFlow::Continue(())
             })
             .unwrap();
@@ -384,8 +384,8 @@ fn a_snapshot_keeps_what_it_has_while_volumes_are_merged() {
     }
     let mut found = 0;
     before
-        .find(&term(1, "every"), None, |_| {
-            found += 1;
+        .find(&term(1, "every"), None, |hits| {
+            found += hits.count();
             ControlFlow::Continue(())
         })
         .unwrap();
@@ -409,4 +409,35 @@ fn days_are_in_the_order_of_their_keys() {
         .collect();
     assert!(keys.is_sorted());
     assert_eq!(days_of_key(&[0, 1]), None);
+}
+
+#[test]
+fn an_index_whose_folder_was_removed_begins_anew() {
+    let mut indexed = Indexed::new();
+    indexed.add(many());
+    std::fs::remove_dir_all(indexed.folder.path()).unwrap();
+    let error = indexed.writer().seal(&LAST).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    let before = indexed.snapshot();
+    indexed.take(Step::Clear);
+    assert!(!indexed.snapshot().is_of(&before));
+    indexed.add(many());
+    indexed.take(Step::Seal);
+    assert!(indexed.snapshot().is_of(&indexed.snapshot()));
+    indexed.check(&term(2, "third 1"), None);
+}
+
+#[test]
+fn few_documents_with_many_keys_are_sealed_too() {
+    let mut indexed = Indexed::new();
+    let mut added = 0;
+    while !indexed.writer().is_full() {
+        let mut document = Document::default();
+        (0..20_000).for_each(|n| document.add_term(1, format!("{added} {n} and some more").as_bytes()));
+        indexed.writer().add(&document);
+        added += 1;
+        assert!(added < 200, "it is full at last");
+    }
+    indexed.writer().seal(&LAST).unwrap();
+    assert!(!indexed.writer().is_full());
 }

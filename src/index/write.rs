@@ -17,6 +17,8 @@ use std::thread::JoinHandle;
 
 /// So many growing documents are sealed.
 pub const SEALED_DOCUMENTS: u32 = 1 << 16;
+/// So many bytes of keys are sealed, however few the documents are.
+pub const SEALED_BYTES: usize = 64 << 20;
 /// No volume is merged into one of more documents.
 const MERGED_DOCUMENTS_MAX: u64 = 1 << 20;
 /// So many neighbours are merged.
@@ -29,6 +31,8 @@ pub struct Writer {
     /// What the shelf has: nobody else sets it.
     state: State,
     merging: Option<JoinHandle<io::Result<Volume>>>,
+    /// Files of volumes that were merged: they count as long as they are there.
+    merged: Vec<PathBuf>,
 }
 
 impl Writer {
@@ -38,6 +42,7 @@ impl Writer {
             state: shelf.state(),
             shelf,
             merging: None,
+            merged: Vec::new(),
         }
     }
 
@@ -54,9 +59,10 @@ impl Writer {
         growing.add(number, document);
     }
 
-    /// Whether it is time to seal.
+    /// Whether it is time to seal: add nothing before that is done.
     pub fn is_full(&self) -> bool {
-        self.state.growing().len() >= SEALED_DOCUMENTS
+        let growing = self.state.growing();
+        growing.len() >= SEALED_DOCUMENTS || growing.bytes() >= SEALED_BYTES
     }
 
     /// Seals what is growing into a volume; `last` is the hash of the last record's leaf. Waits for the disk.
@@ -108,10 +114,11 @@ impl Writer {
     /// Waits for a merge, and takes it in.
     ///
     /// # Errors
-    /// [`IndexError`]; the volumes are as before then.
+    /// [`IndexError`]; either the volumes are as before then, or files that were merged are still there, which the next call
+    /// removes.
     pub fn take_in(&mut self) -> Result<(), IndexError> {
         let Some(merging) = self.merging.take() else {
-            return Ok(());
+            return self.remove_merged();
         };
         let panicked = |_| io::Error::other("the thread that merges panicked");
         let volume = merging.join().map_err(panicked).and_then(|merged| merged);
@@ -122,8 +129,17 @@ impl Writer {
         others.insert(at, volume);
         self.state.volumes = others;
         self.shelf.set(self.state.clone());
-        for one in of_it {
-            std::fs::remove_file(one.path()).map_err(|cause| error(one.path(), cause))?;
+        self.merged
+            .extend(of_it.iter().map(|one| one.path().to_path_buf()));
+        self.remove_merged()
+    }
+
+    fn remove_merged(&mut self) -> Result<(), IndexError> {
+        while let Some(path) = self.merged.last() {
+            match std::fs::remove_file(path) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(error(path, cause)),
+                _ => drop(self.merged.pop()),
+            }
         }
         Ok(())
     }
@@ -153,25 +169,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets every document, so that the next is of the first position.
+    /// Forgets every document, and removes whatever is in the folder; the next document is of the first position.
     ///
     /// # Errors
     /// [`IndexError`].
     pub fn clear(&mut self) -> Result<(), IndexError> {
         // What comes of a merge is not wanted any more.
         let _ = self.take_in();
-        let volumes = std::mem::replace(&mut self.state, State::new(Vec::new())).volumes;
+        self.merged.clear();
+        self.state = State::after(&self.state, Vec::new());
         self.shelf.set(self.state.clone());
-        // From the end, so that what a crash leaves is a beginning.
-        for volume in volumes.iter().rev() {
-            match std::fs::remove_file(volume.path()) {
-                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                    return Err(error(volume.path(), cause));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        super::remove(&self.folder)?;
+        std::fs::create_dir_all(&self.folder).map_err(|cause| error(&self.folder, cause))
     }
 }
 
@@ -247,10 +256,17 @@ fn write(
 ) -> io::Result<Volume> {
     let path = path_of(folder, range.start, range.end);
     let part = path.with_extension(PART);
-    let mut build = Build::new(&part)?;
-    merge(sources, forgotten, &mut build)?;
-    build.finish(range.start, range.end, last)?;
-    std::fs::rename(&part, &path)?;
+    let written = Build::new(&part).and_then(|mut build| {
+        merge(sources, forgotten, &mut build)?;
+        build.finish(range.start, range.end, last)
+    });
+    if let Err(cause) = written.and_then(|()| std::fs::rename(&part, &path)) {
+        // Nothing that was erased may be left in it, nor may it take room from the next one.
+        return match std::fs::remove_file(&part) {
+            Err(other) if other.kind() != io::ErrorKind::NotFound => Err(other),
+            _ => Err(cause),
+        };
+    }
     File::open(folder)?.sync_all()?;
     Volume::open(&path)
 }

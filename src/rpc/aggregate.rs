@@ -98,31 +98,30 @@ pub fn by_count(groups: &mut [Group]) {
     groups.sort_by_key(|group| std::cmp::Reverse(group.tally.count));
 }
 
-/// The messages of an answer, of which the first says what the groups are of.
+/// The messages of an answer, made one after the other; the first says what the groups are of.
 pub fn messages(
     answer: Aggregated,
     limit: usize,
     first: proto::AggregateResponse,
-) -> Vec<proto::AggregateResponse> {
-    let mut messages = vec![proto::AggregateResponse {
+) -> impl Iterator<Item = proto::AggregateResponse> {
+    let mut next = Some(proto::AggregateResponse {
         entries: answer.entries,
         without: answer.without,
         groups_total: answer.groups.len() as u64,
         ..first
-    }];
-    let mut bytes = 0;
-    for one in answer.groups.into_iter().take(limit) {
-        let one = group(one);
-        if bytes > MESSAGE_BYTES {
-            messages.push(proto::AggregateResponse::default());
-            bytes = 0;
+    });
+    let mut groups = answer.groups.into_iter().take(limit).map(group).peekable();
+    std::iter::from_fn(move || {
+        let mut message = next.take()?;
+        let mut bytes = 0;
+        while bytes <= MESSAGE_BYTES {
+            let Some(one) = groups.next() else { break };
+            bytes += one.encoded_len() + 4;
+            message.groups.push(one);
         }
-        bytes += one.encoded_len() + 4;
-        if let Some(last) = messages.last_mut() {
-            last.groups.push(one);
-        }
-    }
-    messages
+        next = groups.peek().map(|_| proto::AggregateResponse::default());
+        Some(message)
+    })
 }
 
 fn group(group: Group) -> proto::Group {
@@ -177,7 +176,7 @@ mod tests {
             entries: 9_000,
             without: 0,
         };
-        let messages = messages(answer, 8_000, proto::AggregateResponse::default());
+        let messages: Vec<_> = messages(answer, 8_000, proto::AggregateResponse::default()).collect();
         assert!(messages.len() > 2);
         assert!(messages.iter().all(|message| message.encoded_len() < 2 << 20));
         assert_eq!(

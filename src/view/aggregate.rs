@@ -16,7 +16,7 @@ use crate::index::{Document, IndexError, Loose, Snapshot, View};
 use crate::log::{Columns, Log, ReadError};
 use crate::record::Position;
 use crate::record::date::{DaySpan, civil_day};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,13 +24,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The most dimensions of an answer.
 pub const DIMENSIONS_MAX: usize = 3;
 /// The most groups of an answer, so that its memory is bounded: some two hundred bytes each.
-pub const GROUPS_MAX: usize = 2_000_000;
+pub const GROUPS_MAX: usize = 500_000;
+/// The most values of entries that are combined with one another, of a million entries: those of an entry are multiplied.
+const PAIRS_MAX: usize = 20_000_000;
 /// The label of dates that fit no year, and of entries that have none.
 pub const UNDATED: &str = "undated";
 /// Documents outside the index that are taken apart at a time.
-const LOOSE_DOCUMENTS: usize = 65_536;
+const LOOSE_DOCUMENTS: usize = 4_096;
 /// Records fetched at a time.
-const FETCHED: usize = 512;
+const FETCHED: usize = 64;
 /// No value.
 const NONE: u32 = u32::MAX;
 
@@ -150,19 +152,20 @@ pub fn aggregate(
     positions: &[Position],
     cancelled: &AtomicBool,
 ) -> Result<Aggregated, QueryError> {
-    let snapshot = search.map(Search::snapshot);
-    if let (Some(search), Some(snapshot)) = (search, &snapshot) {
-        match Counting::new(asked, cancelled).take_indexed(snapshot, positions) {
-            Ok(counting) => {
-                return counting?
-                    .take_loose(log, snapshot.through(), positions)?
-                    .finish(positions);
-            }
-            Err(error) => search.failed(&error),
+    if let Some(search) = search {
+        let snapshot = search.snapshot();
+        // The index may still have the terms of what the log has erased; their records have not.
+        let erased: HashSet<Position> = log.erased_now().into_iter().collect();
+        let is_indexed = |position: &Position| *position < snapshot.through() && !erased.contains(position);
+        let (indexed, loose): (Vec<Position>, Vec<Position>) =
+            positions.iter().copied().partition(is_indexed);
+        match Counting::new(asked, cancelled).take_indexed(&snapshot, &indexed) {
+            Ok(counting) => return counting?.take_loose(log, &loose)?.finish(positions),
+            Err(error) => search.failed(&error, &snapshot),
         }
     }
     Counting::new(asked, cancelled)
-        .take_loose(log, Position::START, positions)?
+        .take_loose(log, positions)?
         .finish(positions)
 }
 
@@ -253,11 +256,19 @@ impl Column {
         if *first == NONE {
             *first = number;
         } else if *first != number {
-            let more = self.more.entry(document).or_default();
-            if !more.contains(&number) {
-                more.push(number);
-            }
+            self.more.entry(document).or_default().push(number);
         }
+    }
+
+    /// Has each value of a document once, where it may have been added more often.
+    fn each_once(&mut self) {
+        let first = &self.first;
+        self.more.retain(|document, more| {
+            more.sort_unstable();
+            more.dedup();
+            more.retain(|number| *number != first[*document as usize]);
+            !more.is_empty()
+        });
     }
 
     fn each(&self, document: u32, mut take: impl FnMut(u32)) {
@@ -340,6 +351,8 @@ struct Counting<'a> {
     groups: HashMap<[u32; DIMENSIONS_MAX], Tally>,
     /// Entries that are in a group.
     grouped: u64,
+    /// Whether there are more values or groups than an answer may have: nothing more is counted then.
+    too_many: bool,
 }
 
 impl<'a> Counting<'a> {
@@ -353,6 +366,7 @@ impl<'a> Counting<'a> {
             cancelled,
             groups: HashMap::new(),
             grouped: 0,
+            too_many: false,
         }
     }
 
@@ -363,7 +377,7 @@ impl<'a> Counting<'a> {
         positions: &[Position],
     ) -> Result<Result<Self, QueryError>, IndexError> {
         let mut many = Ok(());
-        let mut end = positions.partition_point(|position| *position < snapshot.through());
+        let mut end = positions.len();
         snapshot.each_part(|view| {
             let start = positions[..end].partition_point(|position| *position < view.from());
             if many.is_ok() && start < end {
@@ -376,11 +390,10 @@ impl<'a> Counting<'a> {
         Ok(many.map(|()| self))
     }
 
-    /// Counts what is not: those from a position on.
-    fn take_loose(mut self, log: &Log, from: Position, positions: &[Position]) -> Result<Self, QueryError> {
-        let start = positions.partition_point(|position| *position < from);
+    /// Counts what is not.
+    fn take_loose(mut self, log: &Log, positions: &[Position]) -> Result<Self, QueryError> {
         let mut document = Document::default();
-        for some in positions[start..].chunks(LOOSE_DOCUMENTS) {
+        for some in positions.chunks(LOOSE_DOCUMENTS) {
             let mut loose = Loose::new(Position::START);
             let mut number = 0;
             for fetched in some.chunks(FETCHED) {
@@ -409,7 +422,7 @@ impl<'a> Counting<'a> {
     }
 
     fn check(&self) -> Result<(), QueryError> {
-        if self.groups.len() > GROUPS_MAX {
+        if self.too_many {
             return Err(QueryError::Groups { limit: GROUPS_MAX });
         }
         Ok(())
@@ -424,7 +437,11 @@ impl<'a> Counting<'a> {
         for at in &others {
             columns.push(self.column(*at, view, members)?);
         }
-        let (column, combined) = combine(columns, members);
+        let Some((column, combined)) = combine(columns, members, self.cancelled).filter(|_| !self.too_many)
+        else {
+            self.too_many = true;
+            return Ok(());
+        };
         let measured = match &self.asked.measure {
             Some(name) => Some(Measured::of(view, name, members)?),
             None => None,
@@ -436,7 +453,8 @@ impl<'a> Counting<'a> {
             touched: Vec::new(),
             grouped: vec![false; members.len()],
         };
-        let groups = &mut self.groups;
+        let (groups, too_many) = (&mut self.groups, &mut self.too_many);
+        let cancelled = self.cancelled;
         let mut settle = |part: &mut PartCount<'_>, walked: Option<(usize, u32)>| {
             part.settle(|combination, tally| {
                 let mut key = [NONE; DIMENSIONS_MAX];
@@ -448,14 +466,20 @@ impl<'a> Counting<'a> {
                 }
                 groups.entry(key).or_insert(Tally::NOTHING).add(tally);
             });
+            *too_many |= groups.len() > GROUPS_MAX;
+            *too_many
         };
+        let mut is_over = false;
         match (self.walked, self.walked.map(|at| self.asked.by[at])) {
             (Some(at), Some(Dimension::Field(field))) => {
                 let labels = &mut self.labels[at];
                 view.terms(field.term() as u8, &[], |key, those| {
+                    if is_over || cancelled.load(Ordering::Relaxed) {
+                        return;
+                    }
                     members.among(those).for_each(|document| part.add(document));
                     if !part.touched.is_empty() {
-                        settle(&mut part, Some((at, labels.number(key))));
+                        is_over = settle(&mut part, Some((at, labels.number(key))));
                     }
                 })?;
             }
@@ -496,6 +520,7 @@ impl<'a> Counting<'a> {
                     last = Some((stretch, number));
                     those.for_each(|document| column.add(document, number));
                 })?;
+                column.each_once();
                 for document in members.iter() {
                     if column.first[document as usize] == NONE {
                         column.first[document as usize] = labels.number(UNDATED.as_bytes());
@@ -503,6 +528,7 @@ impl<'a> Counting<'a> {
                 }
             }
         }
+        self.too_many |= labels.numbers.len() > GROUPS_MAX;
         Ok(column)
     }
 
@@ -587,40 +613,62 @@ const ONE: Tally = Tally {
     ..Tally::NOTHING
 };
 
-/// One column of several: a number for each combination of values that a document has, and what the combinations are.
-fn combine(mut columns: Vec<Column>, members: &Members) -> (Column, Vec<Vec<u32>>) {
-    match columns.len() {
-        0 => {
-            let mut column = Column::new(members.len());
-            members.iter().for_each(|document| column.add(document, 0));
-            (column, vec![Vec::new()])
-        }
-        1 => {
-            let column = columns.swap_remove(0);
-            let more = column.more.values().flatten();
-            let values = column.first.iter().chain(more).filter(|number| **number != NONE);
-            let count = values.max().map_or(0, |last| *last + 1);
-            (column, (0..count).map(|number| vec![number]).collect())
-        }
-        _ => {
-            let (one, other) = (&columns[0], &columns[1]);
-            let mut numbers = HashMap::new();
-            let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
-            for document in members.iter() {
-                one.each(document, |a| {
-                    other.each(document, |b| {
-                        let next = u32::try_from(numbers.len()).unwrap_or(NONE);
-                        let number = *numbers.entry((a, b)).or_insert(next);
-                        if number == next {
-                            combinations.push(vec![a, b]);
-                        }
-                        column.add(document, number);
-                    });
-                });
-            }
-            (column, combinations)
+/// One column of several: a number for each combination of values that a document has, and what the combinations are; `None` where
+/// they are more than an answer may have.
+fn combine(
+    mut columns: Vec<Column>,
+    members: &Members,
+    cancelled: &AtomicBool,
+) -> Option<(Column, Vec<Vec<u32>>)> {
+    if columns.is_empty() {
+        let mut column = Column::new(members.len());
+        members.iter().for_each(|document| column.add(document, 0));
+        return Some((column, vec![Vec::new()]));
+    }
+    let first = columns.remove(0);
+    let values = first.first.iter().chain(first.more.values().flatten());
+    let last = values.filter(|number| **number != NONE).max();
+    let count = last.map_or(0, |last| *last + 1);
+    let mut combined = (first, (0..count).map(|number| vec![number]).collect());
+    for column in columns {
+        combined = joined(&combined, &column, members, cancelled)?;
+    }
+    Some(combined)
+}
+
+/// A column of combinations and one more.
+fn joined(
+    (one, before): &(Column, Vec<Vec<u32>>),
+    other: &Column,
+    members: &Members,
+    cancelled: &AtomicBool,
+) -> Option<(Column, Vec<Vec<u32>>)> {
+    let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
+    let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
+    let mut pairs = 0;
+    for document in members.iter() {
+        one.each(document, |a| {
+            other.each(document, |b| {
+                pairs += 1;
+                // One entry may have millions of them, and many entries the same ones.
+                if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX {
+                    return;
+                }
+                let next = u32::try_from(numbers.len()).unwrap_or(NONE);
+                let number = *numbers.entry((a, b)).or_insert(next);
+                if number == next {
+                    let mut values = before[a as usize].clone();
+                    values.push(b);
+                    combinations.push(values);
+                }
+                column.add(document, number);
+            });
+        });
+        if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX || cancelled.load(Ordering::Relaxed) {
+            return None;
         }
     }
+    Some((column, combinations))
 }
 
 /// A stretch of time.

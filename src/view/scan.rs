@@ -14,7 +14,7 @@ use super::kept::{Found, Kept, ResultKey};
 use super::matching::{decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
-use super::search::{self, Match, Unanswered, Way};
+use super::search::{self, Keep, Match, Unanswered, Way};
 use super::series::{self, SeriesCounts};
 use crate::filter::Filter;
 use crate::log::{Columns, Log, ReadError, Stored};
@@ -182,11 +182,10 @@ impl Scanner {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
         let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
-            let (found, erased) = all(&log, view.as_deref(), &filter, as_of, false, cancelled)?;
-            Ok(Counted {
-                count: found.len() as u64,
-                erased,
-            })
+            let mut count = 0;
+            let question = (&filter, as_of, false);
+            let erased = all(&log, view.as_deref(), question, cancelled, &mut count)?;
+            Ok(Counted { count, erased })
         };
         self.blocking(job).await?.map_err(QueryError::Read)
     }
@@ -205,8 +204,9 @@ impl Scanner {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
         let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
-            let (found, erased) = all(&log, view.as_deref(), &filter, as_of, false, cancelled)?;
-            let mut positions: Vec<Position> = found.into_iter().map(|one| one.position).collect();
+            let mut positions: Vec<Position> = Vec::new();
+            let question = (&filter, as_of, false);
+            let erased = all(&log, view.as_deref(), question, cancelled, &mut positions)?;
             // They are a few ascending stretches, which this sort makes use of.
             positions.sort();
             let counted = aggregate(&log, view.as_deref(), &asked, &positions, cancelled)?;
@@ -221,8 +221,9 @@ impl Scanner {
             return Vec::new();
         };
         let job = move |_: &AtomicBool| {
-            view.near(&filter).unwrap_or_else(|error| {
-                view.failed(&error);
+            let snapshot = view.snapshot();
+            view.near(&snapshot, &filter).unwrap_or_else(|error| {
+                view.failed(&error, &snapshot);
                 Vec::new()
             })
         };
@@ -296,8 +297,9 @@ impl Scanner {
         let (log, view, filter) = (self.log.clone(), self.view.get().cloned(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
         let job = move |cancelled: &AtomicBool| {
-            let dated = order == Order::Occurred;
-            let (matches, erased) = all(&log, view.as_deref(), &filter, as_of, dated, cancelled)?;
+            let mut matches: Vec<Match> = Vec::new();
+            let question = (&filter, as_of, order == Order::Occurred);
+            let erased = all(&log, view.as_deref(), question, cancelled, &mut matches)?;
             Ok::<_, ReadError>(Found {
                 positions: in_order(matches, order, ascending),
                 erased,
@@ -396,20 +398,18 @@ pub(super) enum Known {
     Acts { retracted: Option<bool> },
 }
 
-/// Every entry's newest content below `as_of` that passes, in no order, by the search view where it can say; and how many
-/// entries have lost theirs by law.
+/// Keeps every entry's newest content that passes a filter, as of a position and, where that is wanted, with its day; in no order,
+/// by the search view where it can say. Answers how many entries have lost theirs by law.
 fn all(
     log: &Log,
     view: Option<&search::Search>,
-    filter: &Filter,
-    as_of: Position,
-    dated: bool,
+    (filter, as_of, dated): (&Filter, Position, bool),
     cancelled: &AtomicBool,
-) -> Result<(Vec<Match>, u64), ReadError> {
-    let mut found = Vec::new();
+    found: &mut dyn Keep,
+) -> Result<u64, ReadError> {
     if let Some(view) = view {
-        match view.find(log, filter, as_of, dated, cancelled, &mut found) {
-            Ok(erased) => return Ok((found, erased)),
+        match view.find(log, filter, as_of, dated, cancelled, found) {
+            Ok(erased) => return Ok(erased),
             Err(Unanswered::Read(error)) => return Err(error),
             Err(Unanswered::Index(_) | Unanswered::Useless) => found.clear(),
         }
@@ -427,7 +427,7 @@ fn all(
             });
         }
     })?;
-    Ok((found, walked.erased))
+    Ok(walked.erased)
 }
 
 /// The positions of the answer in its order.

@@ -72,7 +72,9 @@ fn a_timeline_counts_by_stretch_and_field_and_adds_up_a_measure() {
     assert_eq!(rows.len(), 2);
     assert_eq!(
         rows[1],
-        json(r#"{"year":"2022","count":1,"goldstein":{"n":1,"sum":-2.2,"mean":-2.2,"min":-2.2,"max":-2.2}}"#)
+        json(
+            r#"{"year":"2022","count":1,"measure":{"name":"goldstein","n":1,"sum":-2.2,"mean":-2.2,"min":-2.2,"max":-2.2}}"#
+        )
     );
     let sums = daemon.ok(&[
         "timeline",

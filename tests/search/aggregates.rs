@@ -200,6 +200,9 @@ fn a_date_is_counted_once_in_the_stretch_that_has_all_of_it() {
             ]
         );
         assert_eq!(lines(&by(&["recorded.year"])).len(), 1);
+        let times = by(&["month", "reported.year", "year"]);
+        assert_eq!(times.groups.iter().map(|group| group.tally.count).sum::<u64>(), 6);
+        assert_eq!(times.groups[1].values, ["2021-10", UNDATED, "2021"]);
     }
 }
 
@@ -285,4 +288,64 @@ fn a_name_that_nobody_has_is_answered_with_those_that_come_near() {
             "without the view nobody knows"
         );
     }
+}
+
+#[test]
+fn what_the_log_has_erased_is_in_no_group_before_the_view_has_taken_it_out() {
+    let mut viewed = archive();
+    viewed.take(Step::Follow);
+    viewed.erase("a b", None);
+    // The view has not looked since.
+    let (scan, view) = scanners(&viewed);
+    let tail = viewed.log().tail();
+    for (text, field) in [
+        ("status = erased", "actor"),
+        ("status = erased AND NOT country = PAK", "kind"),
+        ("", "actor"),
+    ] {
+        let asked = named(&[field], None);
+        let (answer, _) = aggregated(&view, text, tail, &asked);
+        assert_eq!(answer, aggregated(&scan, text, tail, &asked).0, "{text}");
+        assert!(!lines(&answer).join(" ").contains("Ministry"), "{answer:?}");
+        assert_eq!(answer.entries, count(&scan, text, tail), "{text}");
+    }
+}
+
+#[test]
+fn more_combinations_than_an_answer_may_have_are_refused() {
+    let viewed = Viewed::new();
+    let one = |side: i32, country: String| Participant {
+        side,
+        name: country.clone(),
+        countries: vec![chancery::record::codec::Country {
+            scheme: "iso3".into(),
+            code: country,
+        }],
+        ..Participant::default()
+    };
+    let countries: Vec<String> = chancery::derive::countries()
+        .list()
+        .iter()
+        .take(110)
+        .map(|one| one.code.to_string())
+        .collect();
+    let participants = countries
+        .iter()
+        .map(|code| one(1, code.clone()))
+        .chain(countries.iter().map(|code| one(2, code.clone())));
+    let content = Content {
+        title: "All meet all".into(),
+        participants: participants.collect(),
+        ..Content::default()
+    };
+    append(
+        viewed.log(),
+        batch(vec![draft(Act::Create, "summit", encode_content(content))]),
+    )
+    .unwrap();
+    let (scan, _) = scanners(&viewed);
+    let asked = named(&["country", "dyad", "directed_dyad"], None);
+    let refused = runtime().block_on(scan.aggregate(Filter::all(), viewed.log().tail(), asked));
+    let sentence = refused.unwrap_err().to_string();
+    assert!(sentence.contains("more than 500000 groups"), "{sentence}");
 }

@@ -121,6 +121,10 @@ impl Follower {
         if self.search.is_damaged() {
             self.begin_anew()?;
         }
+        // Where sealing has failed it comes before anything else.
+        if self.writer.is_full() {
+            self.seal(log)?;
+        }
         let tail = log.tail();
         if self.writer.through() < tail {
             for run in log.read(self.writer.through(), tail, STEP, Columns::All)? {

@@ -59,6 +59,45 @@ pub struct Match {
     pub day: Option<i32>,
 }
 
+/// Keeps of the contents that pass no more than is wanted: how many, where they lie, or their days too.
+pub trait Keep {
+    /// Takes one in.
+    fn push(&mut self, one: Match);
+
+    /// Forgets them all.
+    fn clear(&mut self);
+}
+
+impl Keep for u64 {
+    fn push(&mut self, _: Match) {
+        *self += 1;
+    }
+
+    fn clear(&mut self) {
+        *self = 0;
+    }
+}
+
+impl Keep for Vec<Position> {
+    fn push(&mut self, one: Match) {
+        self.push(one.position);
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+impl Keep for Vec<Match> {
+    fn push(&mut self, one: Match) {
+        self.push(one);
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
 /// How a question is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -167,9 +206,10 @@ impl Search {
     }
 
     /// Takes note that a question failed; after damage the index is built anew as soon as the follower looks.
-    pub(super) fn failed(&self, error: &IndexError) {
+    pub(super) fn failed(&self, error: &IndexError, asked: &Snapshot) {
         tracing::error!(%error, "the search view failed; every record is looked at");
-        if error.is_damage() {
+        // What was asked may be gone already, and a new one in its place.
+        if error.is_damage() && self.snapshot().is_of(asked) {
             self.set_damaged(true);
         }
     }
@@ -215,7 +255,7 @@ impl Search {
         as_of: Position,
         dated: bool,
         cancelled: &AtomicBool,
-        found: &mut Vec<Match>,
+        found: &mut dyn Keep,
     ) -> Result<u64, Unanswered> {
         let plan = Plan::of(filter);
         if plan.is_useless() {
@@ -250,6 +290,8 @@ impl Search {
                 ControlFlow::Continue(())
             })?;
         }
+        let erased = self.erased_standing(&question);
+        self.judge(&question, erased, found)?;
         Ok(walked.erased + self.erased(&question))
     }
 
@@ -268,31 +310,51 @@ impl Search {
         question: &Question<'_>,
         mut take: impl FnMut(Match, Status) -> ControlFlow<()>,
     ) -> Result<(), Unanswered> {
-        let fates = self.fates();
         let named = question.filter.names_status();
         let days = question.dated.then_some(Dates::Occurred);
-        let looked = snapshot.find(&question.plan.ask, days, |hit| {
+        let looked = snapshot.find(&question.plan.ask, days, |hits| {
             if question.cancelled.load(Ordering::Relaxed) {
                 return ControlFlow::Break(());
             }
-            if hit.position >= question.below {
-                return ControlFlow::Continue(());
-            }
-            match question.status(&fates, hit.position) {
-                Some(status) if status == Status::Current || named => take(
-                    Match {
-                        position: hit.position,
-                        day: hit.day,
-                    },
-                    status,
-                ),
-                _ => ControlFlow::Continue(()),
-            }
+            // Not over what is read from the disk: whoever folds waits for it, and whoever asks for whoever folds.
+            let fates = self.fates();
+            hits.filter(|hit| hit.position < question.below)
+                .filter(|hit| question.erased.is_empty() || !question.erased.contains(&hit.position))
+                .try_for_each(|hit| match question.status(&fates, hit.position) {
+                    Some(status) if status == Status::Current || named => take(
+                        Match {
+                            position: hit.position,
+                            day: hit.day,
+                        },
+                        status,
+                    ),
+                    _ => ControlFlow::Continue(()),
+                })
         });
         looked.map_err(|error| {
-            self.failed(&error);
+            self.failed(&error, snapshot);
             Unanswered::Index(error)
         })
+    }
+
+    /// The contents that the log has erased and the index may still have by their terms: their records say what is left.
+    fn erased_standing(&self, question: &Question<'_>) -> Vec<(Match, Status)> {
+        if !question.filter.names_status() {
+            return Vec::new();
+        }
+        let fates = self.fates();
+        let is_content = |content: &&Position| {
+            **content < question.below && fates.content_of(**content) == Some(**content)
+        };
+        let status = |content: &Position| Some((*content, question.status(&fates, *content)?));
+        let of = |(position, status): (Position, Status)| (Match { position, day: None }, status);
+        question
+            .erased
+            .iter()
+            .filter(is_content)
+            .filter_map(status)
+            .map(of)
+            .collect()
     }
 
     /// Those of which the record must be asked.
@@ -324,7 +386,7 @@ impl Search {
         &self,
         question: &Question<'_>,
         mut candidates: Vec<(Match, Status)>,
-        found: &mut Vec<Match>,
+        found: &mut dyn Keep,
     ) -> Result<(), Unanswered> {
         // Ascending positions are read soonest.
         candidates.sort_unstable_by_key(|(one, _)| one.position);

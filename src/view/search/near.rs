@@ -15,14 +15,17 @@ impl Search {
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn near(&self, filter: &Filter) -> Result<Vec<String>, IndexError> {
-        let snapshot = self.snapshot();
+    pub(in crate::view) fn near(
+        &self,
+        snapshot: &Snapshot,
+        filter: &Filter,
+    ) -> Result<Vec<String>, IndexError> {
         let mut notes = Vec::new();
         for sought in filter.sought().iter().take(CONDITIONS_MAX) {
             if snapshot.held(&plan::bytes_of(&sought.term))? > 0 {
                 continue;
             }
-            let near = nearest(&snapshot, sought)?;
+            let near = nearest(snapshot, sought)?;
             let names = match near.as_slice() {
                 [] => "and nothing comes near".to_owned(),
                 names => format!("near: {}", names.join(", ")),

@@ -26,6 +26,9 @@ impl Search {
 impl Follower {
     /// Goes on with the one that is made anew, or begins one where that is asked for; says whether there is one.
     pub(super) fn step_rebuild(&mut self, log: &Log) -> Result<bool, FoldError> {
+        if self.rebuild.is_none() && self.search().rebuilt().is_some() {
+            self.give_up_rebuild();
+        }
         let Some(mut other) = self.take_rebuild(log)? else {
             return Ok(false);
         };
@@ -33,10 +36,19 @@ impl Follower {
             Ok(more) => Ok(more),
             Err(error) => {
                 tracing::error!(%error, "the search view could not be made anew; the one that answers stays");
-                // Its files count until they are gone.
-                index::remove(&new_folder(self.folder()))?;
-                self.search().set_rebuilt(None);
+                self.give_up_rebuild();
                 Ok(false)
+            }
+        }
+    }
+
+    /// Removes what there is beside the one that answers. These files count until they are gone: where that fails it is tried
+    /// again, and the one that answers goes on.
+    fn give_up_rebuild(&mut self) {
+        match clean(self.folder()) {
+            Ok(()) => self.search().set_rebuilt(None),
+            Err(error) => {
+                tracing::error!(%error, "what is left of the search view beside the one that answers stays")
             }
         }
     }
@@ -50,9 +62,16 @@ impl Follower {
             return Ok(None);
         }
         let folder = new_folder(self.folder());
-        index::remove(&folder)?;
-        let other = Self::on(&folder, index::open(&folder)?, Fates::default());
-        // Before it is not asked for any more, so that whoever looks sees one or the other.
+        let opened = match index::remove(&folder).and_then(|()| index::open(&folder)) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(%error, "the search view cannot be made anew");
+                search.want(false);
+                return Ok(None);
+            }
+        };
+        let other = Self::on(&folder, opened, Fates::default());
+        // Before it is not asked for any more: who looks for that first sees one or the other.
         search.set_rebuilt(Some(other.search()));
         search.want(false);
         tracing::info!(tail = log.tail().get(), "the search view is made anew");
@@ -76,12 +95,17 @@ impl Follower {
         );
         let new = other.folder().to_path_buf();
         drop(other);
-        self.writer.take_in()?;
+        // The old volumes are about to go, whatever comes of their merge.
+        let _ = self.writer.take_in();
         let folder = self.folder().to_path_buf();
         index::take_place(&new, &folder, &aside(&folder))?;
         // They may be ahead of the volumes, never behind.
         *search.fates.write().unwrap_or_else(PoisonError::into_inner) = fates;
-        self.writer = index::reopen(&folder, &search.shelf)?;
+        self.writer = index::reopen(&folder, &search.shelf).inspect_err(|_| {
+            // What is read is not what lies in the folder any more.
+            search.set_damaged(true);
+        })?;
+        index::remove_aside(&aside(&folder))?;
         search.rebuilds.fetch_add(1, Ordering::AcqRel);
         search.set_rebuilt(None);
         tracing::info!(through = self.through().get(), "the search view was made anew");

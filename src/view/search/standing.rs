@@ -54,12 +54,14 @@ pub struct Standing {
 impl Search {
     /// How it stands beside a log with this tail.
     pub fn standing(&self, tail: Position) -> Standing {
+        // Before the other: what was asked for is begun before it is not asked for any more.
+        let is_wanted = self.is_wanted();
         let rebuilt = self.rebuilt();
         let snapshot = self.snapshot();
         let through = snapshot.through();
         let doing = match &rebuilt {
             // What was asked for and is not begun yet is under way to whoever asked.
-            None if self.is_wanted() => Doing::Rebuilding(Position::START),
+            None if is_wanted => Doing::Rebuilding(Position::START),
             None if tail.since(through.min(tail)) > BEHIND_RECORDS => Doing::CatchingUp,
             None => Doing::Following,
             Some(rebuilt) => Doing::Rebuilding(rebuilt.through()),
