@@ -159,7 +159,8 @@ impl Grouped {
             Self::Dyad => pair("-"),
             Self::DirectedDyad => pair(">"),
             Self::Quad => term.first().map_or_else(String::new, u8::to_string),
-            Self::Root | Self::Type => text(term).replacen('\0', ":", 1),
+            // Without a scheme it is the code alone.
+            Self::Root | Self::Type => text(term.strip_prefix(&[0]).unwrap_or(term)).replacen('\0', ":", 1),
             _ => text(term),
         }
     }
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(Grouped::DirectedDyad.shown(b"PAKIRN"), "PAK>IRN");
         assert_eq!(Grouped::Quad.shown(&[3]), "3");
         assert_eq!(Grouped::Type.shown(b"cameo\x00042"), "cameo:042");
+        assert_eq!(Grouped::Type.shown(b"\x00042"), "042");
         assert_eq!(Grouped::Actor.shown("Şahin".as_bytes()), "Şahin");
     }
 }

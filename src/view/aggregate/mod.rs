@@ -9,43 +9,30 @@ use super::QueryError;
 use super::matching::decode;
 use super::search::Search;
 use super::search::follow::fill;
-use crate::filter::NotGrouped;
-use crate::filter::{Grouped, TermField, measure_value};
+use crate::filter::{Grouped, NotGrouped};
 pub use crate::index::Dates;
 use crate::index::{Document, IndexError, Loose, Snapshot, View};
 use crate::log::{Columns, Log, ReadError};
 use crate::record::Position;
-use crate::record::date::{DaySpan, civil_day};
 use hashbrown::{HashMap, HashSet};
-use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+mod columns;
+mod stretch;
+
+use columns::{Column, Measured, Members, NONE, combine};
+use stretch::Stretch;
+pub use stretch::{Bucket, UNDATED};
 
 /// The most dimensions of an answer.
 pub const DIMENSIONS_MAX: usize = 3;
 /// The most groups of an answer, so that its memory is bounded: some two hundred bytes each.
 pub const GROUPS_MAX: usize = 500_000;
-/// The most values of entries that are combined with one another, of a million entries: those of an entry are multiplied.
-const PAIRS_MAX: usize = 20_000_000;
-/// The label of dates that fit no year, and of entries that have none.
-pub const UNDATED: &str = "undated";
 /// Documents outside the index that are taken apart at a time.
 const LOOSE_DOCUMENTS: usize = 4_096;
 /// Records fetched at a time.
 const FETCHED: usize = 64;
-/// No value.
-const NONE: u32 = u32::MAX;
-
-/// How long the stretches are that days are gathered in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bucket {
-    /// A day.
-    Day,
-    /// A month.
-    Month,
-    /// A year.
-    Year,
-}
 
 /// What entries are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -194,151 +181,6 @@ impl Labels {
             .collect();
         labels.sort_unstable();
         labels.into_iter().map(|(_, label)| label).collect()
-    }
-}
-
-/// The documents of a part that are counted.
-struct Members(Vec<bool>);
-
-impl Members {
-    /// Those at these positions, which ascend, of a part that begins at one.
-    fn of(from: Position, positions: &[Position]) -> Self {
-        let number = |position: &Position| usize::try_from(position.since(from)).unwrap_or(usize::MAX);
-        let mut marks = vec![false; positions.last().map_or(0, |last| number(last) + 1)];
-        positions
-            .iter()
-            .for_each(|position| marks[number(position)] = true);
-        Self(marks)
-    }
-
-    /// The first so many.
-    fn first(count: u32) -> Self {
-        Self(vec![true; count as usize])
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn has(&self, document: u32) -> bool {
-        self.0.get(document as usize).is_some_and(|mark| *mark)
-    }
-
-    /// Those of a list.
-    fn among<'d>(&'d self, documents: &'d [u32]) -> impl Iterator<Item = u32> + 'd {
-        documents.iter().copied().filter(|document| self.has(*document))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..)
-            .zip(&self.0)
-            .filter(|(_, mark)| **mark)
-            .map(|(document, _)| document)
-    }
-}
-
-/// The numbers of a dimension's values by document: the first of each, and further ones.
-struct Column {
-    first: Vec<u32>,
-    more: HashMap<u32, Vec<u32>>,
-}
-
-impl Column {
-    fn new(len: usize) -> Self {
-        Self {
-            first: vec![NONE; len],
-            more: HashMap::new(),
-        }
-    }
-
-    fn add(&mut self, document: u32, number: u32) {
-        let first = &mut self.first[document as usize];
-        if *first == NONE {
-            *first = number;
-        } else if *first != number {
-            self.more.entry(document).or_default().push(number);
-        }
-    }
-
-    /// Has each value of a document once, where it may have been added more often.
-    fn each_once(&mut self) {
-        let first = &self.first;
-        self.more.retain(|document, more| {
-            more.sort_unstable();
-            more.dedup();
-            more.retain(|number| *number != first[*document as usize]);
-            !more.is_empty()
-        });
-    }
-
-    fn each(&self, document: u32, mut take: impl FnMut(u32)) {
-        let first = self.first[document as usize];
-        if first == NONE {
-            return;
-        }
-        take(first);
-        if !self.more.is_empty() {
-            self.more
-                .get(&document)
-                .into_iter()
-                .flatten()
-                .for_each(|number| take(*number));
-        }
-    }
-}
-
-/// The values of a measure by document.
-struct Measured {
-    first: Vec<f64>,
-    more: HashMap<u32, Vec<f64>>,
-}
-
-impl Measured {
-    fn of(view: &View<'_>, name: &str, members: &Members) -> io::Result<Self> {
-        let mut measured = Self {
-            first: vec![f64::NAN; members.len()],
-            more: HashMap::new(),
-        };
-        let prefix = [name.as_bytes(), &[0]].concat();
-        view.terms(TermField::Measure as u8, &prefix, |key, those| {
-            let Some(value) = key.last_chunk::<8>().map(|bytes| measure_value(*bytes)) else {
-                return;
-            };
-            for document in members.among(those) {
-                let first = &mut measured.first[document as usize];
-                if first.is_nan() {
-                    *first = value;
-                } else {
-                    measured.more.entry(document).or_default().push(value);
-                }
-            }
-        })?;
-        Ok(measured)
-    }
-
-    fn tally(&self, document: u32) -> Tally {
-        let mut tally = Tally {
-            count: 1,
-            ..Tally::NOTHING
-        };
-        let mut add = |value: f64| {
-            tally.measured += 1;
-            tally.sum += value;
-            tally.min = tally.min.min(value);
-            tally.max = tally.max.max(value);
-        };
-        let first = self.first[document as usize];
-        if !first.is_nan() {
-            add(first);
-            if !self.more.is_empty() {
-                self.more
-                    .get(&document)
-                    .into_iter()
-                    .flatten()
-                    .for_each(|value| add(*value));
-            }
-        }
-        tally
     }
 }
 
@@ -612,129 +454,3 @@ const ONE: Tally = Tally {
     count: 1,
     ..Tally::NOTHING
 };
-
-/// One column of several: a number for each combination of values that a document has, and what the combinations are; `None` where
-/// they are more than an answer may have.
-fn combine(
-    mut columns: Vec<Column>,
-    members: &Members,
-    cancelled: &AtomicBool,
-) -> Option<(Column, Vec<Vec<u32>>)> {
-    if columns.is_empty() {
-        let mut column = Column::new(members.len());
-        members.iter().for_each(|document| column.add(document, 0));
-        return Some((column, vec![Vec::new()]));
-    }
-    let first = columns.remove(0);
-    let values = first.first.iter().chain(first.more.values().flatten());
-    let last = values.filter(|number| **number != NONE).max();
-    let count = last.map_or(0, |last| *last + 1);
-    let mut combined = (first, (0..count).map(|number| vec![number]).collect());
-    for column in columns {
-        combined = joined(&combined, &column, members, cancelled)?;
-    }
-    Some(combined)
-}
-
-/// A column of combinations and one more.
-fn joined(
-    (one, before): &(Column, Vec<Vec<u32>>),
-    other: &Column,
-    members: &Members,
-    cancelled: &AtomicBool,
-) -> Option<(Column, Vec<Vec<u32>>)> {
-    let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
-    let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
-    let mut pairs = 0;
-    for document in members.iter() {
-        one.each(document, |a| {
-            other.each(document, |b| {
-                pairs += 1;
-                // One entry may have millions of them, and many entries the same ones.
-                if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX {
-                    return;
-                }
-                let next = u32::try_from(numbers.len()).unwrap_or(NONE);
-                let number = *numbers.entry((a, b)).or_insert(next);
-                if number == next {
-                    let mut values = before[a as usize].clone();
-                    values.push(b);
-                    combinations.push(values);
-                }
-                column.add(document, number);
-            });
-        });
-        if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX || cancelled.load(Ordering::Relaxed) {
-            return None;
-        }
-    }
-    Some((column, combinations))
-}
-
-/// A stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stretch {
-    Day(i64, u8, u8),
-    Month(i64, u8),
-    Year(i64),
-    Undated,
-}
-
-impl Stretch {
-    /// The one that days lie in: of the length asked for, or the next longer one that has all of them.
-    fn of(days: &DaySpan, bucket: Bucket) -> Self {
-        let (Some(earliest), Some(latest)) = (days.earliest, days.latest) else {
-            return Self::Undated;
-        };
-        let (first, last) = (civil_day(earliest), civil_day(latest));
-        match bucket {
-            Bucket::Day if first == last => Self::Day(first.0, first.1, first.2),
-            Bucket::Day | Bucket::Month if (first.0, first.1) == (last.0, last.1) => {
-                Self::Month(first.0, first.1)
-            }
-            _ if first.0 == last.0 => Self::Year(first.0),
-            _ => Self::Undated,
-        }
-    }
-}
-
-impl fmt::Display for Stretch {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = match *self {
-            Self::Day(year, month, day) => (year, Some(month), Some(day)),
-            Self::Month(year, month) => (year, Some(month), None),
-            Self::Year(year) => (year, None, None),
-            Self::Undated => return out.write_str(UNDATED),
-        };
-        match year {
-            0..=9999 => write!(out, "{year:04}")?,
-            -9999..0 => write!(out, "-{:04}", -year)?,
-            year => write!(out, "Y{year}")?,
-        }
-        month.map_or(Ok(()), |month| write!(out, "-{month:02}"))?;
-        day.map_or(Ok(()), |day| write!(out, "-{day:02}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_wider_than_the_stretch_goes_to_the_wider_one_and_is_never_spread() {
-        let label = |text: &str, bucket| Stretch::of(&DaySpan::of(text).unwrap(), bucket).to_string();
-        for (text, day, month, year) in [
-            ("2021-10-13", "2021-10-13", "2021-10", "2021"),
-            ("2021-10", "2021-10", "2021-10", "2021"),
-            ("1939", "1939", "1939", "1939"),
-            ("2021-10-13/2021-10-15", "2021-10", "2021-10", "2021"),
-            ("2021-10-30/2021-11-02", "2021", "2021", "2021"),
-            ("1939/1945", UNDATED, UNDATED, UNDATED),
-            ("1939/..", UNDATED, UNDATED, UNDATED),
-            ("-0043-03-15", "-0043-03-15", "-0043-03", "-0043"),
-        ] {
-            let labels = [Bucket::Day, Bucket::Month, Bucket::Year].map(|bucket| label(text, bucket));
-            assert_eq!(labels, [day, month, year], "{text}");
-        }
-    }
-}
