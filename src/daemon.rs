@@ -184,7 +184,7 @@ pub async fn serve(
         // Whoever still copies asks the next daemon for the rest.
         http.abort();
     }
-    // It commits what it has folded.
+    // It seals what it has folded.
     let _ = tokio::task::spawn_blocking(move || drop(following)).await;
     served
 }

@@ -156,7 +156,7 @@ impl Rows<'_> {
 }
 
 /// Says beside the answer what it takes for granted, and what is not in it.
-pub fn notes(screen: &Screen, answer: &Answer, names: &[String]) {
+pub fn notes(screen: &Screen, answer: &Answer, names: &[String], measure: &str) {
     let head = &answer.head;
     for note in &head.notes {
         screen.note(format_args!("note: {note}"));
@@ -167,6 +167,11 @@ pub fn notes(screen: &Screen, answer: &Answer, names: &[String]) {
             count(head.without),
             count(head.entries),
             names.join(" or no ")
+        ));
+    }
+    if head.entries > 0 && !measure.is_empty() && answer.groups.iter().all(|group| group.measure.is_none()) {
+        screen.note(format_args!(
+            "note: none of these entries has a measure `{measure}`; `chancery get ENTRY` shows what an entry has"
         ));
     }
     if head.entries == 0 {

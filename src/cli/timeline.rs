@@ -140,7 +140,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let names: Vec<String> = std::iter::once(args.column())
         .chain(args.group.iter().cloned())
         .collect();
-    notes(screen, &answer, &names[1..]);
+    notes(screen, &answer, &names[1..], &args.measure);
     match (args.plot, args.group.is_empty()) {
         (true, true) => bars(&mut out, screen, &args, &answer)?,
         (true, false) => lines(&mut out, screen, &args, &answer)?,

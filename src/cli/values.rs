@@ -56,6 +56,6 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         form: args.output,
         limit: args.limit,
     };
-    notes(screen, &answer, &names);
+    notes(screen, &answer, &names, "");
     rows.print(&mut stdout(), screen, &answer)
 }

@@ -85,7 +85,7 @@ pub(super) enum Of {
 
 /// A name that is not one of these fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is nothing that answers are grouped by{near}; there are day, month and year, also with `reported.` or `recorded.` before them, and {names}", near = .near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(), names = Grouped::names().collect::<Vec<_>>().join(", "))]
+#[error("`{found}` is nothing that answers are grouped by{near}; there are day, month and year, also with `reported.` or `recorded.` before them, and {names}", near = .near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default(), names = Grouped::names().collect::<Vec<_>>().join(", "))]
 pub struct NotGrouped {
     /// What was found.
     pub found: String,

@@ -60,7 +60,9 @@ impl<'s> Source<'s> {
             }
         }
         if self.shift > 0 {
-            to[before..].iter_mut().for_each(|number| *number += self.shift);
+            to[before..]
+                .iter_mut()
+                .for_each(|number| *number = number.saturating_add(self.shift));
         }
         if !forgotten.is_empty() {
             let mut at = 0;

@@ -441,3 +441,21 @@ fn few_documents_with_many_keys_are_sealed_too() {
     indexed.writer().seal(&LAST).unwrap();
     assert!(!indexed.writer().is_full());
 }
+
+#[test]
+fn a_volume_that_cannot_be_written_changes_nothing_and_leaves_nothing() {
+    let mut indexed = Indexed::new();
+    indexed.add(many());
+    // What stands in its place cannot be replaced by a file: the last step fails.
+    let place = indexed.folder.path().join("000000000000-000000002000.volume");
+    std::fs::create_dir_all(place.join("in the way")).unwrap();
+    let error = indexed.writer().seal(&LAST).unwrap_err();
+    assert!(!error.is_damage(), "{error}");
+    assert_eq!(files(&indexed), std::slice::from_ref(&place), "nothing half written is left");
+    indexed.check(&term(2, "third 1"), None);
+    std::fs::remove_dir_all(&place).unwrap();
+    indexed.take(Step::Seal);
+    indexed.take(Step::Reopen);
+    indexed.check(&term(2, "third 1"), None);
+    assert_eq!(indexed.documents.len(), 2_000);
+}

@@ -20,7 +20,10 @@ pub fn asked(by: &[String], measure: &str) -> Result<Asked, RequestError> {
     if by.is_empty() || by.len() > DIMENSIONS_MAX {
         return Err(RequestError::too_large(
             "by",
-            format!("names {} fields, allowed are 1 to {DIMENSIONS_MAX}", by.len()),
+            format!(
+                "names {} fields, allowed are 1 to {DIMENSIONS_MAX}; name as many, as `month` and `dyad`",
+                by.len()
+            ),
             by.len(),
             DIMENSIONS_MAX,
         ));

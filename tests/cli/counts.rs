@@ -116,6 +116,12 @@ fn a_timeline_is_drawn() {
 #[test]
 fn an_answer_without_entries_says_so_beside_it() {
     let daemon = filled();
+    let ended = run(&mut daemon.ask(&["timeline", "--measure", "tone", "-o", "csv"]));
+    assert!(
+        ended.err.contains("none of these entries has a measure `tone`"),
+        "{}",
+        ended.err
+    );
     let ended = run(&mut daemon.ask(&["timeline", "country = FRA", "-o", "csv"]));
     assert_eq!((ended.code, ended.out.as_str()), (0, "month,count\n"));
     assert!(ended.err.contains("no entry matches"), "{}", ended.err);
