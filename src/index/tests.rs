@@ -451,7 +451,11 @@ fn a_volume_that_cannot_be_written_changes_nothing_and_leaves_nothing() {
     std::fs::create_dir_all(place.join("in the way")).unwrap();
     let error = indexed.writer().seal(&LAST).unwrap_err();
     assert!(!error.is_damage(), "{error}");
-    assert_eq!(files(&indexed), std::slice::from_ref(&place), "nothing half written is left");
+    assert_eq!(
+        files(&indexed),
+        std::slice::from_ref(&place),
+        "nothing half written is left"
+    );
     indexed.check(&term(2, "third 1"), None);
     std::fs::remove_dir_all(&place).unwrap();
     indexed.take(Step::Seal);
