@@ -1,5 +1,6 @@
 //! `chancery count`: how many entries match a filter.
 
+use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
 use super::name::{self, Point};
@@ -16,6 +17,9 @@ pub struct Args {
     /// The filter, as 'dyad = PAK-IRN AND occurred = 2021-10'; every event where it is left out
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
+    /// Leave out entries that tell of an event that an earlier one of the answer tells of
+    #[arg(long, value_enum, default_value_t)]
+    collapse: Collapse,
     /// Answer as the archive stood then: a position, YYYY-MM-DD (its end, in UTC) or an RFC 3339 time
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
@@ -34,6 +38,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let request = proto::CountRequest {
         filter: name::filter(&args.filter),
         as_of: args.as_of.map(Point::as_of),
+        collapse: args.collapse.wire(),
         ..proto::CountRequest::default()
     };
     let ask = async |client: Client| Ok(client.query().count(request).await?.into_inner());
@@ -41,8 +46,10 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let mut out = stdout();
     match args.output {
         Form::Json => {
+            let likened = answer.likened.unwrap_or_default();
             let json = json!({
-                "count": answer.count, "view_position": answer.view_position, "notes": answer.notes,
+                "count": answer.count, "twins": likened.twins, "alike": likened.alike,
+                "view_position": answer.view_position, "notes": answer.notes,
             });
             writeln!(out, "{json}")?;
         }

@@ -1,6 +1,7 @@
 //! `chancery get`: one entry, as it stands, as it stood, with its history, or in its source's own bytes.
 
 use super::connect::Source;
+use super::derived;
 use super::failure::Failure;
 use super::history;
 use super::name::{EntryArg, Point};
@@ -186,6 +187,10 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
             ]
             .join(" "),
         );
+    }
+    let words = entry.derived.as_ref().map(derived::words).unwrap_or_default();
+    if !words.is_empty() {
+        say("derived", words.join(" · "));
     }
     for place in &content.places {
         let country = place

@@ -1,5 +1,6 @@
 //! `chancery search`: entries that match a filter.
 
+use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
 use super::name::{self, Point};
@@ -23,6 +24,9 @@ pub struct Args {
     /// The filter, as 'country = PAK AND occurred >= 2021'; every entry where it is left out
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
+    /// Leave out entries that tell of an event that an earlier one of the answer tells of
+    #[arg(long, value_enum, default_value_t)]
+    collapse: Collapse,
     /// Answer as the archive stood then: a position, YYYY-MM-DD (its end, in UTC) or an RFC 3339 time
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
@@ -99,6 +103,7 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         order: args.order.wire().into(),
         page_size: u32::try_from(limit).unwrap_or(PAGE).min(PAGE),
         ascending: args.ascending,
+        collapse: args.collapse.wire(),
         ..proto::SearchRequest::default()
     };
     let mut pages = pin!(client.pages(request));

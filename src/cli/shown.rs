@@ -2,8 +2,10 @@
 //!
 //! The flat row is the one schema of `-o csv`, of `--fields` and of every table; `docs/commands.md` documents it.
 
+use super::derived;
 use super::failure::Failure;
 use super::screen::plain;
+use crate::derive::CAMEO_SCHEME;
 use crate::filter::dyads;
 use crate::record::codec::shape::Shape;
 use crate::record::codec::{Content, DateRole, Participant, Place, Side, TypeCode, decode_content};
@@ -63,10 +65,11 @@ pub struct Shown<'a> {
     pub status: Option<Status>,
     /// The country codes derived from it, by the path of what they were derived from.
     derived: BTreeMap<&'a str, Vec<&'a str>>,
+    /// All that is derived from it, where the answer says so.
+    of_answer: Option<&'a proto::Derived>,
     /// The participants that this row tells of, where it is one of several of its entry.
     only: Option<(Explode, Vec<usize>)>,
     leaf_bytes: &'a [u8],
-    table: &'a str,
 }
 
 impl<'a> Shown<'a> {
@@ -87,7 +90,7 @@ impl<'a> Shown<'a> {
             derived: BTreeMap::new(),
             only: None,
             leaf_bytes: &record.leaf,
-            table: "",
+            of_answer: None,
         })
     }
 
@@ -100,7 +103,7 @@ impl<'a> Shown<'a> {
         let mut shown = Self::record(entry.record.as_ref().ok_or_else(none)?)?;
         shown.status = status(entry.status());
         if let Some(derived) = &entry.derived {
-            shown.table = &derived.table;
+            shown.of_answer = Some(derived);
             for country in &derived.countries {
                 shown
                     .derived
@@ -114,7 +117,7 @@ impl<'a> Shown<'a> {
 
     /// The record in the JSON form.
     pub fn json(&self, with_hash: bool) -> Map<String, Value> {
-        let derived = (!self.derived.is_empty()).then(|| self.derived_json());
+        let derived = self.of_answer.and_then(derived::json);
         let view = RecordView {
             position: self.position,
             leaf: self.leaf,
@@ -148,15 +151,6 @@ impl<'a> Shown<'a> {
         groups.into_iter().map(row).collect()
     }
 
-    fn derived_json(&self) -> Value {
-        let pairs = self.derived.iter().flat_map(|(path, codes)| {
-            codes
-                .iter()
-                .map(move |iso3| json!({ "path": path, "iso3": iso3 }))
-        });
-        json!({ "table": self.table, "countries": pairs.collect::<Vec<_>>() })
-    }
-
     /// The flat row: one text for each of [`COLUMNS`].
     pub fn row(&self) -> [String; COLUMNS.len()] {
         let content = &self.content;
@@ -164,7 +158,8 @@ impl<'a> Shown<'a> {
         let of_place =
             |part: fn(&Place) -> &String| place.map(|(_, place)| part(place).clone()).unwrap_or_default();
         let kind = self.main_type();
-        let of_type = |part: fn(&TypeCode) -> &String| kind.map(|one| part(one).clone()).unwrap_or_default();
+        let of_type =
+            |part: fn(&TypeCode) -> &String| kind.map(|(_, one)| part(one).clone()).unwrap_or_default();
         let (source, source_country) = self.side(|side| side == Side::Source);
         let (target, target_country) = self.side(|side| side == Side::Target);
         let (other, other_country) = self.side(|side| !matches!(side, Side::Source | Side::Target));
@@ -253,9 +248,15 @@ impl<'a> Shown<'a> {
 
     /// What it was: `040 consult`.
     pub fn what(&self) -> String {
-        let Some(one) = self.main_type() else {
+        let Some((at, one)) = self.main_type() else {
             return String::new();
         };
+        let cameo = self
+            .of_answer
+            .and_then(|derived| derived::of_type_at(derived, at, CAMEO_SCHEME));
+        if let Some(cameo) = cameo.filter(|_| one.label.is_empty()) {
+            return format!("{} {}", cameo.code, cameo.label).trim_end().to_owned();
+        }
         let code = match one.scheme.as_str() {
             "cameo" | "" => one.code.clone(),
             scheme if one.code.is_empty() => scheme.to_owned(),
@@ -378,12 +379,11 @@ impl<'a> Shown<'a> {
         plain(&text).into_owned()
     }
 
-    fn main_type(&self) -> Option<&TypeCode> {
-        let types = &self.content.types;
-        types
-            .iter()
-            .find(|one| one.scheme == "cameo")
-            .or_else(|| types.first())
+    fn main_type(&self) -> Option<(usize, &TypeCode)> {
+        let types = || self.content.types.iter().enumerate();
+        types()
+            .find(|(_, one)| one.scheme == CAMEO_SCHEME)
+            .or_else(|| types().next())
     }
 
     fn main_place(&self) -> Option<(usize, &Place)> {

@@ -1,5 +1,6 @@
 //! `chancery timeline`: entries counted by day, month or year, and by what else they have in common.
 
+use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
 use super::groups::{Answer, Rows, ask, notes};
@@ -47,6 +48,9 @@ pub struct Args {
     /// At most so many rows; by default 50 for a table on a terminal, else all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    /// Leave out entries that tell of an event that an earlier one of the answer tells of
+    #[arg(long, value_enum, default_value_t)]
+    collapse: Collapse,
     /// Answer as the archive stood then: a position, YYYY-MM-DD (its end, in UTC) or an RFC 3339 time
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
@@ -121,6 +125,7 @@ impl Args {
                 Order::Time => proto::GroupOrder::Values.into(),
                 Order::Count => proto::GroupOrder::Count.into(),
             },
+            collapse: self.collapse.wire(),
             ..proto::AggregateRequest::default()
         }
     }

@@ -1,5 +1,6 @@
 //! `chancery values`: the values of a field, and how many entries have each.
 
+use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
 use super::groups::{Rows, ask, notes};
@@ -17,6 +18,9 @@ pub struct Args {
     /// Only of the entries that match, as 'country = PAK'; of every event where it is left out
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
+    /// Leave out entries that tell of an event that an earlier one of the answer tells of
+    #[arg(long, value_enum, default_value_t)]
+    collapse: Collapse,
     /// Answer as the archive stood then: a position, YYYY-MM-DD (its end, in UTC) or an RFC 3339 time
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
@@ -44,6 +48,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         by: names.to_vec(),
         order: proto::GroupOrder::Count.into(),
         limit: limit.map_or(0, |limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        collapse: args.collapse.wire(),
         ..proto::AggregateRequest::default()
     };
     let answer = args

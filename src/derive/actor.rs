@@ -5,7 +5,8 @@
 
 use super::code::Iso3;
 use super::countries::countries;
-use crate::record::codec::{Participant, Place};
+use crate::record::codec::{Content, DateRole, Participant, Place};
+use crate::record::date::{DaySpan, civil_day};
 
 /// How much may be read into a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,17 +17,45 @@ pub enum Basis {
     Derived,
 }
 
+/// When what is told happened: a number of the Correlates of War, for one, meant several countries over the years.
+#[derive(Debug, Clone, Copy)]
+pub enum When<'c> {
+    /// Not said: codes mean what they meant last.
+    Unsaid,
+    /// On the dates of this content.
+    Of(&'c Content),
+}
+
+impl When<'_> {
+    /// The first year in which it may have happened; else that of any date.
+    fn year(self) -> Option<i32> {
+        let Self::Of(content) = self else {
+            return None;
+        };
+        let occurred = content
+            .dates
+            .iter()
+            .filter(|date| date.role() == DateRole::Occurred);
+        let year = |edtf: &str| {
+            let days = DaySpan::of(edtf).ok()?;
+            i32::try_from(civil_day(days.earliest.or(days.latest)?).0).ok()
+        };
+        occurred.chain(&content.dates).find_map(|date| year(&date.edtf))
+    }
+}
+
 /// Whether one of the participant's countries passes `test`, which sees each once or more. Allocates nothing
 /// for codes.
 pub fn any_of_participant(
     participant: &Participant,
+    when: When<'_>,
     basis: Basis,
     mut test: impl FnMut(Iso3) -> bool,
 ) -> bool {
     let tables = countries();
     let mut found = false;
     for country in &participant.countries {
-        if let Some(code) = tables.from_code(&country.scheme, &country.code) {
+        if let Some(code) = tables.from_code_when(&country.scheme, &country.code, || when.year()) {
             found = true;
             if test(code) {
                 return true;
@@ -57,9 +86,9 @@ pub fn any_of_participant(
 }
 
 /// The participant's countries, each once, in the order stated.
-pub fn of_participant(participant: &Participant, basis: Basis) -> Vec<Iso3> {
+pub fn of_participant(participant: &Participant, when: When<'_>, basis: Basis) -> Vec<Iso3> {
     let mut found = Vec::new();
-    any_of_participant(participant, basis, |code| {
+    any_of_participant(participant, when, basis, |code| {
         if !found.contains(&code) {
             found.push(code);
         }
@@ -69,23 +98,18 @@ pub fn of_participant(participant: &Participant, basis: Basis) -> Vec<Iso3> {
 }
 
 /// [`of_participant`] with all that can be derived.
-pub fn countries_of_participant(participant: &Participant) -> Vec<Iso3> {
-    of_participant(participant, Basis::Derived)
-}
-
-/// Whether the place's country passes `test`.
-pub fn any_of_place(place: &Place, basis: Basis, test: impl FnMut(Iso3) -> bool) -> bool {
-    of_place(place, basis).is_some_and(test)
+pub fn countries_of_participant(participant: &Participant, when: When<'_>) -> Vec<Iso3> {
+    of_participant(participant, when, Basis::Derived)
 }
 
 /// The country of a place: as stated, else the place's own name, or what follows the last comma in it, where
 /// that is a country (`Minsk, Belarus`).
-pub fn of_place(place: &Place, basis: Basis) -> Option<Iso3> {
+pub fn of_place(place: &Place, when: When<'_>, basis: Basis) -> Option<Iso3> {
     let tables = countries();
     let stated = place
         .country
         .as_ref()
-        .and_then(|country| tables.from_code(&country.scheme, &country.code));
+        .and_then(|country| tables.from_code_when(&country.scheme, &country.code, || when.year()));
     if stated.is_some() || basis == Basis::Stated {
         return stated;
     }
@@ -95,6 +119,6 @@ pub fn of_place(place: &Place, basis: Basis) -> Option<Iso3> {
 }
 
 /// [`of_place`] with all that can be derived.
-pub fn country_of_place(place: &Place) -> Option<Iso3> {
-    of_place(place, Basis::Derived)
+pub fn country_of_place(place: &Place, when: When<'_>) -> Option<Iso3> {
+    of_place(place, when, Basis::Derived)
 }

@@ -169,6 +169,43 @@ impl Countries {
         self.read_code(Scheme::parse(scheme)?, code, None)
     }
 
+    /// The same of something that happened: where the code meant several countries, the one that it meant in `year`, which is
+    /// asked for only then; the last one where none is said, or it meant nothing then.
+    pub fn from_code_when(
+        &self,
+        scheme: &str,
+        code: &str,
+        year: impl FnOnce() -> Option<i32>,
+    ) -> Option<Iso3> {
+        let scheme = Scheme::parse(scheme)?;
+        let last = self.read_code(scheme, code, None)?;
+        let has_years = matches!(
+            scheme,
+            Scheme::Cow | Scheme::Iso2 | Scheme::IsoNumeric | Scheme::Fips
+        );
+        if !has_years || !self.is_of_several(scheme, code.trim()) {
+            return Some(last);
+        }
+        let then = year().and_then(|year| self.read_code(scheme, code, Some(year)));
+        Some(then.unwrap_or(last))
+    }
+
+    /// Whether a code meant several countries over the years.
+    fn is_of_several(&self, scheme: Scheme, code: &str) -> bool {
+        let table = match scheme {
+            Scheme::Cow => &self.cow,
+            Scheme::Iso2 => &self.iso2,
+            Scheme::IsoNumeric => &self.numeric,
+            Scheme::Fips => &self.fips,
+            Scheme::Iso3 | Scheme::Cameo | Scheme::IcewsName | Scheme::Name => return false,
+        };
+        let is_number = matches!(scheme, Scheme::Cow | Scheme::IsoNumeric);
+        with_table_key(code, is_number, |key| {
+            table.get(key).is_some_and(|lines| lines.len() > 1)
+        })
+        .unwrap_or(false)
+    }
+
     /// The same as of a year: `cow` 365 is the Soviet Union in 1950. `None` also where the code meant nothing
     /// then.
     pub fn from_code_in(&self, scheme: &str, code: &str, year: i32) -> Option<Iso3> {
@@ -188,10 +225,10 @@ impl Countries {
             Scheme::Iso3 => self.known(Iso3::from_letters(code)?),
             Scheme::Cameo => self.read_cameo_code(code),
             Scheme::IcewsName | Scheme::Name => self.from_name(code),
-            Scheme::Iso2 => pick(&self.iso2, code, year),
-            Scheme::Fips => pick(&self.fips, code, year),
-            Scheme::IsoNumeric => pick_number(&self.numeric, code, year),
-            Scheme::Cow => pick_number(&self.cow, code, year),
+            Scheme::Iso2 => pick(&self.iso2, code, false, year),
+            Scheme::Fips => pick(&self.fips, code, false, year),
+            Scheme::IsoNumeric => pick(&self.numeric, code, true, year),
+            Scheme::Cow => pick(&self.cow, code, true, year),
         }
     }
 
@@ -289,29 +326,33 @@ fn in_parentheses(name: &str) -> Option<&str> {
     None
 }
 
-fn pick(table: &Codes, code: &str, year: Option<i32>) -> Option<Iso3> {
-    let mut upper = [0_u8; 4];
-    let upper = upper.get_mut(..code.len())?;
-    upper.copy_from_slice(code.as_bytes());
-    upper.make_ascii_uppercase();
-    let lines = table.get(std::str::from_utf8(upper).ok()?)?;
-    let line = match year {
-        Some(year) => lines.iter().rev().find(|line| line.holds_in(year)),
-        None => lines
-            .iter()
-            .rev()
-            .find(|line| line.until.is_none())
-            .or(lines.last()),
-    };
-    line.map(|line| line.code)
+fn pick(table: &Codes, code: &str, is_number: bool, year: Option<i32>) -> Option<Iso3> {
+    let line = with_table_key(code, is_number, |key| {
+        let lines = table.get(key)?;
+        match year {
+            Some(year) => lines.iter().rev().find(|line| line.holds_in(year)),
+            None => lines
+                .iter()
+                .rev()
+                .find(|line| line.until.is_none())
+                .or(lines.last()),
+        }
+    });
+    line.flatten().map(|line| line.code)
 }
 
-/// Numbers may lack the zeros before them.
-fn pick_number(table: &Codes, code: &str, year: Option<i32>) -> Option<Iso3> {
-    match code.parse::<u16>() {
-        Ok(number) if number < 1000 && code.len() < 3 => pick(table, &format!("{number:03}"), year),
-        _ => pick(table, code, year),
-    }
+/// Calls `then` with the form of a code under which tables keep it: capitals, and numbers with the zeros before them that they
+/// may lack. `None` for what is too long for a code.
+fn with_table_key<T>(code: &str, is_number: bool, then: impl FnOnce(&str) -> T) -> Option<T> {
+    let mut key = [b'0'; 4];
+    let zeros = match is_number && code.len() < 3 && code.parse::<u16>().is_ok() {
+        true => 3 - code.len(),
+        false => 0,
+    };
+    let end = zeros + code.len();
+    key.get_mut(zeros..end)?.copy_from_slice(code.as_bytes());
+    key[zeros..end].make_ascii_uppercase();
+    std::str::from_utf8(&key[..end]).ok().map(then)
 }
 
 /// Calls `then` with the form of `name` under which names are kept.

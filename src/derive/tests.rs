@@ -188,27 +188,72 @@ fn stated_countries_come_before_codes_and_codes_before_names() {
         name: "Ministry (Japan)".into(),
         ..Default::default()
     };
-    assert_eq!(countries_of_participant(&one), [code("JPN").unwrap()]);
-    assert!(of_participant(&one, Basis::Stated).is_empty());
+    assert_eq!(
+        countries_of_participant(&one, When::Unsaid),
+        [code("JPN").unwrap()]
+    );
+    assert!(of_participant(&one, When::Unsaid, Basis::Stated).is_empty());
     one.codes.push(coded("cameo", "PAKMIL"));
-    assert_eq!(countries_of_participant(&one), [code("PAK").unwrap()]);
+    assert_eq!(
+        countries_of_participant(&one, When::Unsaid),
+        [code("PAK").unwrap()]
+    );
     one.countries.push(Stated {
         scheme: "fips".into(),
         code: "IR".into(),
     });
-    assert_eq!(of_participant(&one, Basis::Stated), [code("IRN").unwrap()]);
-    assert_eq!(countries_of_participant(&one), [code("IRN").unwrap()]);
+    assert_eq!(
+        of_participant(&one, When::Unsaid, Basis::Stated),
+        [code("IRN").unwrap()]
+    );
+    assert_eq!(
+        countries_of_participant(&one, When::Unsaid),
+        [code("IRN").unwrap()]
+    );
     let union = Participant {
         name: "THE EU".into(),
         codes: vec![coded("cameo", "IGOEUREEC")],
         ..Default::default()
     };
-    assert!(countries_of_participant(&union).is_empty());
+    assert!(countries_of_participant(&union, When::Unsaid).is_empty());
     let place = Place {
         name: "Minsk, Minskaya Voblasts', Belarus".into(),
         ..Default::default()
     };
-    assert_eq!(country_of_place(&place), code("BLR"));
+    assert_eq!(country_of_place(&place, When::Unsaid), code("BLR"));
+}
+
+#[test]
+fn a_code_of_a_content_means_what_it_meant_when_it_happened() {
+    use crate::record::codec::{Content, Date, DateRole};
+    let soviet = |dates: &[(DateRole, &str)]| {
+        let one = Participant {
+            countries: vec![Stated {
+                scheme: "cow".into(),
+                code: "365".into(),
+            }],
+            ..Default::default()
+        };
+        let date = |(role, edtf): &(DateRole, &str)| Date {
+            role: (*role).into(),
+            edtf: (*edtf).into(),
+            ..Default::default()
+        };
+        let content = Content {
+            dates: dates.iter().map(date).collect(),
+            ..Default::default()
+        };
+        countries_of_participant(&one, When::Of(&content))
+            .iter()
+            .map(Iso3::to_string)
+            .collect::<String>()
+    };
+    let (occurred, published) = (DateRole::Occurred, DateRole::Published);
+    assert_eq!(soviet(&[(published, "1999"), (occurred, "1950-06~")]), "SUN");
+    assert_eq!(soviet(&[(occurred, "2001-01-01")]), "RUS");
+    assert_eq!(soviet(&[(published, "1961")]), "SUN");
+    assert_eq!(soviet(&[(occurred, "../1980")]), "SUN");
+    assert_eq!(soviet(&[]), "RUS");
 }
 
 #[test]

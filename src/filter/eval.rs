@@ -8,7 +8,7 @@ use super::number::Decimal;
 use super::subject::Subject;
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::values;
-use crate::derive::{Basis, any_of_participant, with_folded};
+use crate::derive::{Basis, When, any_of_participant, with_folded};
 use crate::record::codec::parts::Parts;
 use crate::record::codec::{Content, Participant, Place};
 use crate::record::date::DaySpan;
@@ -78,7 +78,7 @@ impl Evaluation<'_> {
                 second,
                 directed,
             } => values::any_dyad(content, *directed, |one| {
-                let is = |wanted| any_of_participant(one, self.basis, |own| own == wanted);
+                let is = |wanted| any_of_participant(one, When::Of(content), self.basis, |own| own == wanted);
                 (is(*first), is(*second))
             }),
             Test::ActorDyad {
@@ -98,7 +98,7 @@ impl Evaluation<'_> {
                 .iter()
                 .any(|place| distance_km(place, *latitude, *longitude).is_some_and(|d| d <= *km)),
             Test::Has(field) => self.has(field, content),
-            _ => texts(test, content),
+            _ => texts(test, content, self.basis),
         }
     }
 
@@ -114,45 +114,53 @@ impl Evaluation<'_> {
             | Field::MentionedCountry
             | Field::PlaceCountry => values::any_country(field, content, self.basis, |_| true),
             Field::Dyad => values::any_dyad(content, false, |one| {
-                let has = any_of_participant(one, self.basis, |_| true);
+                let has = any_of_participant(one, When::Of(content), self.basis, |_| true);
                 (has, has)
             }),
             Field::ActorDyad => values::any_dyad(content, false, |_| (true, true)),
-            Field::Root => values::any_root(content, |_, _| true),
+            Field::Root => values::any_root(content, self.basis, |_, _| true),
             Field::Quad => values::any_quad(content, self.basis, |_| true),
             Field::Flag => !content.flags.is_empty(),
-            Field::Measure(name) => values::measures(name, content).next().is_some(),
-            _ => values::any_text(field, content, |_| true) || values::any_code(field, content, |_| true),
+            Field::Measure(name) => values::any_measure(name, content, self.basis, |_| true),
+            Field::Mode => values::any_mode(content, self.basis, |_| true),
+            _ => {
+                values::any_text(field, content, |_| true)
+                    || values::any_code(field, content, self.basis, |_| true)
+            }
         }
     }
 }
 
-/// The conditions on names, texts, codes and numbers, which no basis changes.
-fn texts(test: &Test, content: &Content) -> bool {
+/// The conditions on names, texts, codes and numbers.
+fn texts(test: &Test, content: &Content, basis: Basis) -> bool {
     match test {
         Test::Text {
             field: field @ Field::Actor,
             check,
         } => {
             values::any_text(field, content, |text| check.passes(text))
-                || values::any_code(field, content, |code| check.passes(code.code))
+                || values::any_code(field, content, basis, |code| check.passes(code.code))
         }
         Test::Text {
             field: field @ Field::Language,
             check,
         } => values::any_text(field, content, |tag| check.passes_tag(tag)),
+        Test::Text {
+            field: Field::Mode,
+            check,
+        } => values::any_mode(content, basis, |mode| check.passes(mode)),
         Test::Text { field, check } => values::any_text(field, content, |text| check.passes(text)),
-        Test::Code { field, scheme, check } => values::any_code(field, content, |code| {
+        Test::Code { field, scheme, check } => values::any_code(field, content, basis, |code| {
             let scheme_fits = scheme
                 .as_ref()
                 .is_none_or(|scheme| is_folded(code.scheme, scheme));
             scheme_fits && (check.passes(code.code) || check.passes(code.label))
         }),
-        Test::Root { scheme, code } => values::any_root(content, |own, root| {
+        Test::Root { scheme, code } => values::any_root(content, basis, |own, root| {
             is_folded(own, scheme) && is_folded(root, code)
         }),
         Test::Measure { name, compare, value } => {
-            values::measures(name, content).any(|own| compare.holds_for_decimals(own, value))
+            values::any_measure(name, content, basis, |own| compare.holds_for_decimals(own, value))
         }
         Test::ExtraNumber {
             field,

@@ -4,7 +4,7 @@ use super::Filter;
 use super::field::Field;
 use super::grouped::{Grouped, Of};
 use super::tree::{Node, Test};
-use crate::derive::{Basis, CAMEO_QUAD, countries};
+use crate::derive::{Basis, CAMEO_QUAD, GOLDSTEIN, countries, types};
 use crate::record::codec::parts::Parts;
 
 /// What a filter is asked for; it decides what the answer takes for granted.
@@ -39,27 +39,37 @@ impl Filter {
             notes.push("leaves retracted entries out; name a status to see them".to_owned());
         }
         self.0.root.each(&mut |test| {
-            if let Some(note) = note_of(test, self.basis()).filter(|note| !notes.contains(note)) {
-                notes.push(note);
+            let derived = match self.basis() {
+                Basis::Stated => None,
+                Basis::Derived => derived_note(test),
+            };
+            for note in note_of(test, self.basis()).into_iter().chain(derived) {
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
             }
         });
         notes
     }
 
     /// What an answer takes for granted that is grouped by fields, one sentence each; those of [`Self::notes`] first.
-    pub fn group_notes(&self, fields: &[Grouped]) -> Vec<String> {
+    pub fn group_notes(&self, fields: &[Grouped], measure: Option<&str>) -> Vec<String> {
         let mut notes = self.notes(Asked::Count);
+        if measure == Some(GOLDSTEIN) && self.basis() == Basis::Derived {
+            notes.push(goldstein_note());
+        }
         for field in fields {
             let note = match field.of() {
                 Of::Country => country_note(Basis::Derived),
                 Of::Quad => quad_note(),
-                Of::Root => ROOT_NOTE.to_owned(),
+                Of::Root => root_note(Basis::Derived),
+                Of::Type => type_note(),
                 Of::Itself => continue,
             };
             if !notes.contains(&note) {
                 notes.push(note);
             }
-            let is_derived = field.of() != Of::Root && self.basis() == Basis::Stated;
+            let is_derived = self.basis() == Basis::Stated;
             let said = notes.iter().any(|note| note == STATED_NOTE);
             if is_derived && !said {
                 notes.push(STATED_NOTE.to_owned());
@@ -126,15 +136,13 @@ fn note_of(test: &Test, basis: Basis) -> Option<String> {
             field: Field::Type,
             scheme: Some(scheme),
             ..
-        } => {
-            format!("type codes are read in the scheme `{scheme}`")
-        }
+        } => format!("type codes are read in the scheme `{scheme}`"),
         Test::Code {
             field: Field::Type,
             scheme: None,
             ..
         } => "types without a scheme are looked for in every scheme, by code and label".to_owned(),
-        Test::Root { scheme, .. } if scheme == "cameo" => ROOT_NOTE.to_owned(),
+        Test::Root { scheme, .. } if scheme == "cameo" => root_note(basis),
         Test::Quad(_) if basis == Basis::Derived => quad_note(),
         Test::ExtraText { .. } | Test::ExtraNumber { .. } => {
             format!("`{}` is answered by scan", test.field()?)
@@ -145,7 +153,14 @@ fn note_of(test: &Test, basis: Basis) -> Option<String> {
 }
 
 const STATED_NOTE: &str = "`basis = stated` is for the filter; groups are by derived values too";
-const ROOT_NOTE: &str = "roots are the first two digits of codes of the scheme `cameo`";
+
+fn root_note(basis: Basis) -> String {
+    let how = match basis {
+        Basis::Stated => "",
+        Basis::Derived => ", stated, else derived from event texts",
+    };
+    format!("roots are the first two digits of codes of the scheme `cameo`{how}")
+}
 
 fn country_note(basis: Basis) -> String {
     let how = match basis {
@@ -159,7 +174,39 @@ fn country_note(basis: Basis) -> String {
 }
 
 fn quad_note() -> String {
-    format!("quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`")
+    format!(
+        "quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`, else from PLOVER types"
+    )
+}
+
+/// What is derived of types, where that may decide a condition.
+fn derived_note(test: &Test) -> Option<String> {
+    match test {
+        Test::Code {
+            field: Field::Type | Field::Context,
+            ..
+        }
+        | Test::Text {
+            field: Field::Mode, ..
+        } => Some(type_note()),
+        Test::Measure { name, .. } if name == GOLDSTEIN => Some(goldstein_note()),
+        _ => None,
+    }
+}
+
+fn type_note() -> String {
+    format!(
+        "types, modes and contexts are as stated, else derived from event texts and CAMEO codes by the type tables of version {}",
+        types().version()
+    )
+}
+
+/// What is taken for granted of the measure that is derived.
+fn goldstein_note() -> String {
+    format!(
+        "`{GOLDSTEIN}` is as stated, else derived from CAMEO codes by the type tables of version {}",
+        types().version()
+    )
 }
 
 /// The tree with cheap conditions before dear ones at each level; it means the same.

@@ -1,5 +1,6 @@
 //! The fields of the filter language, by name.
 
+use crate::derive::GOLDSTEIN;
 use crate::record::codec::parts::Parts;
 use std::fmt;
 
@@ -153,24 +154,26 @@ impl Field {
             Self::Kind | Self::Series | Self::Key | Self::Act | Self::Status | Self::Revision => &[],
             Self::Position | Self::Recorded | Self::Principal | Self::Basis => &[],
             Self::Occurred | Self::Reported => &[DATES],
+            // What a code meant depends on when it happened.
             Self::Country | Self::SourceCountry | Self::TargetCountry | Self::MentionedCountry => {
-                &[PARTICIPANTS]
+                &[DATES, PARTICIPANTS]
             }
-            Self::Dyad | Self::ActorDyad | Self::Sector | Self::SourceName | Self::TargetName => {
-                &[PARTICIPANTS]
-            }
-            Self::PlaceCountry | Self::Place => &[PLACES],
+            Self::Dyad => &[DATES, PARTICIPANTS],
+            Self::PlaceCountry => &[DATES, PLACES],
+            Self::ActorDyad | Self::Sector | Self::SourceName | Self::TargetName => &[PARTICIPANTS],
+            Self::Place => &[PLACES],
             Self::Actor | Self::Name => &[PARTICIPANTS, NAMES],
             Self::Identifier => &[PARTICIPANTS, IDENTIFIERS],
             Self::Type | Self::Root | Self::Mode => &[TYPES],
             Self::Quad => &[TYPES, MEASURES],
             Self::Topic => &[TOPICS],
-            Self::Context => &[CONTEXTS],
+            Self::Context => &[TYPES, CONTEXTS],
             Self::Flag => &[FLAGS],
             Self::Text => &[TITLE, BODY, TEXTS],
             Self::Title => &[TITLE, TEXTS],
             Self::Language => &[LANGUAGE, TEXTS],
             Self::Publisher | Self::Url => &[REPORTS],
+            Self::Measure(name) if name == GOLDSTEIN => &[TYPES, MEASURES],
             Self::Measure(_) => &[MEASURES],
             Self::Extra(_) => &[EXTRA],
         })

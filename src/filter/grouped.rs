@@ -33,6 +33,10 @@ pub enum Grouped {
     Actor,
     /// A type, as scheme and code.
     Type,
+    /// A CAMEO code, stated, or that of an event text.
+    CameoType,
+    /// A PLOVER type, stated, or what a CAMEO code becomes.
+    PloverType,
     /// The root of a type, as scheme and code.
     Root,
     /// A mode, folded.
@@ -46,7 +50,7 @@ pub enum Grouped {
 }
 
 /// Every field by its name, in the order of the documentation, and the terms that have its values.
-const NAMED: [(&str, Grouped, TermField); 17] = [
+const NAMED: [(&str, Grouped, TermField); 19] = [
     ("kind", Grouped::Kind, TermField::Kind),
     ("series", Grouped::Series, TermField::Series),
     ("principal", Grouped::Principal, TermField::Principal),
@@ -63,6 +67,8 @@ const NAMED: [(&str, Grouped, TermField); 17] = [
     ("directed_dyad", Grouped::DirectedDyad, TermField::DirectedDyad),
     ("actor", Grouped::Actor, TermField::StatedActor),
     ("type", Grouped::Type, TermField::StatedType),
+    ("type.cameo", Grouped::CameoType, TermField::CameoType),
+    ("type.plover", Grouped::PloverType, TermField::PloverType),
     ("root", Grouped::Root, TermField::Root),
     ("mode", Grouped::Mode, TermField::Mode),
     ("quad", Grouped::Quad, TermField::Quad),
@@ -81,6 +87,8 @@ pub(super) enum Of {
     Quad,
     /// The roots of codes.
     Root,
+    /// The tables of types.
+    Type,
 }
 
 /// A name that is not one of these fields.
@@ -137,12 +145,12 @@ impl Grouped {
             | Self::DirectedDyad => Of::Country,
             Self::Quad => Of::Quad,
             Self::Root => Of::Root,
+            Self::CameoType | Self::PloverType | Self::Mode => Of::Type,
             Self::Kind
             | Self::Series
             | Self::Principal
             | Self::Actor
             | Self::Type
-            | Self::Mode
             | Self::Place
             | Self::Publisher => Of::Itself,
         }

@@ -11,6 +11,7 @@
 
 mod canonical;
 mod countries;
+mod derived;
 mod error;
 mod eval;
 mod explain;
@@ -29,6 +30,7 @@ mod value;
 mod values;
 mod words;
 
+pub use derived::{DerivedType, DerivedTypes, derived_types};
 pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
 pub use grouped::{Grouped, NotGrouped};
@@ -155,7 +157,8 @@ impl Filter {
         self.0.parts != Parts::NONE
     }
 
-    fn basis(&self) -> Basis {
+    /// How much it reads into a record.
+    pub fn basis(&self) -> Basis {
         self.0.basis.unwrap_or(Basis::Derived)
     }
 }

@@ -9,7 +9,7 @@ use super::subject::Subject;
 use super::tree::{DateCompare, Node, Test, TextCheck};
 use super::words::{Phrase, words};
 use super::{Filter, values};
-use crate::derive::{Basis, Iso3, of_participant, with_folded};
+use crate::derive::{Basis, CAMEO_SCHEME, GOLDSTEIN, Iso3, When, of_participant, with_folded};
 use crate::record::codec::Content;
 use crate::record::codec::parts::Parts;
 use crate::record::date::DaySpan;
@@ -99,6 +99,12 @@ pub enum TermField {
     StatedPlace = 36,
     /// A measure: its name, zero byte, its value as [`measure_bytes`] writes it.
     Measure = 37,
+    /// A CAMEO code, stated or derived.
+    CameoType = 38,
+    /// A PLOVER type, stated or derived, in capitals.
+    PloverType = 39,
+    /// A measure that is derived, as one that is stated.
+    DerivedMeasure = 40,
 }
 
 /// One thing that an index knows of a record.
@@ -142,6 +148,7 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
         add_codes(content, &mut add);
         add_words(content, &mut add);
         add_stated(content, &mut add);
+        add_types(content, &mut add);
         add_measures(content, &mut add);
     }
 }
@@ -154,12 +161,11 @@ const COUNTRIES: [(Field, TermField); 5] = [
     (Field::PlaceCountry, TermField::PlaceCountry),
 ];
 
-const TEXTS: [(Field, TermField); 7] = [
+const TEXTS: [(Field, TermField); 6] = [
     (Field::Actor, TermField::Actor),
     (Field::Name, TermField::Name),
     (Field::SourceName, TermField::SourceName),
     (Field::TargetName, TermField::TargetName),
-    (Field::Mode, TermField::Mode),
     (Field::Place, TermField::Place),
     (Field::Publisher, TermField::Publisher),
 ];
@@ -237,7 +243,7 @@ fn add_countries(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
         });
     }
     let standing = content.participants.iter().filter_map(|one| {
-        let countries = of_participant(one, Basis::Derived);
+        let countries = of_participant(one, When::Of(content), Basis::Derived);
         (!countries.is_empty()).then_some((values::Facing::of(one)?, countries))
     });
     let standing: Vec<_> = standing.collect();
@@ -284,7 +290,7 @@ fn add_classes(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
         add(TermField::Quad, &[quad.number()]);
         false
     });
-    values::any_root(content, |scheme, root| {
+    values::any_root(content, Basis::Derived, |scheme, root| {
         with_folded(scheme, |scheme| {
             with_folded(root, |root| {
                 add(TermField::Root, &coded(scheme.trim(), root.trim()))
@@ -301,7 +307,11 @@ fn add_texts(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
             false
         });
     }
-    values::any_code(&Field::Actor, content, |code| {
+    values::any_mode(content, Basis::Derived, |mode| {
+        add_folded(TermField::Mode, mode, add);
+        false
+    });
+    values::any_code(&Field::Actor, content, Basis::Derived, |code| {
         add_folded(TermField::Actor, code.code, add);
         false
     });
@@ -329,7 +339,7 @@ fn add_folded(term: TermField, text: &str, add: &mut impl FnMut(TermField, &[u8]
 
 fn add_codes(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
     for (field, term) in &CODES {
-        values::any_code(field, content, |code| {
+        values::any_code(field, content, Basis::Derived, |code| {
             for text in [code.code, code.label]
                 .into_iter()
                 .filter(|text| !text.is_empty())
@@ -387,19 +397,33 @@ fn add_stated(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
     }
 }
 
-fn add_measures(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
-    for one in &content.measures {
-        if let Some(value) = one
-            .value
-            .trim()
-            .parse()
-            .ok()
-            .filter(|value: &f64| value.is_finite())
-        {
-            let bytes = [cut(&one.name).as_bytes(), &[0], &measure_bytes(value)].concat();
-            add(TermField::Measure, &bytes);
+/// The types in the schemes in which they can be compared.
+fn add_types(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+    values::each_in_scheme(content, |scheme, code| {
+        let code = cut(code.trim());
+        match scheme {
+            _ if code.is_empty() => {}
+            CAMEO_SCHEME => add(TermField::CameoType, code.as_bytes()),
+            _ => add(TermField::PloverType, code.to_ascii_uppercase().as_bytes()),
         }
+    });
+}
+
+fn add_measures(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+    let mut value = |field: TermField, name: &str, text: &str| {
+        let value = text.trim().parse();
+        if let Some(value) = value.ok().filter(|value: &f64| value.is_finite()) {
+            let name = cut(name).to_ascii_lowercase();
+            add(field, &[name.as_bytes(), &[0], &measure_bytes(value)].concat());
+        }
+    };
+    for one in &content.measures {
+        value(TermField::Measure, &one.name, &one.value);
     }
+    values::any_derived_goldstein(content, |text| {
+        value(TermField::DerivedMeasure, GOLDSTEIN, text);
+        false
+    });
 }
 
 /// The bytes of a measure's value, in the order of values: the bits of IEEE 754 binary64, big-endian, the sign turned round, and of
@@ -531,11 +555,25 @@ pub(super) fn lookup_node(node: &Node, basis: Basis) -> Lookup {
 }
 
 fn lookup_test(test: &Test, basis: Basis) -> Lookup {
+    let lookup = lookup_derived(test);
     // Terms hold all that can be derived; what is stated is a part of it.
-    let by_basis = |term: Term| match basis {
-        Basis::Derived => Lookup::Exactly(term),
-        Basis::Stated => Lookup::Narrow(Box::new(Lookup::Exactly(term))),
-    };
+    match basis {
+        Basis::Stated if is_derived_too(test) && lookup != Lookup::Scan => Lookup::Narrow(Box::new(lookup)),
+        _ => lookup,
+    }
+}
+
+/// Whether values of the condition's field are derived where none is stated.
+fn is_derived_too(test: &Test) -> bool {
+    match test {
+        Test::Country { .. } | Test::Dyad { .. } | Test::Quad(_) | Test::Root { .. } => true,
+        Test::Code { field, .. } => matches!(field, Field::Type | Field::Context),
+        Test::Text { field, .. } => *field == Field::Mode,
+        _ => false,
+    }
+}
+
+fn lookup_derived(test: &Test) -> Lookup {
     match test {
         Test::Kind(kind) => Lookup::Exactly(Term::new(TermField::Kind, kind.word())),
         Test::Act(act) => Lookup::Exactly(Term::new(TermField::Act, act.word())),
@@ -550,7 +588,7 @@ fn lookup_test(test: &Test, basis: Basis) -> Lookup {
             term_or_scan(Term::new(term, text.as_str()), *prefix)
         }
         Test::Country { field, code } => match of_table(&COUNTRIES, field) {
-            Some(term) => by_basis(Term::new(term, code.as_bytes())),
+            Some(term) => Lookup::Exactly(Term::new(term, code.as_bytes())),
             None => Lookup::Scan,
         },
         Test::Dyad {
@@ -563,9 +601,9 @@ fn lookup_test(test: &Test, basis: Basis) -> Lookup {
             } else {
                 TermField::Dyad
             };
-            by_basis(Term::new(term, pair(*first, *second)))
+            Lookup::Exactly(Term::new(term, pair(*first, *second)))
         }
-        Test::Quad(quad) => by_basis(Term::new(TermField::Quad, [quad.number()])),
+        Test::Quad(quad) => Lookup::Exactly(Term::new(TermField::Quad, [quad.number()])),
         Test::Root { scheme, code } => term_or_scan(Term::new(TermField::Root, coded(scheme, code)), false),
         Test::Text { field, check } => lookup_text(field, check),
         Test::Code { field, scheme, check } => lookup_code(field, scheme.as_deref(), check),
@@ -595,6 +633,7 @@ fn term_or_scan(term: Term, prefix: bool) -> Lookup {
 fn lookup_text(field: &Field, check: &TextCheck) -> Lookup {
     let term = match field {
         Field::Language => Some(TermField::Language),
+        Field::Mode => Some(TermField::Mode),
         field => of_table(&TEXTS, field),
     };
     match (term, check) {

@@ -1,7 +1,10 @@
 //! The values that a record has for a field: what a condition is tried on, and what an index holds.
 
 use super::field::Field;
-use crate::derive::{Basis, Iso3, Quad, any_of_participant, of_place, quad_of_root, root_of_cameo};
+use crate::derive::{
+    Basis, CAMEO_SCHEME, GOLDSTEIN, ICEWS_TEXT_SCHEME, Iso3, PLOVER_SCHEME, Quad, When, any_cameo,
+    any_of_participant, any_plover, is_scheme, of_place, quad_of_root, root_of_cameo, types,
+};
 use crate::record::codec::{Code, Content, DateRole, Participant, Side, Topic};
 
 /// A code with its scheme and its words.
@@ -64,7 +67,6 @@ pub(super) fn any_text<'c>(
             let mut on_side = content.participants.iter().filter(|one| one.side() == side);
             on_side.any(|one| test(&one.name) || test(&one.stated_name))
         }
-        Field::Mode => content.types.iter().any(|one| test(&one.mode)),
         Field::Place => content.places.iter().any(|place| {
             let mut features = place.features.iter();
             [&place.name, &place.admin1, &place.admin2, &place.admin3]
@@ -93,10 +95,22 @@ fn is_column(name: &str, folded: &str) -> bool {
     }
 }
 
+/// Whether any mode of a type passes `test`: the stated ones, or, where no PLOVER type is stated, those that CAMEO codes become.
+pub(super) fn any_mode<'c>(
+    content: &'c Content,
+    basis: Basis,
+    mut test: impl FnMut(&'c str) -> bool,
+) -> bool {
+    let mut test = |mode: &'c str| !mode.is_empty() && test(mode);
+    content.types.iter().any(|one| test(&one.mode))
+        || basis == Basis::Derived && any_plover(content, |_, plover| test(plover.mode))
+}
+
 /// Whether any code that the field has passes `test`.
 pub(super) fn any_code<'c>(
     field: &Field,
     content: &'c Content,
+    basis: Basis,
     mut test: impl FnMut(CodeRef<'c>) -> bool,
 ) -> bool {
     let mut all = |codes: &'c [Code]| codes.iter().any(|code| test(code.into()));
@@ -114,12 +128,46 @@ pub(super) fn any_code<'c>(
                     code: &one.code,
                     label: &one.label,
                 })
-            })
+            }) || basis == Basis::Derived && any_derived_type(content, test)
         }
         Field::Topic => content.topics.iter().any(|topic| test(topic.into())),
+        Field::Context if content.contexts.is_empty() && basis == Basis::Derived => {
+            any_plover(content, |_, plover| {
+                plover.contexts.iter().any(|code| {
+                    test(CodeRef {
+                        scheme: PLOVER_SCHEME,
+                        code,
+                        label: "",
+                    })
+                })
+            })
+        }
         Field::Context => content.contexts.iter().any(|topic| test(topic.into())),
         _ => false,
     }
+}
+
+/// Whether any code of a type that follows from what is stated passes `test`: the labels of CAMEO codes that have none, the CAMEO
+/// codes of event texts, the PLOVER types of CAMEO codes.
+fn any_derived_type<'c>(content: &'c Content, mut test: impl FnMut(CodeRef<'c>) -> bool) -> bool {
+    any_cameo(content, Basis::Derived, |at, code| {
+        // A label that is stated beats that of the table; a text is no label.
+        let labelled = &content.types[at];
+        let is_labelled = is_scheme(&labelled.scheme, CAMEO_SCHEME) && !labelled.label.is_empty();
+        let label = types().cameo(code).map_or("", |cameo| cameo.label);
+        !is_labelled
+            && test(CodeRef {
+                scheme: CAMEO_SCHEME,
+                code,
+                label,
+            })
+    }) || any_plover(content, |_, plover| {
+        test(CodeRef {
+            scheme: PLOVER_SCHEME,
+            code: plover.code,
+            label: "",
+        })
+    })
 }
 
 /// Whether any country that the field has passes `test`.
@@ -134,7 +182,7 @@ pub(super) fn any_country(
             return content
                 .places
                 .iter()
-                .any(|place| of_place(place, basis).is_some_and(&mut test));
+                .any(|place| of_place(place, When::Of(content), basis).is_some_and(&mut test));
         }
         Field::SourceCountry => Some(Side::Source),
         Field::TargetCountry => Some(Side::Target),
@@ -145,19 +193,28 @@ pub(super) fn any_country(
         .participants
         .iter()
         .filter(|one| side.is_none_or(|side| one.side() == side));
-    asked.any(|one| any_of_participant(one, basis, &mut test))
+    asked.any(|one| any_of_participant(one, When::Of(content), basis, &mut test))
 }
 
-/// Whether any root of a type, with its scheme, passes `test`.
-pub(super) fn any_root<'c>(content: &'c Content, mut test: impl FnMut(&'c str, &'c str) -> bool) -> bool {
-    content.types.iter().any(|one| match &*one.scheme {
-        "cameo" => root_of_cameo(&one.code).is_some_and(|root| test("cameo", root)),
-        "" => false,
-        scheme => !one.code.is_empty() && test(scheme, &one.code),
+/// Whether any root of a type, with its scheme, passes `test`: those of stated codes, and of the CAMEO codes that event texts stand
+/// for, which have no roots of their own.
+pub(super) fn any_root<'c>(
+    content: &'c Content,
+    basis: Basis,
+    mut test: impl FnMut(&'c str, &'c str) -> bool,
+) -> bool {
+    any_cameo(content, basis, |_, code| {
+        root_of_cameo(code).is_some_and(|root| test(CAMEO_SCHEME, root))
+    }) || content.types.iter().any(|one| {
+        let has_none = one.scheme.is_empty()
+            || is_scheme(&one.scheme, CAMEO_SCHEME)
+            || is_scheme(&one.scheme, ICEWS_TEXT_SCHEME);
+        !has_none && !one.code.is_empty() && test(&one.scheme, &one.code)
     })
 }
 
-/// Whether any quad class passes `test`: the stated ones, or, where none is, those of the CAMEO codes.
+/// Whether any quad class passes `test`: the stated ones, or, where none is, those of the CAMEO codes, or, where there are none,
+/// those of the PLOVER types.
 pub(super) fn any_quad(content: &Content, basis: Basis, mut test: impl FnMut(Quad) -> bool) -> bool {
     let is_quad = |name: &str| matches!(name, "quad" | "quad-class" | "gdelt-quad" | "cameo-quad");
     let measures = content
@@ -165,18 +222,28 @@ pub(super) fn any_quad(content: &Content, basis: Basis, mut test: impl FnMut(Qua
         .iter()
         .filter(|one| is_quad(&one.name))
         .map(|one| &*one.value);
-    let types = content
+    let codes = content
         .types
         .iter()
         .filter(|one| is_quad(&one.scheme))
         .map(|one| &*one.code);
-    let mut stated = measures.chain(types).filter_map(Quad::parse).peekable();
+    let mut stated = measures.chain(codes).filter_map(Quad::parse).peekable();
     if stated.peek().is_some() || basis == Basis::Stated {
         return stated.any(test);
     }
-    any_root(content, |scheme, root| {
-        scheme == "cameo" && quad_of_root(root).is_some_and(&mut test)
-    })
+    let mut has_cameo = false;
+    let found = any_cameo(content, basis, |_, code| {
+        has_cameo = true;
+        root_of_cameo(code).and_then(quad_of_root).is_some_and(&mut test)
+    });
+    if found || has_cameo {
+        return found;
+    }
+    let mut plover = content
+        .types
+        .iter()
+        .filter(|one| is_scheme(&one.scheme, PLOVER_SCHEME));
+    plover.any(|one| types().quad_of_plover(&one.code).is_some_and(&mut test))
 }
 
 /// The EDTF texts of the field's dates.
@@ -200,6 +267,49 @@ pub(super) fn measures<'c>(name: &str, content: &'c Content) -> impl Iterator<It
         .iter()
         .filter(move |one| one.name.eq_ignore_ascii_case(name));
     named.map(|one| &*one.value).filter(|value| !value.is_empty())
+}
+
+/// Whether any value of a measure passes `test`: the stated ones, or, of `goldstein` where none is stated, those of the CAMEO
+/// codes.
+pub(super) fn any_measure(
+    name: &str,
+    content: &Content,
+    basis: Basis,
+    test: impl FnMut(&str) -> bool,
+) -> bool {
+    let mut stated = measures(name, content).peekable();
+    if stated.peek().is_some() || basis == Basis::Stated || !name.eq_ignore_ascii_case(GOLDSTEIN) {
+        return stated.any(test);
+    }
+    any_derived_goldstein(content, test)
+}
+
+/// Whether any value on the scale of Goldstein that follows from the content's CAMEO codes passes `test`; none follows where one is
+/// stated.
+pub(super) fn any_derived_goldstein(content: &Content, mut test: impl FnMut(&'static str) -> bool) -> bool {
+    measures(GOLDSTEIN, content).next().is_none()
+        && any_cameo(content, Basis::Derived, |_, code| {
+            let value = types().cameo(code).map_or("", |cameo| cameo.goldstein);
+            !value.is_empty() && test(value)
+        })
+}
+
+/// The types of a content in one scheme, for counts that compare what is coded in several: CAMEO codes, also those that event texts
+/// stand for, and PLOVER types, also those that CAMEO codes become.
+pub(super) fn each_in_scheme(content: &Content, mut take: impl FnMut(&'static str, &str)) {
+    any_cameo(content, Basis::Derived, |_, code| {
+        take(CAMEO_SCHEME, code);
+        false
+    });
+    let stated = content
+        .types
+        .iter()
+        .filter(|one| is_scheme(&one.scheme, PLOVER_SCHEME));
+    stated.for_each(|one| take(PLOVER_SCHEME, &one.code));
+    any_plover(content, |_, plover| {
+        take(PLOVER_SCHEME, plover.code);
+        false
+    });
 }
 
 /// How a participant stands in a dyad.

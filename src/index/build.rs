@@ -1,16 +1,17 @@
 //! Writing a volume.
 //!
 //! ```text
-//!   volume    = part* directory footer
+//!   volume    = part* tags directory footer
 //!   part      = long list, CRC32C  |  block, CRC32C
 //!   block     = entry*                       of about 8 KiB; keys ascend
 //!   entry     = varint bytes shared with the key before, varint further bytes, these, list
 //!   list      = varint (count * 4 + form), then
 //!               form 0: varint length, gaps
 //!               form 1 (gaps), 2 (bitmap): varint offset in the file, varint length
+//!   tags      = for each 2,048 documents, the last ones fewer: a u64 each, CRC32C
 //!   directory = for each block: varint length of its first key, the key, varint offset, varint length; CRC32C
 //!   footer    = first position u64, position after the last u64, hash of the last record's leaf [32],
-//!               offset of the directory u64, its length u64, number of the format u32, CRC32C of all this
+//!               offset of the tags u64, offset of the directory u64, its length u64, number of the format u32, CRC32C of all this
 //! ```
 //!
 //! Lengths are without the checksum, numbers of fixed size and checksums little-endian. A long list stands before the block that
@@ -23,9 +24,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// The number of the format.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// The bytes of a footer.
-pub(super) const FOOTER_BYTES: usize = 8 + 8 + 32 + 8 + 8 + 4 + 4;
+pub(super) const FOOTER_BYTES: usize = 8 + 8 + 32 + 8 + 8 + 8 + 4 + 4;
+/// So many documents have their tags together.
+pub(super) const TAGS: usize = 2_048;
+/// The bytes of a tag.
+pub(super) const TAG_BYTES: usize = 8;
 /// A block is ended once it has so many bytes. A look at a key reads one.
 const BLOCK_BYTES: usize = 8 << 10;
 /// Longer lists do not stand beside their key.
@@ -117,15 +122,22 @@ impl Build {
         Ok(())
     }
 
-    /// Ends the volume and brings it to the disk.
-    pub fn finish(mut self, from: Position, to: Position, last: &Hash) -> io::Result<()> {
+    /// Ends the volume with the tags of its documents, and brings it to the disk.
+    pub fn finish(mut self, from: Position, to: Position, last: &Hash, tags: &[u64]) -> io::Result<()> {
+        debug_assert_eq!(to.since(from), tags.len() as u64, "each document has a tag");
         self.end_block()?;
+        let start = self.offset;
+        for some in tags.chunks(TAGS) {
+            let bytes: Vec<u8> = some.iter().flat_map(|tag| tag.to_le_bytes()).collect();
+            self.write(&bytes)?;
+        }
         let (offset, directory) = (self.offset, std::mem::take(&mut self.directory));
         self.write(&directory)?;
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
         footer.extend(from.get().to_le_bytes());
         footer.extend(to.get().to_le_bytes());
         footer.extend(last);
+        footer.extend(start.to_le_bytes());
         footer.extend(offset.to_le_bytes());
         footer.extend((directory.len() as u64).to_le_bytes());
         footer.extend(FORMAT.to_le_bytes());

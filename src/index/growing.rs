@@ -20,6 +20,8 @@ pub(super) struct Growing {
     keys: Vec<u8>,
     /// The number after the last document's.
     len: u32,
+    /// The tag of each document.
+    tags: Vec<u64>,
 }
 
 struct Entry {
@@ -52,6 +54,13 @@ impl Growing {
             self.entries[at].numbers.push(number);
         }
         self.len = number + 1;
+        self.tags.resize(number as usize, 0);
+        self.tags.push(document.tag);
+    }
+
+    /// The tag of each document.
+    pub fn tags(&self) -> &[u64] {
+        &self.tags
     }
 
     /// The documents of a key.
@@ -97,6 +106,9 @@ impl Growing {
         let numbers: RoaringBitmap = with.iter().map(|(number, _)| *number).collect();
         for at in self.sorted(&[]) {
             self.forget(at, &numbers);
+        }
+        for (number, document) in with {
+            self.tags[*number as usize] = document.tag;
         }
         let others = Self::of(with);
         for other in others.sorted(&[]) {

@@ -48,6 +48,8 @@ pub struct Document {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
+    /// A number that is looked up by the document; 0 where it has none.
+    tag: u64,
 }
 
 /// Which of a record's days are meant.
@@ -84,6 +86,7 @@ impl Document {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
+        self.tag = 0;
     }
 
     /// Has it found by a term. A document without any is there for its note alone: no question finds it.
@@ -99,6 +102,11 @@ impl Document {
     /// Has it found by the days of a date. Add a term first.
     pub fn add_days(&mut self, dates: Dates, days: &DaySpan) {
         self.add(section(dates), &day_key(days));
+    }
+
+    /// Gives it a number that is looked up by the document.
+    pub fn set_tag(&mut self, tag: u64) {
+        self.tag = tag;
     }
 
     /// Gives it a note: what happened, and to which position.

@@ -178,6 +178,30 @@ impl Snapshot {
         Ok(held)
     }
 
+    /// The tags of documents at positions that ascend and are below [`Self::through`].
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn tags(&self, positions: &[Position]) -> Result<Vec<u64>, IndexError> {
+        let mut tags = Vec::with_capacity(positions.len());
+        let mut left = positions;
+        for volume in &self.state.volumes {
+            let (own, rest) = left.split_at(left.partition_point(|position| *position < volume.to()));
+            left = rest;
+            let number =
+                |position: &Position| u32::try_from(position.since(volume.from())).unwrap_or(u32::MAX);
+            let numbers: Vec<u32> = own.iter().map(number).collect();
+            let read = volume.tags(&numbers);
+            tags.extend(read.map_err(|cause| error(volume.path(), cause))?);
+        }
+        let (growing, from) = (self.state.growing(), self.state.from());
+        tags.extend(left.iter().map(|position| {
+            let at = usize::try_from(position.since(from)).unwrap_or(usize::MAX);
+            growing.tags().get(at).copied().unwrap_or_default()
+        }));
+        Ok(tags)
+    }
+
     /// Hands over every note: the position of its document, its number, and the position it is about.
     ///
     /// # Errors

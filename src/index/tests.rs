@@ -23,6 +23,7 @@ struct Made {
     terms: Vec<(u8, String)>,
     days: Vec<i32>,
     note: Option<(u8, u64)>,
+    tag: u64,
 }
 
 impl Made {
@@ -37,6 +38,7 @@ impl Made {
         if let Some((number, on)) = self.note {
             document.add_note(number, Position::new(on));
         }
+        document.set_tag(self.tag);
         document
     }
 
@@ -62,11 +64,12 @@ fn made() -> impl Strategy<Value = Made> {
     let term = (1..4_u8, "[ab]{0,3}");
     let days = prop::collection::vec(-2..4_i32, 0..3);
     let note = prop::option::of((1..4_u8, 0..9_u64));
-    (prop::collection::vec(term, 0..5), days, note).prop_map(|(terms, days, note)| Made {
+    (prop::collection::vec(term, 0..5), days, note, any::<u64>()).prop_map(|(terms, days, note, tag)| Made {
         // Days are of what has terms.
         days: if terms.is_empty() { Vec::new() } else { days },
         terms,
         note,
+        tag,
     })
 }
 
@@ -210,6 +213,7 @@ proptest! {
     fn what_is_found_is_what_was_added(
         steps in prop::collection::vec(step(), 1..30),
         asks in prop::collection::vec(ask(), 12),
+        some in prop::collection::vec(any::<bool>(), 64),
     ) {
         let mut indexed = Indexed::new();
         for step in steps {
@@ -219,6 +223,9 @@ proptest! {
         for (at, ask) in asks.iter().enumerate() {
             indexed.check(ask, (at % 2 == 0).then_some(Dates::Occurred));
         }
+        let chosen = (0..indexed.documents.len()).filter(|at| some[at % some.len()]);
+        let (positions, tags): (Vec<Position>, Vec<u64>) = chosen.map(|at| (Position::new(at as u64), indexed.documents[at].tag)).unzip();
+        prop_assert_eq!(indexed.snapshot().tags(&positions).unwrap(), tags);
         let mut notes = Vec::new();
         indexed.snapshot().notes(|at, number, on| notes.push((at.get(), number, on.get()))).unwrap();
         notes.sort_unstable();
@@ -251,8 +258,31 @@ fn many() -> Vec<Made> {
         ],
         days: vec![(n / 50).cast_signed()],
         note: n.is_multiple_of(100).then_some((1, u64::from(n))),
+        tag: u64::from(n) << 40,
     };
     (0..2_000).map(one).collect()
+}
+
+#[test]
+fn tags_are_read_across_the_stretches_that_have_them_together() {
+    let mut indexed = Indexed::new();
+    let count = 2 * build::TAGS as u64 + 3;
+    let tag = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let one = |at| Made {
+        tag: tag(at),
+        ..Made::default()
+    };
+    for some in [0..count, count..count + 5, count + 5..count + 7] {
+        indexed.add(some.map(one).collect());
+        indexed.take(Step::Seal);
+    }
+    indexed.add(vec![one(count + 7)]);
+    let every = |step: usize| -> Vec<u64> { (0..count + 8).step_by(step).collect() };
+    for step in [1, 7, build::TAGS, 4_097] {
+        let positions: Vec<Position> = every(step).into_iter().map(Position::new).collect();
+        let tags: Vec<u64> = every(step).into_iter().map(tag).collect();
+        assert_eq!(indexed.snapshot().tags(&positions).unwrap(), tags, "{step}");
+    }
 }
 
 fn term(field: u8, text: &str) -> Ask<On> {

@@ -3,7 +3,7 @@
 //! In memory is the first key of each block, some hundred and fifty KiB for a million records; everything else is read when it
 //! is asked for, by positioned reads, and checked each time.
 
-use super::build::{FOOTER_BYTES, FORMAT};
+use super::build::{FOOTER_BYTES, FORMAT, TAG_BYTES, TAGS};
 use super::list::{self, Form, damaged, take};
 use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
@@ -32,6 +32,8 @@ pub(super) struct Volume {
     to: Position,
     last: Hash,
     bytes: u64,
+    /// Where the tags begin.
+    tags: u64,
     blocks: Directory,
 }
 
@@ -62,6 +64,7 @@ impl Volume {
         let (last, rest) = rest
             .split_first_chunk::<32>()
             .ok_or_else(|| damaged("a volume is cut"))?;
+        let (tags, rest) = u64_of(rest)?;
         let (offset, rest) = u64_of(rest)?;
         let (length, rest) = u64_of(rest)?;
         if rest != FORMAT.to_le_bytes() {
@@ -79,6 +82,7 @@ impl Volume {
             to: Position::new(to),
             last: *last,
             bytes,
+            tags,
         })
     }
 
@@ -118,6 +122,30 @@ impl Volume {
             Some(found) if found == key => cursor.set(),
             _ => Ok(RoaringBitmap::new()),
         }
+    }
+
+    /// The tags of documents, whose numbers ascend and are below [`Self::len`].
+    pub fn tags(&self, numbers: &[u32]) -> io::Result<Vec<u64>> {
+        let mut tags = Vec::with_capacity(numbers.len());
+        let together = |a: &u32, b: &u32| *a as usize / TAGS == *b as usize / TAGS;
+        for some in numbers.chunk_by(together) {
+            let at = some[0] as usize / TAGS;
+            let count = (self.len() - (at * TAGS) as u64).min(TAGS as u64) as usize;
+            let offset = self.tags + (at * (TAGS * TAG_BYTES + 4)) as u64;
+            let bytes = read(&self.file, offset, count * TAG_BYTES)?;
+            for number in some {
+                let start = *number as usize % TAGS * TAG_BYTES;
+                let (tag, _) = u64_of(bytes.get(start..).unwrap_or_default())?;
+                tags.push(tag);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The tag of each document.
+    pub fn all_tags(&self) -> io::Result<Vec<u64>> {
+        let numbers: Vec<u32> = (0..u32::try_from(self.len()).map_err(io::Error::other)?).collect();
+        self.tags(&numbers)
     }
 
     /// Hands over the keys that begin so, in their order, each with its documents.

@@ -77,7 +77,8 @@ impl Writer {
         let written = {
             let growing = self.state.growing();
             let sources = vec![Source::growing(&growing)];
-            write(&self.folder, &range, sources, &RoaringBitmap::new(), last)
+            let tags = growing.tags();
+            write(&self.folder, &range, sources, &RoaringBitmap::new(), last, tags)
         };
         let volume = written.map_err(|cause| error(&self.folder, cause))?;
         self.state.volumes.push(Arc::new(volume));
@@ -230,19 +231,35 @@ fn merged(folder: &Path, volumes: &[Arc<Volume>]) -> io::Result<Volume> {
         .map(|volume| Source::volume(volume, shift(volume)?))
         .collect();
     let range = first.from()..last.to();
-    write(folder, &range, sources?, &RoaringBitmap::new(), last.last())
+    let mut tags = Vec::new();
+    for volume in volumes {
+        tags.extend(volume.all_tags()?);
+    }
+    write(
+        folder,
+        &range,
+        sources?,
+        &RoaringBitmap::new(),
+        last.last(),
+        &tags,
+    )
 }
 
 fn replaced(folder: &Path, volume: &Volume, with: &[(u32, Document)]) -> io::Result<Volume> {
     let forgotten = with.iter().map(|(number, _)| *number).collect();
     let growing = Growing::of(with);
     let sources = vec![Source::volume(volume, 0)?, Source::growing(&growing)];
+    let mut tags = volume.all_tags()?;
+    for (number, document) in with {
+        tags[*number as usize] = document.tag;
+    }
     write(
         folder,
         &(volume.from()..volume.to()),
         sources,
         &forgotten,
         volume.last(),
+        &tags,
     )
 }
 
@@ -253,12 +270,13 @@ fn write(
     sources: Vec<Source<'_>>,
     forgotten: &RoaringBitmap,
     last: &Hash,
+    tags: &[u64],
 ) -> io::Result<Volume> {
     let path = path_of(folder, range.start, range.end);
     let part = path.with_extension(PART);
     let written = Build::new(&part).and_then(|mut build| {
         merge(sources, forgotten, &mut build)?;
-        build.finish(range.start, range.end, last)
+        build.finish(range.start, range.end, last, tags)
     });
     if let Err(cause) = written.and_then(|()| std::fs::rename(&part, &path)) {
         // Nothing that was erased may be left in it, nor may it take room from the next one.

@@ -2,7 +2,7 @@
 
 use super::proto;
 use super::status::RequestError;
-use crate::filter::Grouped;
+use crate::filter::{Filter, Grouped};
 use crate::view::aggregate::{Aggregated, Asked, DIMENSIONS_MAX, Dimension, Group, Tally};
 use prost::Message;
 
@@ -16,7 +16,7 @@ const MESSAGE_BYTES: usize = 1 << 20;
 const MEASURE_BYTES_MAX: usize = 256;
 
 /// What a request asks to be counted.
-pub fn asked(by: &[String], measure: &str) -> Result<Asked, RequestError> {
+pub fn asked(by: &[String], measure: &str, filter: &Filter) -> Result<Asked, RequestError> {
     if by.is_empty() || by.len() > DIMENSIONS_MAX {
         return Err(RequestError::too_large(
             "by",
@@ -53,6 +53,7 @@ pub fn asked(by: &[String], measure: &str) -> Result<Asked, RequestError> {
     Ok(Asked {
         by: dimensions,
         measure: (!measure.is_empty()).then(|| measure.to_ascii_lowercase()),
+        basis: filter.basis(),
     })
 }
 

@@ -4,8 +4,9 @@
 
 use super::proto;
 use super::status::{self, RequestError};
-use crate::derive::{countries, countries_of_participant, country_of_place};
+use crate::derive::{GOLDSTEIN, When, countries, countries_of_participant, country_of_place, types};
 use crate::filter::Filter;
+use crate::filter::{DerivedTypes, derived_types};
 use crate::log::{
     AppendError, Appended, Batch, Door, Draft, EntryState, Log, ReadError, Receipt, Rule, Stored, Violation,
 };
@@ -400,10 +401,10 @@ fn links(state: &EntryState) -> Vec<codec::Relation> {
 /// What follows from the content, apart from what was stated.
 fn derived(payload: &[u8]) -> proto::Derived {
     let content = codec::decode_content(payload).ok().flatten().unwrap_or_default();
-    let tables = countries();
+    let (tables, when) = (countries(), When::Of(&content));
     let mut found = Vec::new();
     for (at, participant) in content.participants.iter().enumerate() {
-        for country in countries_of_participant(participant) {
+        for country in countries_of_participant(participant, when) {
             found.push(proto::DerivedCountry {
                 path: format!("participants[{at}]"),
                 iso3: country.to_string(),
@@ -411,7 +412,7 @@ fn derived(payload: &[u8]) -> proto::Derived {
         }
     }
     for (at, place) in content.places.iter().enumerate() {
-        if let Some(country) = country_of_place(place) {
+        if let Some(country) = country_of_place(place, when) {
             found.push(proto::DerivedCountry {
                 path: format!("places[{at}]"),
                 iso3: country.to_string(),
@@ -421,6 +422,38 @@ fn derived(payload: &[u8]) -> proto::Derived {
     proto::Derived {
         table: format!("countries {}", tables.version()),
         countries: found,
+        ..of_types(derived_types(&content))
+    }
+}
+
+fn of_types(derived: DerivedTypes) -> proto::Derived {
+    if derived == DerivedTypes::default() {
+        return proto::Derived::default();
+    }
+    let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+    let one = |one: crate::filter::DerivedType| proto::DerivedType {
+        path: format!("types[{}]", one.at),
+        scheme: one.scheme.to_owned(),
+        code: one.code,
+        label: one.label.to_owned(),
+        mode: one.mode.to_owned(),
+        contexts: owned(one.contexts),
+        ancestors: one.ancestors,
+    };
+    let goldstein = |value: &str| proto::DerivedMeasure {
+        name: GOLDSTEIN.to_owned(),
+        value: value.to_owned(),
+    };
+    proto::Derived {
+        type_table: format!("types {}", types().version()),
+        types: derived.types.into_iter().map(one).collect(),
+        quads: derived
+            .quads
+            .into_iter()
+            .map(|quad| quad.number().into())
+            .collect(),
+        measures: derived.goldstein.into_iter().map(goldstein).collect(),
+        ..proto::Derived::default()
     }
 }
 

@@ -12,6 +12,7 @@ pub mod codec;
 pub mod convert;
 mod erasure;
 pub mod integrity;
+mod likened;
 pub mod peer;
 pub mod proto;
 pub mod query;

@@ -1,10 +1,11 @@
 //! `Query`: questions about entries.
 
 use super::status::RequestError;
-use super::{Core, aggregate, blocking, convert, proto, status};
-use crate::filter::Asked;
+use super::{Core, aggregate, blocking, convert, likened, proto, status};
+use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
+use crate::view::likeness::{Collapse, Likened};
 use crate::view::series::SeriesCounts;
 use crate::view::{Order, Search};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -29,19 +30,25 @@ impl Query {
 
     async fn aggregated(
         &self,
-        filter: &str,
+        filter: Filter,
         as_of: Position,
         grouping: Grouping,
-    ) -> Result<(Aggregated, Vec<String>), Status> {
-        let filter = convert::filter(filter)?;
-        let mut notes = filter.group_notes(&aggregate::fields(&grouping));
-        let counted = self.0.scanner.aggregate(filter.clone(), as_of, grouping).await;
-        let (answer, erased) = counted.map_err(|error| status::query(&error))?;
-        notes.extend(erased_note(erased));
+        leave_out: Collapse,
+    ) -> Result<(Aggregated, Likened, Vec<String>), Status> {
+        let mut notes = filter.group_notes(&aggregate::fields(&grouping), grouping.measure.as_deref());
+        let counted = self
+            .0
+            .scanner
+            .aggregate(filter.clone(), as_of, grouping, leave_out)
+            .await;
+        let (answer, counted) = counted.map_err(|error| status::query(&error))?;
+        notes.extend(erased_note(counted.erased));
         if answer.entries == 0 {
             notes.extend(self.0.scanner.near(filter).await);
+        } else {
+            notes.push(likened::note(counted.likened, leave_out));
         }
-        Ok((answer, notes))
+        Ok((answer, counted.likened, notes))
     }
 }
 
@@ -54,6 +61,7 @@ impl proto::query_server::Query for Query {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
         let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
+        let leave_out = likened::collapse(request.collapse)?;
         let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
         let as_of = self.as_of(request.as_of, request.min_position).await?;
         let search = Search {
@@ -62,6 +70,7 @@ impl proto::query_server::Query for Query {
             order,
             ascending: request.ascending,
             page_size,
+            collapse: leave_out,
         };
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let page = self.0.scanner.search(search, token).await;
@@ -71,6 +80,8 @@ impl proto::query_server::Query for Query {
         if page.total == 0 {
             notes.extend(self.0.scanner.near(filter).await);
         }
+        let likened = (leave_out != Collapse::None).then_some(page.likened);
+        notes.extend(likened.map(|likened| likened::note(likened, leave_out)));
         Ok(Response::new(proto::SearchResponse {
             entries: page
                 .entries
@@ -81,6 +92,7 @@ impl proto::query_server::Query for Query {
             view_position: page.as_of.get(),
             total: page.total,
             notes,
+            likened: likened.map(likened::wire),
         }))
     }
 
@@ -90,18 +102,22 @@ impl proto::query_server::Query for Query {
     ) -> Result<Response<proto::CountResponse>, Status> {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
+        let leave_out = likened::collapse(request.collapse)?;
         let as_of = self.as_of(request.as_of, request.min_position).await?;
         let mut notes = filter.notes(Asked::Count);
-        let counted = self.0.scanner.count(filter.clone(), as_of).await;
+        let counted = self.0.scanner.count(filter.clone(), as_of, leave_out).await;
         let counted = counted.map_err(|error| status::query(&error))?;
         notes.extend(erased_note(counted.erased));
         if counted.count == 0 {
             notes.extend(self.0.scanner.near(filter).await);
+        } else {
+            notes.push(likened::note(counted.likened, leave_out));
         }
         Ok(Response::new(proto::CountResponse {
             count: counted.count,
             view_position: as_of.get(),
             notes,
+            likened: Some(likened::wire(counted.likened)),
         }))
     }
 
@@ -144,10 +160,12 @@ impl proto::query_server::Query for Query {
         request: Request<proto::AggregateRequest>,
     ) -> Result<Response<Self::AggregateStream>, Status> {
         let request = request.into_inner();
-        let grouping = aggregate::asked(&request.by, &request.measure)?;
+        let filter = convert::filter(&request.filter)?;
+        let grouping = aggregate::asked(&request.by, &request.measure, &filter)?;
         let is_by_count = aggregate::is_by_count(request.order)?;
+        let leave_out = likened::collapse(request.collapse)?;
         let as_of = self.as_of(request.as_of, request.min_position).await?;
-        let (mut answer, notes) = self.aggregated(&request.filter, as_of, grouping).await?;
+        let (mut answer, likened, notes) = self.aggregated(filter, as_of, grouping, leave_out).await?;
         if is_by_count {
             aggregate::by_count(&mut answer.groups);
         }
@@ -158,6 +176,7 @@ impl proto::query_server::Query for Query {
         let first = proto::AggregateResponse {
             view_position: as_of.get(),
             notes,
+            likened: Some(likened::wire(likened)),
             ..proto::AggregateResponse::default()
         };
         let messages = aggregate::messages(answer, limit, first);
@@ -170,12 +189,15 @@ impl proto::query_server::Query for Query {
     ) -> Result<Response<proto::ListValuesResponse>, Status> {
         let request = request.into_inner();
         let limit = aggregate::values_limit(request.limit)?;
+        let leave_out = likened::collapse(request.collapse)?;
+        let filter = convert::filter(&request.filter)?;
         let grouping = Grouping {
             by: vec![aggregate::dimension("field", &request.field)?],
             measure: None,
+            basis: filter.basis(),
         };
         let as_of = self.as_of(request.as_of, request.min_position).await?;
-        let (mut answer, notes) = self.aggregated(&request.filter, as_of, grouping).await?;
+        let (mut answer, likened, notes) = self.aggregated(filter, as_of, grouping, leave_out).await?;
         aggregate::by_count(&mut answer.groups);
         let total = answer.groups.len() as u64;
         answer.groups.truncate(limit);
@@ -190,6 +212,7 @@ impl proto::query_server::Query for Query {
             without: answer.without,
             view_position: as_of.get(),
             notes,
+            likened: Some(likened::wire(likened)),
         }))
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn page(
         as_of,
         total: found.positions.len() as u64,
         erased: found.erased,
+        likened: found.likened,
     })
 }
 

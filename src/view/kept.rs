@@ -4,6 +4,7 @@
 //! besides until its last page is taken or nobody has asked for it for a while, and there are only a few of those: an
 //! export of a whole archive must not scan it again for each of its pages.
 
+use super::likeness::Likened;
 use super::page::PageToken;
 use crate::record::{Hash, Position};
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ pub(super) struct Found {
     pub positions: Vec<u64>,
     /// Entries that could not be judged since their newest content was erased.
     pub erased: u64,
+    /// How many entries were left out since they are alike.
+    pub likened: Likened,
 }
 
 /// The name of the question, and the point that it speaks of.
@@ -160,6 +163,7 @@ mod tests {
             Arc::new(Found {
                 positions: vec![0; count],
                 erased: 0,
+                likened: Likened::default(),
             })
         };
         let mut results = Results::default();
@@ -179,6 +183,7 @@ mod tests {
             Arc::new(Found {
                 positions: vec![0; 1_000],
                 erased: 0,
+                likened: Likened::default(),
             })
         };
         let mut results = Results::default();
@@ -203,6 +208,7 @@ mod tests {
         let found = Found {
             positions: vec![9, 7, 5],
             erased: 0,
+            likened: Likened::default(),
         };
         let token = |answered, last| PageToken {
             binding: [0; 32],

@@ -14,6 +14,7 @@ pub mod entry;
 pub mod error;
 pub mod fates;
 pub mod kept;
+pub mod likeness;
 pub mod links;
 pub mod matching;
 pub mod page;

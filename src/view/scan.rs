@@ -11,6 +11,7 @@ use super::answers::page;
 use super::entry::{self, EntryAnswer, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
+use super::likeness::{Collapse, Likened, collapse};
 use super::matching::{decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
@@ -69,6 +70,8 @@ pub struct Search {
     pub ascending: bool,
     /// Entries a page, at least 1.
     pub page_size: usize,
+    /// What is left out.
+    pub collapse: Collapse,
 }
 
 /// A page of entries.
@@ -84,6 +87,8 @@ pub struct Page {
     pub total: u64,
     /// How many matching entries could not be judged since their newest content was erased.
     pub erased: u64,
+    /// How many entries are alike and were left out; nothing where none was to be.
+    pub likened: Likened,
 }
 
 /// How many entries match.
@@ -93,6 +98,8 @@ pub struct Counted {
     pub count: u64,
     /// Entries that could not be judged since their newest content was erased.
     pub erased: u64,
+    /// How many of them tell of an event that another tells of, or were left out for that.
+    pub likened: Likened,
 }
 
 /// Scans one log.
@@ -152,13 +159,13 @@ impl Scanner {
     /// # Errors
     /// [`QueryError`].
     pub async fn search(&self, search: Search, token: Option<&str>) -> Result<Page, QueryError> {
-        let order = match (search.order, search.ascending) {
-            (Order::Newest, false) => "newest",
-            (Order::Newest, true) => "newest ascending",
-            (Order::Occurred, false) => "occurred",
-            (Order::Occurred, true) => "occurred ascending",
+        let order = match search.order {
+            Order::Newest => "newest",
+            Order::Occurred => "occurred",
         };
-        let binding = binding(self.log.origin(), search.filter.canonical(), order);
+        let turned = if search.ascending { " ascending" } else { "" };
+        let order = format!("{order}{turned} {}", search.collapse.word());
+        let binding = binding(self.log.origin(), search.filter.canonical(), &order);
         let token = token.map(|text| self.check(text, binding)).transpose()?;
         let as_of = self.as_of(search.as_of, token.as_ref())?;
         let found = self.found((binding, as_of), &search).await?;
@@ -178,20 +185,32 @@ impl Scanner {
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn count(&self, filter: Filter, as_of: Position) -> Result<Counted, QueryError> {
+    pub async fn count(
+        &self,
+        filter: Filter,
+        as_of: Position,
+        leave_out: Collapse,
+    ) -> Result<Counted, QueryError> {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
         let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
-            let mut count = 0;
-            let question = (&filter, as_of, false);
-            let erased = all(&log, view.as_deref(), question, cancelled, &mut count)?;
-            Ok(Counted { count, erased })
+            let view = view.as_deref();
+            let mut answer: Vec<Position> = Vec::new();
+            let erased = all(&log, view, (&filter, as_of, false), cancelled, &mut answer)?;
+            // They are a few ascending stretches, which this sort makes use of.
+            answer.sort();
+            let likened = collapse(&log, view, leave_out, &mut answer, |at| *at, cancelled)?;
+            Ok(Counted {
+                count: answer.len() as u64,
+                erased,
+                likened,
+            })
         };
         self.blocking(job).await?.map_err(QueryError::Read)
     }
 
-    /// Counts the entries that match by what they have in common, events where the filter names no kind; answers with it how many
-    /// could not be judged since their newest content was erased.
+    /// Counts the entries that match by what they have in common, events where the filter names no kind; answers with it what
+    /// [`Self::count`] says of them.
     ///
     /// # Errors
     /// [`QueryError`].
@@ -200,17 +219,23 @@ impl Scanner {
         filter: Filter,
         as_of: Position,
         asked: Asked,
-    ) -> Result<(Aggregated, u64), QueryError> {
+        leave_out: Collapse,
+    ) -> Result<(Aggregated, Counted), QueryError> {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
         let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
-            let mut positions: Vec<Position> = Vec::new();
-            let question = (&filter, as_of, false);
-            let erased = all(&log, view.as_deref(), question, cancelled, &mut positions)?;
-            // They are a few ascending stretches, which this sort makes use of.
-            positions.sort();
-            let counted = aggregate(&log, view.as_deref(), &asked, &positions, cancelled)?;
-            Ok((counted, erased))
+            let view = view.as_deref();
+            let mut answer: Vec<Position> = Vec::new();
+            let erased = all(&log, view, (&filter, as_of, false), cancelled, &mut answer)?;
+            answer.sort();
+            let likened = collapse(&log, view, leave_out, &mut answer, |at| *at, cancelled)?;
+            let counted = Counted {
+                count: answer.len() as u64,
+                erased,
+                likened,
+            };
+            let groups = aggregate(&log, view, &asked, &answer, cancelled)?;
+            Ok((groups, counted))
         };
         self.blocking(job).await?
     }
@@ -296,13 +321,21 @@ impl Scanner {
         }
         let (log, view, filter) = (self.log.clone(), self.view.get().cloned(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
+        let leave_out = search.collapse;
         let job = move |cancelled: &AtomicBool| {
+            let view = view.as_deref();
             let mut matches: Vec<Match> = Vec::new();
             let question = (&filter, as_of, order == Order::Occurred);
-            let erased = all(&log, view.as_deref(), question, cancelled, &mut matches)?;
+            let erased = all(&log, view, question, cancelled, &mut matches)?;
+            let mut likened = Likened::default();
+            if leave_out != Collapse::None {
+                matches.sort_by_key(|one| one.position);
+                likened = collapse(&log, view, leave_out, &mut matches, |one| one.position, cancelled)?;
+            }
             Ok::<_, ReadError>(Found {
                 positions: in_order(matches, order, ascending),
                 erased,
+                likened,
             })
         };
         self.searched.fetch_add(1, Ordering::Relaxed);

@@ -127,6 +127,113 @@ fn an_answer_without_entries_says_so_beside_it() {
     assert!(ended.err.contains("no entry matches"), "{}", ended.err);
 }
 
+/// Two that tell of one visit from both sides, and one that tells it again under another key.
+const TWICE: &str = r#"
+{"series":"wire","key":"a","occurred":"2021-10-13","types":["cameo:042"],"reports":[{"document_id":"7","sentence":"2"}],
+ "participants":[{"side":"source","name":"Iran"},{"side":"target","name":"Pakistan"}]}
+{"series":"wire","key":"b","occurred":"2021-10-13","types":["cameo:042"],"reports":[{"document_id":"7","sentence":"2"}],
+ "participants":[{"side":"source","name":"PAKISTAN"},{"side":"target","name":"Iran"}]}
+{"series":"wire","key":"c","occurred":"2021-10-13","types":["cameo:042"],"reports":[{"document_id":"7","sentence":"2"}],
+ "participants":[{"side":"source","name":"Iran"},{"side":"target","name":"Pakistan"}],"measures":{"tone":"2"}}
+{"series":"wire","key":"d","occurred":"2021-10-13","types":["cameo:042"],"reports":[{"document_id":"8","sentence":"2"}],
+ "participants":[{"side":"source","name":"Iran"},{"side":"target","name":"Pakistan"}]}
+"#;
+
+#[test]
+fn what_is_told_twice_is_said_and_left_out_where_that_is_wanted() {
+    let daemon = Daemon::start();
+    daemon.append(TWICE);
+    for (collapse, count, note) in [
+        (
+            "none",
+            4,
+            "note: includes 1 swapped twin, 1 alike, by the rules `swapped-twins 1, same-report 1`",
+        ),
+        ("twins", 3, "note: leaves out 1 swapped twin, includes 1 alike,"),
+        ("alike", 2, "note: leaves out 1 swapped twin, 1 alike,"),
+    ] {
+        let ended = run(&mut daemon.ask(&["count", "--collapse", collapse]));
+        assert_eq!(ended.out, format!("{count}\n"), "{collapse}");
+        assert!(
+            ended.err.lines().last().unwrap().starts_with(note),
+            "{}",
+            ended.err
+        );
+        let ended = run(&mut daemon.ask(&["timeline", "--collapse", collapse, "-o", "csv"]));
+        assert_eq!(ended.out, format!("month,count\n2021-10,{count}\n"));
+        assert!(ended.err.contains(note), "{}", ended.err);
+        let values = daemon.ok(&["values", "series", "--collapse", collapse, "-o", "csv"]);
+        assert_eq!(values, format!("series,count\nwire,{count}\n"));
+    }
+    let keys = |args: &[&str]| -> Vec<String> {
+        let out = daemon.ok(&[&["search", "-o", "csv", "--fields", "key", "--ascending"], args].concat());
+        out.lines().skip(1).map(str::to_owned).collect()
+    };
+    assert_eq!(keys(&[]), ["a", "b", "c", "d"]);
+    assert_eq!(keys(&["--collapse", "twins"]), ["a", "c", "d"]);
+    assert_eq!(keys(&["--collapse", "alike", "--order", "occurred"]), ["a", "d"]);
+    // Of those that match, the first stands for the others.
+    assert_eq!(
+        keys(&["--collapse", "alike", "has:measure.tone OR key = b"]),
+        ["b"]
+    );
+    daemon.ok(&["retract", "wire/a", "--reason", "error"]);
+    assert_eq!(keys(&["--collapse", "alike"]), ["b", "d"]);
+}
+
+#[test]
+fn types_are_derived_where_none_is_stated() {
+    let daemon = Daemon::start();
+    daemon.append(
+        r#"{"series":"icews","key":"a","kind":"event","occurred":"2014-03-01","types":["icews-text:Host a visit"]}
+           {"series":"polecat","key":"b","kind":"event","occurred":"2014-03-02","types":[{"scheme":"plover","code":"CONSULT","mode":"visit"}]}
+           {"series":"gdelt","key":"c","kind":"event","occurred":"2014-03-03","types":["cameo:0312"],"measures":{"goldstein":"5"}}"#,
+    );
+    let count = |filter: &str| daemon.ok(&["count", filter]).trim().to_owned();
+    for (filter, expected) in [
+        ("type = cameo:043", "1"),
+        ("type = 'host a visit'", "1"),
+        ("type = 'Express intent to cooperate militarily'", "1"),
+        ("type = plover:CONSULT", "2"),
+        ("type = plover:CONSULT basis = stated", "1"),
+        ("root = 04", "1"),
+        ("root = 04 basis = stated", "0"),
+        ("mode = visit", "2"),
+        ("context = plover:military", "1"),
+        ("quad = 1", "3"),
+        ("measure.goldstein = 2.8", "1"),
+        ("measure.goldstein >= 0 basis = stated", "1"),
+    ] {
+        assert_eq!(count(filter), expected, "{filter}");
+    }
+    assert_eq!(
+        daemon.ok(&["values", "type.plover", "-o", "csv"]),
+        "type.plover,count\nCONSULT,2\nAGREE,1\n"
+    );
+    assert_eq!(
+        daemon.ok(&["values", "type.cameo", "-o", "csv"]),
+        "type.cameo,count\n0312,1\n043,1\n"
+    );
+    let sums = daemon.ok(&["timeline", "--measure", "goldstein", "-o", "csv"]);
+    assert!(sums.ends_with("2014-03,3,2,7.8,3.9,2.8,5\n"), "{sums}");
+    let shown = daemon.ok(&["get", "icews/a"]);
+    assert!(
+        shown.contains(
+            "derived       cameo:043 Host a visit · plover:CONSULT visit · quad 1 · goldstein 2.8\n"
+        ),
+        "{shown}"
+    );
+    let entry = json(&daemon.ok(&["get", "gdelt/c", "-o", "json"]));
+    assert_eq!(
+        entry["derived"],
+        json(
+            r#"{"table":"countries 2026-1","type_table":"types 2026-1","types":[
+                {"path":"types[0]","scheme":"cameo","code":"0312","label":"Express intent to cooperate militarily","ancestors":["031","03"]},
+                {"path":"types[0]","scheme":"plover","code":"AGREE","contexts":["military"]}],"quads":[1]}"#
+        )
+    );
+}
+
 /// A real file, copied into the test's folder; `None`, with a word on standard error, where there are none.
 fn real(daemon: &Daemon, path: &str, rows: usize) -> Option<String> {
     let Some(folder) = std::env::var_os("CHANCERY_SHARED") else {
@@ -172,6 +279,26 @@ fn real_files_are_counted_as_others_count_them() {
             "{dyad}"
         );
     }
+    assert_eq!(
+        csv(&["values", "type.cameo", "series = icews-quad", "--limit", "3"]),
+        "type.cameo,count\n010,3420\n040,2234\n020,1419\n"
+    );
+    let twins = |series: &str, collapse: &str| {
+        let answer = daemon.ok(&[
+            "count",
+            &format!("series = {series}"),
+            "--collapse",
+            collapse,
+            "-o",
+            "json",
+        ]);
+        let answer = json(&answer);
+        [&answer["count"], &answer["twins"], &answer["alike"]].map(|number| number.as_u64().unwrap())
+    };
+    assert_eq!(twins("icews-quad", "none"), [20_000, 2_199, 0]);
+    assert_eq!(twins("icews-quad", "twins"), [17_801, 2_199, 0]);
+    assert_eq!(twins("gdelt", "none"), [2_111, 209, 354]);
+    assert_eq!(twins("gdelt", "alike"), [1_548, 209, 354]);
     assert_eq!(
         csv(&["values", "quad", "series = gdelt"]),
         "quad,count\n1,1222\n4,337\n2,281\n3,271\n"

@@ -26,13 +26,14 @@ const CODES: [(&str, &str, &str); 8] = [
     ("cameo", "PAKMIL", "military"),
     ("quad", "4", ""),
 ];
-const COUNTRIES: [(&str, &str); 6] = [
+const COUNTRIES: [(&str, &str); 7] = [
     ("iso3", "PAK"),
     ("fips", "IR"),
     ("cameo", "EUR"),
     ("icews-name", "Japan"),
     ("iso3", "???"),
     ("cow", "770"),
+    ("cow", "365"),
 ];
 const DATES: [&str; 5] = ["2021-10-13", "2021-10", "1939", "1939~/..", "not a date"];
 
@@ -97,7 +98,7 @@ pub const CONDITIONS: [&str; 58] = [
     "possibly(occurred, 1939-05)",
     "occurred >= 1939",
 ];
-pub const MORE: [&str; 16] = [
+pub const MORE: [&str; 25] = [
     "reported < 2021-11",
     "has:country",
     "has:quad",
@@ -114,6 +115,15 @@ pub const MORE: [&str; 16] = [
     "\"of a stretch\"",
     "has:root",
     "sector : mil",
+    "country = SUN",
+    "type = plover:CONSULT",
+    "type = cameo:042",
+    "type = 19",
+    "mode = visit",
+    "context = plover:military",
+    "has:context",
+    "has:mode",
+    "measure.goldstein = -10",
 ];
 
 fn condition() -> impl Strategy<Value = String> {

@@ -1,7 +1,7 @@
 //! The sample archive that `demo` loads: every line is a record of the JSON form, and the whole is worth showing.
 
 use super::{Imported, import};
-use chancery::derive::{Basis, of_participant};
+use chancery::derive::{Basis, When, of_participant};
 use chancery::import::Format;
 use chancery::record::codec::{DateRole, RelationType};
 use chancery::record::{Kind, date::DaySpan};
@@ -79,7 +79,7 @@ fn the_sample_names_at_least_40_countries_and_the_archive_knows_them_all() {
     let mut countries = HashSet::new();
     for at in 0..imported.records.len() {
         for participant in imported.payload(at).content.unwrap().participants {
-            let found = of_participant(&participant, Basis::Stated);
+            let found = of_participant(&participant, When::Unsaid, Basis::Stated);
             assert_eq!(found.len(), participant.countries.len(), "{}", participant.name);
             countries.extend(found);
         }

@@ -1,11 +1,13 @@
 //! What is counted by values is what filters for these values count.
 
 use super::{Step, Viewed, filter, options, step};
+use chancery::derive::Basis;
 use chancery::filter::Filter;
 use chancery::record::Position;
 use chancery::record::codec::{Content, Date, Measure, Participant, TypeCode, encode_content};
 use chancery::view::Scanner;
 use chancery::view::aggregate::{Aggregated, Asked, Bucket, Dates, Dimension, Group, UNDATED};
+use chancery::view::likeness::Collapse;
 use proptest::prelude::*;
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +15,7 @@ use super::harness::{append, batch, draft, runtime};
 use chancery::record::Act;
 
 /// The fields whose values a filter can name, and how.
-const FIELDS: [(&str, &str); 10] = [
+const FIELDS: [(&str, &str); 12] = [
     ("kind", "kind"),
     ("series", "series"),
     ("principal", "principal"),
@@ -23,26 +25,33 @@ const FIELDS: [(&str, &str); 10] = [
     ("dyad", "dyad"),
     ("directed_dyad", "dyad"),
     ("quad", "quad"),
-    ("type", "type"),
+    ("type.cameo", "type = \"cameo:"),
+    ("type.plover", "type = \"plover:"),
+    ("mode", "mode"),
 ];
 
 fn named(by: &[&str], measure: Option<&str>) -> Asked {
     Asked {
         by: by.iter().map(|name| Dimension::named(name).unwrap()).collect(),
         measure: measure.map(str::to_owned),
+        basis: Basis::Derived,
     }
 }
 
 fn aggregated(scanner: &Scanner, text: &str, as_of: Position, asked: &Asked) -> (Aggregated, u64) {
     let filter = Filter::parse(text).unwrap();
     runtime()
-        .block_on(scanner.aggregate(filter, as_of, asked.clone()))
+        .block_on(scanner.aggregate(filter, as_of, asked.clone(), Collapse::None))
+        .map(|(answer, counted)| (answer, counted.erased))
         .unwrap()
 }
 
 fn count(scanner: &Scanner, text: &str, as_of: Position) -> u64 {
     let filter = Filter::parse(text).unwrap_or_else(|error| panic!("`{text}`: {error}"));
-    runtime().block_on(scanner.count(filter, as_of)).unwrap().count
+    runtime()
+        .block_on(scanner.count(filter, as_of, Collapse::None))
+        .unwrap()
+        .count
 }
 
 fn scanners(viewed: &Viewed) -> (Scanner, Scanner) {
@@ -89,17 +98,12 @@ proptest! {
                 prop_assert_eq!(answer.entries, count(&scan, text, as_of));
                 // Groups are by derived values too, whatever the filter asks for.
                 let groups = answer.groups.iter().filter(|_| !text.contains("basis"));
-                // A type without a scheme cannot be asked for by itself.
-                let groups = groups.filter(|group| {
-                    let fields = [one, other].into_iter().zip(&group.values);
-                    fields
-                        .filter(|(field, _)| FIELDS[*field].0 == "type")
-                        .all(|(_, value)| value.contains(':'))
-                });
                 for group in groups {
                     let mut narrowed = text.clone();
                     for (value, field) in group.values.iter().zip([one, other]) {
-                        narrowed = and(&narrowed, &format!("{} = \"{value}\"", FIELDS[field].1));
+                        let asked = FIELDS[field].1;
+                        let sign = if asked.contains('=') { "" } else { " = \"" };
+                        narrowed = and(&narrowed, &format!("{asked}{sign}{value}\""));
                     }
                     prop_assert_eq!(group.tally.count, count(&scan, &narrowed, as_of), "{}", narrowed);
                 }
@@ -219,7 +223,8 @@ fn values_of_a_measure_are_added_up_of_those_that_have_one() {
     for step in [None, Some(Step::Seal)] {
         step.into_iter().for_each(|step| viewed.take(step));
         let (_, view) = scanners(&viewed);
-        let asked = named(&["country"], Some("goldstein"));
+        let mut asked = named(&["country"], Some("goldstein"));
+        asked.basis = Basis::Stated;
         let (answer, _) = aggregated(&view, "", viewed.log().tail(), &asked);
         let tally = |country: &str| {
             let group = answer
@@ -233,6 +238,15 @@ fn values_of_a_measure_are_added_up_of_those_that_have_one() {
         assert_eq!(tally("PAK"), (3, 3, 0.5, -2.0, 1.5));
         assert_eq!(tally("IRN"), (5, 4, 4.5, -2.0, 4.0));
         assert_eq!(tally("JPN"), (2, 1, 4.0, 4.0, 4.0));
+        // Where none is stated a CAMEO code has its own.
+        asked.basis = Basis::Derived;
+        let (answer, _) = aggregated(&view, "", viewed.log().tail(), &asked);
+        let japan = answer
+            .groups
+            .iter()
+            .find(|group| group.values == ["JPN"])
+            .unwrap();
+        assert_eq!((japan.tally.measured, japan.tally.sum), (2, 5.0));
     }
 }
 
@@ -352,7 +366,8 @@ fn more_combinations_than_an_answer_may_have_are_refused() {
     .unwrap();
     let (scan, _) = scanners(&viewed);
     let asked = named(&["country", "dyad", "directed_dyad"], None);
-    let refused = runtime().block_on(scan.aggregate(Filter::all(), viewed.log().tail(), asked));
+    let refused =
+        runtime().block_on(scan.aggregate(Filter::all(), viewed.log().tail(), asked, Collapse::None));
     let sentence = refused.unwrap_err().to_string();
     assert!(sentence.contains("more than 500000 groups"), "{sentence}");
 }

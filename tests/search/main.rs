@@ -13,6 +13,8 @@ use chancery::log::Log;
 use chancery::log::erasure::{Holder, Order as ErasureOrder};
 use chancery::record::codec::{Content, Country, Date, Participant, encode_content};
 use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
+use chancery::view::likeness::{Collapse, Likened};
+use chancery::view::scan::Counted;
 use chancery::view::search::Search;
 use chancery::view::search::follow::Follower;
 use chancery::view::search::standing::Doing;
@@ -279,7 +281,8 @@ fn answer(
     filter: &Filter,
     as_of: Position,
     order: Order,
-) -> (Vec<(u64, String)>, u64, u64, u64) {
+    collapse: Collapse,
+) -> (Vec<(u64, String)>, u64, Counted, Likened) {
     runtime().block_on(async {
         let search = view::Search {
             filter: filter.clone(),
@@ -287,13 +290,14 @@ fn answer(
             order,
             ascending: false,
             page_size: 1_000,
+            collapse,
         };
         let page = scanner.search(search, None).await.unwrap();
         let entries = page.entries.iter();
         let of = |one: &EntryAnswer| (one.run.first().get(), format!("{:?} {:?}", one.status, one.state));
         let positions = entries.map(of).collect();
-        let counted = scanner.count(filter.clone(), as_of).await.unwrap();
-        (positions, page.erased, counted.count, counted.erased)
+        let counted = scanner.count(filter.clone(), as_of, collapse).await.unwrap();
+        (positions, page.erased, counted, page.likened)
     })
 }
 
@@ -317,9 +321,10 @@ proptest! {
             for as_of in [tail, tail * n as u64 / 12, tail / 2] {
                 let order = if n % 2 == 0 { Order::Newest } else { Order::Occurred };
                 let as_of = Position::new(as_of);
+                let collapse = [Collapse::None, Collapse::Twins, Collapse::Alike][n % 3];
                 prop_assert_eq!(
-                    answer(&view, &filter, as_of, order),
-                    answer(&scan, &filter, as_of, order),
+                    answer(&view, &filter, as_of, order, collapse),
+                    answer(&scan, &filter, as_of, order, collapse),
                     "{} as of {}", text, as_of
                 );
             }
@@ -387,12 +392,21 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
         Arc::new(OnceLock::from(viewed.search())),
     );
     let tail = viewed.log().tail();
-    let (entries, ..) = answer(&view, &filter, tail, Order::Newest);
+    let (entries, ..) = answer(&view, &filter, tail, Order::Newest, Collapse::None);
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].0, 2);
     assert_eq!(
-        answer(&view, &filter, Position::new(2), Order::Newest),
-        (vec![], 1, 0, 1),
+        answer(&view, &filter, Position::new(2), Order::Newest, Collapse::None),
+        (
+            vec![],
+            1,
+            Counted {
+                count: 0,
+                erased: 1,
+                likened: Likened::default()
+            },
+            Likened::default()
+        ),
         "as of then it is known that something is gone"
     );
 }
@@ -417,7 +431,11 @@ fn a_view_is_made_anew_beside_the_one_that_answers() {
         let view = Arc::new(OnceLock::from(viewed.search()));
         let view = Scanner::new(viewed.log().clone(), options(), view);
         runtime()
-            .block_on(view.count(Filter::parse("envoys AND kind = document").unwrap(), tail))
+            .block_on(view.count(
+                Filter::parse("envoys AND kind = document").unwrap(),
+                tail,
+                Collapse::None,
+            ))
             .unwrap()
             .count
     };
@@ -538,7 +556,9 @@ fn an_index_of_records_that_the_log_has_no_more_is_built_anew() {
         let view = Scanner::new(other.log().clone(), options(), view);
         let count = |text: &str| {
             let filter = Filter::parse(text).unwrap();
-            answer(&view, &filter, other.log().tail(), Order::Newest).0.len()
+            answer(&view, &filter, other.log().tail(), Order::Newest, Collapse::None)
+                .0
+                .len()
         };
         assert_eq!((count("envoys"), count("ministers")), (0, texts.len()));
     }

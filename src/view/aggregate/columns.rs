@@ -1,6 +1,7 @@
 //! What a part of an index has by document: the values of a dimension, of a measure, and of several dimensions together.
 
 use super::{GROUPS_MAX, Tally};
+use crate::derive::Basis;
 use crate::filter::{TermField, measure_value};
 use crate::index::View;
 use crate::record::Position;
@@ -110,26 +111,36 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub fn of(view: &View<'_>, name: &str, members: &Members) -> io::Result<Self> {
+    pub fn of(view: &View<'_>, name: &str, basis: Basis, members: &Members) -> io::Result<Self> {
         let mut measured = Self {
             first: vec![f64::NAN; members.len()],
             more: HashMap::new(),
         };
         let prefix = [name.as_bytes(), &[0]].concat();
-        view.terms(TermField::Measure as u8, &prefix, |key, those| {
-            let Some(value) = key.last_chunk::<8>().map(|bytes| measure_value(*bytes)) else {
-                return;
-            };
-            for document in members.among(those) {
-                let first = &mut measured.first[document as usize];
-                if first.is_nan() {
-                    *first = value;
-                } else {
-                    measured.more.entry(document).or_default().push(value);
+        // A document has terms of only one of these.
+        let fields: &[TermField] = match basis {
+            Basis::Stated => &[TermField::Measure],
+            Basis::Derived => &[TermField::Measure, TermField::DerivedMeasure],
+        };
+        for field in fields {
+            view.terms(*field as u8, &prefix, |key, those| {
+                if let Some(value) = key.last_chunk::<8>().map(|bytes| measure_value(*bytes)) {
+                    measured.add(value, members.among(those));
                 }
-            }
-        })?;
+            })?;
+        }
         Ok(measured)
+    }
+
+    fn add(&mut self, value: f64, documents: impl Iterator<Item = u32>) {
+        for document in documents {
+            let first = &mut self.first[document as usize];
+            if first.is_nan() {
+                *first = value;
+            } else {
+                self.more.entry(document).or_default().push(value);
+            }
+        }
     }
 
     pub fn tally(&self, document: u32) -> Tally {

@@ -9,6 +9,7 @@ use super::QueryError;
 use super::matching::decode;
 use super::search::Search;
 use super::search::follow::fill;
+use crate::derive::Basis;
 use crate::filter::{Grouped, NotGrouped};
 pub use crate::index::Dates;
 use crate::index::{Document, IndexError, Loose, Snapshot, View};
@@ -73,6 +74,8 @@ pub struct Asked {
     pub by: Vec<Dimension>,
     /// The measure whose values are added up; its name in lower case.
     pub measure: Option<String>,
+    /// Whether values of it that are derived count where none is stated.
+    pub basis: Basis,
 }
 
 /// Entries that have the same values.
@@ -285,7 +288,7 @@ impl<'a> Counting<'a> {
             return Ok(());
         };
         let measured = match &self.asked.measure {
-            Some(name) => Some(Measured::of(view, name, members)?),
+            Some(name) => Some(Measured::of(view, name, self.asked.basis, members)?),
             None => None,
         };
         let mut part = PartCount {

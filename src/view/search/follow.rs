@@ -7,7 +7,7 @@
 //! from looking at every record meanwhile.
 
 use super::{Search, rebuild};
-use crate::derive::countries;
+use crate::derive::{Likeness, countries, types};
 use crate::filter::{LazyContent, Subject, each_term};
 use crate::index::{self, Dates, Document, IndexError, Opened, Writer};
 use crate::log::erasure::Holder;
@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The version of what is in an index. Another one is another folder, filled anew.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// How often the thread looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The niceness of the thread on Linux: where everything is busy it gets next to nothing.
@@ -289,7 +289,7 @@ fn anew(folder: &Path, fates: &mut Fates) -> Result<Opened, IndexError> {
 
 /// The version of what is in an index, and of the tables that it is made with.
 pub fn version() -> String {
-    format!("{VERSION}-{}", countries().version())
+    format!("{VERSION}-{}-{}", countries().version(), types().version())
 }
 
 fn folder_of(views: &Path) -> PathBuf {
@@ -329,6 +329,8 @@ fn fill_content(document: &mut Document, position: Position, leaf: &Leaf<'_>, co
         content: content.map_or_else(LazyContent::absent, LazyContent::ready),
     };
     each_term(&subject, |field, bytes| document.add_term(field as u8, bytes));
+    let likeness = content.and_then(|content| Likeness::of(leaf.series, leaf.kind, content));
+    document.set_tag(likeness.map_or(0, Likeness::number));
     document.add_days(Dates::Recorded, &DaySpan::day(day_of(leaf.recorded)));
     for date in content.iter().flat_map(|content| &content.dates) {
         let dates = match date.role() {
