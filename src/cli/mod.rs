@@ -11,6 +11,7 @@ mod append;
 pub mod bench;
 mod checkpoint;
 mod collapse;
+mod cite;
 mod connect;
 mod count;
 mod demo;
@@ -98,6 +99,8 @@ enum Command {
     Search(search::Args),
     /// Count entries
     Count(count::Args),
+    /// Cite what a filter finds, so that it can be found again
+    Cite(cite::Args),
     /// Say how a filter is read
     Explain(explain::Args),
     /// List the series
@@ -183,6 +186,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Get(args) => get::run(args, screen).await,
         Command::Search(args) => search::run(args, screen).await,
         Command::Count(args) => count::run(args, screen).await,
+        Command::Cite(args) => cite::run(args, screen).await,
         Command::Explain(args) => explain::run(args, screen).await,
         Command::Series(args) => series::run(args, screen).await,
         Command::Values(args) => values::run(args, screen).await,

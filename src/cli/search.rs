@@ -1,13 +1,14 @@
 //! `chancery search`: entries that match a filter.
 
 use super::collapse::Collapse;
+use super::cite::held;
 use super::connect::Source;
 use super::failure::Failure;
 use super::name::{self, Point};
 use super::output::{self, RowForm, members, print_entries};
 use super::screen::{Screen, TERMINAL_ROWS, count, stdout};
 use super::shown::{COLUMNS, Explode, Shown};
-use crate::client::Client;
+use crate::client::{CitationId, Client};
 use crate::rpc::proto;
 use clap::ValueEnum;
 use futures::TryStreamExt;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Answer as the archive stood then: a position, YYYY-MM-DD (its end, in UTC) or an RFC 3339 time
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
+    /// Answer what was cited under this id, as `chancery cite` printed it, less what was erased since, which is named
+    #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "as_of"])]
+    cite: Option<CitationId>,
     /// The order of the answer
     #[arg(long, value_enum, default_value_t)]
     order: Order,
@@ -74,7 +78,7 @@ impl Order {
 /// Asks page by page and prints what comes.
 ///
 /// # Errors
-/// The server's; a field that is no column.
+/// The server's; a field that is no column; exit code 3 where the archive is no longer the one that was cited.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     if args.explode.is_some() && args.output == RowForm::Table {
         return Err(Failure::usage(
@@ -97,9 +101,16 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         .limit
         .or(for_a_person.then_some(TERMINAL_ROWS))
         .unwrap_or(u64::MAX);
+    let (filter, as_of) = match &args.cite {
+        Some(id) => {
+            held::check(&client, id).await?.say(id, screen);
+            (id.filter.clone(), Some(Point::Position(id.position)))
+        }
+        None => (name::filter(&args.filter), args.as_of),
+    };
     let request = proto::SearchRequest {
-        filter: name::filter(&args.filter),
-        as_of: args.as_of.map(Point::as_of),
+        filter,
+        as_of: as_of.map(Point::as_of),
         order: args.order.wire().into(),
         page_size: u32::try_from(limit).unwrap_or(PAGE).min(PAGE),
         ascending: args.ascending,

@@ -1,11 +1,13 @@
 //! The client library: a daemon's services for Rust programs.
 //!
 //! [`Client`] connects as the daemon is best talked to, and wraps the calls that most programs make; the generated
-//! clients are there for the others. [`Feed`] follows the log and checks on the way that nothing was skipped.
+//! clients are there for the others. [`CitationId`] names a fixed answer of an archive. [`Feed`] follows the log and checks on the way that nothing was skipped.
 
+pub mod citation;
 mod feed;
 mod proofs;
 
+pub use citation::{CitationError, CitationId};
 pub use feed::{Feed, FeedError};
 pub use proofs::IntegrityError;
 

@@ -28,6 +28,9 @@ pub enum IntegrityError {
     /// The log is not the one that it was.
     #[error("the log is not the one of the earlier checkpoint: {0}")]
     Consistency(#[from] ProofError),
+    /// The root of an earlier size is not one of the log that the checkpoint is of.
+    #[error("the server's root does not hold: {0}")]
+    Root(#[source] ProofError),
     /// The receipt does not hold.
     #[error("the server's receipt does not hold: {0}")]
     Receipt(#[from] ReceiptError),
@@ -82,6 +85,26 @@ impl Client {
         let path = hashes(&answer.path)?;
         verify_consistency(first, &earlier.root, second, &newest.checkpoint.root, &path)?;
         Ok(newest)
+    }
+
+    /// The root of the tree over the first `size` records, and a checkpoint by this key of the log that was proved to begin with
+    /// them.
+    ///
+    /// # Errors
+    /// [`IntegrityError`]; the server's status where the log has fewer records.
+    pub async fn root_at(&self, size: u64, key: &VerifierKey) -> Result<(Hash, Signed), IntegrityError> {
+        let request = proto::ProveConsistencyRequest {
+            first: size,
+            second: None,
+        };
+        let answer = self.integrity().prove_consistency(request).await?.into_inner();
+        let signed = signed(answer.checkpoint, key)?;
+        let root = Hash::try_from(answer.first_root.as_ref())
+            .map_err(|_| IntegrityError::Answer("it has no root of the earlier log"))?;
+        let newest = &signed.checkpoint;
+        let path = hashes(&answer.path)?;
+        verify_consistency(size, &root, newest.size, &newest.root, &path).map_err(IntegrityError::Root)?;
+        Ok((root, signed))
     }
 
     /// A receipt for the record at a position, which was checked with this key; with the record's content, or without.

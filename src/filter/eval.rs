@@ -33,6 +33,26 @@ impl Evaluation<'_> {
         }
     }
 
+    /// As [`Self::node`] where what the record says does not matter; `None` where it does.
+    pub(super) fn without_content(&self, node: &Node) -> Option<bool> {
+        // One that decides is enough; where none does, all must be known.
+        let joined = |nodes: &[Node], decides: bool| {
+            let known: Vec<Option<bool>> = nodes.iter().map(|node| self.without_content(node)).collect();
+            match known.contains(&Some(decides)) {
+                true => Some(decides),
+                false => (!known.contains(&None)).then_some(!decides),
+            }
+        };
+        match node {
+            Node::All => Some(true),
+            Node::And(nodes) => joined(nodes, false),
+            Node::Or(nodes) => joined(nodes, true),
+            Node::Not(node) => self.without_content(node).map(|holds| !holds),
+            Node::Test(Test::Act(_)) => None,
+            Node::Test(test) => (test.parts() == Parts::NONE).then(|| self.test(test)),
+        }
+    }
+
     fn test(&self, test: &Test) -> bool {
         let subject = self.subject;
         match test {

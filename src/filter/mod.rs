@@ -152,6 +152,17 @@ impl Filter {
         evaluation.node(&self.0.plan)
     }
 
+    /// Whether some content could make a record pass whose own is gone. The act counts as unknown, too: what is asked is about an
+    /// entry, whose newest content is meant whatever act made it.
+    pub fn could_match(&self, subject: &Subject) -> bool {
+        let evaluation = eval::Evaluation {
+            subject,
+            basis: self.basis(),
+            parts: self.0.parts,
+        };
+        evaluation.without_content(&self.0.plan) != Some(false)
+    }
+
     /// Whether any condition looks at content; where not, [`LazyContent::absent`] will do.
     pub fn needs_content(&self) -> bool {
         self.0.parts != Parts::NONE

@@ -1,6 +1,7 @@
 //! The promises of the parser: what is read, in which one form, and what is said about the rest.
 
 use super::*;
+use crate::record::{Act, Position, Recorded, Revision, Status};
 
 fn canonical(text: &str) -> String {
     Filter::parse(text)
@@ -13,6 +14,44 @@ fn refused(text: &str) -> FilterError {
     Filter::parse(text)
         .map(|filter| panic!("{text} was read as {filter}"))
         .unwrap_err()
+}
+
+#[test]
+fn a_record_whose_content_is_gone_is_left_out_only_where_no_content_could_make_it_pass() {
+    let subject = Subject {
+        position: Position::new(7),
+        act: Act::Create,
+        kind: Kind::Event,
+        series: "desk",
+        key: "talks",
+        revision: Revision::new(1),
+        recorded: Recorded::from_nanos(0),
+        status: Status::Current,
+        principal: "local:desk",
+        content: LazyContent::absent(),
+    };
+    for (text, could) in [
+        ("", true),
+        ("country = PAK", true),
+        ("NOT country = PAK", true),
+        ("series = desk AND country = PAK", true),
+        ("series = wire AND country = PAK", false),
+        ("series = wire AND NOT country = PAK", false),
+        ("series = wire OR country = PAK", true),
+        ("NOT (series = desk OR country = PAK)", false),
+        ("NOT (series = desk AND country = PAK)", true),
+        ("kind = document talks", false),
+        ("key = talk* near(33.7, 73.1, 30)", true),
+        ("position > 7 AND geneva", false),
+        ("act = retract", true),
+        ("status = retracted", false),
+    ] {
+        assert_eq!(
+            Filter::parse(text).unwrap().could_match(&subject),
+            could,
+            "{text}"
+        );
+    }
 }
 
 #[test]

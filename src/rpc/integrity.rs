@@ -217,6 +217,7 @@ fn consistency(
         second: second.get(),
         path: path.iter().map(wire).collect(),
         checkpoint: signed.map(checkpoint),
+        first_root: wire(&log.root_at(first)?),
     })
 }
 

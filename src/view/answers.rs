@@ -10,7 +10,7 @@ use super::page::PageToken;
 use super::scan::Page;
 use super::search;
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
-use crate::record::{Hash, Position};
+use crate::record::{Hash, Position, Status};
 use std::collections::HashMap;
 
 /// Bytes of leaves and payloads after which a page ends.
@@ -154,7 +154,11 @@ fn answer_of(
     };
     Ok(state.map(|state| EntryAnswer {
         revision: state.revision(),
-        status: state.status_of(leaf.revision),
+        // What was erased since is so in the answers as of then, too.
+        status: match record.erased {
+            true => Status::Erased,
+            false => state.status_of(leaf.revision),
+        },
         run: run.clone(),
         state,
     }))

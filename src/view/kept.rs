@@ -27,8 +27,9 @@ pub(super) struct Found {
     pub likened: Likened,
 }
 
-/// The name of the question, and the point that it speaks of.
-pub(super) type ResultKey = (Hash, Position);
+/// The name of the question, the point that it speaks of, and how many erasures there had been: what was found before one of
+/// them may have been found by what it removed.
+pub(super) type ResultKey = (Hash, Position, u64);
 
 /// Results of the last searches, the least used first.
 #[derive(Default)]
@@ -167,7 +168,7 @@ mod tests {
             })
         };
         let mut results = Results::default();
-        let key = |n: u64| ([0; 32], Position::new(n));
+        let key = |n: u64| ([0; 32], Position::new(n), 0);
         let now = Instant::now();
         results.keep(key(1), found(100), 2_000, now);
         results.keep(key(2), found(100), 2_000, now);
@@ -187,7 +188,7 @@ mod tests {
             })
         };
         let mut results = Results::default();
-        let key = |n: u64| ([0; 32], Position::new(n));
+        let key = |n: u64| ([0; 32], Position::new(n), 0);
         let now = Instant::now();
         for n in 0..=LARGE_MAX as u64 {
             let begin = results.keep(key(n), large(), 100, now);

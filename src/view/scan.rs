@@ -168,7 +168,8 @@ impl Scanner {
         let binding = binding(self.log.origin(), search.filter.canonical(), &order);
         let token = token.map(|text| self.check(text, binding)).transpose()?;
         let as_of = self.as_of(search.as_of, token.as_ref())?;
-        let found = self.found((binding, as_of), &search).await?;
+        let key = (binding, as_of, self.log.erasures());
+        let found = self.found(key, &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
         let (log, view) = (self.log.clone(), self.view.get().cloned());
         let size = search.page_size.max(1);
@@ -176,7 +177,7 @@ impl Scanner {
             .blocking(move |_| page(&log, view.as_deref(), &found, start, size, as_of, binding))
             .await??;
         if page.next.is_none() {
-            self.kept.release(&(binding, as_of));
+            self.kept.release(&key);
         }
         Ok(page)
     }

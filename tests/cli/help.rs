@@ -2,7 +2,7 @@
 
 use crate::harness::{chancery, run};
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "",
     "serve",
     "import",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 27] = [
     "get",
     "search",
     "count",
+    "cite",
     "explain",
     "series",
     "watch",

@@ -216,6 +216,31 @@ async fn what_is_erased_is_in_no_answer_as_of_any_point_and_every_proof_stays() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_was_asked_before_does_not_answer_what_was_erased_since() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(secret(Act::Create, "k")).await;
+    server.put(event("other")).await;
+    let search = async |filter: &str| {
+        let request = proto::SearchRequest {
+            filter: filter.into(),
+            as_of: at(2),
+            ..Default::default()
+        };
+        server.client.query().search(request).await.unwrap().into_inner()
+    };
+    let by_content = "occurred = 2021-10-13 speaks";
+    let before = search(by_content).await;
+    assert_eq!((before.total, before.entries.len()), (1, 1));
+    ordered(&server, erase("k")).await;
+    let after = search(by_content).await;
+    assert_eq!((after.total, after.entries.len()), (0, 0), "{after:?}");
+    let found = search("status = erased").await;
+    assert_eq!(found.entries[0].status(), proto::Status::Erased, "{found:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_feed_of_changes_is_told_by_the_leaf_and_nobody_is_sent_the_content_any_more() {
     let folder = folder();
     let server = Server::start(folder.path()).await;

@@ -3,7 +3,7 @@
 use crate::harness::*;
 use chancery::client::IntegrityError;
 use chancery::merkle::proof::verify_inclusion;
-use chancery::merkle::{Checkpoint, ProofError, VerifierKey};
+use chancery::merkle::{Checkpoint, ProofError, VerifierKey, empty_root};
 use chancery::record::Hash;
 use chancery::record::codec::decode_payload;
 use chancery::rpc::proto;
@@ -129,6 +129,25 @@ async fn proofs_are_given_for_a_size_that_the_client_has() {
         other,
         Err(ProofError::Root { .. } | ProofError::Length { .. })
     ));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_of_every_earlier_size_is_proved_under_the_newest_checkpoint() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let key = server.client.verifier_key().await.unwrap();
+    let mut roots = vec![empty_root()];
+    for n in 0..9 {
+        server.put(event(&format!("k{n}"))).await;
+        roots.push(server.client.checkpoint(&key).await.unwrap().checkpoint.root);
+    }
+    for (size, expected) in roots.iter().enumerate() {
+        let (root, signed) = server.client.root_at(size as u64, &key).await.unwrap();
+        assert_eq!((&root, signed.checkpoint.size), (expected, 9));
+    }
+    let beyond = server.client.root_at(10, &key).await;
+    assert!(matches!(beyond, Err(IntegrityError::Status(_))), "{beyond:?}");
     server.stop().await;
 }
 
