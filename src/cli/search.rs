@@ -1,7 +1,7 @@
 //! `chancery search`: entries that match a filter.
 
-use super::collapse::Collapse;
 use super::cite::held;
+use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
 use super::name::{self, Point};
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
     /// Answer what was cited under this id, as `chancery cite` printed it, less what was erased since, which is named
-    #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "as_of"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "as_of", "collapse"])]
     cite: Option<CitationId>,
     /// The order of the answer
     #[arg(long, value_enum, default_value_t)]

@@ -141,7 +141,7 @@ pub struct Countries {
 }
 
 impl Countries {
-    /// The version of the tables, raised with every change to any of them.
+    /// The version of the tables, raised with every change to any of them or of those of types: all have the same.
     pub fn version(&self) -> &'static str {
         self.version
     }

@@ -233,7 +233,7 @@ fn an_archive_that_is_not_the_cited_one_is_told() {
     said(
         &many,
         3,
-        &["country tables of version 2020-1, and is answered by those of 2026-1"],
+        &["tables of version 2020-1, and is answered by those of 2026-1"],
     );
 }
 

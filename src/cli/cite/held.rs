@@ -118,7 +118,7 @@ async fn unexplained(client: &Client, id: &CitationId, held: &Held) -> Result<St
     let by_tables = match tables == id.tables {
         true => String::new(),
         false => format!(
-            "; it was cited by the country tables of version {}, and is answered by those of {}, which may be why",
+            "; it was cited by the tables of version {}, and is answered by those of {}, which may be why",
             plain(&id.tables),
             plain(&tables)
         ),

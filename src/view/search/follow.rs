@@ -7,7 +7,7 @@
 //! from looking at every record meanwhile.
 
 use super::{Search, rebuild};
-use crate::derive::{Likeness, countries, types};
+use crate::derive::{Likeness, countries};
 use crate::filter::{LazyContent, Subject, each_term};
 use crate::index::{self, Dates, Document, IndexError, Opened, Writer};
 use crate::log::erasure::Holder;
@@ -289,7 +289,8 @@ fn anew(folder: &Path, fates: &mut Fates) -> Result<Opened, IndexError> {
 
 /// The version of what is in an index, and of the tables that it is made with.
 pub fn version() -> String {
-    format!("{VERSION}-{}-{}", countries().version(), types().version())
+    // Those of types have the same version.
+    format!("{VERSION}-{}", countries().version())
 }
 
 fn folder_of(views: &Path) -> PathBuf {
