@@ -8,7 +8,7 @@ use super::name::{EntryArg, Point};
 use super::screen::{Ink, Screen, plain, plain_lines, stdout};
 use super::shown::{Shown, moment, named, word};
 use crate::client::Client;
-use crate::record::codec::{Content, Participant, decode_payload};
+use crate::record::codec::{Content, Participant, RelationType, decode_payload};
 use crate::record::json::pretty;
 use crate::rpc::proto;
 use clap::ValueEnum;
@@ -225,9 +225,15 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
         say("reported by", parts.join(", "));
     }
     for relation in content.relations.iter().chain(&entry.links) {
+        let is_withdrawn = relation.r#type() == RelationType::ReportedIn
+            && entry
+                .retracted_documents
+                .iter()
+                .any(|document| (&document.series, &document.key) == (&relation.series, &relation.key));
+        let withdrawn = if is_withdrawn { " (retracted)" } else { "" };
         say(
             &word("RelationType", relation.r#type),
-            format!("{}/{}", relation.series, relation.key),
+            format!("{}/{}{withdrawn}", relation.series, relation.key),
         );
     }
     extras(content, &mut say);

@@ -152,11 +152,18 @@ fn cells(shown: &Shown<'_>) -> [String; TABLE.len()] {
         plain(&shown.place()).into_owned(),
         shown.headline(),
         shown.entry_short(),
-        shown
-            .status
-            .map(|status| status.word().to_owned())
-            .unwrap_or_default(),
+        standing(shown),
     ]
+}
+
+/// The status, and whether what it is reported in was taken back.
+fn standing(shown: &Shown<'_>) -> String {
+    let status = shown.status.map_or("", |status| status.word());
+    match shown.withdrawn.len() {
+        0 => status.to_owned(),
+        1 => format!("{status}, its document is retracted"),
+        some => format!("{status}, {some} of its documents are retracted"),
+    }
 }
 
 fn coloured(screen: &Screen, column: usize, text: &str) -> Cell {

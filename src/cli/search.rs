@@ -124,6 +124,7 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         screen,
         shown: 0,
         without_rows: 0,
+        named: Named::default(),
     };
     let mut total = 0;
     let mut out = stdout();
@@ -145,6 +146,9 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
             "note: {} entries have no row, as there is nothing in them to take apart so",
             count(printer.without_rows)
         ));
+    }
+    if let Some(note) = printer.named.note() {
+        screen.note(note);
     }
     if printer.shown == 0 {
         printer.empty(&mut out)?;
@@ -169,12 +173,46 @@ struct Printer<'a> {
     shown: u64,
     /// Entries that have nothing to be taken apart into.
     without_rows: u64,
+    /// Of the participants of the entries that were shown.
+    named: Named,
+}
+
+/// How many participants carry a country.
+#[derive(Default)]
+struct Named {
+    /// Those with a name.
+    names: u64,
+    /// Those of them of which no country is known.
+    without_country: u64,
+}
+
+impl Named {
+    fn add(&mut self, entry: &Shown<'_>) {
+        for (at, one) in entry.content.participants.iter().enumerate() {
+            let is_named = !one.name.is_empty() || !one.stated_name.is_empty();
+            self.names += u64::from(is_named);
+            self.without_country += u64::from(is_named && !entry.is_of_a_country(at));
+        }
+    }
+
+    /// What share of the names carries no country; nothing where all do.
+    fn note(&self) -> Option<String> {
+        (self.without_country > 0).then(|| {
+            format!(
+                "note: of the {} names in these entries {} carry no country, {:.0} %",
+                count(self.names),
+                count(self.without_country),
+                self.without_country as f64 * 100.0 / self.names as f64
+            )
+        })
+    }
 }
 
 impl Printer<'_> {
     fn page(&mut self, entries: &[proto::Entry], out: &mut dyn Write) -> Result<(), Failure> {
         let count = entries.len() as u64;
         let entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        entries.iter().for_each(|entry| self.named.add(entry));
         let entries = self.exploded(entries);
         match self.args.output {
             RowForm::Json => {

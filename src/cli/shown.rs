@@ -67,6 +67,8 @@ pub struct Shown<'a> {
     derived: BTreeMap<&'a str, Vec<&'a str>>,
     /// All that is derived from it, where the answer says so.
     of_answer: Option<&'a proto::Derived>,
+    /// The documents that it is reported in and that are retracted, where the answer says so.
+    pub withdrawn: &'a [proto::EntryKey],
     /// The participants that this row tells of, where it is one of several of its entry.
     only: Option<(Explode, Vec<usize>)>,
     leaf_bytes: &'a [u8],
@@ -88,6 +90,7 @@ impl<'a> Shown<'a> {
             content: content.unwrap_or_default(),
             status: record.erased.then_some(Status::Erased),
             derived: BTreeMap::new(),
+            withdrawn: &[],
             only: None,
             leaf_bytes: &record.leaf,
             of_answer: None,
@@ -102,6 +105,7 @@ impl<'a> Shown<'a> {
         let none = || Failure::failed("the daemon answered an entry without a record; use a newer chancery");
         let mut shown = Self::record(entry.record.as_ref().ok_or_else(none)?)?;
         shown.status = status(entry.status());
+        shown.withdrawn = &entry.retracted_documents;
         if let Some(derived) = &entry.derived {
             shown.of_answer = Some(derived);
             for country in &derived.countries {
@@ -129,6 +133,11 @@ impl<'a> Shown<'a> {
         let Value::Object(mut members) = json::record(&view) else {
             return Map::new();
         };
+        if !self.withdrawn.is_empty() {
+            let document = |one: &proto::EntryKey| json!({ "series": one.series, "key": one.key });
+            let documents: Vec<Value> = self.withdrawn.iter().map(document).collect();
+            members.insert("retracted_documents".to_owned(), documents.into());
+        }
         if let Some((by, only)) = &self.only {
             keep_only(&mut members, *by, only);
         }
@@ -320,6 +329,11 @@ impl<'a> Shown<'a> {
                 .map(|country| country.code.clone())
                 .collect(),
         }
+    }
+
+    /// Whether a country of a participant is known, stated or derived.
+    pub fn is_of_a_country(&self, at: usize) -> bool {
+        self.derived.contains_key(format!("participants[{at}]").as_str())
     }
 
     fn tells_of(&self, participant: usize) -> bool {

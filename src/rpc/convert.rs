@@ -370,6 +370,14 @@ pub fn entry(answer: &EntryAnswer, exact: bool) -> proto::Entry {
         links: links(state),
         last_position: state.last.get(),
         derived,
+        retracted_documents: answer.retracted_documents.iter().map(key_of).collect(),
+    }
+}
+
+fn key_of(entry: &EntryKey) -> proto::EntryKey {
+    proto::EntryKey {
+        series: entry.series.to_string(),
+        key: entry.key.to_string(),
     }
 }
 

@@ -9,6 +9,7 @@ use super::matching::{decode, entry_of};
 use super::page::PageToken;
 use super::scan::Page;
 use super::search;
+use super::withdrawn::Documents;
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
 use crate::record::{Hash, Position, Status};
 use std::collections::HashMap;
@@ -30,9 +31,10 @@ pub(super) fn page(
     binding: Hash,
 ) -> Result<Page, ReadError> {
     let mut ahead = Ahead::new(log, &found.positions);
+    let mut documents = Documents::new(log, as_of);
     let fetch = |at: usize, position| {
         let run = ahead.take(at, Position::new(position))?;
-        let answer = answer_of(log, view, run, Position::new(position), as_of)?;
+        let answer = answer_of(log, view, run, Position::new(position), as_of, &mut documents)?;
         Ok(answer.map(|answer| (answer.run.bytes(), answer)))
     };
     let (entries, end) = gather(&found.positions, start, size, fetch)?;
@@ -139,6 +141,7 @@ fn answer_of(
     run: Run,
     position: Position,
     as_of: Position,
+    documents: &mut Documents<'_>,
 ) -> Result<Option<EntryAnswer>, ReadError> {
     let Some(record) = run.get(position) else {
         return Ok(None);
@@ -152,7 +155,11 @@ fn answer_of(
     } else {
         log.entry(&entry, as_of)?
     };
-    Ok(state.map(|state| EntryAnswer {
+    let Some(state) = state else {
+        return Ok(None);
+    };
+    Ok(Some(EntryAnswer {
+        retracted_documents: documents.retracted(&record, &state)?,
         revision: state.revision(),
         // What was erased since is so in the answers as of then, too.
         status: match record.erased {

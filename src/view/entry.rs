@@ -4,6 +4,7 @@
 
 use super::error::EntryError;
 use super::matching::{decode, entry_of};
+use super::withdrawn::Documents;
 use crate::log::{Columns, EntryState, Log, ReadError, ReadLimit, Run, Stored};
 use crate::record::{EntryKey, Key, Position, Revision, Series, Status};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +51,8 @@ pub struct EntryAnswer {
     pub status: Status,
     /// The record of it, as a run of one; the newest record for an entry without content.
     pub run: Run,
+    /// The documents that it is reported in and that are retracted.
+    pub retracted_documents: Vec<EntryKey>,
 }
 
 impl EntryAnswer {
@@ -105,7 +108,12 @@ pub fn answer(
         true => Status::Erased,
         false => state.status_of(revision_answered),
     };
+    let retracted_documents = match run.get(at) {
+        Some(record) => Documents::new(log, as_of).retracted(&record, &state)?,
+        None => Vec::new(),
+    };
     Ok(EntryAnswer {
+        retracted_documents,
         status,
         revision: state.revision(),
         run,

@@ -23,6 +23,7 @@ pub mod scan;
 pub mod search;
 pub mod selection;
 pub mod series;
+mod withdrawn;
 
 pub use entry::{EntryAnswer, EntryRef};
 pub use error::{EntryError, QueryError};

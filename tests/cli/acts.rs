@@ -267,3 +267,41 @@ fn a_hold_stands_until_it_is_released() {
     // What was done is among the records that the archive keeps about itself.
     assert!(daemon.ok(&["series"]).contains("chancery"));
 }
+
+/// A dispatch that is taken back marks the events that it reported; they stay what they are.
+#[test]
+fn an_event_whose_dispatch_is_retracted_says_so() {
+    let daemon = Daemon::start();
+    daemon.append(
+        r#"{"series":"desk","key":"dispatch","kind":"document","title":"A dispatch"}
+           {"series":"desk","key":"event","kind":"event","title":"Talks in Geneva","relations":[{"type":"reported-in","series":"desk","key":"dispatch"}]}
+           {"series":"desk","key":"linked","kind":"event","title":"Talks in Vienna"}
+           {"series":"desk","key":"other","kind":"event","title":"Talks in Oslo"}"#,
+    );
+    daemon.ok(&["link", "desk/linked", "reported-in", "desk/dispatch"]);
+    let marked = |args: &[&str]| -> Vec<String> {
+        let out = daemon.ok(&[&["search", "kind = event", "-o", "json"], args].concat());
+        let marked = lines(&out).into_iter().filter(|entry| {
+            assert_eq!(entry["status"], "current");
+            entry
+                .get("retracted_documents")
+                .is_some_and(|documents| documents[0]["key"] == "dispatch")
+        });
+        marked
+            .map(|entry| entry["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert!(marked(&[]).is_empty());
+    daemon.ok(&["retract", "desk/dispatch", "--reason", "source-retracted"]);
+    assert_eq!(marked(&[]), ["linked", "event"]);
+    assert!(marked(&["--as-of", "5"]).is_empty(), "it stood then");
+    assert!(
+        daemon
+            .ok(&["get", "desk/event"])
+            .contains("reported-in   desk/dispatch (retracted)\n")
+    );
+    let table = daemon.ok(&["search", "geneva"]);
+    assert!(table.contains("current, its document is retracted"), "{table}");
+    daemon.ok(&["reinstate", "desk/dispatch", "--reason", "error"]);
+    assert!(marked(&[]).is_empty());
+}

@@ -100,6 +100,10 @@ pub const ENVELOPE: &[Member] = &[
         "The relations of the entry that were decided later by LINK.",
     ),
     told(
+        "retracted_documents",
+        "The documents that the entry is reported in and that are retracted.",
+    ),
+    told(
         "change",
         "In a feed: whether the entry enters the filter, stays in it or leaves it.",
     ),
