@@ -33,6 +33,7 @@ mod name;
 mod output;
 mod plot;
 mod prove;
+mod rows;
 mod screen;
 mod search;
 mod series;

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::screen::{Screen, columns, cut, plain, short};
-use super::shown::{COLUMNS, Shown};
+use super::shown::Shown;
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use serde_json::{Map, Value};
@@ -179,25 +179,6 @@ fn coloured(screen: &Screen, column: usize, text: &str) -> Cell {
     }
 }
 
-/// The columns that `--fields` names; all where it names none.
-///
-/// # Errors
-/// A name that is no column, with those that are.
-pub fn chosen(names: &[String]) -> Result<Vec<usize>, Failure> {
-    if names.is_empty() {
-        return Ok((0..COLUMNS.len()).collect());
-    }
-    let place = |name: &String| {
-        COLUMNS.iter().position(|column| column == name).ok_or_else(|| {
-            Failure::usage(format!(
-                "`{name}` is not a column; use some of {}",
-                COLUMNS.join(", ")
-            ))
-        })
-    };
-    names.iter().map(place).collect()
-}
-
 /// Only these members of an object; all where none is named.
 pub fn members(object: Map<String, Value>, names: &[String]) -> Map<String, Value> {
     if names.is_empty() {
@@ -210,19 +191,6 @@ pub fn members(object: Map<String, Value>, names: &[String]) -> Map<String, Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_column_that_does_not_exist_is_answered_with_those_that_do() {
-        let error = chosen(&["titel".to_owned()]).unwrap_err();
-        assert!(
-            error
-                .sentence()
-                .unwrap()
-                .starts_with("`titel` is not a column; use some of series, key")
-        );
-        assert_eq!(chosen(&["key".to_owned(), "series".to_owned()]).unwrap(), [1, 0]);
-        assert_eq!(chosen(&[]).unwrap().len(), COLUMNS.len());
-    }
 
     #[test]
     fn a_table_fits_into_any_terminal_that_can_hold_it() {

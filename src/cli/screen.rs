@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
 /// The rows of a table that a terminal is shown unless a limit is given.
 pub const TERMINAL_ROWS: u64 = 50;
@@ -75,8 +75,8 @@ impl Screen {
 }
 
 /// Stdout, gathered so that a row is not a system call.
-pub fn stdout() -> BufWriter<StdoutLock<'static>> {
-    BufWriter::with_capacity(64 * 1024, std::io::stdout().lock())
+pub fn stdout() -> BufWriter<Stdout> {
+    BufWriter::with_capacity(64 * 1024, std::io::stdout())
 }
 
 /// Colours, or none.

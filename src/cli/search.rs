@@ -5,15 +5,17 @@ use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
 use super::name::{self, Point};
-use super::output::{self, RowForm, members, print_entries};
-use super::screen::{Screen, TERMINAL_ROWS, count, stdout};
-use super::shown::{COLUMNS, Explode, Shown};
+use super::output::{self, members, print_entries};
+use super::rows::parquet::File;
+use super::rows::{self, Column};
+use super::screen::{Screen, TERMINAL_ROWS, count, plain, stdout};
+use super::shown::{Explode, Shown};
 use crate::client::{CitationId, Client};
 use crate::rpc::proto;
 use clap::ValueEnum;
 use futures::TryStreamExt;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{BufWriter, Stdout, Write};
 use std::pin::pin;
 
 /// Entries of a page, as many as the server gives.
@@ -46,14 +48,30 @@ pub struct Args {
     /// Only these columns, separated by commas; of JSON, only these members
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     fields: Vec<String>,
-    /// A row for each dyad or participant instead of each entry; for csv and json
+    /// A row for each dyad or participant instead of each entry; for every form but table
     #[arg(long, value_enum)]
     explode: Option<Explode>,
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t)]
-    output: RowForm,
+    output: Form,
     #[command(flatten)]
     source: Source,
+}
+
+/// The form of a search's answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// The whole entry as one JSON object a line
+    Json,
+    /// The flat row, with a header
+    Csv,
+    /// The flat row as one JSON object a line, numbers as numbers, null where nothing is stated
+    Rows,
+    /// The flat row as a Parquet file, dates as dates: chancery search -o parquet > rows.parquet
+    Parquet,
 }
 
 /// The order of answers.
@@ -80,23 +98,35 @@ impl Order {
 /// # Errors
 /// The server's; a field that is no column; exit code 3 where the archive is no longer the one that was cited.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    if args.explode.is_some() && args.output == RowForm::Table {
+    if args.explode.is_some() && args.output == Form::Table {
         return Err(Failure::usage(
-            "--explode makes rows for programs; say -o csv or -o json too",
+            "--explode makes rows for programs; say -o csv, -o rows, -o parquet or -o json too",
         ));
     }
     let chosen = match args.output {
-        RowForm::Json => Vec::new(),
-        RowForm::Table if args.fields.is_empty() => Vec::new(),
-        RowForm::Table | RowForm::Csv => output::chosen(&args.fields)?,
+        Form::Json => Vec::new(),
+        Form::Table if args.fields.is_empty() => Vec::new(),
+        Form::Parquet if screen.out_terminal => return Err(for_no_terminal()),
+        Form::Table | Form::Csv | Form::Rows | Form::Parquet => rows::chosen(&args.fields)?,
     };
     args.source
         .with(async |client| answer(client, &args, &chosen, screen).await)
         .await
 }
 
-async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) -> Result<(), Failure> {
-    let for_a_person = screen.out_terminal && args.output == RowForm::Table;
+fn for_no_terminal() -> Failure {
+    Failure::usage(
+        "a Parquet file is nothing that a terminal can show; send it into a file: chancery search FILTER -o parquet > rows.parquet",
+    )
+}
+
+async fn answer(
+    client: Client,
+    args: &Args,
+    chosen: &[&'static Column],
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let for_a_person = screen.out_terminal && args.output == Form::Table;
     let limit = args
         .limit
         .or(for_a_person.then_some(TERMINAL_ROWS))
@@ -122,6 +152,7 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         args,
         chosen,
         screen,
+        file: None,
         shown: 0,
         without_rows: 0,
         named: Named::default(),
@@ -141,6 +172,7 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
         printer.page(&page.entries[..page.entries.len().min(room)], &mut out)?;
     }
+    printer.end(&mut out)?;
     if printer.without_rows > 0 {
         screen.note(format_args!(
             "note: {} entries have no row, as there is nothing in them to take apart so",
@@ -151,7 +183,6 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         screen.note(note);
     }
     if printer.shown == 0 {
-        printer.empty(&mut out)?;
         screen.note("no entry matches; `chancery explain FILTER` tells how the filter is read");
     } else if for_a_person && total > printer.shown {
         writeln!(
@@ -168,8 +199,10 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
 
 struct Printer<'a> {
     args: &'a Args,
-    chosen: &'a [usize],
+    chosen: &'a [&'static Column],
     screen: &'a Screen,
+    /// The Parquet file, begun once an answer is there: where the question fails nothing is written.
+    file: Option<File<BufWriter<Stdout>>>,
     shown: u64,
     /// Entries that have nothing to be taken apart into.
     without_rows: u64,
@@ -215,18 +248,30 @@ impl Printer<'_> {
         entries.iter().for_each(|entry| self.named.add(entry));
         let entries = self.exploded(entries);
         match self.args.output {
-            RowForm::Json => {
+            Form::Json => {
                 for entry in &entries {
                     let object = members(entry.json(false), &self.args.fields);
                     writeln!(out, "{}", Value::Object(object))?;
                 }
             }
-            RowForm::Csv => self.csv(&entries, out)?,
-            RowForm::Table if entries.is_empty() => {}
-            RowForm::Table if self.chosen.is_empty() => {
+            Form::Rows => {
+                for entry in &entries {
+                    writeln!(out, "{}", Value::Object(rows::json(entry, self.chosen)))?;
+                }
+            }
+            Form::Csv => self.csv(&entries, out)?,
+            Form::Parquet => {
+                let file = match &mut self.file {
+                    Some(file) => file,
+                    none => none.insert(File::new(stdout(), self.chosen)?),
+                };
+                entries.iter().try_for_each(|entry| file.push(entry))?;
+            }
+            Form::Table if entries.is_empty() => {}
+            Form::Table if self.chosen.is_empty() => {
                 print_entries(out, self.screen, &entries, self.shown == 0)?;
             }
-            RowForm::Table => self.columns(&entries, out)?,
+            Form::Table => self.columns(&entries, out)?,
         }
         self.shown += count;
         // Whoever reads along sees a page as soon as it is there.
@@ -248,39 +293,68 @@ impl Printer<'_> {
         rows
     }
 
-    /// An answer without entries still says its columns where a program reads it.
-    fn empty(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    /// What stands behind the last row. An answer without entries still says its columns where a program reads it.
+    fn end(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.args.output {
-            RowForm::Csv => self.csv(&[], out),
-            RowForm::Json | RowForm::Table => Ok(()),
+            Form::Csv if self.shown == 0 => self.csv(&[], out),
+            Form::Parquet => match self.file.take() {
+                Some(file) => file.finish(),
+                None => File::new(stdout(), self.chosen)?.finish(),
+            },
+            Form::Csv | Form::Json | Form::Rows | Form::Table => Ok(()),
         }
+    }
+
+    fn header(&self) -> Vec<&'static str> {
+        self.chosen.iter().map(|column| column.name).collect()
     }
 
     fn csv(&self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
         let mut writer = csv::Writer::from_writer(out);
         if self.shown == 0 {
-            writer.write_record(self.chosen.iter().map(|at| COLUMNS[*at]))?;
+            writer.write_record(self.header())?;
         }
         for entry in entries {
-            let row = entry.row();
-            writer.write_record(self.chosen.iter().map(|at| &row[*at]))?;
+            writer.write_record(self.chosen.iter().map(|column| column.text(entry)))?;
         }
         writer.flush()?;
         Ok(())
     }
 
     fn columns(&self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
-        let header: Vec<&str> = self.chosen.iter().map(|at| COLUMNS[*at]).collect();
-        let header = if self.shown == 0 { header } else { Vec::new() };
+        let header = if self.shown == 0 {
+            self.header()
+        } else {
+            Vec::new()
+        };
         let mut table = output::table(self.screen, &header);
         for entry in entries {
-            let row = entry.row();
-            table.add_row(
-                self.chosen
-                    .iter()
-                    .map(|at| super::screen::plain(&row[*at]).into_owned()),
-            );
+            let cells = self.chosen.iter().map(|column| column.text(entry));
+            table.add_row(cells.map(|cell| plain(&cell).into_owned()));
         }
         output::print(out, &table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[tokio::test]
+    async fn a_terminal_is_not_sent_a_parquet_file() {
+        let typed = Typed::parse_from(["search", "-o", "parquet", "--data", "nowhere"]);
+        let mut screen = Screen::of_process();
+        screen.out_terminal = true;
+        let failure = run(typed.args, &screen).await.unwrap_err();
+        let sentence = failure.sentence().unwrap();
+        assert!(matches!(failure, Failure::Usage(_)), "{sentence}");
+        assert!(sentence.contains("-o parquet > rows.parquet"), "{sentence}");
     }
 }

@@ -1,12 +1,10 @@
-//! A record or an entry of an answer, made ready to be shown: as JSON, as a flat row, as a line.
-//!
-//! The flat row is the one schema of `-o csv`, of `--fields` and of every table; `docs/commands.md` documents it.
+//! A record or an entry of an answer, made ready to be shown: as JSON, as a line; [`super::rows`] makes flat rows of it.
 
 use super::derived;
 use super::failure::Failure;
 use super::screen::plain;
 use crate::derive::CAMEO_SCHEME;
-use crate::filter::dyads;
+use crate::filter::{dyads, stated_quads};
 use crate::record::codec::shape::Shape;
 use crate::record::codec::{Content, DateRole, Participant, Place, Side, TypeCode, decode_content};
 use crate::record::json::{self, RecordView};
@@ -15,40 +13,6 @@ use crate::rpc::proto;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-/// The columns of the flat row, in order. Several values of a column are joined by `; `.
-pub const COLUMNS: [&str; 30] = [
-    "series",
-    "key",
-    "kind",
-    "status",
-    "revision",
-    "position",
-    "recorded",
-    "occurred",
-    "reported",
-    "title",
-    "source",
-    "source_country",
-    "target",
-    "target_country",
-    "other",
-    "other_country",
-    "type_scheme",
-    "type",
-    "type_label",
-    "flags",
-    "topics",
-    "place",
-    "place_country",
-    "latitude",
-    "longitude",
-    "measures",
-    "publisher",
-    "url",
-    "language",
-    "principal",
-];
 
 /// A record, decoded as far as people and rows need it.
 #[derive(Clone, Debug)]
@@ -158,66 +122,6 @@ impl<'a> Shown<'a> {
             ..self.clone()
         };
         groups.into_iter().map(row).collect()
-    }
-
-    /// The flat row: one text for each of [`COLUMNS`].
-    pub fn row(&self) -> [String; COLUMNS.len()] {
-        let content = &self.content;
-        let place = self.main_place();
-        let of_place =
-            |part: fn(&Place) -> &String| place.map(|(_, place)| part(place).clone()).unwrap_or_default();
-        let kind = self.main_type();
-        let of_type =
-            |part: fn(&TypeCode) -> &String| kind.map(|(_, one)| part(one).clone()).unwrap_or_default();
-        let (source, source_country) = self.side(|side| side == Side::Source);
-        let (target, target_country) = self.side(|side| side == Side::Target);
-        let (other, other_country) = self.side(|side| !matches!(side, Side::Source | Side::Target));
-        [
-            self.leaf.series.to_owned(),
-            self.leaf.key.to_owned(),
-            self.leaf.kind.word().to_owned(),
-            self.status
-                .map(|status| status.word().to_owned())
-                .unwrap_or_default(),
-            self.leaf.revision.to_string(),
-            self.position.to_string(),
-            self.leaf.recorded.to_string(),
-            self.dates(DateRole::Occurred),
-            self.dates(DateRole::Reported),
-            content.title.clone(),
-            source,
-            source_country,
-            target,
-            target_country,
-            other,
-            other_country,
-            of_type(|one| &one.scheme),
-            of_type(|one| &one.code),
-            of_type(|one| &one.label),
-            joined(content.flags.iter().map(|flag| word("Flag", *flag))),
-            joined(
-                content
-                    .topics
-                    .iter()
-                    .map(|topic| either(&topic.word, &topic.code)),
-            ),
-            of_place(|place| &place.name),
-            place
-                .map(|(at, place)| self.country_of_place(at, place))
-                .unwrap_or_default(),
-            of_place(|place| &place.latitude),
-            of_place(|place| &place.longitude),
-            joined(
-                content
-                    .measures
-                    .iter()
-                    .map(|one| format!("{}={}", one.name, one.value)),
-            ),
-            joined(content.reports.iter().map(|report| report.publisher.clone())),
-            joined(content.reports.iter().map(|report| report.url.clone())),
-            content.language.clone(),
-            self.leaf.principal.to_owned(),
-        ]
     }
 
     /// When it happened; else when it was reported, published, or is dated otherwise.
@@ -331,6 +235,22 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// The types that follow from those stated.
+    pub fn derived_types(&self) -> impl Iterator<Item = &'a proto::DerivedType> + use<'a> {
+        self.of_answer.into_iter().flat_map(|derived| &derived.types)
+    }
+
+    /// Its quad classes, stated or derived.
+    pub fn quads(&self) -> Vec<u32> {
+        let stated = stated_quads(&self.content);
+        if stated.is_empty() {
+            return self
+                .of_answer
+                .map_or_else(Vec::new, |derived| derived.quads.clone());
+        }
+        stated.into_iter().map(|quad| u32::from(quad.number())).collect()
+    }
+
     /// Whether a country of a participant is known, stated or derived.
     pub fn is_of_a_country(&self, at: usize) -> bool {
         self.derived.contains_key(format!("participants[{at}]").as_str())
@@ -342,29 +262,16 @@ impl<'a> Shown<'a> {
             .is_none_or(|(_, only)| only.contains(&participant))
     }
 
-    fn dates(&self, role: DateRole) -> String {
+    /// Its dates of a role, as stated.
+    pub fn dates(&self, role: DateRole) -> String {
         let dates = self.content.dates.iter().filter(|date| date.role() == role);
         joined(dates.map(|date| date.edtf.clone()))
     }
 
-    fn side(&self, is: impl Fn(Side) -> bool) -> (String, String) {
-        let on_it: Vec<(usize, &Participant)> = self
-            .content
-            .participants
-            .iter()
-            .enumerate()
-            .filter(|(at, one)| is(one.side()) && self.tells_of(*at))
-            .collect();
-        let mut countries: Vec<String> = Vec::new();
-        for country in on_it.iter().flat_map(|(at, one)| self.countries_of(*at, one)) {
-            if !countries.contains(&country) {
-                countries.push(country);
-            }
-        }
-        (
-            joined(on_it.iter().map(|(_, one)| named(one))),
-            countries.join("; "),
-        )
+    /// The participants of a side that this row tells of, with their places in the record.
+    pub fn on_side(&self, is: fn(Side) -> bool) -> impl Iterator<Item = (usize, &Participant)> {
+        let all = self.content.participants.iter().enumerate();
+        all.filter(move |(at, one)| is(one.side()) && self.tells_of(*at))
     }
 
     /// The participants of a side: the first two by name, the others by their number.
@@ -393,14 +300,16 @@ impl<'a> Shown<'a> {
         plain(&text).into_owned()
     }
 
-    fn main_type(&self) -> Option<(usize, &TypeCode)> {
+    /// Its type, with where it stands in the record: the CAMEO one, else the first.
+    pub fn main_type(&self) -> Option<(usize, &TypeCode)> {
         let types = || self.content.types.iter().enumerate();
         types()
             .find(|(_, one)| one.scheme == CAMEO_SCHEME)
             .or_else(|| types().next())
     }
 
-    fn main_place(&self) -> Option<(usize, &Place)> {
+    /// Its place, with where it stands in the record: that of the action, else the first.
+    pub fn main_place(&self) -> Option<(usize, &Place)> {
         use crate::record::codec::PlaceRole;
         let places = || self.content.places.iter().enumerate();
         places()
@@ -408,7 +317,8 @@ impl<'a> Shown<'a> {
             .or_else(|| places().next())
     }
 
-    fn country_of_place(&self, at: usize, place: &Place) -> String {
+    /// A place's derived countries, else the code it states.
+    pub fn country_of_place(&self, at: usize, place: &Place) -> String {
         match self.derived.get(format!("places[{at}]").as_str()) {
             Some(codes) => codes.join("; "),
             None => place
@@ -511,7 +421,8 @@ pub fn moment(recorded: Recorded) -> String {
     }
 }
 
-fn joined(texts: impl Iterator<Item = String>) -> String {
+/// Texts joined by `; `, each once, without those that are empty.
+pub fn joined(texts: impl Iterator<Item = String>) -> String {
     let mut said: Vec<String> = Vec::new();
     for text in texts {
         if !text.is_empty() && !said.contains(&text) {
@@ -521,7 +432,8 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
     said.join("; ")
 }
 
-fn either(first: &str, second: &str) -> String {
+/// The first text, or the second where it is empty.
+pub fn either(first: &str, second: &str) -> String {
     if first.is_empty() {
         second.to_owned()
     } else {
@@ -534,13 +446,14 @@ fn or_dash(text: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::record::json::Input;
     use crate::record::{Act, Epoch, Revision};
     use bytes::Bytes;
 
-    fn record(text: &str) -> proto::Record {
+    /// The record that a JSON text makes, as a server answers it.
+    pub fn record(text: &str) -> proto::Record {
         let input = Input::parse(text).unwrap();
         let leaf = Leaf {
             act: Act::Create,
@@ -571,27 +484,15 @@ mod tests {
         }
     }
 
-    fn cell(row: &[String; COLUMNS.len()], column: &str) -> String {
-        row[COLUMNS.iter().position(|name| *name == column).unwrap()].clone()
-    }
-
     #[test]
-    fn a_row_has_every_side_and_the_main_type() {
+    fn a_line_says_when_who_and_where() {
         let record = record(
             r#"{"series":"desk","title":"Talks","occurred":"2021-10-13","reported":"2021-10-14",
                 "participants":[{"side":"source","name":"Iran","countries":["IRN"]},
                 {"side":"target","name":"Pakistan","countries":["PAK"]},{"side":"mentioned","name":"UN"}],
-                "types":[{"scheme":"plover","code":"CONSULT"},"cameo:040"],"places":["Rawalpindi"],
-                "measures":{"goldstein":"1.0"}}"#,
+                "types":[{"scheme":"plover","code":"CONSULT"},"cameo:040"],"places":["Rawalpindi"]}"#,
         );
         let shown = Shown::record(&record).unwrap();
-        let row = shown.row();
-        assert_eq!(cell(&row, "source"), "Iran");
-        assert_eq!(cell(&row, "target_country"), "PAK");
-        assert_eq!(cell(&row, "other"), "UN");
-        assert_eq!(cell(&row, "type"), "040");
-        assert_eq!(cell(&row, "measures"), "goldstein=1.0");
-        assert_eq!(cell(&row, "reported"), "2021-10-14");
         assert_eq!(shown.date(), "2021-10-13");
         assert_eq!(shown.who(), "Iran → Pakistan");
         assert_eq!(shown.place(), "Rawalpindi");

@@ -83,6 +83,18 @@ pub fn derived_types(content: &Content) -> DerivedTypes {
     derived
 }
 
+/// The quad classes that a content states; each once.
+pub fn stated_quads(content: &Content) -> Vec<Quad> {
+    let mut quads = Vec::new();
+    values::any_quad(content, Basis::Stated, |quad| {
+        if !quads.contains(&quad) {
+            quads.push(quad);
+        }
+        false
+    });
+    quads
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

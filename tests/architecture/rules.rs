@@ -102,6 +102,11 @@ const RULES: &[Rule] = &[
         sentence: "names prost; in the domain only record/codec does: ask it for what you need",
     },
     Rule {
+        of: |path| !within(path, &["cli/rows"]),
+        broken: |source| names(source, &["parquet"]),
+        sentence: "names parquet; only cli/rows/parquet.rs does, which is given rows and makes a file of them",
+    },
+    Rule {
         of: |path| within(path, PURE),
         broken: |source| names(source, &["tokio", "futures", "async_trait"]),
         sentence: "is pure and names an async runtime (tokio, futures); let the caller wait, and hand over values",

@@ -11,5 +11,6 @@ mod help;
 mod imports;
 mod proofs;
 mod questions;
+mod rows;
 mod usage;
 mod watching;
