@@ -114,7 +114,7 @@ mod number {
 }
 
 /// The parts of a content in which bare words are looked for.
-pub(super) const WORD_PARTS: Parts = parts(&[
+pub(super) const WORD_PARTS: Parts = Parts::fields(&[
     number::TITLE,
     number::BODY,
     number::TEXTS,
@@ -123,17 +123,7 @@ pub(super) const WORD_PARTS: Parts = parts(&[
 ]);
 
 /// The parts in which `near` looks.
-pub(super) const PLACE_PARTS: Parts = parts(&[number::PLACES]);
-
-const fn parts(numbers: &[u32]) -> Parts {
-    let mut parts = Parts::NONE;
-    let mut at = 0;
-    while at < numbers.len() {
-        parts = parts.and(Parts::field(numbers[at]));
-        at += 1;
-    }
-    parts
-}
+pub(super) const PLACE_PARTS: Parts = Parts::fields(&[number::PLACES]);
 
 impl Field {
     /// The field of a fixed name.
@@ -150,7 +140,7 @@ impl Field {
     /// Which parts of a content it looks at.
     pub(super) fn parts(&self) -> Parts {
         use number::*;
-        parts(match self {
+        Parts::fields(match self {
             Self::Kind | Self::Series | Self::Key | Self::Act | Self::Status | Self::Revision => &[],
             Self::Position | Self::Recorded | Self::Principal | Self::Basis => &[],
             Self::Occurred | Self::Reported => &[DATES],

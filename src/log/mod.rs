@@ -63,6 +63,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 pub enum Columns {
     /// Leaves, salts and payloads.
     All,
+    /// Leaves and payloads, without the salts that only whoever checks a commitment needs.
+    Unsalted,
     /// Payloads only.
     Payloads,
     /// Leaves only.

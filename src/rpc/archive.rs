@@ -84,7 +84,7 @@ impl proto::archive_server::Archive for Archive {
         };
         let (answer, as_of) = blocking(job, status::entry).await?;
         Ok(Response::new(proto::GetEntryResponse {
-            entry: Some(convert::entry(&answer, request.exact)),
+            entry: Some(convert::entry(&answer, request.exact, true)),
             view_position: as_of.get(),
         }))
     }

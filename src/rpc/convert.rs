@@ -355,12 +355,12 @@ pub fn entry_key(key: Option<proto::EntryKey>, path: &str) -> Result<EntryKey, R
 }
 
 /// An entry as answered.
-pub fn entry(answer: &EntryAnswer, exact: bool) -> proto::Entry {
+pub fn entry(answer: &EntryAnswer, exact: bool, with_derived: bool) -> proto::Entry {
     let state = &answer.state;
     let stored = answer.record();
     let derived = stored
         .as_ref()
-        .filter(|stored| !stored.erased)
+        .filter(|stored| with_derived && !stored.erased)
         .map(|stored| derived(stored.payload));
     proto::Entry {
         record: stored.map(|stored| record(answer, &stored, exact)),
@@ -406,9 +406,15 @@ fn links(state: &EntryState) -> Vec<codec::Relation> {
     state.links.iter().map(link).collect()
 }
 
+/// The fields of a content of which anything is derived: dates, participants, types, contexts, places, measures.
+const DERIVED_FROM: codec::parts::Parts = codec::parts::Parts::fields(&[6, 7, 8, 11, 12, 13]);
+
 /// What follows from the content, apart from what was stated.
 fn derived(payload: &[u8]) -> proto::Derived {
-    let content = codec::decode_content(payload).ok().flatten().unwrap_or_default();
+    let content = codec::parts::decode_parts(payload, DERIVED_FROM)
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     let (tables, when) = (countries(), When::Of(&content));
     let mut found = Vec::new();
     for (at, participant) in content.participants.iter().enumerate() {

@@ -71,6 +71,7 @@ impl proto::query_server::Query for Query {
             ascending: request.ascending,
             page_size,
             collapse: leave_out,
+            records_only: request.records_only,
         };
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let page = self.0.scanner.search(search, token).await;
@@ -86,7 +87,7 @@ impl proto::query_server::Query for Query {
             entries: page
                 .entries
                 .iter()
-                .map(|entry| convert::entry(entry, false))
+                .map(|entry| convert::entry(entry, false, !request.records_only))
                 .collect(),
             next_page_token: page.next.unwrap_or_default(),
             view_position: page.as_of.get(),

@@ -17,7 +17,18 @@ use std::collections::HashMap;
 /// Bytes of leaves and payloads after which a page ends.
 const PAGE_BYTES: usize = 3_000_000;
 
-/// The page of an answer from its `start`-th position on.
+/// Which part of an answer a page is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// How many entries come before it.
+    pub start: usize,
+    /// The most entries.
+    pub size: usize,
+    /// Whether the documents that an entry is reported in are not looked at.
+    pub records_only: bool,
+}
+
+/// A page of an answer.
 ///
 /// # Errors
 /// As reading the log.
@@ -25,19 +36,18 @@ pub(super) fn page(
     log: &Log,
     view: Option<&search::Search>,
     found: &Found,
-    start: usize,
-    size: usize,
+    cut: Cut,
     as_of: Position,
     binding: Hash,
 ) -> Result<Page, ReadError> {
     let mut ahead = Ahead::new(log, &found.positions);
-    let mut documents = Documents::new(log, as_of);
+    let mut documents = (!cut.records_only).then(|| Documents::new(log, as_of));
     let fetch = |at: usize, position| {
         let run = ahead.take(at, Position::new(position))?;
-        let answer = answer_of(log, view, run, Position::new(position), as_of, &mut documents)?;
+        let answer = answer_of(log, view, run, Position::new(position), as_of, documents.as_mut())?;
         Ok(answer.map(|answer| (answer.run.bytes(), answer)))
     };
-    let (entries, end) = gather(&found.positions, start, size, fetch)?;
+    let (entries, end) = gather(&found.positions, cut.start, cut.size, fetch)?;
     let more = end < found.positions.len();
     let token = PageToken {
         binding,
@@ -123,7 +133,7 @@ impl<'a> Ahead<'a> {
         // Ascending positions are read soonest.
         positions.sort_unstable();
         // Where one of them cannot be read, the one that is wanted may be.
-        if let Ok(runs) = self.log.fetch(&positions, Columns::All) {
+        if let Ok(runs) = self.log.fetch(&positions, Columns::Unsalted) {
             let bytes: usize = runs.iter().map(Run::bytes).sum();
             let fitting = AHEAD_BYTES / (bytes / runs.len().max(1)).max(1);
             self.records = fitting.clamp(AHEAD_RECORDS, AHEAD_RECORDS_MAX);
@@ -141,7 +151,7 @@ fn answer_of(
     run: Run,
     position: Position,
     as_of: Position,
-    documents: &mut Documents<'_>,
+    documents: Option<&mut Documents<'_>>,
 ) -> Result<Option<EntryAnswer>, ReadError> {
     let Some(record) = run.get(position) else {
         return Ok(None);
@@ -159,7 +169,10 @@ fn answer_of(
         return Ok(None);
     };
     Ok(Some(EntryAnswer {
-        retracted_documents: documents.retracted(&record, &state)?,
+        retracted_documents: match documents {
+            Some(documents) => documents.retracted(&record, &state)?,
+            None => Vec::new(),
+        },
         revision: state.revision(),
         // What was erased since is so in the answers as of then, too.
         status: match record.erased {

@@ -186,7 +186,7 @@ fn asked(log: &Log, positions: &[Position], cancelled: &AtomicBool) -> Result<Ve
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
-        for (position, run) in some.iter().zip(log.fetch(some, Columns::All)?) {
+        for (position, run) in some.iter().zip(log.fetch(some, Columns::Unsalted)?) {
             let record = run.get(*position);
             numbers.push(record.map_or(Ok(0), |record| number_of(&record))?);
         }

@@ -7,7 +7,7 @@
 
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
-use super::answers::page;
+use super::answers::{Cut, page};
 use super::entry::{self, EntryAnswer, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
@@ -72,6 +72,8 @@ pub struct Search {
     pub page_size: usize,
     /// What is left out.
     pub collapse: Collapse,
+    /// Whether nobody asks what became of the documents that an entry is reported in.
+    pub records_only: bool,
 }
 
 /// A page of entries.
@@ -172,9 +174,13 @@ impl Scanner {
         let found = self.found(key, &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
         let (log, view) = (self.log.clone(), self.view.get().cloned());
-        let size = search.page_size.max(1);
+        let cut = Cut {
+            start,
+            size: search.page_size.max(1),
+            records_only: search.records_only,
+        };
         let page = self
-            .blocking(move |_| page(&log, view.as_deref(), &found, start, size, as_of, binding))
+            .blocking(move |_| page(&log, view.as_deref(), &found, cut, as_of, binding))
             .await??;
         if page.next.is_none() {
             self.kept.release(&key);

@@ -123,6 +123,7 @@ async fn a_search_of_many_pages_scans_once_however_large_it_is() {
     let scanner = Scanner::new(server.log.clone(), options, std::sync::Arc::default());
     let search = |filter: &str| Search {
         collapse: chancery::view::likeness::Collapse::None,
+        records_only: false,
         filter: Filter::parse(filter).unwrap(),
         as_of: None,
         order: By::Newest,

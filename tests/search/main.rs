@@ -291,6 +291,7 @@ fn answer(
             ascending: false,
             page_size: 1_000,
             collapse,
+            records_only: false,
         };
         let page = scanner.search(search, None).await.unwrap();
         let entries = page.entries.iter();

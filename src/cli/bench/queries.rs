@@ -21,16 +21,22 @@ const PACE: u64 = 60_000;
 
 /// A question, and what is asked.
 enum Asked {
-    Search(&'static str),
+    /// All pages; whether the records alone.
+    Search(&'static str, bool),
+    /// The first page.
     First(&'static str),
     Count(&'static str),
     Groups(&'static str, &'static [&'static str]),
 }
 
-const QUESTIONS: [(&str, Asked); 7] = [
+const QUESTIONS: [(&str, Asked); 8] = [
     (
         "search, 1 % by country, every entry",
-        Asked::Search("country = NLD"),
+        Asked::Search("country = NLD", false),
+    ),
+    (
+        "search, 1 % by country, records alone",
+        Asked::Search("country = NLD", true),
     ),
     (
         "search, two countries and a month, 50 entries",
@@ -66,7 +72,7 @@ pub async fn questions(server: &Server) -> Result<Vec<Row>, BenchError> {
             }
         }
         let what = match asked {
-            Asked::Search(_) | Asked::First(_) => "entries",
+            Asked::Search(..) | Asked::First(_) => "entries",
             Asked::Count(_) => "counted",
             Asked::Groups(..) => "groups",
         };
@@ -77,10 +83,11 @@ pub async fn questions(server: &Server) -> Result<Vec<Row>, BenchError> {
 
 async fn ask(client: &Client, asked: &Asked) -> Result<u64, BenchError> {
     match asked {
-        Asked::Search(filter) => {
+        Asked::Search(filter, records_only) => {
             let request = proto::SearchRequest {
                 filter: (*filter).to_owned(),
                 page_size: 1_000,
+                records_only: *records_only,
                 ..proto::SearchRequest::default()
             };
             let mut pages = pin!(client.pages(request));

@@ -23,6 +23,17 @@ impl Parts {
         Self(1 << number)
     }
 
+    /// The fields of these numbers, 1 to 31.
+    pub const fn fields(numbers: &[u32]) -> Self {
+        let mut parts = Self::NONE;
+        let mut at = 0;
+        while at < numbers.len() {
+            parts = parts.and(Self::field(numbers[at]));
+            at += 1;
+        }
+        parts
+    }
+
     /// The fields of both.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

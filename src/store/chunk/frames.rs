@@ -85,6 +85,15 @@ pub fn pack(raw: &[u8], dictionary: u32) -> std::io::Result<(Row, Vec<u8>)> {
     Ok((row, bytes))
 }
 
+/// The frame that was read last, and the memory that the next one is read into.
+#[derive(Default)]
+pub struct LastFrame {
+    frame: Option<usize>,
+    packed: Vec<u8>,
+    raw: Vec<u8>,
+    lengths: Vec<u32>,
+}
+
 /// The frames of one file.
 pub struct Frames {
     rows: Vec<Row>,
@@ -191,17 +200,35 @@ impl Frames {
         })
     }
 
-    /// Reads and unpacks the frame that holds the string at a place, and adds that string to `out`.
+    /// The string at a place. Its frame is read and unpacked unless it is the last one that was.
     ///
     /// # Errors
     /// As [`Frames::read`].
-    pub fn read_string(&self, source: &Source, at: u32, out: &mut Vec<u8>) -> Result<(), ChunkError> {
-        let frames = self.holding(&(at..at + 1));
-        self.read(source, frames, |place, string| {
-            if place == at {
-                out.extend_from_slice(string);
-            }
-        })
+    pub fn string<'l>(
+        &self,
+        source: &Source,
+        at: u32,
+        last: &'l mut LastFrame,
+    ) -> Result<&'l [u8], ChunkError> {
+        let frame = (at / self.strings) as usize;
+        if last.frame != Some(frame) {
+            last.frame = None;
+            let row = &self.rows[frame];
+            last.packed.resize(row.packed as usize, 0);
+            source.read_into(
+                &mut last.packed,
+                self.offsets[frame],
+                self.position(source, frame),
+            )?;
+            last.raw.clear();
+            last.lengths.clear();
+            self.unpack_one(source, frame, &last.packed, row, &mut last.raw, &mut last.lengths)?;
+            last.frame = Some(frame);
+        }
+        let within = (at % self.strings) as usize;
+        let begin: u32 = last.lengths[..within].iter().sum();
+        let end = begin + last.lengths[within];
+        Ok(&last.raw[begin as usize..end as usize])
     }
 
     /// Reads and unpacks frames one behind the other into `raw`, and adds the length of each string to `lengths`.

@@ -5,12 +5,13 @@
 //! bytes, which are its commitment. The file is written once and never again.
 
 use super::column::{Column, WIDTH};
-use super::frames::{Frames, ROW_BYTES};
+use super::frames::{Frames, LastFrame, ROW_BYTES};
 use super::layout::{Footer, blocks, column_bytes, outline};
 use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, LEAVES_A_FRAME, Part, Source};
 use crate::merkle::Tree;
 use crate::record::{Hash, leaf_hash};
+use bytes::Bytes;
 use std::ops::Range;
 
 /// An open file of leaves.
@@ -134,15 +135,19 @@ impl Leaves {
         })
     }
 
-    /// Adds the leaf at a place to `leaf`.
+    /// The leaf at a place.
     ///
     /// # Errors
     /// [`ChunkError`].
-    pub fn one(&self, at: u32, last: &mut LastBlock, leaf: &mut Vec<u8>) -> Result<(), ChunkError> {
-        let commitment = last.one(&self.commitments, &self.source, at)?;
-        self.frames.read_string(&self.source, at, leaf)?;
-        leaf.extend(commitment);
-        Ok(())
+    pub fn one(
+        &self,
+        at: u32,
+        commitments: &mut LastBlock,
+        frame: &mut LastFrame,
+    ) -> Result<Bytes, ChunkError> {
+        let commitment = commitments.one(&self.commitments, &self.source, at)?;
+        let head = self.frames.string(&self.source, at, frame)?;
+        Ok([head, &commitment].concat().into())
     }
 
     /// Reads everything again and holds it against itself: leaves against their hashes, hashes against those of the blocks.

@@ -4,11 +4,12 @@
 //! and salt were removed by law. The file changes in that way alone: it is then written anew beside the old one.
 
 use super::column::{Column, WIDTH};
-use super::frames::{Frames, ROW_BYTES};
+use super::frames::{Frames, LastFrame, ROW_BYTES};
 use super::layout::{blocks, column_bytes, outline};
 use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, PAYLOADS_A_FRAME, Part, Source};
 use crate::record::{Hash, commitment};
+use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -68,12 +69,14 @@ impl Payloads {
             .is_some_and(|byte| byte >> (at % 8) & 1 == 1)
     }
 
-    /// Adds the payload at a place to `payload`.
+    /// The payload at a place.
     ///
     /// # Errors
     /// [`ChunkError`].
-    pub fn one(&self, at: u32, payload: &mut Vec<u8>) -> Result<(), ChunkError> {
-        self.frames.read_string(&self.source, at, payload)
+    pub fn one(&self, at: u32, frame: &mut LastFrame) -> Result<Bytes, ChunkError> {
+        self.frames
+            .string(&self.source, at, frame)
+            .map(Bytes::copy_from_slice)
     }
 
     /// The salt at a place.

@@ -378,7 +378,7 @@ impl Chunk {
         let leaves = self.leaves.as_ref().map_or(0, leaves);
         let payloads = self.payloads.as_ref().map_or(0, payloads);
         match columns {
-            Columns::All => leaves + payloads,
+            Columns::All | Columns::Unsalted => leaves + payloads,
             Columns::Leaves => leaves,
             Columns::Payloads => payloads,
         }
@@ -411,7 +411,7 @@ impl Chunk {
             }
         };
         match columns {
-            Columns::Leaves | Columns::All => Ok(self.leaves()?.widened(&range)),
+            Columns::Leaves | Columns::All | Columns::Unsalted => Ok(self.leaves()?.widened(&range)),
             Columns::Payloads => Ok(self.payloads()?.within(&range, usize::MAX)),
         }
     }
@@ -430,7 +430,7 @@ impl Chunk {
         if payloads {
             self.payloads()?
                 .read(range.clone(), &mut payload_bytes, &mut lengths)?;
-            if leaves {
+            if columns == Columns::All {
                 salts = self.payloads()?.salts(range.clone())?;
             }
         }

@@ -1,9 +1,10 @@
 //! Single records of the sealed log: an entry that is looked at, an answer that lies scattered over the log.
 //!
 //! A record is read with the frame of its payload, that of its leaf, and its blocks of the columns; nothing else is
-//! unpacked. Who asks for several in ascending order reads a block of the columns once.
+//! unpacked. Who asks for several in ascending order reads a frame and a block of the columns once.
 
 use super::column::{Column, WIDTH};
+use super::frames::LastFrame;
 use super::shelf::{Chunk, Chunks};
 use super::{BLOCK, ChunkError, Source};
 use crate::log::{Columns, ReadError, Run, Slot};
@@ -14,10 +15,12 @@ use std::sync::Arc;
 /// From so many records on two threads read them.
 const SHARED_FROM: usize = 64;
 
-/// The blocks of a chunk's columns that were read last.
+/// What was read last of a chunk.
 #[derive(Default)]
 struct Last {
+    leaves: LastFrame,
     commitments: LastBlock,
+    payloads: LastFrame,
     salts: LastBlock,
 }
 
@@ -49,12 +52,12 @@ impl LastBlock {
 impl Chunk {
     /// The record at a place as a run of one.
     fn one(&self, at: u32, columns: Columns, last: &mut Last) -> Result<Run, ChunkError> {
-        let (mut leaf, mut payload, mut salt) = (Vec::new(), Vec::new(), Bytes::new());
+        let (mut leaf, mut payload, mut salt) = (Bytes::new(), Bytes::new(), Bytes::new());
         if columns != Columns::Payloads {
-            self.leaves()?.one(at, &mut last.commitments, &mut leaf)?;
+            leaf = self.leaves()?.one(at, &mut last.commitments, &mut last.leaves)?;
         }
         if columns != Columns::Leaves {
-            self.payloads()?.one(at, &mut payload)?;
+            payload = self.payloads()?.one(at, &mut last.payloads)?;
         }
         if columns == Columns::All {
             let one = self.payloads()?.salt(at, &mut last.salts)?;
@@ -67,7 +70,7 @@ impl Chunk {
             erased: self.is_erased(at),
         };
         let position = self.first().plus(at.into());
-        let run = Run::new(position, vec![slot], leaf.into(), salt, payload.into());
+        let run = Run::new(position, vec![slot], leaf, salt, payload);
         run.map_err(|error| self.unreadable(position, error.to_string()))
     }
 }

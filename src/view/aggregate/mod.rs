@@ -245,7 +245,7 @@ impl<'a> Counting<'a> {
                 if self.cancelled.load(Ordering::Relaxed) {
                     return Ok(self);
                 }
-                for (position, run) in fetched.iter().zip(log.fetch(fetched, Columns::All)?) {
+                for (position, run) in fetched.iter().zip(log.fetch(fetched, Columns::Unsalted)?) {
                     if let Some(record) = run.get(*position) {
                         fill(&mut document, &record, &decode(&record)?, None);
                         loose.add(number, &document);
