@@ -126,17 +126,18 @@ impl Volume {
 
     /// The tags of documents, whose numbers ascend and are below [`Self::len`].
     pub fn tags(&self, numbers: &[u32]) -> io::Result<Vec<u64>> {
-        let mut tags = Vec::with_capacity(numbers.len());
+        let (mut tags, mut bytes) = (Vec::with_capacity(numbers.len()), Vec::new());
         let together = |a: &u32, b: &u32| *a as usize / TAGS == *b as usize / TAGS;
         for some in numbers.chunk_by(together) {
             let at = some[0] as usize / TAGS;
             let count = (self.len() - (at * TAGS) as u64).min(TAGS as u64) as usize;
             let offset = self.tags + (at * (TAGS * TAG_BYTES + 4)) as u64;
-            let bytes = read(&self.file, offset, count * TAG_BYTES)?;
+            read_into(&self.file, offset, count * TAG_BYTES, &mut bytes)?;
+            let all = bytes.as_chunks::<TAG_BYTES>().0;
             for number in some {
-                let start = *number as usize % TAGS * TAG_BYTES;
-                let (tag, _) = u64_of(bytes.get(start..).unwrap_or_default())?;
-                tags.push(tag);
+                let tag = all.get(*number as usize % TAGS);
+                let tag = tag.ok_or_else(|| damaged("a document has no tag"))?;
+                tags.push(u64::from_le_bytes(*tag));
             }
         }
         Ok(tags)
@@ -322,14 +323,23 @@ impl Listed for Cursor<'_> {
 
 /// Reads bytes and checks them against the checksum behind them.
 fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; length + 4];
-    file.read_exact_at(&mut bytes, offset)?;
-    let sum = bytes.split_off(length);
-    if sum == crc32c::crc32c(&bytes).to_le_bytes() {
-        Ok(bytes)
-    } else {
-        Err(damaged("a checksum does not fit"))
+    let mut bytes = Vec::new();
+    read_into(file, offset, length, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, in memory that was used before.
+fn read_into(file: &File, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(length + 4, 0);
+    file.read_exact_at(bytes, offset)?;
+    let is_whole = bytes
+        .split_last_chunk::<4>()
+        .is_some_and(|(bytes, sum)| crc32c::crc32c(bytes).to_le_bytes() == *sum);
+    if !is_whole {
+        return Err(damaged("a checksum does not fit"));
     }
+    bytes.truncate(length);
+    Ok(())
 }
 
 fn u64_of(bytes: &[u8]) -> io::Result<(u64, &[u8])> {

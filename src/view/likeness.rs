@@ -9,7 +9,6 @@ use super::search::Search;
 use crate::derive::Likeness;
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::{Position, codec};
-use hashbrown::HashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,7 +39,6 @@ impl Collapse {
 
     fn leaves_out(self, role: Role) -> bool {
         match role {
-            Role::Alone => false,
             Role::Twin => self != Self::None,
             Role::Alike => self == Self::Alike,
         }
@@ -59,14 +57,27 @@ pub struct Likened {
 /// What an entry is to the one that stands for its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// It stands for it, or is not compared.
-    Alone,
     Twin,
     Alike,
 }
 
-/// Leaves out of an answer, whose positions ascend, what is to be left out of it; answers how many entries are alike in it, left
-/// out or not.
+/// How many entries of an answer, whose positions ascend, are alike.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn likened(
+    log: &Log,
+    search: Option<&Search>,
+    answer: &[Position],
+    cancelled: &AtomicBool,
+) -> Result<Likened, ReadError> {
+    let numbers = numbers(log, search, answer, cancelled)?;
+    let mut likened = Likened::default();
+    each_repeated(&numbers, |_, role| likened.add(role));
+    Ok(likened)
+}
+
+/// The same, and leaves out of the answer what is to be left out of it.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -81,33 +92,44 @@ pub fn collapse<T>(
     let positions: Vec<Position> = answer.iter().map(position_of).collect();
     let numbers = numbers(log, search, &positions, cancelled)?;
     let mut likened = Likened::default();
-    let mut roles = roles(&numbers);
-    answer.retain(|_| {
-        let role = roles.next().unwrap_or(Role::Alone);
-        likened.twins += u64::from(role == Role::Twin);
-        likened.alike += u64::from(role == Role::Alike);
-        !collapse.leaves_out(role)
+    let mut left_out = vec![false; answer.len()];
+    each_repeated(&numbers, |at, role| {
+        likened.add(role);
+        left_out[at] = collapse.leaves_out(role);
     });
+    let mut left_out = left_out.into_iter();
+    answer.retain(|_| left_out.next() != Some(true));
     Ok(likened)
 }
 
-/// What each is, in the order of positions.
-fn roles(numbers: &[u64]) -> impl Iterator<Item = Role> + '_ {
-    let repeated = Repeated::of(numbers);
-    let mut first: HashMap<u64, Likeness> = HashMap::new();
-    numbers.iter().map(move |number| {
-        let Some(own) = Likeness::of_number(*number).filter(|own| repeated.may_have(own.event())) else {
-            return Role::Alone;
-        };
-        match first.get(&own.event()) {
-            Some(first) if own.is_turned(*first) => Role::Twin,
-            Some(_) => Role::Alike,
-            None => {
-                first.insert(own.event(), own);
-                Role::Alone
-            }
+impl Likened {
+    fn add(&mut self, role: Role) {
+        match role {
+            Role::Twin => self.twins += 1,
+            Role::Alike => self.alike += 1,
         }
-    })
+    }
+}
+
+/// Tells of each that tells of an event that an earlier one tells of, by its place; in no order.
+fn each_repeated(numbers: &[u64], mut take: impl FnMut(usize, Role)) {
+    let repeated = Repeated::of(numbers);
+    let likenesses = numbers
+        .iter()
+        .map(|number| Likeness::of_number(*number))
+        .enumerate();
+    let candidates = likenesses.filter_map(|(at, one)| Some((one?, at)));
+    let mut candidates: Vec<(Likeness, usize)> = candidates
+        .filter(|(one, _)| repeated.may_have(one.event()))
+        .collect();
+    // Those of an event next to each other, the first of them first.
+    candidates.sort_unstable_by_key(|(one, at)| (one.event(), *at));
+    for told in candidates.chunk_by(|(a, _), (b, _)| a.event() == b.event()) {
+        for (one, at) in &told[1..] {
+            let is_twin = one.is_turned(told[0].0);
+            take(*at, if is_twin { Role::Twin } else { Role::Alike });
+        }
+    }
 }
 
 /// Which events may be told more than once. Most are not, and a bit of a table that fits into a processor's cache says so.
@@ -207,29 +229,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn roles(numbers: &[u64]) -> Vec<(usize, Role)> {
+        let mut roles = Vec::new();
+        each_repeated(numbers, |at, role| roles.push((at, role)));
+        roles.sort_unstable_by_key(|(at, _)| *at);
+        roles
+    }
+
     #[test]
     fn the_first_stands_for_the_others() {
-        use Role::{Alike, Alone, Twin};
+        use Role::{Alike, Twin};
         // Events 4 and 6, and two that are not compared.
         let numbers = [0, 5, 4, 6, 5, 4, 0, 6];
-        let found: Vec<Role> = roles(&numbers).collect();
-        assert_eq!(found, [Alone, Alone, Twin, Alone, Alike, Twin, Alone, Alike]);
+        assert_eq!(roles(&numbers), [(2, Twin), (4, Alike), (5, Twin), (7, Alike)]);
         assert!(Collapse::Twins.leaves_out(Twin) && !Collapse::Twins.leaves_out(Alike));
         assert!(Collapse::Alike.leaves_out(Twin) && Collapse::Alike.leaves_out(Alike));
-        assert!(!Collapse::None.leaves_out(Twin) && !Collapse::Alike.leaves_out(Alone));
+        assert!(!Collapse::None.leaves_out(Twin) && !Collapse::None.leaves_out(Alike));
     }
 
     proptest! {
         #[test]
         fn a_table_of_bits_hides_none_that_is_repeated(numbers in prop::collection::vec(0_u64..40, 0..100)) {
             let mut first: std::collections::HashMap<u64, u64> = std::collections::HashMap::new();
-            let plain: Vec<Role> = numbers.iter().map(|number| match first.get(&(number & !1)) {
-                _ if *number == 0 => Role::Alone,
-                Some(own) if own == number => Role::Alike,
-                Some(_) => Role::Twin,
-                None => { first.insert(number & !1, *number); Role::Alone }
-            }).collect();
-            prop_assert_eq!(roles(&numbers).collect::<Vec<_>>(), plain);
+            let plain = numbers.iter().enumerate().filter_map(|(at, number)| match first.get(&(number & !1)) {
+                _ if *number == 0 => None,
+                Some(own) if own == number => Some((at, Role::Alike)),
+                Some(_) => Some((at, Role::Twin)),
+                None => { first.insert(number & !1, *number); None }
+            });
+            prop_assert_eq!(plain.collect::<Vec<_>>(), roles(&numbers));
         }
     }
 }
