@@ -178,15 +178,10 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
         );
     }
     for one in &content.types {
-        say(
-            "type",
-            [
-                format!("{}:{}", one.scheme, one.code),
-                one.label.clone(),
-                one.mode.clone(),
-            ]
-            .join(" "),
-        );
+        let code = format!("{}:{}", one.scheme, one.code);
+        let parts = [code.as_str(), &one.label, &one.mode];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        say("type", parts.join(" "));
     }
     let words = entry.derived.as_ref().map(derived::words).unwrap_or_default();
     if !words.is_empty() {
