@@ -3,7 +3,8 @@
 //! The published protos type payloads and leaves as messages. The program itself must never re-encode them (their
 //! hashes are taken of the stored bytes), so the services are compiled here with those fields as bytes, which is
 //! the same encoding on the wire. A payload in a request becomes `repeated bytes`, so that a second one can be
-//! refused instead of being merged into the first without a word.
+//! refused instead of being merged into the first without a word. What is derived from an entry is bytes too: it is written at once,
+//! and read only where it is shown.
 //!
 //! `record.proto` is compiled apart, as plain prost: what lies on disk must not depend on a gRPC library.
 
@@ -68,7 +69,7 @@ fn names_of_record(set: &FileDescriptorSet) -> Vec<String> {
         .collect()
 }
 
-/// Turns the fields that carry payloads and leaves into bytes.
+/// Turns the fields that carry payloads, leaves and what is derived into bytes.
 fn keep_bytes(set: &mut FileDescriptorSet) {
     for message in set.file.iter_mut().flat_map(|file| &mut file.message_type) {
         let in_request = matches!(message.name(), "AppendRecord" | "EraseRequest");
@@ -80,7 +81,7 @@ fn keep_bytes_of(message: &mut DescriptorProto, in_request: bool) {
     for field in message
         .field
         .iter_mut()
-        .filter(|field| carries_stored_bytes(field))
+        .filter(|field| is_written_elsewhere(field))
     {
         field.set_type(Type::Bytes);
         field.type_name = None;
@@ -90,6 +91,9 @@ fn keep_bytes_of(message: &mut DescriptorProto, in_request: bool) {
     }
 }
 
-fn carries_stored_bytes(field: &FieldDescriptorProto) -> bool {
-    matches!(field.type_name(), ".chancery.v1.Payload" | ".chancery.v1.Leaf")
+fn is_written_elsewhere(field: &FieldDescriptorProto) -> bool {
+    matches!(
+        field.type_name(),
+        ".chancery.v1.Payload" | ".chancery.v1.Leaf" | ".chancery.v1.Derived"
+    )
 }

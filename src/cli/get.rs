@@ -183,7 +183,7 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         say("type", parts.join(" "));
     }
-    let words = entry.derived.as_ref().map(derived::words).unwrap_or_default();
+    let words = derived::words(&shown.derived);
     if !words.is_empty() {
         say("derived", words.join(" · "));
     }

@@ -11,8 +11,9 @@ use crate::record::json::{self, RecordView};
 use crate::record::{EntryKey, Kind, Leaf, Position, Recorded, Status, leaf_hash};
 use crate::rpc::proto;
 use clap::ValueEnum;
+use prost::Message as _;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A record, decoded as far as people and rows need it.
 #[derive(Clone, Debug)]
@@ -27,10 +28,8 @@ pub struct Shown<'a> {
     pub content: Content,
     /// The status, where the answer says one.
     pub status: Option<Status>,
-    /// The country codes derived from it, by the path of what they were derived from.
-    derived: BTreeMap<&'a str, Vec<&'a str>>,
-    /// All that is derived from it, where the answer says so.
-    of_answer: Option<&'a proto::Derived>,
+    /// What is derived from it, where the answer says so.
+    pub derived: Arc<proto::Derived>,
     /// The documents that it is reported in and that are retracted, where the answer says so.
     pub withdrawn: &'a [proto::EntryKey],
     /// The participants that this row tells of, where it is one of several of its entry.
@@ -53,11 +52,10 @@ impl<'a> Shown<'a> {
             payload: (!record.erased).then_some(&record.payload),
             content: content.unwrap_or_default(),
             status: record.erased.then_some(Status::Erased),
-            derived: BTreeMap::new(),
+            derived: Arc::default(),
             withdrawn: &[],
             only: None,
             leaf_bytes: &record.leaf,
-            of_answer: None,
         })
     }
 
@@ -70,22 +68,16 @@ impl<'a> Shown<'a> {
         let mut shown = Self::record(entry.record.as_ref().ok_or_else(none)?)?;
         shown.status = status(entry.status());
         shown.withdrawn = &entry.retracted_documents;
-        if let Some(derived) = &entry.derived {
-            shown.of_answer = Some(derived);
-            for country in &derived.countries {
-                shown
-                    .derived
-                    .entry(&country.path)
-                    .or_default()
-                    .push(&country.iso3);
-            }
-        }
+        let derived = proto::Derived::decode(entry.derived.clone());
+        shown.derived = Arc::new(derived.map_err(|error| {
+            Failure::failed(format!("position {}: what is derived: {error}", shown.position))
+        })?);
         Ok(shown)
     }
 
     /// The record in the JSON form.
     pub fn json(&self, with_hash: bool) -> Map<String, Value> {
-        let derived = self.of_answer.and_then(derived::json);
+        let derived = derived::json(&self.derived);
         let view = RecordView {
             position: self.position,
             leaf: self.leaf,
@@ -164,9 +156,7 @@ impl<'a> Shown<'a> {
         let Some((at, one)) = self.main_type() else {
             return String::new();
         };
-        let cameo = self
-            .of_answer
-            .and_then(|derived| derived::of_type_at(derived, at, CAMEO_SCHEME));
+        let cameo = derived::of_type_at(&self.derived, at, CAMEO_SCHEME);
         if let Some(cameo) = cameo.filter(|_| one.label.is_empty()) {
             return format!("{} {}", cameo.code, cameo.label).trim_end().to_owned();
         }
@@ -225,35 +215,38 @@ impl<'a> Shown<'a> {
 
     /// A participant's derived countries, else the codes it states.
     pub fn countries_of(&self, at: usize, participant: &Participant) -> Vec<String> {
-        match self.derived.get(format!("participants[{at}]").as_str()) {
-            Some(codes) => codes.iter().map(|code| (*code).to_owned()).collect(),
-            None => participant
-                .countries
-                .iter()
-                .map(|country| country.code.clone())
-                .collect(),
+        let derived = self.derived_countries("participants", at);
+        if !derived.is_empty() {
+            return derived.into_iter().map(str::to_owned).collect();
         }
+        let stated = participant.countries.iter();
+        stated.map(|country| country.code.clone()).collect()
+    }
+
+    /// The codes derived from the part of the record at a place of a list.
+    fn derived_countries(&self, list: &str, at: usize) -> Vec<&str> {
+        let path = format!("{list}[{at}]");
+        let of_it = self.derived.countries.iter().filter(|one| one.path == path);
+        of_it.map(|one| one.iso3.as_str()).collect()
     }
 
     /// The types that follow from those stated.
-    pub fn derived_types(&self) -> impl Iterator<Item = &'a proto::DerivedType> + use<'a> {
-        self.of_answer.into_iter().flat_map(|derived| &derived.types)
+    pub fn derived_types(&self) -> impl Iterator<Item = &proto::DerivedType> {
+        self.derived.types.iter()
     }
 
     /// Its quad classes, stated or derived.
     pub fn quads(&self) -> Vec<u32> {
         let stated = stated_quads(&self.content);
         if stated.is_empty() {
-            return self
-                .of_answer
-                .map_or_else(Vec::new, |derived| derived.quads.clone());
+            return self.derived.quads.clone();
         }
         stated.into_iter().map(|quad| u32::from(quad.number())).collect()
     }
 
     /// Whether a country of a participant is known, stated or derived.
     pub fn is_of_a_country(&self, at: usize) -> bool {
-        self.derived.contains_key(format!("participants[{at}]").as_str())
+        !self.derived_countries("participants", at).is_empty()
     }
 
     fn tells_of(&self, participant: usize) -> bool {
@@ -319,14 +312,12 @@ impl<'a> Shown<'a> {
 
     /// A place's derived countries, else the code it states.
     pub fn country_of_place(&self, at: usize, place: &Place) -> String {
-        match self.derived.get(format!("places[{at}]").as_str()) {
-            Some(codes) => codes.join("; "),
-            None => place
-                .country
-                .as_ref()
-                .map(|country| country.code.clone())
-                .unwrap_or_default(),
+        let derived = self.derived_countries("places", at);
+        if !derived.is_empty() {
+            return derived.join("; ");
         }
+        let stated = place.country.as_ref();
+        stated.map(|country| country.code.clone()).unwrap_or_default()
     }
 }
 

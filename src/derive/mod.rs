@@ -28,7 +28,7 @@ pub use countries::{BareCode, Countries, Country, Scheme, countries};
 pub use fold::{fold, fold_into, with_folded};
 pub use likeness::{LIKENESS_RULES, Likeness};
 pub use quad::{CAMEO_QUAD, Quad, quad_of_root, root_of_cameo};
-pub use stated::{any_cameo, any_plover, is_scheme};
+pub use stated::{any_cameo, any_plover, is_scheme, states};
 pub use types::{
     CAMEO_SCHEME, Cameo, GOLDSTEIN, ICEWS_TEXT_SCHEME, PLOVER_SCHEME, Plover, Types, ancestors_of_cameo,
     types,

@@ -8,7 +8,7 @@ use super::types::{CAMEO_SCHEME, ICEWS_TEXT_SCHEME, PLOVER_SCHEME, Plover, types
 use crate::record::codec::{Content, TypeCode};
 
 /// Whether a code of a scheme is stated.
-fn states(content: &Content, scheme: &str) -> bool {
+pub fn states(content: &Content, scheme: &str) -> bool {
     content.types.iter().any(|one| is_of(one, scheme))
 }
 

@@ -3,84 +3,87 @@
 //! The same rules as of conditions and terms: [`super::values`] has them.
 
 use super::values;
-use crate::derive::{
-    Basis, CAMEO_SCHEME, PLOVER_SCHEME, Quad, ancestors_of_cameo, any_cameo, any_plover, types,
-};
+use crate::derive::{Basis, CAMEO_SCHEME, PLOVER_SCHEME, Quad, any_cameo, states, types};
 use crate::record::codec::Content;
 
 /// A type that follows from a stated one, or what a table says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DerivedType {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DerivedType<'c> {
     /// The place of the stated type among the content's types.
     pub at: usize,
     /// The scheme: `cameo` or `plover`.
     pub scheme: &'static str,
     /// The code.
-    pub code: String,
+    pub code: &'c str,
     /// Its label; empty where it has none.
     pub label: &'static str,
     /// Its mode; empty where it has none.
     pub mode: &'static str,
     /// Its contexts.
-    pub contexts: Vec<&'static str>,
-    /// The codes above it, the nearest first.
-    pub ancestors: Vec<String>,
+    pub contexts: &'static [&'static str],
+    /// Whether codes stand above it: those of [`crate::derive::ancestors_of_cameo`].
+    pub has_ancestors: bool,
 }
 
-/// What follows from the types of a content.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DerivedTypes {
-    /// The types, those of one stated type together.
-    pub types: Vec<DerivedType>,
-    /// The quad classes, where none is stated; each once.
-    pub quads: Vec<Quad>,
-    /// The values on the scale of Goldstein, where none is stated; each once, as decimal text.
-    pub goldstein: Vec<&'static str>,
+/// Something that follows from the types of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DerivedValue<'c> {
+    /// A type.
+    Type(DerivedType<'c>),
+    /// A quad class.
+    Quad(Quad),
+    /// A value on the scale of Goldstein, as decimal text.
+    Goldstein(&'static str),
 }
 
-/// What follows from the types of a content.
-pub fn derived_types(content: &Content) -> DerivedTypes {
-    let mut derived = DerivedTypes::default();
+/// Tells what follows from the types of a content: the types, those of one stated type together; then the quad classes, where
+/// none is stated; then the values on the scale of Goldstein, where none is stated. Each class and value once.
+pub fn each_derived<'c>(content: &'c Content, mut take: impl FnMut(DerivedValue<'c>)) {
+    let states_plover = states(content, PLOVER_SCHEME);
     any_cameo(content, Basis::Derived, |at, code| {
-        derived.types.push(DerivedType {
+        let known = types().cameo(code);
+        take(DerivedValue::Type(DerivedType {
             at,
             scheme: CAMEO_SCHEME,
-            label: types().cameo(code).map_or("", |cameo| cameo.label),
-            ancestors: ancestors_of_cameo(code).map(str::to_owned).collect(),
-            code: code.to_owned(),
+            code,
+            label: known.map_or("", |cameo| cameo.label),
             mode: "",
-            contexts: Vec::new(),
-        });
+            contexts: &[],
+            has_ancestors: true,
+        }));
+        if let Some(plover) = known
+            .and_then(|cameo| cameo.plover.as_ref())
+            .filter(|_| !states_plover)
+        {
+            take(DerivedValue::Type(DerivedType {
+                at,
+                scheme: PLOVER_SCHEME,
+                code: plover.code,
+                label: "",
+                mode: plover.mode,
+                contexts: &plover.contexts,
+                has_ancestors: false,
+            }));
+        }
         false
     });
-    any_plover(content, |at, plover| {
-        derived.types.push(DerivedType {
-            at,
-            scheme: PLOVER_SCHEME,
-            code: plover.code.to_owned(),
-            label: "",
-            mode: plover.mode,
-            contexts: plover.contexts.clone(),
-            ancestors: Vec::new(),
-        });
-        false
-    });
-    derived.types.sort_by_key(|one| one.at);
     if !values::any_quad(content, Basis::Stated, |_| true) {
+        let mut told = [false; 5];
         values::any_quad(content, Basis::Derived, |quad| {
-            if !derived.quads.contains(&quad) {
-                derived.quads.push(quad);
+            if !std::mem::replace(&mut told[usize::from(quad.number())], true) {
+                take(DerivedValue::Quad(quad));
             }
             false
         });
     }
+    let mut told: Vec<&str> = Vec::new();
     values::any_derived_goldstein(content, |value| {
-        if !derived.goldstein.contains(&value) {
-            derived.goldstein.push(value);
+        if !told.contains(&value) {
+            told.push(value);
+            take(DerivedValue::Goldstein(value));
         }
         false
     });
-    derived
 }
 
 /// The quad classes that a content states; each once.
@@ -113,16 +116,19 @@ mod tests {
     }
 
     fn of(content: &Content) -> String {
-        let derived = derived_types(content);
-        let one = |one: &DerivedType| {
-            format!(
-                "{}:{}:{} {} {:?} {:?}",
-                one.at, one.scheme, one.code, one.label, one.contexts, one.ancestors
-            )
-        };
-        let mut lines: Vec<String> = derived.types.iter().map(one).collect();
-        lines.extend(derived.quads.iter().map(|quad| format!("quad {}", quad.number())));
-        lines.extend(derived.goldstein.iter().map(|value| format!("goldstein {value}")));
+        let mut lines = Vec::new();
+        each_derived(content, |value| {
+            lines.push(match value {
+                DerivedValue::Type(one) => {
+                    format!(
+                        "{}:{}:{} {} {:?}",
+                        one.at, one.scheme, one.code, one.label, one.contexts
+                    )
+                }
+                DerivedValue::Quad(quad) => format!("quad {}", quad.number()),
+                DerivedValue::Goldstein(value) => format!("goldstein {value}"),
+            });
+        });
         lines.join("\n")
     }
 
@@ -133,8 +139,7 @@ mod tests {
                 "icews-text",
                 "Express intent to cooperate militarily"
             )])),
-            "0:cameo:0312 Express intent to cooperate militarily [] [\"031\", \"03\"]\n\
-             0:plover:AGREE  [\"military\"] []\nquad 1\ngoldstein 5.2"
+            "0:cameo:0312 Express intent to cooperate militarily []\n0:plover:AGREE  [\"military\"]\nquad 1\ngoldstein 5.2"
         );
     }
 
@@ -143,7 +148,7 @@ mod tests {
         let mut stated = content(&[("icews-text", "Consult"), ("cameo", "190"), ("plover", "ASSAULT")]);
         assert_eq!(
             of(&stated),
-            "1:cameo:190 Use conventional military force [] [\"19\"]\nquad 4\ngoldstein -10"
+            "1:cameo:190 Use conventional military force []\nquad 4\ngoldstein -10"
         );
         for (name, value) in [("quad", "4"), ("goldstein", "-9.5")] {
             stated.measures.push(Measure {
@@ -151,10 +156,7 @@ mod tests {
                 value: value.into(),
             });
         }
-        assert_eq!(
-            of(&stated),
-            "1:cameo:190 Use conventional military force [] [\"19\"]"
-        );
+        assert_eq!(of(&stated), "1:cameo:190 Use conventional military force []");
         assert_eq!(of(&content(&[("plover", "AID")])), "quad 2");
         assert_eq!(of(&content(&[("icews-text", "Dance"), ("other", "040")])), "");
     }

@@ -30,7 +30,7 @@ mod value;
 mod values;
 mod words;
 
-pub use derived::{DerivedType, DerivedTypes, derived_types, stated_quads};
+pub use derived::{DerivedType, DerivedValue, each_derived, stated_quads};
 pub use error::{FilterError, FilterProblem};
 pub use explain::Asked;
 pub use grouped::{Grouped, NotGrouped};

@@ -2,11 +2,10 @@
 //!
 //! Requests become values that are checked, answers become messages; nothing here decides anything or waits.
 
+use super::derived;
 use super::proto;
 use super::status::{self, RequestError};
-use crate::derive::{GOLDSTEIN, When, countries, countries_of_participant, country_of_place, types};
 use crate::filter::Filter;
-use crate::filter::{DerivedTypes, derived_types};
 use crate::log::{
     AppendError, Appended, Batch, Door, Draft, EntryState, Log, ReadError, Receipt, Rule, Stored, Violation,
 };
@@ -361,7 +360,8 @@ pub fn entry(answer: &EntryAnswer, exact: bool, with_derived: bool) -> proto::En
     let derived = stored
         .as_ref()
         .filter(|stored| with_derived && !stored.erased)
-        .map(|stored| derived(stored.payload));
+        .map(|stored| derived::of_payload(stored.payload))
+        .unwrap_or_default();
     proto::Entry {
         record: stored.map(|stored| record(answer, &stored, exact)),
         status: status_number(answer.status),
@@ -404,71 +404,6 @@ fn links(state: &EntryState) -> Vec<codec::Relation> {
         key: link.other.key.to_string(),
     };
     state.links.iter().map(link).collect()
-}
-
-/// The fields of a content of which anything is derived: dates, participants, types, contexts, places, measures.
-const DERIVED_FROM: codec::parts::Parts = codec::parts::Parts::fields(&[6, 7, 8, 11, 12, 13]);
-
-/// What follows from the content, apart from what was stated.
-fn derived(payload: &[u8]) -> proto::Derived {
-    let content = codec::parts::decode_parts(payload, DERIVED_FROM)
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let (tables, when) = (countries(), When::Of(&content));
-    let mut found = Vec::new();
-    for (at, participant) in content.participants.iter().enumerate() {
-        for country in countries_of_participant(participant, when) {
-            found.push(proto::DerivedCountry {
-                path: format!("participants[{at}]"),
-                iso3: country.to_string(),
-            });
-        }
-    }
-    for (at, place) in content.places.iter().enumerate() {
-        if let Some(country) = country_of_place(place, when) {
-            found.push(proto::DerivedCountry {
-                path: format!("places[{at}]"),
-                iso3: country.to_string(),
-            });
-        }
-    }
-    proto::Derived {
-        table: format!("countries {}", tables.version()),
-        countries: found,
-        ..of_types(derived_types(&content))
-    }
-}
-
-fn of_types(derived: DerivedTypes) -> proto::Derived {
-    if derived == DerivedTypes::default() {
-        return proto::Derived::default();
-    }
-    let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
-    let one = |one: crate::filter::DerivedType| proto::DerivedType {
-        path: format!("types[{}]", one.at),
-        scheme: one.scheme.to_owned(),
-        code: one.code,
-        label: one.label.to_owned(),
-        mode: one.mode.to_owned(),
-        contexts: owned(one.contexts),
-        ancestors: one.ancestors,
-    };
-    let goldstein = |value: &str| proto::DerivedMeasure {
-        name: GOLDSTEIN.to_owned(),
-        value: value.to_owned(),
-    };
-    proto::Derived {
-        type_table: format!("types {}", types().version()),
-        types: derived.types.into_iter().map(one).collect(),
-        quads: derived
-            .quads
-            .into_iter()
-            .map(|quad| quad.number().into())
-            .collect(),
-        measures: derived.goldstein.into_iter().map(goldstein).collect(),
-        ..proto::Derived::default()
-    }
 }
 
 /// The number of a status on the wire.

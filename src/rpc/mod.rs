@@ -10,6 +10,7 @@ mod aggregate;
 pub mod archive;
 pub mod codec;
 pub mod convert;
+mod derived;
 mod erasure;
 pub mod integrity;
 mod likened;

@@ -306,7 +306,8 @@ async fn countries_are_derived_apart_from_what_was_stated() {
     let server = Server::start(folder.path()).await;
     server.put(event_of("k", "IRN", "2021")).await;
     let answer = server.client.get_entry(get(Name::Key(key("k")))).await.unwrap();
-    let derived = answer.entry.unwrap().derived.unwrap();
+    let derived = answer.entry.unwrap().derived;
+    let derived: proto::Derived = prost::Message::decode(derived).unwrap();
     assert!(derived.table.starts_with("countries "), "{}", derived.table);
     assert_eq!(
         (&*derived.countries[0].path, &*derived.countries[0].iso3),
