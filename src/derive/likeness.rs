@@ -130,9 +130,9 @@ fn reports(content: &Content) -> Vec<u8> {
     listed(reports.chain(documents))
 }
 
-/// Texts folded, each with its length.
+/// How many texts there are, then each folded, with its length.
 fn joined(texts: &[&str]) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = (texts.len() as u32).to_le_bytes().to_vec();
     for text in texts {
         with_folded(text, |folded| {
             let folded = folded.trim();
@@ -212,6 +212,13 @@ mod tests {
             None
         );
         assert!(of(r#""occurred":"2014","participants":["Iran"]"#).is_some());
+    }
+
+    #[test]
+    fn a_code_of_one_participant_is_not_the_name_of_another() {
+        let one = r#""occurred":"2014","participants":[{"side":"party","name":"A","codes":[{"scheme":"b","code":"c"}]}]"#;
+        let two = r#""occurred":"2014","participants":[{"side":"party","name":"A"},{"side":"party","name":"b","stated_name":"c"}]"#;
+        assert_ne!(of(one), of(two));
     }
 
     #[test]

@@ -233,8 +233,9 @@ pub(super) fn any_quad(content: &Content, basis: Basis, mut test: impl FnMut(Qua
     }
     let mut has_cameo = false;
     let found = any_cameo(content, basis, |_, code| {
-        has_cameo = true;
-        root_of_cameo(code).and_then(quad_of_root).is_some_and(&mut test)
+        let quad = root_of_cameo(code).and_then(quad_of_root);
+        has_cameo |= quad.is_some();
+        quad.is_some_and(&mut test)
     });
     if found || has_cameo {
         return found;

@@ -277,3 +277,16 @@ fn a_stopped_archive_is_read_where_it_lies() {
     );
     assert_eq!(lines(&ok(&["search", "-o", "json"])).len(), 3);
 }
+
+#[test]
+fn a_search_says_what_share_of_its_names_carries_no_country() {
+    let daemon = Daemon::start();
+    daemon.append(
+        r#"{"series":"icews","key":"a","kind":"event","participants":["Ministry (Japan)","Barack Obama","Protester"]}
+           {"series":"icews","key":"b","kind":"event","participants":[{"side":"source","name":"Ashraf Ghani","countries":["AFG"]},{"side":"target"}]}"#,
+    );
+    let said = |filter: &str| run(&mut daemon.ask(&["search", filter, "-o", "csv"])).err;
+    let note = "note: of the 4 names in these entries 2 carry no country, 50 %\n";
+    assert!(said("kind = event").ends_with(note), "{}", said("kind = event"));
+    assert!(!said("key = b").contains("carry no country"));
+}
