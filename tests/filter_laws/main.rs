@@ -32,12 +32,18 @@ fn envelope() -> impl Strategy<Value = (u64, usize, usize, usize)> {
 /// Values of measures, more than [`VALUES`]: of one number several.
 fn number() -> impl Strategy<Value = String> {
     let finite = || any::<f64>().prop_filter("finite", |number| number.is_finite());
+    let tenths = VALUES
+        .iter()
+        .copied()
+        .filter(|value| value.contains(".1") || value.contains("0.0999"));
     prop_oneof![
-        prop::sample::select(VALUES.to_vec()).prop_map(str::to_owned),
-        (-9..9_i32).prop_map(|number| format!("{number}")),
-        (-99..99_i32).prop_map(|number| format!("{:.25}", f64::from(number) / 10.0)),
-        finite().prop_map(|number| format!("{number:e}")),
-        "-?[0-9]{1,3}\\.[0-9]{15,20}",
+        // So that what is asked for and what is stated have often the same number.
+        6 => prop::sample::select(tenths.collect::<Vec<_>>()).prop_map(str::to_owned),
+        3 => prop::sample::select(VALUES.to_vec()).prop_map(str::to_owned),
+        1 => (-9..9_i32).prop_map(|number| format!("{number}")),
+        1 => (-99..99_i32).prop_map(|number| format!("{:.25}", f64::from(number) / 10.0)),
+        1 => finite().prop_map(|number| format!("{number:e}")),
+        1 => "-?[0-9]{1,3}\\.[0-9]{15,20}",
     ]
 }
 
