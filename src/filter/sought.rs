@@ -1,7 +1,8 @@
 //! What a filter looks for by name, so that an answer without entries can say which names come near.
 
 use super::Filter;
-use super::terms::{Lookup, Term, TermField, lookup_node};
+use super::lookup::{Lookup, lookup_node};
+use super::terms::{Term, TermField};
 use super::tree::Node;
 
 /// A condition that asks for one name.

@@ -1,25 +1,21 @@
-//! What an index of a record holds, and how a filter is looked up in it.
+//! What an index of a record holds.
 //!
-//! [`each_term`] makes the terms of a record, [`Filter::lookup`] the terms that decide a filter. Whatever a
-//! lookup answers for sure, [`Filter::matches`] answers too; where a lookup is not sure the record itself
-//! must be asked.
+//! [`each_term`] makes the terms of a record; [`super::lookup`] says which of them decide a filter.
 
 use super::field::Field;
+use super::number::Nearest;
 use super::subject::Subject;
-use super::tree::{DateCompare, Node, Test, TextCheck};
-use super::words::{Phrase, words};
-use super::{Filter, values};
+use super::values;
+use super::words::words;
 use crate::derive::{Basis, CAMEO_SCHEME, GOLDSTEIN, Iso3, When, of_participant, with_folded};
+use crate::record::Revision;
 use crate::record::codec::Content;
 use crate::record::codec::parts::Parts;
-use crate::record::date::DaySpan;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// The most bytes of a text that a term keeps; the rest is cut off.
-const TERM_BYTES_MAX: usize = 512;
-/// Longer texts are never looked up, so that a cut one is never taken for a whole one.
-const LOOKUP_BYTES_MAX: usize = TERM_BYTES_MAX - 16;
+pub(super) const TERM_BYTES_MAX: usize = 512;
 
 /// What a term speaks of. The numbers are part of the format of indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +101,13 @@ pub enum TermField {
     PloverType = 39,
     /// A measure that is derived, as one that is stated.
     DerivedMeasure = 40,
+    /// A measure whose stated value its number does not write: name, zero byte, and behind it the number as of a measure, or
+    /// nothing where the text is no number.
+    OddMeasure = 41,
+    /// The entry's revision, 8 bytes that ascend; most records are their entry's first, which has none.
+    Revision = 42,
+    /// The number of the term of a field that has a value without a text.
+    Blank = 43,
 }
 
 /// One thing that an index knows of a record.
@@ -117,7 +120,7 @@ pub struct Term {
 }
 
 impl Term {
-    fn new(field: TermField, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn new(field: TermField, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             field,
             bytes: bytes.into(),
@@ -141,6 +144,9 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
     add(TermField::Series, cut(subject.series).as_bytes());
     KEYS.add(subject.key, &mut add);
     add(TermField::Principal, cut(subject.principal).as_bytes());
+    if subject.revision != Revision::FIRST {
+        add(TermField::Revision, &subject.revision.get().to_be_bytes());
+    }
     if let Some(content) = subject.content.get(Parts::ALL) {
         add_countries(content, &mut add);
         add_classes(content, &mut add);
@@ -153,7 +159,7 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
     }
 }
 
-const COUNTRIES: [(Field, TermField); 5] = [
+pub(super) const COUNTRIES: [(Field, TermField); 5] = [
     (Field::Country, TermField::Country),
     (Field::SourceCountry, TermField::SourceCountry),
     (Field::TargetCountry, TermField::TargetCountry),
@@ -161,7 +167,7 @@ const COUNTRIES: [(Field, TermField); 5] = [
     (Field::PlaceCountry, TermField::PlaceCountry),
 ];
 
-const TEXTS: [(Field, TermField); 6] = [
+pub(super) const TEXTS: [(Field, TermField); 6] = [
     (Field::Actor, TermField::Actor),
     (Field::Name, TermField::Name),
     (Field::SourceName, TermField::SourceName),
@@ -172,19 +178,19 @@ const TEXTS: [(Field, TermField); 6] = [
 
 /// Long texts of which hardly two are the same: as terms of their own they would be most of an index. A hash stands for the
 /// whole, and the beginning for itself.
-struct Long {
-    whole: TermField,
-    start: TermField,
+pub(super) struct Long {
+    pub(super) whole: TermField,
+    pub(super) start: TermField,
     /// The bytes of the beginning.
     start_bytes: usize,
 }
 
-const KEYS: Long = Long {
+pub(super) const KEYS: Long = Long {
     whole: TermField::Key,
     start: TermField::KeyStart,
     start_bytes: 8,
 };
-const URLS: Long = Long {
+pub(super) const URLS: Long = Long {
     whole: TermField::Url,
     start: TermField::UrlStart,
     start_bytes: 24,
@@ -198,31 +204,18 @@ impl Long {
         add(self.start, self.start_of(text));
     }
 
-    fn start_of<'t>(&self, text: &'t str) -> &'t [u8] {
+    pub(super) fn start_of<'t>(&self, text: &'t str) -> &'t [u8] {
         let end = self.start_bytes.min(text.len());
         &text.as_bytes()[..end]
     }
-
-    fn is(&self, text: &str) -> Lookup {
-        Lookup::Narrow(Box::new(Lookup::Exactly(Term::new(self.whole, hash(text)))))
-    }
-
-    fn begins(&self, text: &str) -> Lookup {
-        let start = self.start_of(text);
-        if start.len() < text.len() {
-            Lookup::Narrow(Box::new(Lookup::Exactly(Term::new(self.start, start))))
-        } else {
-            Lookup::Prefix(Term::new(self.start, start))
-        }
-    }
 }
 
-fn hash(text: &str) -> [u8; HASH_BYTES] {
+pub(super) fn hash(text: &str) -> [u8; HASH_BYTES] {
     let whole: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     std::array::from_fn(|at| whole[at])
 }
 
-const CODES: [(Field, TermField); 6] = [
+pub(super) const CODES: [(Field, TermField); 6] = [
     (Field::Sector, TermField::Sector),
     (Field::Identifier, TermField::Identifier),
     (Field::Type, TermField::Type),
@@ -231,7 +224,7 @@ const CODES: [(Field, TermField); 6] = [
     (Field::Actor, TermField::ActorCode),
 ];
 
-fn of_table(table: &[(Field, TermField)], field: &Field) -> Option<TermField> {
+pub(super) fn of_table(table: &[(Field, TermField)], field: &Field) -> Option<TermField> {
     table.iter().find(|(own, _)| own == field).map(|(_, term)| *term)
 }
 
@@ -277,7 +270,7 @@ fn add_directed(sources: &[Iso3], targets: &[Iso3], add: &mut impl FnMut(TermFie
     }
 }
 
-fn pair(first: Iso3, second: Iso3) -> [u8; 6] {
+pub(super) fn pair(first: Iso3, second: Iso3) -> [u8; 6] {
     let ([a, b, c], [d, e, f]) = (first.as_bytes(), second.as_bytes());
     [a, b, c, d, e, f]
 }
@@ -340,6 +333,9 @@ fn add_folded(term: TermField, text: &str, add: &mut impl FnMut(TermField, &[u8]
 fn add_codes(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
     for (field, term) in &CODES {
         values::any_code(field, content, Basis::Derived, |code| {
+            if code.code.is_empty() && code.label.is_empty() {
+                add(TermField::Blank, &[*term as u8]);
+            }
             for text in [code.code, code.label]
                 .into_iter()
                 .filter(|text| !text.is_empty())
@@ -357,7 +353,7 @@ fn add_codes(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
 }
 
 /// Scheme, zero byte, text.
-fn coded(scheme: &str, text: &str) -> Vec<u8> {
+pub(super) fn coded(scheme: &str, text: &str) -> Vec<u8> {
     [cut(scheme).as_bytes(), &[0], cut(text).as_bytes()].concat()
 }
 
@@ -410,20 +406,34 @@ fn add_types(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
 }
 
 fn add_measures(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
-    let mut value = |field: TermField, name: &str, text: &str| {
-        let value = text.trim().parse();
-        if let Some(value) = value.ok().filter(|value: &f64| value.is_finite()) {
-            let name = cut(name).to_ascii_lowercase();
-            add(field, &[name.as_bytes(), &[0], &measure_bytes(value)].concat());
+    for one in content.measures.iter().filter(|one| !one.value.is_empty()) {
+        let Some(mut key) = measure_key(&one.name) else {
+            continue;
+        };
+        let nearest = Nearest::to(&one.value);
+        if let Some(nearest) = &nearest {
+            key.extend(measure_bytes(nearest.number));
+            add(TermField::Measure, &key);
         }
-    };
-    for one in &content.measures {
-        value(TermField::Measure, &one.name, &one.value);
+        if !nearest.is_some_and(|nearest| nearest.is_written()) {
+            add(TermField::OddMeasure, &key);
+        }
     }
+    // Those of the table are all written by their numbers.
     values::any_derived_goldstein(content, |text| {
-        value(TermField::DerivedMeasure, GOLDSTEIN, text);
+        if let (Some(key), Some(nearest)) = (measure_key(GOLDSTEIN), Nearest::to(text)) {
+            let key = [key.as_slice(), &measure_bytes(nearest.number)].concat();
+            add(TermField::DerivedMeasure, &key);
+        }
         false
     });
+}
+
+/// What the terms of a measure begin with, its name and a zero byte; `None` where no term has the whole name, or none could say
+/// where it ends.
+pub(super) fn measure_key(name: &str) -> Option<Vec<u8>> {
+    let has_key = name.len() <= TERM_BYTES_MAX && !name.contains('\0');
+    has_key.then(|| [name.to_ascii_lowercase().as_bytes(), &[0]].concat())
 }
 
 /// The bytes of a measure's value, in the order of values: the bits of IEEE 754 binary64, big-endian, the sign turned round, and of
@@ -453,229 +463,21 @@ fn cut(text: &str) -> &str {
     &text[..end]
 }
 
-/// A condition on one of a record's dates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DayTest {
-    /// On the dates on which it was reported, else on those on which it occurred.
-    pub is_reported: bool,
-    how: DateCompare,
-    span: DaySpan,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derive::types;
 
-impl DayTest {
-    /// Whether it holds for one of the dates.
-    pub fn holds(&self, date: &DaySpan) -> bool {
-        self.how.holds(date, &self.span)
-    }
-}
-
-/// How a filter is decided by terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
-    /// Every record passes.
-    All,
-    /// The records with this term.
-    Exactly(Term),
-    /// The records with a term of the field that begins with these bytes.
-    Prefix(Term),
-    /// No record passes that does not pass this; those that do must be asked themselves.
-    Narrow(Box<Lookup>),
-    /// Every one.
-    And(Vec<Lookup>),
-    /// Any one.
-    Or(Vec<Lookup>),
-    /// Not this.
-    Not(Box<Lookup>),
-    /// The records with a date for which this holds. Terms do not know; the days do.
-    Days(DayTest),
-    /// Terms do not know: the record must be asked.
-    Scan,
-}
-
-impl Lookup {
-    /// What the terms of a record say: it passes, it does not, or (`None`) the record must be asked.
-    pub fn decide(&self, terms: &BTreeSet<Term>) -> Option<bool> {
-        match self {
-            Self::All => Some(true),
-            Self::Exactly(term) => Some(terms.contains(term)),
-            Self::Prefix(term) => {
-                let next = terms.range(term..).next();
-                Some(next.is_some_and(|next| next.field == term.field && next.bytes.starts_with(&term.bytes)))
-            }
-            Self::Narrow(inner) => inner.decide(terms).filter(|passes| !passes),
-            Self::Not(inner) => inner.decide(terms).map(|passes| !passes),
-            Self::And(inner) => all(inner.iter().map(|one| one.decide(terms))),
-            Self::Or(inner) => {
-                all(inner.iter().map(|one| one.decide(terms).map(|passes| !passes))).map(|none| !none)
-            }
-            Self::Days(_) | Self::Scan => None,
+    #[test]
+    fn every_value_of_the_table_is_written_by_its_number() {
+        let codes =
+            (1..2_100).flat_map(|code| [format!("{code:02}"), format!("{code:03}"), format!("{code:04}")]);
+        let mut held = 0;
+        for cameo in codes.filter_map(|code| types().cameo(&code).map(|cameo| cameo.goldstein)) {
+            held += 1;
+            let nearest = Nearest::to(cameo).filter(Nearest::is_written);
+            assert!(cameo.is_empty() || nearest.is_some(), "{cameo}");
         }
-    }
-
-    /// Whether terms alone decide every record.
-    pub fn is_exact(&self) -> bool {
-        match self {
-            Self::All | Self::Exactly(_) | Self::Prefix(_) => true,
-            Self::Narrow(_) | Self::Days(_) | Self::Scan => false,
-            Self::Not(inner) => inner.is_exact(),
-            Self::And(inner) | Self::Or(inner) => inner.iter().all(Self::is_exact),
-        }
-    }
-}
-
-/// Whether all hold: one that does not decides, one unknown leaves it open.
-fn all(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut sure = Some(true);
-    for one in each {
-        match one {
-            Some(false) => return Some(false),
-            Some(true) => {}
-            None => sure = None,
-        }
-    }
-    sure
-}
-
-impl Filter {
-    /// How terms decide this filter.
-    pub fn lookup(&self) -> Lookup {
-        lookup_node(&self.0.root, self.basis())
-    }
-}
-
-pub(super) fn lookup_node(node: &Node, basis: Basis) -> Lookup {
-    let each = |nodes: &[Node]| nodes.iter().map(|node| lookup_node(node, basis)).collect();
-    match node {
-        Node::All => Lookup::All,
-        Node::And(nodes) => Lookup::And(each(nodes)),
-        Node::Or(nodes) => Lookup::Or(each(nodes)),
-        Node::Not(node) => Lookup::Not(Box::new(lookup_node(node, basis))),
-        Node::Test(test) => lookup_test(test, basis),
-    }
-}
-
-fn lookup_test(test: &Test, basis: Basis) -> Lookup {
-    let lookup = lookup_derived(test);
-    // Terms hold all that can be derived; what is stated is a part of it.
-    match basis {
-        Basis::Stated if is_derived_too(test) && lookup != Lookup::Scan => Lookup::Narrow(Box::new(lookup)),
-        _ => lookup,
-    }
-}
-
-/// Whether values of the condition's field are derived where none is stated.
-fn is_derived_too(test: &Test) -> bool {
-    match test {
-        Test::Country { .. } | Test::Dyad { .. } | Test::Quad(_) | Test::Root { .. } => true,
-        Test::Code { field, .. } => matches!(field, Field::Type | Field::Context),
-        Test::Text { field, .. } => *field == Field::Mode,
-        _ => false,
-    }
-}
-
-fn lookup_derived(test: &Test) -> Lookup {
-    match test {
-        Test::Kind(kind) => Lookup::Exactly(Term::new(TermField::Kind, kind.word())),
-        Test::Act(act) => Lookup::Exactly(Term::new(TermField::Act, act.word())),
-        Test::Flag(flag) => Lookup::Exactly(Term::new(TermField::Flag, (*flag as i32).to_be_bytes())),
-        Test::Exact { field, text, prefix } => {
-            let term = match field {
-                Field::Key if *prefix => return KEYS.begins(text),
-                Field::Key => return KEYS.is(text),
-                Field::Series => TermField::Series,
-                _ => TermField::Principal,
-            };
-            term_or_scan(Term::new(term, text.as_str()), *prefix)
-        }
-        Test::Country { field, code } => match of_table(&COUNTRIES, field) {
-            Some(term) => Lookup::Exactly(Term::new(term, code.as_bytes())),
-            None => Lookup::Scan,
-        },
-        Test::Dyad {
-            first,
-            second,
-            directed,
-        } => {
-            let term = if *directed {
-                TermField::DirectedDyad
-            } else {
-                TermField::Dyad
-            };
-            Lookup::Exactly(Term::new(term, pair(*first, *second)))
-        }
-        Test::Quad(quad) => Lookup::Exactly(Term::new(TermField::Quad, [quad.number()])),
-        Test::Root { scheme, code } => term_or_scan(Term::new(TermField::Root, coded(scheme, code)), false),
-        Test::Text { field, check } => lookup_text(field, check),
-        Test::Code { field, scheme, check } => lookup_code(field, scheme.as_deref(), check),
-        Test::Words(phrase) => lookup_words(phrase),
-        Test::Date {
-            field: field @ (Field::Occurred | Field::Reported),
-            how,
-            span,
-            ..
-        } => Lookup::Days(DayTest {
-            is_reported: *field == Field::Reported,
-            how: *how,
-            span: *span,
-        }),
-        _ => Lookup::Scan,
-    }
-}
-
-fn term_or_scan(term: Term, prefix: bool) -> Lookup {
-    match (term.bytes.len() <= LOOKUP_BYTES_MAX, prefix) {
-        (false, _) => Lookup::Scan,
-        (true, true) => Lookup::Prefix(term),
-        (true, false) => Lookup::Exactly(term),
-    }
-}
-
-fn lookup_text(field: &Field, check: &TextCheck) -> Lookup {
-    let term = match field {
-        Field::Language => Some(TermField::Language),
-        Field::Mode => Some(TermField::Mode),
-        field => of_table(&TEXTS, field),
-    };
-    match (term, check) {
-        (_, TextCheck::Is(text)) if *field == Field::Url => URLS.is(text),
-        (_, TextCheck::Prefix(text)) if *field == Field::Url => URLS.begins(text),
-        (Some(term), TextCheck::Is(text)) => term_or_scan(Term::new(term, text.as_str()), false),
-        (Some(term), TextCheck::Prefix(text)) => term_or_scan(Term::new(term, text.as_str()), true),
-        // The words of these fields are among the words of titles, bodies and names.
-        (_, TextCheck::Has(phrase))
-            if matches!(
-                field,
-                Field::Text | Field::Title | Field::Name | Field::SourceName | Field::TargetName
-            ) =>
-        {
-            Lookup::Narrow(Box::new(lookup_words(phrase)))
-        }
-        _ => Lookup::Scan,
-    }
-}
-
-fn lookup_code(field: &Field, scheme: Option<&str>, check: &TextCheck) -> Lookup {
-    let Some(term) = of_table(&CODES, field) else {
-        return Lookup::Scan;
-    };
-    let term = |text: &str| Term::new(term, coded(scheme.unwrap_or(""), text));
-    match check {
-        TextCheck::Is(text) => term_or_scan(term(text), false),
-        TextCheck::Prefix(text) => term_or_scan(term(text), true),
-        _ => Lookup::Scan,
-    }
-}
-
-fn lookup_words(phrase: &Phrase) -> Lookup {
-    let (words, prefix) = phrase.parts();
-    let last = words.len() - 1;
-    let word = |(at, word): (usize, &String)| {
-        term_or_scan(Term::new(TermField::Word, word.as_str()), prefix && at == last)
-    };
-    let mut each: Vec<Lookup> = words.iter().enumerate().map(word).collect();
-    match each.len() {
-        1 => each.swap_remove(0),
-        // That the words stand in a row is not among the terms.
-        _ => Lookup::Narrow(Box::new(Lookup::And(each))),
+        assert!(held > 250, "{held}");
     }
 }

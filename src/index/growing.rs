@@ -9,6 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use roaring::RoaringBitmap;
 use std::hash::BuildHasher;
 use std::io;
+use std::ops::Range;
 
 /// Documents by their keys.
 #[derive(Default)]
@@ -74,16 +75,28 @@ impl Growing {
 
     /// Hands over the keys that begin so, in their order, each with its documents.
     pub fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
-        for at in self.sorted(prefix) {
-            take(self.key(at), &self.entries[at as usize].numbers)?;
-        }
-        Ok(())
+        self.hand_over(&self.sorted(prefix), take)
+    }
+
+    /// The same of the keys that are not below the first of these, but below the second.
+    pub fn between(&self, keys: &Range<Vec<u8>>, take: &mut Take<'_>) -> io::Result<()> {
+        let is_between = |key: &[u8]| *keys.start <= *key && *key < *keys.end;
+        self.hand_over(&self.sorted_if(is_between), take)
+    }
+
+    fn hand_over(&self, entries: &[u32], take: &mut Take<'_>) -> io::Result<()> {
+        let mut each = entries.iter();
+        each.try_for_each(|at| take(self.key(*at), &self.entries[*at as usize].numbers))
     }
 
     /// The entries whose keys begin so, in the order of keys.
     pub fn sorted(&self, prefix: &[u8]) -> Vec<u32> {
-        let begins = |at: &u32| self.key(*at).starts_with(prefix);
-        let mut sorted: Vec<u32> = self.table.iter().copied().filter(begins).collect();
+        self.sorted_if(|key| key.starts_with(prefix))
+    }
+
+    fn sorted_if(&self, is_meant: impl Fn(&[u8]) -> bool) -> Vec<u32> {
+        let is_meant = |at: &u32| is_meant(self.key(*at));
+        let mut sorted: Vec<u32> = self.table.iter().copied().filter(is_meant).collect();
         sorted.sort_unstable_by(|a, b| self.key(*a).cmp(self.key(*b)));
         sorted
     }

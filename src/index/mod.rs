@@ -38,6 +38,7 @@ pub use write::Writer;
 
 use crate::record::Position;
 use crate::record::date::DaySpan;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -145,6 +146,10 @@ pub enum Ask<D> {
     Term(Vec<u8>),
     /// Those with a term that begins so; at least the field.
     Prefix(Vec<u8>),
+    /// Those with a term that is not below the first bytes, but below the second; both begin with the field.
+    Range(Range<Vec<u8>>),
+    /// Those at these positions that have terms.
+    Positions(Range<u64>),
     /// Those with a date for which this holds.
     Days(Dates, D),
     /// Those that all of these mean.

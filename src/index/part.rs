@@ -7,12 +7,17 @@ use crate::record::Position;
 use crate::record::date::DaySpan;
 use roaring::RoaringBitmap;
 use std::io;
+use std::ops::Range;
 
 /// What has documents of its own: growing ones, or a volume.
 pub(super) trait Part {
     fn get(&self, key: &[u8]) -> io::Result<RoaringBitmap>;
 
+    /// Hands over the keys that begin so, in their order, each with its documents.
     fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()>;
+
+    /// The same of the keys that are not below the first of these, but below the second.
+    fn between(&self, keys: &Range<Vec<u8>>, take: &mut Take<'_>) -> io::Result<()>;
 }
 
 impl Part for Volume {
@@ -22,6 +27,10 @@ impl Part for Volume {
 
     fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
         self.each(prefix, take)
+    }
+
+    fn between(&self, keys: &Range<Vec<u8>>, take: &mut Take<'_>) -> io::Result<()> {
+        self.between(keys, take)
     }
 }
 
@@ -33,9 +42,14 @@ impl Part for Growing {
     fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
         self.each(prefix, take)
     }
+
+    fn between(&self, keys: &Range<Vec<u8>>, take: &mut Take<'_>) -> io::Result<()> {
+        self.between(keys, take)
+    }
 }
 
 /// A look at a part. The numbers of its documents are how far their positions are from its first.
+#[derive(Clone, Copy)]
 pub struct View<'p> {
     pub(super) part: &'p dyn Part,
     pub(super) from: Position,

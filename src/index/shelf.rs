@@ -3,12 +3,12 @@
 use super::growing::Growing;
 use super::list::damaged;
 use super::part::{Part, View};
-use super::volume::Volume;
+use super::volume::{Take, Volume};
 use super::{Ask, Dates, DayCheck, IndexError, Section, days_of_key, error, section};
 use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -146,7 +146,7 @@ impl Snapshot {
         mut take: impl FnMut(&mut dyn Iterator<Item = Hit>) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
         let mut asked = |part: &dyn Part, from: Position| {
-            let found = part.answer(ask)?;
+            let found = View { part, from }.answer(ask)?;
             hand_over(part, from, found, days, &mut |hits| {
                 take(&mut hits.filter(|hit| hit.position < self.through))
             })
@@ -257,17 +257,32 @@ fn key_of(section: Section, bytes: &[u8]) -> Vec<u8> {
     [&[section as u8], bytes].concat()
 }
 
-impl dyn Part + '_ {
+impl View<'_> {
     fn answer<D: DayCheck>(&self, ask: &Ask<D>) -> io::Result<RoaringBitmap> {
         match ask {
-            Ask::All => self.get(&[Section::Answers as u8]),
-            Ask::Term(term) => self.get(&key_of(Section::Terms, term)),
-            Ask::Prefix(prefix) => self.union(&key_of(Section::Terms, prefix), |_| true),
+            Ask::All => self.part.get(&[Section::Answers as u8]),
+            Ask::Term(term) => self.part.get(&key_of(Section::Terms, term)),
+            Ask::Prefix(prefix) => {
+                let prefix = key_of(Section::Terms, prefix);
+                union(|take| self.part.each(&prefix, take), |_| true)
+            }
+            Ask::Range(Range { start, end }) => {
+                let [start, end] = [start, end].map(|bytes| key_of(Section::Terms, bytes));
+                union(|take| self.part.between(&(start..end), take), |_| true)
+            }
+            Ask::Positions(positions) => {
+                let number = |position: u64| {
+                    u32::try_from(position.saturating_sub(self.from.get())).unwrap_or(u32::MAX)
+                };
+                let mut found = self.answer::<D>(&Ask::All)?;
+                found.remove_range(..number(positions.start));
+                found.remove_range(number(positions.end)..);
+                Ok(found)
+            }
             Ask::Days(dates, check) => {
-                let section = section(*dates) as u8;
-                self.union(&[section], |key| {
-                    days_of_key(&key[1..]).is_some_and(|days| check.holds(&days))
-                })
+                let section = [section(*dates) as u8];
+                let is_meant = |key: &[u8]| days_of_key(&key[1..]).is_some_and(|days| check.holds(&days));
+                union(|take| self.part.each(&section, take), is_meant)
             }
             Ask::Not(inner) => Ok(self.answer::<D>(&Ask::All)? - self.answer(inner)?),
             Ask::And(asks) => self.all_of(asks),
@@ -286,9 +301,9 @@ impl dyn Part + '_ {
         let mut order: Vec<&Ask<D>> = asks.iter().collect();
         order.sort_by_key(|ask| match ask {
             Ask::Term(_) => 0,
-            Ask::All => 1,
+            Ask::All | Ask::Positions(_) => 1,
             Ask::And(_) | Ask::Or(_) => 2,
-            Ask::Prefix(_) | Ask::Days(..) => 3,
+            Ask::Prefix(_) | Ask::Range(_) | Ask::Days(..) => 3,
             Ask::Not(_) => 4,
         });
         let mut all: Option<RoaringBitmap> = None;
@@ -302,27 +317,30 @@ impl dyn Part + '_ {
         }
         all.map_or_else(|| self.answer::<D>(&Ask::All), Ok)
     }
+}
 
-    /// The documents of all keys that begin so and are meant. They may be many with few documents each, so that these are marked
-    /// one by one and become a set at the end.
-    fn union(&self, prefix: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> io::Result<RoaringBitmap> {
-        let (mut marks, mut numbers): (Vec<u8>, Vec<u32>) = (Vec::new(), Vec::new());
-        self.each(prefix, &mut |key, documents| {
-            if is_meant(key) {
-                numbers.clear();
-                documents.append_to(&mut numbers)?;
-                let bytes = numbers.last().map_or(0, |last| *last as usize / 8 + 1);
-                if bytes > marks.len() {
-                    marks.resize(bytes, 0);
-                }
-                numbers
-                    .iter()
-                    .for_each(|number| marks[*number as usize / 8] |= 1 << (number % 8));
+/// The documents of all keys that are walked through and meant. They may be many with few documents each, so that these are marked
+/// one by one and become a set at the end.
+fn union(
+    walk: impl FnOnce(&mut Take<'_>) -> io::Result<()>,
+    is_meant: impl Fn(&[u8]) -> bool,
+) -> io::Result<RoaringBitmap> {
+    let (mut marks, mut numbers): (Vec<u8>, Vec<u32>) = (Vec::new(), Vec::new());
+    walk(&mut |key, documents| {
+        if is_meant(key) {
+            numbers.clear();
+            documents.append_to(&mut numbers)?;
+            let bytes = numbers.last().map_or(0, |last| *last as usize / 8 + 1);
+            if bytes > marks.len() {
+                marks.resize(bytes, 0);
             }
-            Ok(())
-        })?;
-        Ok(RoaringBitmap::from_lsb0_bytes(0, &marks))
-    }
+            numbers
+                .iter()
+                .for_each(|number| marks[*number as usize / 8] |= 1 << (number % 8));
+        }
+        Ok(())
+    })?;
+    Ok(RoaringBitmap::from_lsb0_bytes(0, &marks))
 }
 
 fn hand_over(

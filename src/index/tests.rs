@@ -42,7 +42,7 @@ impl Made {
         document
     }
 
-    fn is_meant(&self, ask: &Ask<On>) -> bool {
+    fn is_meant(&self, at: u64, ask: &Ask<On>) -> bool {
         let has = |is: &dyn Fn(&[u8]) -> bool| {
             let bytes = |(field, text): &(u8, String)| [&[*field], text.as_bytes()].concat();
             self.terms.iter().any(|term| is(&bytes(term)))
@@ -52,10 +52,12 @@ impl Made {
                 Ask::All => true,
                 Ask::Term(term) => has(&|bytes| bytes == term),
                 Ask::Prefix(prefix) => has(&|bytes| bytes.starts_with(prefix)),
+                Ask::Range(range) => has(&|bytes| *range.start <= *bytes && *bytes < *range.end),
+                Ask::Positions(positions) => positions.contains(&at),
                 Ask::Days(dates, On(day)) => *dates == Dates::Occurred && self.days.contains(day),
-                Ask::And(asks) => asks.iter().all(|ask| self.is_meant(ask)),
-                Ask::Or(asks) => asks.iter().any(|ask| self.is_meant(ask)),
-                Ask::Not(inner) => !self.is_meant(inner),
+                Ask::And(asks) => asks.iter().all(|ask| self.is_meant(at, ask)),
+                Ask::Or(asks) => asks.iter().any(|ask| self.is_meant(at, ask)),
+                Ask::Not(inner) => !self.is_meant(at, inner),
             }
     }
 }
@@ -100,7 +102,9 @@ fn ask() -> impl Strategy<Value = Ask<On>> {
     let leaf = prop_oneof![
         Just(Ask::All),
         bytes.clone().prop_map(Ask::Term),
-        bytes.prop_map(Ask::Prefix),
+        bytes.clone().prop_map(Ask::Prefix),
+        (bytes.clone(), bytes).prop_map(|(from, to)| Ask::Range(from..to)),
+        (0..90_u64, prop_oneof![0..90_u64, Just(u64::MAX)]).prop_map(|(from, to)| Ask::Positions(from..to)),
         (-2..4_i32).prop_map(|day| Ask::Days(Dates::Occurred, On(day))),
         Just(Ask::Days(Dates::Reported, On(1))),
     ];
@@ -199,7 +203,7 @@ impl Indexed {
             .documents
             .iter()
             .enumerate()
-            .filter(|(_, one)| one.is_meant(ask));
+            .filter(|(at, one)| one.is_meant(*at as u64, ask));
         let day = |one: &Made| days.and_then(|_| one.days.iter().min().copied());
         let meant: Vec<_> = meant.map(|(at, one)| (at as u64, day(one))).collect();
         assert_eq!(found, meant, "{ask:?}");
@@ -305,6 +309,7 @@ fn a_flipped_byte_is_found_before_it_says_anything() {
         term(3, "of its own"),
         Ask::Prefix([&[3], b"of its own 19".as_slice()].concat()),
         Ask::Days(Dates::Occurred, On(7)),
+        Ask::Range([&[3], b"of its own 18".as_slice()].concat()..[&[3], b"of its own 2".as_slice()].concat()),
     ];
     let mut found = 0;
     for at in (0..bytes.len()).step_by(bytes.len() / 600) {

@@ -9,6 +9,7 @@ use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -151,8 +152,18 @@ impl Volume {
 
     /// Hands over the keys that begin so, in their order, each with its documents.
     pub fn each(&self, prefix: &[u8], take: &mut Take<'_>) -> io::Result<()> {
-        let mut cursor = Cursor::at(self, prefix)?;
-        while let Some(key) = cursor.key().filter(|key| key.starts_with(prefix)) {
+        self.walk(prefix, |key| key.starts_with(prefix), take)
+    }
+
+    /// The same of the keys that are not below the first of these, but below the second.
+    pub fn between(&self, keys: &Range<Vec<u8>>, take: &mut Take<'_>) -> io::Result<()> {
+        self.walk(&keys.start, |key| *key < *keys.end, take)
+    }
+
+    /// From the first key that is not below one, as long as they are meant.
+    fn walk(&self, from: &[u8], is_meant: impl Fn(&[u8]) -> bool, take: &mut Take<'_>) -> io::Result<()> {
+        let mut cursor = Cursor::at(self, from)?;
+        while let Some(key) = cursor.key().filter(|key| is_meant(key)) {
             take(key, &cursor)?;
             cursor.advance()?;
         }

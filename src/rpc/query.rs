@@ -135,7 +135,8 @@ impl proto::query_server::Query for Query {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
         let as_of = self.as_of(request.as_of, 0).await?;
-        let (way, scanned) = self.0.scanner.explain(&filter, as_of);
+        let explained = self.0.scanner.explain(filter.clone(), as_of).await;
+        let (way, scanned) = explained.map_err(|error| status::query(&error))?;
         Ok(Response::new(proto::ExplainResponse {
             canonical: filter.canonical().to_owned(),
             canonical_sha256: hex::encode(filter.sha256()),

@@ -282,9 +282,15 @@ impl Scanner {
     }
 
     /// How a search or count would be answered, and how many records that looks at before anything is known of the others.
-    pub fn explain(&self, filter: &Filter, as_of: Position) -> (Way, u64) {
-        let scan = (Way::Scan, as_of.get());
-        self.view.get().map_or(scan, |view| view.explain(filter, as_of))
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn explain(&self, filter: Filter, as_of: Position) -> Result<(Way, u64), QueryError> {
+        let Some(view) = self.view.get().cloned() else {
+            return Ok((Way::Scan, as_of.get()));
+        };
+        // The index says what it leaves, and is asked for it on the disk.
+        self.blocking(move |_| view.explain(&filter, as_of)).await
     }
 
     /// The entry whose key is so or, where there is none, begins so. Only the latter scans, in its turn; dropping the

@@ -228,8 +228,8 @@ fn a_filter_is_explained() {
     let daemon = filled();
     let out = daemon.ok(&["explain", "country = Pakistan"]);
     assert!(out.contains("country = PAK") && out.contains("plan "), "{out}");
-    // Of measures no index knows.
-    let out = daemon.ok(&["explain", "measure.goldstein > 3"]);
+    // Of the columns of a source no index knows.
+    let out = daemon.ok(&["explain", "extra.Column > 3"]);
     assert!(out.contains("scan, 3 records, as of position 3"), "{out}");
     let answer = json(&daemon.ok(&["explain", "country = Pakistan", "-o", "json"]));
     assert_eq!(answer["canonical_sha256"].as_str().unwrap().len(), 64);

@@ -2,10 +2,10 @@
 
 mod made;
 
-use chancery::filter::{Filter, LazyContent, Subject, Term, terms};
-use chancery::record::codec::encode_content;
+use chancery::filter::{Filter, LazyContent, Subject, Term, TermField, terms};
+use chancery::record::codec::{Content, Measure, encode_content};
 use chancery::record::{Act, Kind, Position, Recorded, Revision, Status};
-use made::{CONDITIONS, MORE, content, filter};
+use made::{CONDITIONS, MORE, VALUES, content, filter};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -27,6 +27,24 @@ fn subject<'a>(envelope: (u64, usize, usize, usize), content: LazyContent<'a>) -
 
 fn envelope() -> impl Strategy<Value = (u64, usize, usize, usize)> {
     (0..10_u64, 0..2_usize, 0..3_usize, 0..3_usize)
+}
+
+/// Values of measures, more than [`VALUES`]: of one number several.
+fn number() -> impl Strategy<Value = String> {
+    let finite = || any::<f64>().prop_filter("finite", |number| number.is_finite());
+    let tenths = VALUES
+        .iter()
+        .copied()
+        .filter(|value| value.contains(".1") || value.contains("0.0999"));
+    prop_oneof![
+        // So that what is asked for and what is stated have often the same number.
+        6 => prop::sample::select(tenths.collect::<Vec<_>>()).prop_map(str::to_owned),
+        3 => prop::sample::select(VALUES.to_vec()).prop_map(str::to_owned),
+        1 => (-9..9_i32).prop_map(|number| format!("{number}")),
+        1 => (-99..99_i32).prop_map(|number| format!("{:.25}", f64::from(number) / 10.0)),
+        1 => finite().prop_map(|number| format!("{number:e}")),
+        1 => "-?[0-9]{1,3}\\.[0-9]{15,20}",
+    ]
 }
 
 proptest! {
@@ -83,6 +101,28 @@ proptest! {
             let decided = filter.lookup().decide(&terms);
             prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?}");
         }
+    }
+
+    #[test]
+    fn measures_are_decided_by_terms_but_for_values_that_their_number_does_not_write(
+        stated in prop::collection::vec(number(), 1..3),
+        asked in number(),
+        operator in prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]),
+    ) {
+        let Ok(filter) = Filter::parse(&format!("measure.tone {operator} \"{asked}\"")) else {
+            return Ok(());
+        };
+        let measure = |value: &String| Measure { name: "tone".into(), value: value.clone() };
+        let content = Content { measures: stated.iter().map(measure).collect(), ..Content::default() };
+        let subject = subject((0, 0, 0, 0), LazyContent::ready(&content));
+        let terms: BTreeSet<Term> = terms(&subject).collect();
+        let decided = filter.lookup().decide(&terms);
+        prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?} of {stated:?}");
+        let odd = terms.iter().any(|term| term.field == TermField::OddMeasure);
+        prop_assert!(odd || decided.is_some(), "{filter}: {stated:?}");
+        let nearest = |text: &String| text.trim().parse::<f64>().ok();
+        let same = stated.iter().any(|text| nearest(text) == nearest(&asked));
+        prop_assert!(same || decided.is_some(), "{filter}: {stated:?}");
     }
 
     #[test]

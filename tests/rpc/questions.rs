@@ -343,12 +343,26 @@ async fn explain_says_how_a_filter_is_read_and_answered() {
     assert_eq!(explained.canonical, "country = IRN");
     assert_eq!(explained.tree, ["country = IRN"]);
     assert!(!explained.notes.is_empty());
-    let explained = ask("country = IRN AND revision = 1").await;
+    let explained = ask("country = IRN AND extra.Column != 1").await;
     assert_eq!(
         (&*explained.plan, explained.records_scanned),
         ("index, then its candidates", 0)
     );
-    let explained = ask("revision = 1").await;
+    for text in [
+        "revision = 1",
+        "position >= 2",
+        "recorded >= 2020-01-01",
+        "measure.goldstein > 0",
+        "has:place",
+    ] {
+        let explained = ask(text).await;
+        assert_eq!(
+            (&*explained.plan, explained.records_scanned),
+            ("index", 0),
+            "{text}"
+        );
+    }
+    let explained = ask("extra.Column = 1").await;
     assert_eq!((&*explained.plan, explained.records_scanned), ("scan", 5));
     server.stop().await;
 }

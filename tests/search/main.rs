@@ -7,11 +7,12 @@ mod aggregates;
 mod harness;
 #[path = "../filter_laws/made.rs"]
 mod made;
+mod numbers;
 
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::Log;
 use chancery::log::erasure::{Holder, Order as ErasureOrder};
-use chancery::record::codec::{Content, Country, Date, Participant, encode_content};
+use chancery::record::codec::{Content, Country, Date, Measure, Participant, encode_content};
 use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
 use chancery::view::likeness::{Collapse, Likened};
 use chancery::view::scan::Counted;
@@ -75,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Filters that many entries pass, so that what became of them counts.
-const BROAD: [&str; 14] = [
+const BROAD: [&str; 24] = [
     "",
     "kind = event",
     "series = desk",
@@ -90,6 +91,16 @@ const BROAD: [&str; 14] = [
     "occurred <= 2021",
     "kind = event AND NOT has:measure.goldstein",
     "series = d* AND (country = PAK OR NOT type = 04*)",
+    "measure.tone > 0.1",
+    "NOT measure.tone <= 1e2 AND kind = event",
+    "measure.tone != 0.1 OR title : \"khan 2\"",
+    "status = erased OR NOT measure.tone = 9007199254740993",
+    "(has:measure.tone OR status = retracted) AND NOT has:place",
+    "position >= 7 AND NOT position = 9",
+    "revision > 1 OR measure.tone < 0",
+    "(recorded >= 2020-01-01 AND recorded < 2020-06-01T10:00:00Z) OR NOT recorded <= 2020-06-01T10:00:00Z",
+    "NOT title : khan OR country = PAK",
+    "has:recorded AND NOT has:mode basis = stated",
 ];
 
 fn filter() -> impl Strategy<Value = String> {
@@ -256,6 +267,7 @@ fn plain(content: &Content) -> Content {
     Content {
         title: format!("Imran Khan {any}"),
         dates: vec![date],
+        measures: measures(any),
         participants: vec![Participant {
             name: "Imran Khan".into(),
             side: 1,
@@ -264,6 +276,28 @@ fn plain(content: &Content) -> Content {
         }],
         ..Content::default()
     }
+}
+
+/// Values that the archive takes and that are awkward for numbers.
+const VALUES: [&str; 9] = [
+    "0.1",
+    "-0",
+    "0.1000000000000000055511151231257827",
+    "100.00",
+    "1e2",
+    "9007199254740992",
+    "9007199254740993",
+    "-3.4482758620689653",
+    "-3.44827586206896525",
+];
+
+/// None, one or two.
+fn measures(any: usize) -> Vec<Measure> {
+    let one = |at: usize| Measure {
+        name: "tone".into(),
+        value: VALUES[at % VALUES.len()].into(),
+    };
+    (0..any % 3).map(|n| one(any / 3 + 4 * n)).collect()
 }
 
 fn options() -> view::Options {

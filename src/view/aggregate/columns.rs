@@ -124,7 +124,9 @@ impl Measured {
         };
         for field in fields {
             view.terms(*field as u8, &prefix, |key, those| {
-                if let Some(value) = key.last_chunk::<8>().map(|bytes| measure_value(*bytes)) {
+                let value = key.last_chunk::<8>().map(|bytes| measure_value(*bytes));
+                // What is beyond the greatest number is compared, but cannot be added up.
+                if let Some(value) = value.filter(|value| value.is_finite()) {
                     measured.add(value, members.among(those));
                 }
             })?;

@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The version of what is in an index. Another one is another folder, filled anew.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// How often the thread looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The niceness of the thread on Linux: where everything is busy it gets next to nothing.

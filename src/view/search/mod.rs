@@ -233,11 +233,25 @@ impl Search {
         let newest = as_of.since(self.through());
         if plan.is_useless() {
             (Way::Scan, as_of.get())
-        } else if plan.is_open {
+        } else if plan.is_open() && self.leaves(&plan, as_of) {
             (Way::Candidates, newest)
         } else {
             (Way::Index, newest)
         }
+    }
+
+    /// Whether the index has documents of which the record must be asked.
+    fn leaves(&self, plan: &Plan, as_of: Position) -> bool {
+        let mut leaves = false;
+        let looked = self.snapshot().find(&plan.left, None, |hits| {
+            let mut below = hits.filter(|hit| hit.position < as_of);
+            leaves = leaves || below.next().is_some();
+            match leaves {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        leaves || looked.is_err()
     }
 
     fn fates(&self) -> RwLockReadGuard<'_, Fates> {
@@ -281,15 +295,22 @@ impl Search {
             dated,
             cancelled,
         };
-        if question.plan.is_open {
-            let candidates = self.candidates(&snapshot, &question)?;
-            self.judge(&question, candidates, found)?;
-        } else {
-            self.each_standing(&snapshot, &question, |one, _| {
+        let candidates = match question.plan.is_open() {
+            true => self.candidates(&snapshot, &question)?,
+            false => Vec::new(),
+        };
+        // What is a candidate is judged, sure or not.
+        let is_candidate = |position: &Position| {
+            let found = candidates.binary_search_by_key(position, |(one, _)| one.position);
+            found.is_ok()
+        };
+        self.each_standing(&snapshot, &question, &question.plan.sure, |one, _| {
+            if !is_candidate(&one.position) {
                 found.push(one);
-                ControlFlow::Continue(())
-            })?;
-        }
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.judge(&question, candidates, found)?;
         let erased = self.erased_standing(&question);
         self.judge(&question, erased, found)?;
         Ok(walked.erased + self.erased(&question))
@@ -302,17 +323,18 @@ impl Search {
         known.into_iter().filter_map(content).collect()
     }
 
-    /// Hands over the documents below the mark that may pass, where they are what their entries say at the point that is asked
+    /// Hands over the documents below the mark that are asked for, where they are what their entries say at the point that is asked
     /// for.
     fn each_standing(
         &self,
         snapshot: &Snapshot,
         question: &Question<'_>,
+        ask: &plan::Ask,
         mut take: impl FnMut(Match, Status) -> ControlFlow<()>,
     ) -> Result<(), Unanswered> {
         let named = question.filter.names_status();
         let days = question.dated.then_some(Dates::Occurred);
-        let looked = snapshot.find(&question.plan.ask, days, |hits| {
+        let looked = snapshot.find(ask, days, |hits| {
             if question.cancelled.load(Ordering::Relaxed) {
                 return ControlFlow::Break(());
             }
@@ -357,7 +379,7 @@ impl Search {
             .collect()
     }
 
-    /// Those of which the record must be asked.
+    /// Those of which the record must be asked, ascending.
     fn candidates(
         &self,
         snapshot: &Snapshot,
@@ -366,7 +388,7 @@ impl Search {
         let most = question.below.get() / OPEN_SHARE + 1_000;
         let mut candidates = Vec::new();
         let mut useless = false;
-        self.each_standing(snapshot, question, |one, status| {
+        self.each_standing(snapshot, question, &question.plan.left, |one, status| {
             candidates.push((one, status));
             useless = candidates.len() as u64 > most;
             if useless {
@@ -378,6 +400,7 @@ impl Search {
         if useless {
             return Err(Unanswered::Useless);
         }
+        candidates.sort_unstable_by_key(|(one, _)| one.position);
         Ok(candidates)
     }
 

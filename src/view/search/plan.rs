@@ -2,20 +2,20 @@
 //!
 //! The index is asked for all documents that may pass. What it cannot say for sure is left to the record.
 
-use crate::filter::{DayTest, Filter, Lookup, Term};
+use crate::filter::{DayTest, DaysOf, Filter, Lookup, Term, TermField};
 use crate::index::{self, Dates, DayCheck};
 use crate::record::date::DaySpan;
 
 /// What is asked of the index.
 pub type Ask = index::Ask<DayTest>;
 
-/// What to ask, and what is left to be looked at afterwards.
+/// What to ask, and what is left to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// No document passes that is not among these.
-    pub ask: Ask,
-    /// Whether the record must be asked.
-    pub is_open: bool,
+    /// These pass for sure.
+    pub sure: Ask,
+    /// Of these the record must be asked, whether it is among the others or not. No document passes that is in neither.
+    pub left: Ask,
 }
 
 impl DayCheck for DayTest {
@@ -29,14 +29,19 @@ impl Plan {
     pub fn of(filter: &Filter) -> Self {
         let lookup = filter.lookup();
         Self {
-            ask: most(&lookup),
-            is_open: is_open(&lookup),
+            sure: least(&lookup),
+            left: open(&lookup),
         }
+    }
+
+    /// Whether some records may have to be asked.
+    pub fn is_open(&self) -> bool {
+        self.left != none()
     }
 
     /// Whether the index says nothing: every record must be looked at.
     pub fn is_useless(&self) -> bool {
-        self.is_open && self.ask == Ask::All
+        self.left == Ask::All
     }
 }
 
@@ -45,49 +50,60 @@ pub fn bytes_of(term: &Term) -> Vec<u8> {
     [&[term.field as u8], term.bytes.as_slice()].concat()
 }
 
-fn is_open(lookup: &Lookup) -> bool {
+/// All documents that terms do not decide.
+fn open(lookup: &Lookup) -> Ask {
     match lookup {
-        Lookup::All | Lookup::Exactly(_) | Lookup::Prefix(_) | Lookup::Days(_) => false,
-        Lookup::Narrow(_) | Lookup::Scan => true,
-        Lookup::Not(inner) => is_open(inner),
-        Lookup::And(each) | Lookup::Or(each) => each.iter().any(is_open),
+        Lookup::Scan => Ask::All,
+        Lookup::Narrow(inner) => most(inner),
+        Lookup::Not(inner) => open(inner),
+        Lookup::Or(each) => any_of(each.iter().map(open).collect()),
+        // What one of them leaves out for sure is decided.
+        Lookup::And(each) => {
+            let any = any_of(each.iter().map(open).collect());
+            let mut all: Vec<Ask> = each.iter().map(most).collect();
+            all.insert(0, any);
+            all_of(all)
+        }
+        _ => none(),
     }
 }
 
 fn days(test: &DayTest) -> Ask {
-    let dates = if test.is_reported {
-        Dates::Reported
-    } else {
-        Dates::Occurred
+    let dates = match test.of {
+        DaysOf::Occurred => Dates::Occurred,
+        DaysOf::Reported => Dates::Reported,
+        DaysOf::Recorded => Dates::Recorded,
     };
     Ask::Days(dates, *test)
 }
 
 /// All documents that may pass.
 fn most(lookup: &Lookup) -> Ask {
-    match lookup {
-        Lookup::All | Lookup::Scan => Ask::All,
-        Lookup::Days(test) => days(test),
-        Lookup::Exactly(term) => Ask::Term(bytes_of(term)),
-        Lookup::Prefix(term) => Ask::Prefix(bytes_of(term)),
-        Lookup::Narrow(inner) => most(inner),
-        Lookup::And(each) => all_of(each.iter().map(most).collect()),
-        Lookup::Or(each) => any_of(each.iter().map(most).collect()),
-        Lookup::Not(inner) => not(least(inner)),
-    }
+    asked(lookup, true)
 }
 
 /// Only documents that pass for sure.
 fn least(lookup: &Lookup) -> Ask {
+    asked(lookup, false)
+}
+
+/// The documents that pass, those that are not decided among them or not.
+fn asked(lookup: &Lookup, with_open: bool) -> Ask {
+    let field = |field: TermField, bytes: &[u8]| [&[field as u8], bytes].concat();
+    let each = |each: &[Lookup]| each.iter().map(|one| asked(one, with_open)).collect();
     match lookup {
-        Lookup::All => Ask::All,
-        Lookup::Scan | Lookup::Narrow(_) => none(),
-        Lookup::Days(test) => days(test),
+        Lookup::Scan | Lookup::Narrow(_) if !with_open => none(),
+        Lookup::All | Lookup::Scan => Ask::All,
+        Lookup::Narrow(inner) => asked(inner, with_open),
         Lookup::Exactly(term) => Ask::Term(bytes_of(term)),
         Lookup::Prefix(term) => Ask::Prefix(bytes_of(term)),
-        Lookup::And(each) => all_of(each.iter().map(least).collect()),
-        Lookup::Or(each) => any_of(each.iter().map(least).collect()),
-        Lookup::Not(inner) => not(most(inner)),
+        Lookup::Range(of, range) => Ask::Range(field(*of, &range.start)..field(*of, &range.end)),
+        Lookup::Days(test) => days(test),
+        Lookup::Positions(positions) => Ask::Positions(positions.clone()),
+        Lookup::And(inner) => all_of(each(inner)),
+        Lookup::Or(inner) => any_of(each(inner)),
+        // What is not decided is not decided of the opposite.
+        Lookup::Not(inner) => not(asked(inner, !with_open)),
     }
 }
 
@@ -142,19 +158,19 @@ mod tests {
     fn what_terms_decide_is_asked_and_nothing_is_left() {
         use crate::filter::TermField::{Country, Dyad};
         let asked = plan("country = PAK");
-        assert_eq!(asked.ask, term(Country, "PAK"));
-        assert!(!asked.is_open);
+        assert_eq!(asked.sure, term(Country, "PAK"));
+        assert!(!asked.is_open());
         let asked = plan("NOT (country = PAK OR dyad = IRN-PAK)");
         let either = Ask::Or(vec![term(Country, "PAK"), term(Dyad, "IRNPAK")]);
-        assert_eq!(asked.ask, Ask::Not(Box::new(either)));
-        assert!(!asked.is_open);
+        assert_eq!(asked.sure, Ask::Not(Box::new(either)));
+        assert!(!asked.is_open());
     }
 
     #[test]
     fn days_are_asked_and_the_rest_is_left_to_the_record() {
         let asked = plan("country = PAK AND (kind = event OR NOT occurred >= 2014-03)");
-        assert!(!asked.is_open);
-        let Ask::And(each) = &asked.ask else {
+        assert!(!asked.is_open());
+        let Ask::And(each) = &asked.sure else {
             panic!("{asked:?}")
         };
         let Ask::Or(either) = &each[1] else {
@@ -164,15 +180,95 @@ mod tests {
             matches!(&either[1], Ask::Not(days) if matches!(**days, Ask::Days(Dates::Occurred, _))),
             "{asked:?}"
         );
-        let asked = plan("country = PAK AND measure.goldstein > 3");
-        assert!(asked.is_open && !asked.is_useless());
-        assert!(plan("measure.goldstein > 3").is_useless());
+        let asked = plan("country = PAK AND extra.Column = 3");
+        assert!(asked.is_open() && !asked.is_useless());
+        assert_eq!(asked.sure, none());
+        assert!(plan("extra.Column = 3").is_useless());
+    }
+
+    #[test]
+    fn a_measure_is_asked_by_its_order_and_only_what_its_number_does_not_tell_is_left() {
+        use crate::filter::TermField::{DerivedMeasure, Measure, OddMeasure};
+        let key = |field: crate::filter::TermField, value: f64, after: &[u8]| {
+            let bytes = crate::filter::measure_bytes(value);
+            [&[field as u8], b"tone\0".as_slice(), &bytes, after].concat()
+        };
+        let odd = Ask::Term(key(OddMeasure, 2.5, &[]));
+        let until = key(Measure, 2.5, &[0]);
+        let from = [&[Measure as u8], b"tone\0".as_slice()].concat();
+        let sure = Ask::And(vec![
+            Ask::Range(from..until.clone()),
+            Ask::Not(Box::new(odd.clone())),
+        ]);
+        let asked = plan("measure.tone <= 2.5");
+        assert_eq!((&asked.sure, &asked.left), (&sure, &odd));
+        assert_eq!(plan("measure.tone < 2.50000000000000000001"), asked);
+        // Together with others it leaves no more than that.
+        let asked = plan("measure.tone <= 2.5 AND kind = event");
+        assert!(
+            matches!(&asked.left, Ask::And(each) if each[0] == odd),
+            "{asked:?}"
+        );
+        let asked = plan("measure.tone = 2.50000000000000000001");
+        assert_eq!(asked.left, odd);
+        let fields = |text: &str| {
+            format!("{:?}", plan(text))
+                .matches(&format!("[{}, ", DerivedMeasure as u8))
+                .count()
+        };
+        assert_eq!(fields("measure.goldstein = 1 basis = stated"), 0);
+        assert!(fields("measure.goldstein = 1") > 0);
+    }
+
+    #[test]
+    fn of_a_time_only_the_day_is_left() {
+        for text in [
+            "recorded = 2026-11-23",
+            "recorded > 2026-11-23",
+            "recorded < 2026-11-23T00:00:00Z",
+            "has:recorded",
+        ] {
+            assert!(!plan(text).is_open(), "{text}");
+        }
+        let asked = plan("recorded >= 2026-11-23T10:00:00Z");
+        let held = |ask: &Ask, day: i32| matches!(ask, Ask::Days(Dates::Recorded, test) if DayCheck::holds(test, &DaySpan::day(day)));
+        let day = crate::record::date::day_number(2026, 11, 23);
+        let of = |ask: &Ask| [-1, 0, 1].map(|more| held(ask, day + more));
+        assert_eq!(
+            (of(&asked.sure), of(&asked.left)),
+            ([false, false, true], [false, true, false])
+        );
+        let asked = plan("recorded <= 2026-11-23T10:00:00Z");
+        assert_eq!(
+            (of(&asked.sure), of(&asked.left)),
+            ([true, false, false], [false, true, false])
+        );
+        let asked = plan("recorded = 2026-11-23T23:59:59.999999999Z");
+        assert_eq!((&asked.sure, of(&asked.left)), (&none(), [false, true, false]));
+    }
+
+    #[test]
+    fn positions_and_revisions_are_decided() {
+        assert_eq!(plan("position >= 4").sure, Ask::Positions(4..u64::MAX));
+        assert_eq!(plan("position > 18446744073709551615").sure, Ask::Positions(0..0));
+        for text in [
+            "position != 4",
+            "revision > 1",
+            "revision = 1",
+            "has:revision",
+            "revision < 1",
+        ] {
+            assert!(!plan(text).is_open(), "{text}");
+        }
     }
 
     #[test]
     fn what_is_not_sure_is_never_left_out() {
-        // A phrase narrows, so that its contrary narrows nothing.
+        // A phrase narrows: the records that have its words are asked, the others have it not.
+        let phrase = plan("title : \"border crossing\"");
         let asked = plan("NOT title : \"border crossing\"");
-        assert!(asked.is_useless());
+        assert_eq!(asked.left, phrase.left);
+        assert_eq!(asked.sure, Ask::Not(Box::new(phrase.left)));
+        assert!(plan("country = PAK OR NOT extra.Column = 3").is_useless());
     }
 }
