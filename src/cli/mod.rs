@@ -18,7 +18,6 @@ mod demo;
 mod derived;
 mod edit;
 mod erase;
-mod excerpts;
 mod explain;
 mod failure;
 mod get;

@@ -3,7 +3,6 @@
 use super::cite::held;
 use super::collapse::Collapse;
 use super::connect::Source;
-use super::excerpts;
 use super::failure::Failure;
 use super::name::{self, Point};
 use super::output::{self, members, print_entries};
@@ -52,9 +51,6 @@ pub struct Args {
     /// A row for each dyad or participant instead of each entry; for every form but table
     #[arg(long, value_enum)]
     explode: Option<Explode>,
-    /// Say where in the texts of an entry the words of the filter stand; in a table, and with -o json
-    #[arg(long, conflicts_with_all = ["fields", "explode"])]
-    excerpts: bool,
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
@@ -107,11 +103,6 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             "--explode makes rows for programs; say -o csv, -o rows, -o parquet or -o json too",
         ));
     }
-    if args.excerpts && !matches!(args.output, Form::Table | Form::Json) {
-        return Err(Failure::usage(
-            "--excerpts are no columns of a row; leave -o out, or say -o json",
-        ));
-    }
     let chosen = match args.output {
         Form::Json => Vec::new(),
         Form::Table if args.fields.is_empty() => Vec::new(),
@@ -154,7 +145,6 @@ async fn answer(
         page_size: u32::try_from(limit).unwrap_or(PAGE).min(PAGE),
         ascending: args.ascending,
         collapse: args.collapse.wire(),
-        excerpts: args.excerpts,
         ..proto::SearchRequest::default()
     };
     let mut pages = pin!(client.pages(request));
@@ -180,8 +170,7 @@ async fn answer(
         }
         total = page.total;
         let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
-        let entries = &page.entries[..page.entries.len().min(room)];
-        printer.page(entries, &page.excerpts, &mut out)?;
+        printer.page(&page.entries[..page.entries.len().min(room)], &mut out)?;
     }
     printer.end(&mut out)?;
     if printer.without_rows > 0 {
@@ -253,23 +242,15 @@ impl Named {
 }
 
 impl Printer<'_> {
-    fn page(
-        &mut self,
-        entries: &[proto::Entry],
-        excerpts: &[proto::Excerpts],
-        out: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    fn page(&mut self, entries: &[proto::Entry], out: &mut dyn Write) -> Result<(), Failure> {
         let count = entries.len() as u64;
         let entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
         entries.iter().for_each(|entry| self.named.add(entry));
         let entries = self.exploded(entries);
         match self.args.output {
             Form::Json => {
-                for (at, entry) in entries.iter().enumerate() {
-                    let mut object = members(entry.json(false), &self.args.fields);
-                    if let Some(excerpts) = excerpts.get(at) {
-                        object.insert("excerpts".to_owned(), excerpts::json(excerpts));
-                    }
+                for entry in &entries {
+                    let object = members(entry.json(false), &self.args.fields);
                     writeln!(out, "{}", Value::Object(object))?;
                 }
             }
@@ -287,11 +268,6 @@ impl Printer<'_> {
                 entries.iter().try_for_each(|entry| file.push(entry))?;
             }
             Form::Table if entries.is_empty() => {}
-            Form::Table if self.args.excerpts => {
-                for (at, entry) in entries.iter().enumerate() {
-                    excerpts::print(out, self.screen, entry, excerpts.get(at))?;
-                }
-            }
             Form::Table if self.chosen.is_empty() => {
                 print_entries(out, self.screen, &entries, self.shown == 0)?;
             }

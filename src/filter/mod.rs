@@ -14,7 +14,6 @@ mod countries;
 mod derived;
 mod error;
 mod eval;
-mod excerpt;
 mod explain;
 mod field;
 mod grouped;
@@ -34,7 +33,6 @@ mod words;
 
 pub use derived::{DerivedType, DerivedValue, each_derived, stated_quads};
 pub use error::{FilterError, FilterProblem};
-pub use excerpt::Excerpt;
 pub use explain::Asked;
 pub use grouped::{Grouped, NotGrouped};
 pub use lookup::{DayTest, DaysOf, Lookup};

@@ -7,7 +7,6 @@
 
 use crate::derive::fold;
 use std::collections::VecDeque;
-use std::ops::Range;
 use unicode_segmentation::{UnicodeSegmentation, UnicodeWordIndices};
 
 /// The words of a folded text, in order, as parts of it.
@@ -167,27 +166,6 @@ impl Phrase {
             row.push_back(word);
             self.is_row(&row)
         })
-    }
-
-    /// Where the phrase stands in a folded text, in bytes.
-    pub(super) fn places(&self, folded: &str) -> Vec<Range<usize>> {
-        // A word is a part of the text.
-        let place = |word: &str| {
-            let start = word.as_ptr().addr() - folded.as_ptr().addr();
-            start..start + word.len()
-        };
-        let mut row = VecDeque::with_capacity(self.words.len());
-        let mut places = Vec::new();
-        for word in words(folded) {
-            if row.len() == self.words.len() {
-                row.pop_front();
-            }
-            row.push_back(word);
-            if self.is_row(&row) {
-                places.push(place(row[0]).start..place(word).end);
-            }
-        }
-        places
     }
 
     fn is_row(&self, row: &VecDeque<&str>) -> bool {

@@ -12,7 +12,6 @@ pub mod codec;
 pub mod convert;
 mod derived;
 mod erasure;
-mod excerpts;
 pub mod integrity;
 mod likened;
 pub mod peer;

@@ -1,7 +1,7 @@
 //! `Query`: questions about entries.
 
 use super::status::RequestError;
-use super::{Core, aggregate, blocking, convert, excerpts, likened, proto, status};
+use super::{Core, aggregate, blocking, convert, likened, proto, status};
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
@@ -60,10 +60,7 @@ impl proto::query_server::Query for Query {
     ) -> Result<Response<proto::SearchResponse>, Status> {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
-        let (order, mut page_size) = (order(request.order)?, page_size(request.page_size)?);
-        if request.excerpts {
-            page_size = page_size.min(excerpts::PAGE_SIZE_MAX);
-        }
+        let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
         let leave_out = likened::collapse(request.collapse)?;
         let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
         let as_of = self.as_of(request.as_of, request.min_position).await?;
@@ -79,8 +76,6 @@ impl proto::query_server::Query for Query {
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let page = self.0.scanner.search(search, token).await;
         let page = page.map_err(|error| status::query(&error))?;
-        let excerpts = page.entries.iter().filter(|_| request.excerpts);
-        let excerpts = excerpts.map(|entry| excerpts::of(&filter, entry)).collect();
         let mut notes = filter.notes(Asked::Entries);
         notes.extend(erased_note(page.erased));
         if page.total == 0 {
@@ -99,7 +94,6 @@ impl proto::query_server::Query for Query {
             total: page.total,
             notes,
             likened: likened.map(likened::wire),
-            excerpts,
         }))
     }
 

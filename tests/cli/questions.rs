@@ -290,35 +290,3 @@ fn a_search_says_what_share_of_its_names_carries_no_country() {
     assert!(said("kind = event").ends_with(note), "{}", said("kind = event"));
     assert!(!said("key = b").contains("carry no country"));
 }
-
-#[test]
-fn a_search_says_where_the_words_stand() {
-    let daemon = Daemon::start();
-    daemon.append(
-        r#"{"series":"desk","key":"a","kind":"document","title":"Dispatch","reported":"2021-10-14","body":"In Türkiye they spoke of\nthe border, and of counter-terrorism."}"#,
-    );
-    let table = daemon.ok(&["search", "turkiye \"counter terrorism\"", "--excerpts"]);
-    assert_eq!(
-        table,
-        "2021-10-14  Dispatch  desk/a\n    body: In Türkiye they spoke of the border, and of counter-terrorism.\n"
-    );
-    let out = daemon.ok(&["search", "turkiye OR border", "--excerpts", "-o", "json"]);
-    let entry = json(&out);
-    assert_eq!(
-        entry["excerpts"],
-        json(
-            r#"[{"path":"body","place":{"from":0,"to":62},"text":"In Türkiye they spoke of\nthe border, and of counter-terrorism.",
-                "matches":[{"from":3,"to":10},{"from":29,"to":35}]}]"#
-        )
-    );
-    // What only an answer has is left aside on input.
-    let file = daemon.file("again.jsonl", &out);
-    assert!(daemon.ok(&["append", &file]).contains("duplicate"));
-    let ended = run(&mut daemon.ask(&["search", "border", "--excerpts", "-o", "csv"]));
-    assert_eq!(ended.code, 2);
-    assert!(
-        ended.err.contains("--excerpts are no columns of a row"),
-        "{}",
-        ended.err
-    );
-}

@@ -103,7 +103,6 @@ pub const ENVELOPE: &[Member] = &[
         "retracted_documents",
         "The documents that the entry is reported in and that are retracted.",
     ),
-    told("excerpts", "In a search: where the words of the filter stand."),
     told(
         "change",
         "In a feed: whether the entry enters the filter, stays in it or leaves it.",
