@@ -14,6 +14,7 @@ mod countries;
 mod derived;
 mod error;
 mod eval;
+mod excerpt;
 mod explain;
 mod field;
 mod grouped;
@@ -28,16 +29,19 @@ mod tests;
 mod tree;
 mod value;
 mod values;
+mod wording;
 mod words;
 
 pub use derived::{DerivedType, DerivedTypes, derived_types};
 pub use error::{FilterError, FilterProblem};
+pub use excerpt::Excerpt;
 pub use explain::Asked;
 pub use grouped::{Grouped, NotGrouped};
 pub use sought::Sought;
 pub use subject::{LazyContent, Subject};
 pub use terms::{DayTest, Lookup, Term, TermField, each_term, measure_bytes, measure_value, terms};
 pub use values::dyads;
+pub use wording::{Occurrences, Wording};
 
 use crate::derive::Basis;
 use crate::record::Kind;
