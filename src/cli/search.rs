@@ -9,7 +9,9 @@ use super::output::{self, RowForm, members, print_entries};
 use super::screen::{Screen, TERMINAL_ROWS, count, stdout};
 use super::shown::{COLUMNS, Explode, Shown};
 use crate::client::{CitationId, Client};
+use crate::filter::Filter;
 use crate::rpc::proto;
+use crate::view::QueryError;
 use clap::ValueEnum;
 use futures::TryStreamExt;
 use serde_json::Value;
@@ -40,6 +42,9 @@ pub struct Args {
     /// Turn the order round
     #[arg(long)]
     ascending: bool,
+    /// Show where the words of the filter stand in each entry; for the table and for json
+    #[arg(long)]
+    excerpts: bool,
     /// At most so many entries; by default 50 for a table on a terminal, else all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -64,6 +69,8 @@ pub enum Order {
     Newest,
     /// The latest event first
     Occurred,
+    /// The entries first that have most of the words of the filter
+    Relevance,
 }
 
 impl Order {
@@ -71,6 +78,7 @@ impl Order {
         match self {
             Self::Newest => proto::Order::Newest,
             Self::Occurred => proto::Order::Occurred,
+            Self::Relevance => proto::Order::Relevance,
         }
     }
 }
@@ -84,6 +92,31 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         return Err(Failure::usage(
             "--explode makes rows for programs; say -o csv or -o json too",
         ));
+    }
+    if args.excerpts {
+        match args.output {
+            RowForm::Csv => {
+                return Err(Failure::usage(
+                    "--excerpts has no column in csv; use the table or -o json",
+                ));
+            }
+            RowForm::Table if !args.fields.is_empty() => {
+                return Err(Failure::usage(
+                    "--excerpts stands under whole rows; leave out --fields, or say -o json",
+                ));
+            }
+            RowForm::Table | RowForm::Json => {}
+        }
+    }
+    let filter = match &args.cite {
+        Some(id) => id.filter.clone(),
+        None => name::filter(&args.filter),
+    };
+    // What cannot be read as a filter, the daemon says more about.
+    if args.order == Order::Relevance
+        && Filter::parse(&filter).is_ok_and(|filter| filter.wording().is_empty())
+    {
+        return Err(Failure::usage(QueryError::NoWords.to_string()));
     }
     let chosen = match args.output {
         RowForm::Json => Vec::new(),
@@ -115,6 +148,7 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         page_size: u32::try_from(limit).unwrap_or(PAGE).min(PAGE),
         ascending: args.ascending,
         collapse: args.collapse.wire(),
+        excerpts: args.excerpts,
         ..proto::SearchRequest::default()
     };
     let mut pages = pin!(client.pages(request));
@@ -138,7 +172,8 @@ async fn answer(client: Client, args: &Args, chosen: &[usize], screen: &Screen) 
         }
         total = page.total;
         let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
-        printer.page(&page.entries[..page.entries.len().min(room)], &mut out)?;
+        let entries = &page.entries[..page.entries.len().min(room)];
+        printer.page(entries, &page.excerpts, &mut out)?;
     }
     if printer.without_rows > 0 {
         screen.note(format_args!(
@@ -172,9 +207,17 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn page(&mut self, entries: &[proto::Entry], out: &mut dyn Write) -> Result<(), Failure> {
+    fn page(
+        &mut self,
+        entries: &[proto::Entry],
+        excerpts: &[proto::Excerpts],
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let count = entries.len() as u64;
-        let entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        let mut entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        for (entry, excerpts) in entries.iter_mut().zip(excerpts) {
+            entry.excerpts = Some(excerpts);
+        }
         let entries = self.exploded(entries);
         match self.args.output {
             RowForm::Json => {

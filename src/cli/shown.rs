@@ -3,6 +3,7 @@
 //! The flat row is the one schema of `-o csv`, of `--fields` and of every table; `docs/commands.md` documents it.
 
 use super::derived;
+use super::excerpts;
 use super::failure::Failure;
 use super::screen::plain;
 use crate::derive::CAMEO_SCHEME;
@@ -67,6 +68,8 @@ pub struct Shown<'a> {
     derived: BTreeMap<&'a str, Vec<&'a str>>,
     /// All that is derived from it, where the answer says so.
     of_answer: Option<&'a proto::Derived>,
+    /// Where the words of the search stand in it, where that was asked for.
+    pub excerpts: Option<&'a proto::Excerpts>,
     /// The participants that this row tells of, where it is one of several of its entry.
     only: Option<(Explode, Vec<usize>)>,
     leaf_bytes: &'a [u8],
@@ -88,6 +91,7 @@ impl<'a> Shown<'a> {
             content: content.unwrap_or_default(),
             status: record.erased.then_some(Status::Erased),
             derived: BTreeMap::new(),
+            excerpts: None,
             only: None,
             leaf_bytes: &record.leaf,
             of_answer: None,
@@ -129,6 +133,10 @@ impl<'a> Shown<'a> {
         let Value::Object(mut members) = json::record(&view) else {
             return Map::new();
         };
+        members.extend(
+            self.excerpts
+                .map(|all| ("excerpts".to_owned(), excerpts::json(all))),
+        );
         if let Some((by, only)) = &self.only {
             keep_only(&mut members, *by, only);
         }

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod codec;
 pub mod convert;
 mod erasure;
+mod found_words;
 pub mod integrity;
 mod likened;
 pub mod peer;

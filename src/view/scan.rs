@@ -7,7 +7,7 @@
 
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
-use super::answers::page;
+use super::answers::{Cut, page};
 use super::entry::{self, EntryAnswer, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
@@ -15,9 +15,10 @@ use super::likeness::{Collapse, Likened, collapse};
 use super::matching::{decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
+use super::relevance::{WORDS_MAX, ranked};
 use super::search::{self, Keep, Match, Unanswered, Way};
 use super::series::{self, SeriesCounts};
-use crate::filter::Filter;
+use crate::filter::{Excerpt, Filter};
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
@@ -55,6 +56,33 @@ pub enum Order {
     Newest,
     /// The earliest day it may have occurred, latest first; entries without one last.
     Occurred,
+    /// How much it has of the words that the filter asks for, most first; see [`super::relevance`].
+    Relevance,
+}
+
+impl Order {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Occurred => "occurred",
+            Self::Relevance => "relevance",
+        }
+    }
+
+    /// Whether a filter can be answered in this order.
+    fn check(self, filter: &Filter) -> Result<(), QueryError> {
+        if self != Self::Relevance {
+            return Ok(());
+        }
+        match filter.wording().words().len() {
+            0 => Err(QueryError::NoWords),
+            1..=WORDS_MAX => Ok(()),
+            words => Err(QueryError::Words {
+                words,
+                limit: WORDS_MAX,
+            }),
+        }
+    }
 }
 
 /// A search.
@@ -72,6 +100,8 @@ pub struct Search {
     pub page_size: usize,
     /// What is left out.
     pub collapse: Collapse,
+    /// Whether the page says where the words stand that the filter asks for.
+    pub excerpts: bool,
 }
 
 /// A page of entries.
@@ -79,6 +109,8 @@ pub struct Search {
 pub struct Page {
     /// In the order asked for.
     pub entries: Vec<EntryAnswer>,
+    /// The excerpts of each entry; none where none were asked for.
+    pub excerpts: Vec<Vec<Excerpt>>,
     /// The token of the next page; `None` on the last.
     pub next: Option<String>,
     /// The position that the answer speaks of.
@@ -159,10 +191,8 @@ impl Scanner {
     /// # Errors
     /// [`QueryError`].
     pub async fn search(&self, search: Search, token: Option<&str>) -> Result<Page, QueryError> {
-        let order = match search.order {
-            Order::Newest => "newest",
-            Order::Occurred => "occurred",
-        };
+        search.order.check(&search.filter)?;
+        let order = search.order.word();
         let turned = if search.ascending { " ascending" } else { "" };
         let order = format!("{order}{turned} {}", search.collapse.word());
         let binding = binding(self.log.origin(), search.filter.canonical(), &order);
@@ -172,9 +202,15 @@ impl Scanner {
         let found = self.found(key, &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
         let (log, view) = (self.log.clone(), self.view.get().cloned());
-        let size = search.page_size.max(1);
+        let cut = Cut {
+            start,
+            size: search.page_size.max(1),
+            as_of,
+            binding,
+            excerpts: search.excerpts.then(|| search.filter.wording()),
+        };
         let page = self
-            .blocking(move |_| page(&log, view.as_deref(), &found, start, size, as_of, binding))
+            .blocking(move |_| page(&log, view.as_deref(), &found, &cut))
             .await??;
         if page.next.is_none() {
             self.kept.release(&key);
@@ -333,8 +369,19 @@ impl Scanner {
                 matches.sort_by_key(|one| one.position);
                 likened = collapse(&log, view, leave_out, &mut matches, |one| one.position, cancelled)?;
             }
+            let positions = match order {
+                Order::Newest | Order::Occurred => in_order(matches, order, ascending),
+                Order::Relevance => {
+                    let newest_first = in_order(matches, Order::Newest, false);
+                    let mut ranked = ranked(&log, view, &filter, as_of, newest_first, cancelled)?;
+                    if ascending {
+                        ranked.reverse();
+                    }
+                    ranked
+                }
+            };
             Ok::<_, ReadError>(Found {
-                positions: in_order(matches, order, ascending),
+                positions,
                 erased,
                 likened,
             })
@@ -464,11 +511,13 @@ fn all(
     Ok(walked.erased)
 }
 
-/// The positions of the answer in its order.
+/// The positions of the answer in its order, or in the one from which it is ranked.
 fn in_order(mut matches: Vec<Match>, order: Order, ascending: bool) -> Vec<u64> {
     let turned = |order: std::cmp::Ordering| if ascending { order } else { order.reverse() };
     match order {
-        Order::Newest => matches.sort_unstable_by(|a, b| turned(a.position.cmp(&b.position))),
+        Order::Newest | Order::Relevance => {
+            matches.sort_unstable_by(|a, b| turned(a.position.cmp(&b.position)))
+        }
         Order::Occurred => matches.sort_unstable_by(|a, b| {
             let order = turned((a.day, a.position).cmp(&(b.day, b.position)));
             a.day.is_none().cmp(&b.day.is_none()).then(order)

@@ -7,6 +7,7 @@ mod aggregates;
 mod harness;
 #[path = "../filter_laws/made.rs"]
 mod made;
+mod relevance;
 
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::Log;
@@ -291,6 +292,7 @@ fn answer(
             ascending: false,
             page_size: 1_000,
             collapse,
+            excerpts: false,
         };
         let page = scanner.search(search, None).await.unwrap();
         let entries = page.entries.iter();
