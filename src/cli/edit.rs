@@ -36,7 +36,7 @@ pub struct Args {
 }
 
 /// What of a record is not the editor's: written by the server, or kept as it is.
-const SERVERS: [&str; 12] = [
+const SERVERS: [&str; 13] = [
     "position",
     "act",
     "status",
@@ -45,6 +45,7 @@ const SERVERS: [&str; 12] = [
     "erased",
     "leaf_hash",
     "derived",
+    "excerpts",
     "suggested",
     "provenance",
     "held",

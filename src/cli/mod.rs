@@ -18,6 +18,7 @@ mod demo;
 mod derived;
 mod edit;
 mod erase;
+mod excerpts;
 mod explain;
 mod failure;
 mod get;

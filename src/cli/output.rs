@@ -1,5 +1,6 @@
 //! The forms of an answer: tables, JSON lines, CSV.
 
+use super::excerpts;
 use super::failure::Failure;
 use super::screen::{Screen, columns, cut, plain, short};
 use super::shown::Shown;
@@ -63,13 +64,18 @@ pub fn table(screen: &Screen, header: &[&str]) -> Table {
 /// As the writer.
 pub fn print(out: &mut dyn Write, table: &Table) -> Result<(), Failure> {
     for line in table.lines() {
-        writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
+        print_line(out, &line)?;
     }
     Ok(())
 }
 
+fn print_line(out: &mut dyn Write, line: &str) -> Result<(), Failure> {
+    writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(line).trim_end())?;
+    Ok(())
+}
+
 /// The table of entries: date, who → whom, type, place, title, entry, status. On a terminal each is one line: what is
-/// too long is cut, and columns in which nothing stands are left out.
+/// too long is cut, and columns in which nothing stands are left out. Under an entry with excerpts stands the best of them.
 ///
 /// # Errors
 /// As the writer.
@@ -104,7 +110,21 @@ pub fn print_entries(
     for row in &rows {
         table.add_row(used.iter().map(|at| coloured(screen, *at, &row[*at])));
     }
-    print(out, &table)
+    let below = |entry: &Shown<'_>| excerpts::line(entry.excerpts?, screen.ink());
+    let below: Vec<Option<String>> = entries.iter().map(below).collect();
+    if below.iter().all(Option::is_none) {
+        return print(out, &table);
+    }
+    // Every row is one line: nothing in its cells breaks one.
+    let header = usize::from(with_header);
+    for (at, line) in table.lines().enumerate() {
+        print_line(out, &line)?;
+        let below = at.checked_sub(header).and_then(|at| below.get(at)?.as_ref());
+        if let Some(below) = below {
+            writeln!(out, "{below}")?;
+        }
+    }
+    Ok(())
 }
 
 /// How wide each column would be if nothing were cut; 0 where nothing stands in it.

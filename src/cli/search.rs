@@ -11,7 +11,9 @@ use super::rows::{self, Column};
 use super::screen::{Screen, TERMINAL_ROWS, count, plain, stdout};
 use super::shown::{Explode, Shown};
 use crate::client::{CitationId, Client};
+use crate::filter::Filter;
 use crate::rpc::proto;
+use crate::view::QueryError;
 use clap::ValueEnum;
 use futures::TryStreamExt;
 use serde_json::Value;
@@ -42,6 +44,9 @@ pub struct Args {
     /// Turn the order round
     #[arg(long)]
     ascending: bool,
+    /// Show where the words of the filter stand in each entry; for the table and for json
+    #[arg(long)]
+    excerpts: bool,
     /// At most so many entries; by default 50 for a table on a terminal, else all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -82,6 +87,8 @@ pub enum Order {
     Newest,
     /// The latest event first
     Occurred,
+    /// The entries first that have most of the words of the filter
+    Relevance,
 }
 
 impl Order {
@@ -89,6 +96,7 @@ impl Order {
         match self {
             Self::Newest => proto::Order::Newest,
             Self::Occurred => proto::Order::Occurred,
+            Self::Relevance => proto::Order::Relevance,
         }
     }
 }
@@ -102,6 +110,31 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         return Err(Failure::usage(
             "--explode makes rows for programs; say -o csv, -o rows, -o parquet or -o json too",
         ));
+    }
+    if args.excerpts {
+        match args.output {
+            Form::Csv | Form::Rows | Form::Parquet => {
+                return Err(Failure::usage(
+                    "--excerpts is no column of a row; use the table or -o json",
+                ));
+            }
+            Form::Table if !args.fields.is_empty() => {
+                return Err(Failure::usage(
+                    "--excerpts stands under whole rows; leave out --fields, or say -o json",
+                ));
+            }
+            Form::Table | Form::Json => {}
+        }
+    }
+    let filter = match &args.cite {
+        Some(id) => id.filter.clone(),
+        None => name::filter(&args.filter),
+    };
+    // What cannot be read as a filter, the daemon says more about.
+    if args.order == Order::Relevance
+        && Filter::parse(&filter).is_ok_and(|filter| filter.wording().is_empty())
+    {
+        return Err(Failure::usage(QueryError::NoWords.to_string()));
     }
     let chosen = match args.output {
         Form::Json => Vec::new(),
@@ -145,6 +178,7 @@ async fn answer(
         page_size: u32::try_from(limit).unwrap_or(PAGE).min(PAGE),
         ascending: args.ascending,
         collapse: args.collapse.wire(),
+        excerpts: args.excerpts,
         ..proto::SearchRequest::default()
     };
     let mut pages = pin!(client.pages(request));
@@ -170,7 +204,8 @@ async fn answer(
         }
         total = page.total;
         let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
-        printer.page(&page.entries[..page.entries.len().min(room)], &mut out)?;
+        let entries = &page.entries[..page.entries.len().min(room)];
+        printer.page(entries, &page.excerpts, &mut out)?;
     }
     printer.end(&mut out)?;
     if printer.without_rows > 0 {
@@ -242,9 +277,17 @@ impl Named {
 }
 
 impl Printer<'_> {
-    fn page(&mut self, entries: &[proto::Entry], out: &mut dyn Write) -> Result<(), Failure> {
+    fn page(
+        &mut self,
+        entries: &[proto::Entry],
+        excerpts: &[proto::Excerpts],
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let count = entries.len() as u64;
-        let entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        let mut entries: Vec<Shown<'_>> = entries.iter().map(Shown::entry).collect::<Result<_, _>>()?;
+        for (entry, excerpts) in entries.iter_mut().zip(excerpts) {
+            entry.excerpts = Some(excerpts);
+        }
         entries.iter().for_each(|entry| self.named.add(entry));
         let entries = self.exploded(entries);
         match self.args.output {

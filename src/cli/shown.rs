@@ -1,6 +1,7 @@
 //! A record or an entry of an answer, made ready to be shown: as JSON, as a line; [`super::rows`] makes flat rows of it.
 
 use super::derived;
+use super::excerpts;
 use super::failure::Failure;
 use super::screen::plain;
 use crate::derive::CAMEO_SCHEME;
@@ -32,6 +33,8 @@ pub struct Shown<'a> {
     pub derived: Arc<proto::Derived>,
     /// The documents that it is reported in and that are retracted, where the answer says so.
     pub withdrawn: &'a [proto::EntryKey],
+    /// Where the words of the search stand in it, where that was asked for.
+    pub excerpts: Option<&'a proto::Excerpts>,
     /// The participants that this row tells of, where it is one of several of its entry.
     only: Option<(Explode, Vec<usize>)>,
     leaf_bytes: &'a [u8],
@@ -54,6 +57,7 @@ impl<'a> Shown<'a> {
             status: record.erased.then_some(Status::Erased),
             derived: Arc::default(),
             withdrawn: &[],
+            excerpts: None,
             only: None,
             leaf_bytes: &record.leaf,
         })
@@ -94,6 +98,10 @@ impl<'a> Shown<'a> {
             let documents: Vec<Value> = self.withdrawn.iter().map(document).collect();
             members.insert("retracted_documents".to_owned(), documents.into());
         }
+        members.extend(
+            self.excerpts
+                .map(|all| ("excerpts".to_owned(), excerpts::json(all))),
+        );
         if let Some((by, only)) = &self.only {
             keep_only(&mut members, *by, only);
         }

@@ -14,6 +14,7 @@ mod countries;
 mod derived;
 mod error;
 mod eval;
+mod excerpt;
 mod explain;
 mod field;
 mod grouped;
@@ -29,10 +30,12 @@ mod tests;
 mod tree;
 mod value;
 mod values;
+mod wording;
 mod words;
 
 pub use derived::{DerivedType, DerivedValue, each_derived, stated_quads};
 pub use error::{FilterError, FilterProblem};
+pub use excerpt::Excerpt;
 pub use explain::Asked;
 pub use grouped::{Grouped, NotGrouped};
 pub use lookup::{DayTest, DaysOf, Lookup};
@@ -40,6 +43,7 @@ pub use sought::Sought;
 pub use subject::{LazyContent, Subject};
 pub use terms::{Term, TermField, each_term, measure_bytes, measure_value, terms};
 pub use values::dyads;
+pub use wording::{Occurrences, Wording};
 
 use crate::derive::Basis;
 use crate::record::Kind;

@@ -14,8 +14,9 @@ pub(super) struct Words<'a> {
     text: &'a str,
     inner: UnicodeWordIndices<'a>,
     ahead: Option<(usize, &'a str)>,
-    /// What is left of a stretch of a script without spaces.
+    /// What is left of a stretch of a script without spaces, and where it begins.
     stretch: &'a str,
+    stretch_at: usize,
 }
 
 /// Cuts a folded text.
@@ -27,12 +28,22 @@ pub(super) fn words(folded: &str) -> Words<'_> {
         inner,
         ahead,
         stretch: "",
+        stretch_at: 0,
     }
 }
 
+/// The words of a folded text, each with the byte at which it begins.
+pub(super) fn placed(folded: &str) -> Vec<Placed<'_>> {
+    let mut cut = words(folded);
+    std::iter::from_fn(|| cut.placed()).collect()
+}
+
+/// A word, and the byte at which it begins.
+pub(super) type Placed<'a> = (usize, &'a str);
+
 impl<'a> Words<'a> {
     /// The next word, or the next whole stretch of a script without spaces.
-    fn unit(&mut self) -> Option<&'a str> {
+    fn unit(&mut self) -> Option<Placed<'a>> {
         let (start, word) = self.ahead?;
         self.ahead = self.inner.next();
         let mut end = start + word.len();
@@ -43,17 +54,33 @@ impl<'a> Words<'a> {
             }
         }
         // A space with an accent on it belongs to the word behind it.
-        self.text.get(start..end).map(str::trim)
+        let unit = self.text.get(start..end)?;
+        let spaces = unit.len() - unit.trim_start().len();
+        Some((start + spaces, unit.trim()))
     }
 
     /// The first pair of letters of the stretch, or its last letter.
-    fn pair(&mut self) -> Option<&'a str> {
+    fn pair(&mut self) -> Option<Placed<'a>> {
         let mut starts = self.stretch.char_indices().map(|(at, _)| at).skip(1);
         let second = starts.next().unwrap_or(self.stretch.len());
         let third = starts.next().unwrap_or(self.stretch.len());
         let pair = self.stretch.get(..third).filter(|pair| !pair.is_empty())?;
+        let at = self.stretch_at;
         self.stretch = &self.stretch[second..];
-        Some(pair)
+        self.stretch_at += second;
+        Some((at, pair))
+    }
+
+    fn placed(&mut self) -> Option<Placed<'a>> {
+        if let Some(pair) = self.pair() {
+            return Some(pair);
+        }
+        let (at, unit) = self.unit()?;
+        if !is_unspaced(unit) {
+            return Some((at, unit));
+        }
+        (self.stretch, self.stretch_at) = (unit, at);
+        self.pair()
     }
 }
 
@@ -61,22 +88,14 @@ impl<'a> Iterator for Words<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        if let Some(pair) = self.pair() {
-            return Some(pair);
-        }
-        let unit = self.unit()?;
-        if !is_unspaced(unit) {
-            return Some(unit);
-        }
-        self.stretch = unit;
-        self.pair()
+        self.placed().map(|(_, word)| word)
     }
 }
 
 /// The words and stretches of a folded text, with one space between two.
 fn units(folded: &str) -> String {
     let mut cut = words(folded);
-    let units: Vec<&str> = std::iter::from_fn(|| cut.unit()).collect();
+    let units: Vec<&str> = std::iter::from_fn(|| cut.unit()).map(|(_, unit)| unit).collect();
     units.join(" ")
 }
 
@@ -145,6 +164,37 @@ impl Phrase {
         (&self.words, self.prefix)
     }
 
+    /// Its words, each as a phrase of its own.
+    pub(super) fn alone(&self) -> impl Iterator<Item = Self> + '_ {
+        let last = self.words.len() - 1;
+        self.words.iter().enumerate().map(move |(at, word)| Self {
+            words: vec![word.clone()],
+            prefix: self.prefix && at == last,
+            shown: word.clone(),
+            starred: self.starred && at == last,
+        })
+    }
+
+    /// Where the phrase stands among the words of a folded text: the indices of its first words. `words` are those of `folded`.
+    pub(super) fn places<'w>(
+        &'w self,
+        folded: &str,
+        words: &'w [Placed<'w>],
+    ) -> impl Iterator<Item = usize> + 'w {
+        let has_first = self
+            .words
+            .first()
+            .is_some_and(|first| folded.contains(first.as_str()));
+        let rows = words.windows(self.words.len().max(1)).enumerate();
+        rows.filter(move |(_, row)| has_first && self.is_row(row.iter().map(|(_, word)| *word)))
+            .map(|(at, _)| at)
+    }
+
+    /// How many words it has.
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
+    }
+
     /// Whether a folded text has the phrase.
     pub(super) fn is_in(&self, folded: &str) -> bool {
         // A text without the letters of the first word is the common case, and much faster to see.
@@ -164,14 +214,15 @@ impl Phrase {
                 row.pop_front();
             }
             row.push_back(word);
-            self.is_row(&row)
+            row.len() == self.words.len() && self.is_row(row.iter().copied())
         })
     }
 
-    fn is_row(&self, row: &VecDeque<&str>) -> bool {
+    /// Whether so many words as it has are its own.
+    fn is_row<'w>(&self, row: impl Iterator<Item = &'w str>) -> bool {
         let last = self.words.len() - 1;
         let mut pairs = self.words.iter().zip(row).enumerate();
-        row.len() == self.words.len() && pairs.all(|(at, (wanted, word))| self.fits(wanted, word, at == last))
+        pairs.all(|(at, (wanted, word))| self.fits(wanted, word, at == last))
     }
 
     fn fits(&self, wanted: &str, word: &str, is_last: bool) -> bool {
@@ -213,6 +264,33 @@ mod tests {
         assert!(!has(text, "朗伊"));
         assert!(has("東京abc", "東京 abc"));
         assert!(has("นายกรัฐมนตรีเดินทาง", "รัฐมนตรี"));
+    }
+
+    #[test]
+    fn words_are_where_they_are_found() {
+        for text in [
+            "The Counter-Terrorism talks",
+            "東京abc 伊朗",
+            " \u{301}a b",
+            "นายกรัฐมนตรี, 巴",
+        ] {
+            let folded = fold(text);
+            let placed = placed(&folded);
+            assert!(
+                placed.iter().all(|(at, word)| folded[*at..].starts_with(word)),
+                "{placed:?}"
+            );
+            assert!(words(&folded).eq(placed.iter().map(|(_, word)| *word)));
+        }
+        let folded = fold("a b a b c, a 伊朗总统 b");
+        let places = |phrase: &str| -> Vec<usize> {
+            let phrase = Phrase::read(phrase, false).unwrap();
+            phrase.places(&folded, &placed(&folded)).collect()
+        };
+        assert_eq!(places("a b"), [0, 2]);
+        assert_eq!(places("朗总统"), [7]);
+        assert_eq!(places("统"), [9]);
+        assert_eq!(places("c b"), [0_usize; 0]);
     }
 
     #[test]

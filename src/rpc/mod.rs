@@ -12,6 +12,7 @@ pub mod codec;
 pub mod convert;
 mod derived;
 mod erasure;
+mod found_words;
 pub mod integrity;
 mod likened;
 pub mod peer;

@@ -1,7 +1,7 @@
 //! `Query`: questions about entries.
 
 use super::status::RequestError;
-use super::{Core, aggregate, blocking, convert, likened, proto, status};
+use super::{Core, aggregate, blocking, convert, found_words, likened, proto, status};
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
@@ -72,6 +72,7 @@ impl proto::query_server::Query for Query {
             page_size,
             collapse: leave_out,
             records_only: request.records_only,
+            excerpts: request.excerpts,
         };
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let page = self.0.scanner.search(search, token).await;
@@ -79,10 +80,11 @@ impl proto::query_server::Query for Query {
         let mut notes = filter.notes(Asked::Entries);
         notes.extend(erased_note(page.erased));
         if page.total == 0 {
-            notes.extend(self.0.scanner.near(filter).await);
+            notes.extend(self.0.scanner.near(filter.clone()).await);
         }
         let likened = (leave_out != Collapse::None).then_some(page.likened);
         notes.extend(likened.map(|likened| likened::note(likened, leave_out)));
+        notes.extend(found_words::notes(&filter, order, request.excerpts, page.total));
         Ok(Response::new(proto::SearchResponse {
             entries: page
                 .entries
@@ -94,6 +96,7 @@ impl proto::query_server::Query for Query {
             total: page.total,
             notes,
             likened: likened.map(likened::wire),
+            excerpts: page.excerpts.into_iter().map(found_words::wire).collect(),
         }))
     }
 
@@ -239,6 +242,7 @@ fn order(number: i32) -> Result<Order, RequestError> {
     match proto::Order::try_from(number) {
         Ok(proto::Order::Unspecified | proto::Order::Newest) => Ok(Order::Newest),
         Ok(proto::Order::Occurred) => Ok(Order::Occurred),
+        Ok(proto::Order::Relevance) => Ok(Order::Relevance),
         Err(_) => Err(convert::unknown_number("order", number)),
     }
 }

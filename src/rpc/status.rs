@@ -331,6 +331,16 @@ pub fn query(error: &QueryError) -> Status {
         QueryError::Busy { .. } => answer(Code::ResourceExhausted, Reason::Busy, message)
             .retry()
             .status(),
+        QueryError::NoWords => answer(Code::InvalidArgument, Reason::InvalidField, message.clone())
+            .field("order", &message)
+            .status(),
+        QueryError::Words { words, limit } => {
+            answer(Code::InvalidArgument, Reason::TooLarge, message.clone())
+                .field("order", &message)
+                .with("actual", words)
+                .with("limit", limit)
+                .status()
+        }
         QueryError::Groups { limit } => answer(Code::InvalidArgument, Reason::TooLarge, message.clone())
             .field("by", &message)
             .with("limit", limit)

@@ -10,22 +10,27 @@ use super::page::PageToken;
 use super::scan::Page;
 use super::search;
 use super::withdrawn::Documents;
+use crate::filter::{Excerpt, Wording};
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
-use crate::record::{Hash, Position, Status};
+use crate::record::{Hash, Position, Status, codec};
 use std::collections::HashMap;
 
 /// Bytes of leaves and payloads after which a page ends.
 const PAGE_BYTES: usize = 3_000_000;
 
-/// Which part of an answer a page is.
-#[derive(Clone, Copy, Debug)]
+/// Which part of an answer a page is, and how it is told.
 pub(super) struct Cut {
-    /// How many entries come before it.
+    /// Its first position.
     pub start: usize,
-    /// The most entries.
+    /// The most entries that it has.
     pub size: usize,
+    pub as_of: Position,
+    /// The name of the question.
+    pub binding: Hash,
     /// Whether the documents that an entry is reported in are not looked at.
     pub records_only: bool,
+    /// The words that excerpts are made around; `None` where none are wanted.
+    pub excerpts: Option<Wording>,
 }
 
 /// A page of an answer.
@@ -36,18 +41,23 @@ pub(super) fn page(
     log: &Log,
     view: Option<&search::Search>,
     found: &Found,
-    cut: Cut,
-    as_of: Position,
-    binding: Hash,
+    cut: &Cut,
 ) -> Result<Page, ReadError> {
+    let (as_of, binding) = (cut.as_of, cut.binding);
     let mut ahead = Ahead::new(log, &found.positions);
     let mut documents = (!cut.records_only).then(|| Documents::new(log, as_of));
     let fetch = |at: usize, position| {
         let run = ahead.take(at, Position::new(position))?;
         let answer = answer_of(log, view, run, Position::new(position), as_of, documents.as_mut())?;
-        Ok(answer.map(|answer| (answer.run.bytes(), answer)))
+        let told = |answer: EntryAnswer| {
+            let excerpts = cut.excerpts.as_ref().map(|words| excerpts(words, &answer));
+            let own: usize = excerpts.iter().flatten().map(bytes_of).sum();
+            (answer.run.bytes() + own, (answer, excerpts))
+        };
+        Ok(answer.map(told))
     };
     let (entries, end) = gather(&found.positions, cut.start, cut.size, fetch)?;
+    let (entries, excerpts): (_, Vec<_>) = entries.into_iter().unzip();
     let more = end < found.positions.len();
     let token = PageToken {
         binding,
@@ -62,12 +72,27 @@ pub(super) fn page(
     };
     Ok(Page {
         entries,
+        excerpts: excerpts.into_iter().flatten().collect(),
         next: more.then(|| token.encode()),
         as_of,
         total: found.positions.len() as u64,
         erased: found.erased,
         likened: found.likened,
     })
+}
+
+/// The excerpts of an entry.
+fn excerpts(words: &Wording, answer: &EntryAnswer) -> Vec<Excerpt> {
+    let record = answer.record().filter(|record| !record.erased);
+    let content = record.and_then(|record| codec::decode_content(record.payload).ok().flatten());
+    content
+        .map(|content| words.excerpts(&content))
+        .unwrap_or_default()
+}
+
+/// About what an excerpt takes in an answer.
+fn bytes_of(excerpt: &Excerpt) -> usize {
+    excerpt.text.len() + excerpt.path.len() + 16 * excerpt.matches.len() + 32
 }
 
 /// The answers of one page, and the index after the last position that it used up: one without an answer is used up

@@ -32,6 +32,19 @@ pub enum QueryError {
         /// How many may wait.
         limit: usize,
     },
+    /// There is nothing to rank by.
+    #[error("relevance needs words; ask for some, as `border`, or choose another order")]
+    NoWords,
+    /// There is too much to rank by.
+    #[error(
+        "relevance takes at most {limit} different words, and the filter has {words}; ask for fewer, or choose another order"
+    )]
+    Words {
+        /// How many the filter has.
+        words: usize,
+        /// How many it may have.
+        limit: usize,
+    },
     /// An answer would have too many groups.
     #[error(
         "the answer would have more than {limit} groups; narrow the filter, or group by fewer or coarser fields"

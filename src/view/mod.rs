@@ -5,7 +5,7 @@
 //!
 //! Read [`matching`] first (does this record, or this state of an entry, match?), then [`reader`] (records in order,
 //! cut into messages), [`scan`] (entries at their newest content; [`kept`] holds its results), [`search`] (the same by an
-//! index; [`fates`] judges what it finds), [`aggregate`] (counts by what entries have in common) and [`series`]. Nothing here knows a socket, and nothing here writes to the log.
+//! index; [`fates`] judges what it finds; [`relevance`] ranks it), [`aggregate`] (counts by what entries have in common) and [`series`]. Nothing here knows a socket, and nothing here writes to the log.
 
 pub mod aggregate;
 pub mod ahead;
@@ -19,10 +19,12 @@ pub mod links;
 pub mod matching;
 pub mod page;
 pub mod reader;
+pub mod relevance;
 pub mod scan;
 pub mod search;
 pub mod selection;
 pub mod series;
+mod turns;
 mod withdrawn;
 
 pub use entry::{EntryAnswer, EntryRef};

@@ -15,9 +15,11 @@ use super::likeness::{Collapse, Likened, collapse, likened};
 use super::matching::{decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
+use super::relevance::{WORDS_MAX, ranked};
 use super::search::{self, Keep, Match, Unanswered, Way};
 use super::series::{self, SeriesCounts};
-use crate::filter::Filter;
+use super::turns::{Waiting, both};
+use crate::filter::{Excerpt, Filter};
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::codec::DateRole;
 use crate::record::date::DaySpan;
@@ -55,6 +57,33 @@ pub enum Order {
     Newest,
     /// The earliest day it may have occurred, latest first; entries without one last.
     Occurred,
+    /// How much it has of the words that the filter asks for, most first; see [`super::relevance`].
+    Relevance,
+}
+
+impl Order {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Occurred => "occurred",
+            Self::Relevance => "relevance",
+        }
+    }
+
+    /// Whether a filter can be answered in this order.
+    fn check(self, filter: &Filter) -> Result<(), QueryError> {
+        if self != Self::Relevance {
+            return Ok(());
+        }
+        match filter.wording().words().len() {
+            0 => Err(QueryError::NoWords),
+            1..=WORDS_MAX => Ok(()),
+            words => Err(QueryError::Words {
+                words,
+                limit: WORDS_MAX,
+            }),
+        }
+    }
 }
 
 /// A search.
@@ -74,6 +103,8 @@ pub struct Search {
     pub collapse: Collapse,
     /// Whether nobody asks what became of the documents that an entry is reported in.
     pub records_only: bool,
+    /// Whether the page says where the words stand that the filter asks for.
+    pub excerpts: bool,
 }
 
 /// A page of entries.
@@ -81,6 +112,8 @@ pub struct Search {
 pub struct Page {
     /// In the order asked for.
     pub entries: Vec<EntryAnswer>,
+    /// The excerpts of each entry; none where none were asked for.
+    pub excerpts: Vec<Vec<Excerpt>>,
     /// The token of the next page; `None` on the last.
     pub next: Option<String>,
     /// The position that the answer speaks of.
@@ -161,10 +194,8 @@ impl Scanner {
     /// # Errors
     /// [`QueryError`].
     pub async fn search(&self, search: Search, token: Option<&str>) -> Result<Page, QueryError> {
-        let order = match search.order {
-            Order::Newest => "newest",
-            Order::Occurred => "occurred",
-        };
+        search.order.check(&search.filter)?;
+        let order = search.order.word();
         let turned = if search.ascending { " ascending" } else { "" };
         let order = format!("{order}{turned} {}", search.collapse.word());
         let binding = binding(self.log.origin(), search.filter.canonical(), &order);
@@ -178,9 +209,12 @@ impl Scanner {
             start,
             size: search.page_size.max(1),
             records_only: search.records_only,
+            as_of,
+            binding,
+            excerpts: search.excerpts.then(|| search.filter.wording()),
         };
         let page = self
-            .blocking(move |_| page(&log, view.as_deref(), &found, cut, as_of, binding))
+            .blocking(move |_| page(&log, view.as_deref(), &found, &cut))
             .await??;
         if page.next.is_none() {
             self.kept.release(&key);
@@ -363,8 +397,19 @@ impl Scanner {
                 matches.sort_by_key(|one| one.position);
                 likened = collapse(&log, view, leave_out, &mut matches, |one| one.position, cancelled)?;
             }
+            let positions = match order {
+                Order::Newest | Order::Occurred => in_order(matches, order, ascending),
+                Order::Relevance => {
+                    let newest_first = in_order(matches, Order::Newest, false);
+                    let mut ranked = ranked(&log, view, &filter, as_of, newest_first, cancelled)?;
+                    if ascending {
+                        ranked.reverse();
+                    }
+                    ranked
+                }
+            };
             Ok::<_, ReadError>(Found {
-                positions: in_order(matches, order, ascending),
+                positions,
                 erased,
                 likened,
             })
@@ -396,18 +441,6 @@ impl Scanner {
     }
 }
 
-/// Does two things at a time; without a thread to be had, or with one that panicked, one after the other.
-fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
-    std::thread::scope(|scope| {
-        let first = std::thread::Builder::new().spawn_scoped(scope, &one);
-        let second = other();
-        match first.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(first)) => (first, second),
-            Ok(Err(_)) | Err(_) => (one(), second),
-        }
-    })
-}
-
 /// The thread that read was lost.
 fn lost(cause: tokio::task::JoinError) -> ReadError {
     ReadError::Io {
@@ -422,29 +455,6 @@ fn of_events(filter: Filter) -> Filter {
         filter
     } else {
         filter.of_kind(Kind::Event)
-    }
-}
-
-/// One call that waits for its turn.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize, limit: usize) -> Result<Self, QueryError> {
-        let before = waiting.fetch_add(1, Ordering::Relaxed);
-        let entered = Self(waiting);
-        if before >= limit {
-            return Err(QueryError::Busy {
-                waiting: before,
-                limit,
-            });
-        }
-        Ok(entered)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -506,11 +516,13 @@ fn all(
     Ok(walked.erased)
 }
 
-/// The positions of the answer in its order.
+/// The positions of the answer in its order, or in the one from which it is ranked.
 fn in_order(mut matches: Vec<Match>, order: Order, ascending: bool) -> Vec<u64> {
     let turned = |order: std::cmp::Ordering| if ascending { order } else { order.reverse() };
     match order {
-        Order::Newest => matches.sort_unstable_by(|a, b| turned(a.position.cmp(&b.position))),
+        Order::Newest | Order::Relevance => {
+            matches.sort_unstable_by(|a, b| turned(a.position.cmp(&b.position)))
+        }
         Order::Occurred => matches.sort_unstable_by(|a, b| {
             let order = turned((a.day, a.position).cmp(&(b.day, b.position)));
             a.day.is_none().cmp(&b.day.is_none()).then(order)

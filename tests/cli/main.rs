@@ -6,6 +6,7 @@ mod counts;
 mod daemon;
 mod edits;
 mod erasing;
+mod found_words;
 mod harness;
 mod help;
 mod imports;

@@ -6,6 +6,7 @@ mod bad_input;
 mod erasing;
 mod feeds;
 mod fixity;
+mod found_words;
 mod guarantees;
 mod harness;
 mod integrity;

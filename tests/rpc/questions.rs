@@ -129,6 +129,7 @@ async fn a_search_of_many_pages_scans_once_however_large_it_is() {
         order: By::Newest,
         ascending: false,
         page_size: 10,
+        excerpts: false,
     };
     let mut token = None;
     let (mut pages, mut entries) = (0, 0);

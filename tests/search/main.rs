@@ -8,6 +8,7 @@ mod harness;
 #[path = "../filter_laws/made.rs"]
 mod made;
 mod numbers;
+mod relevance;
 
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::Log;
@@ -326,6 +327,7 @@ fn answer(
             page_size: 1_000,
             collapse,
             records_only: false,
+            excerpts: false,
         };
         let page = scanner.search(search, None).await.unwrap();
         let entries = page.entries.iter();

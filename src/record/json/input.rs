@@ -93,6 +93,10 @@ pub const ENVELOPE: &[Member] = &[
         "derived",
         "What follows from the content by a table of a stated version.",
     ),
+    told(
+        "excerpts",
+        "Where the words of a search stand in the record; offsets count characters.",
+    ),
     told("suggested", "What rules found in the text of a document."),
     told("held", "Whether a hold forbids that the entry is erased."),
     told(
