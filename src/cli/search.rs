@@ -302,6 +302,8 @@ impl Printer<'_> {
                     writeln!(out, "{}", Value::Object(rows::json(entry, self.chosen)))?;
                 }
             }
+            // Its header is written at the end.
+            Form::Csv if count == 0 => {}
             Form::Csv => self.csv(&entries, out)?,
             Form::Parquet => {
                 let file = match &mut self.file {

@@ -4,7 +4,7 @@ use super::derived;
 use super::excerpts;
 use super::failure::Failure;
 use super::screen::plain;
-use crate::derive::CAMEO_SCHEME;
+use crate::derive::{CAMEO_SCHEME, is_scheme};
 use crate::filter::{dyads, stated_quads};
 use crate::record::codec::shape::Shape;
 use crate::record::codec::{Content, DateRole, Participant, Place, Side, TypeCode, decode_content};
@@ -165,7 +165,9 @@ impl<'a> Shown<'a> {
             return String::new();
         };
         let cameo = derived::of_type_at(&self.derived, at, CAMEO_SCHEME);
-        if let Some(cameo) = cameo.filter(|_| one.label.is_empty()) {
+        // A text is shown as it was stated, a code with its label.
+        let is_code = is_scheme(&one.scheme, CAMEO_SCHEME);
+        if let Some(cameo) = cameo.filter(|_| is_code && one.label.is_empty()) {
             return format!("{} {}", cameo.code, cameo.label).trim_end().to_owned();
         }
         let code = match one.scheme.as_str() {

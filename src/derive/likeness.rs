@@ -5,7 +5,7 @@
 //!
 //! - **same report**: two events of one series that state the same days, the same types, the same reports (by document id,
 //!   address or citation, and sentence; by the documents that they are `reported-in`) and the same participants on each side, each
-//!   by its names and codes. Folded texts are compared, in any order. What else they state may differ: place, measures, ids.
+//!   by its names, office, role, countries, sectors, codes and identifiers. Folded texts are compared, in any order. What else they state may differ: place, measures, ids.
 //! - **swapped twins**: the same, but that the sources of one are the targets of the other and the other way round.
 //!
 //! An event is compared only where it states a day and a participant who is not merely mentioned. That is all of an event's
@@ -14,7 +14,7 @@
 
 use super::fold::with_folded;
 use crate::record::Kind;
-use crate::record::codec::{Content, DateRole, Participant, RelationType, Side};
+use crate::record::codec::{Code, Content, DateRole, Participant, RelationType, Side};
 use sha2::{Digest, Sha256};
 
 /// The names of the rules, and their version.
@@ -81,7 +81,8 @@ impl Likeness {
         let hash: [u8; 32] = hash.finalize().into();
         let number = hash.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
         // 0 stands for an event that is not compared.
-        Some(Self((number | 2) & !1 | u64::from(is_turned)))
+        let event = if number < 2 { 2 } else { number & !1 };
+        Some(Self(event | u64::from(is_turned)))
     }
 
     /// The number that stands for it, never 0.
@@ -105,11 +106,31 @@ impl Likeness {
     }
 }
 
-/// By what a participant is known: its names and its codes.
+/// By what a participant is known: names, office and role, then its countries, sectors, codes and identifiers.
 fn identity(one: &Participant) -> Vec<u8> {
-    let codes = one.codes.iter().flat_map(|code| [&*code.scheme, &*code.code]);
-    let parts: Vec<&str> = [&*one.name, &*one.stated_name].into_iter().chain(codes).collect();
-    joined(&parts)
+    let coded = |codes: &[Code]| {
+        let each = codes
+            .iter()
+            .map(|code| joined(&[&code.scheme, &code.code, &code.label]));
+        listed(each)
+    };
+    let countries = one
+        .countries
+        .iter()
+        .map(|country| joined(&[&country.scheme, &country.code]));
+    let parts = [
+        joined(&[&one.name, &one.stated_name, &one.office, &one.role_text]),
+        listed(countries),
+        coded(&one.sectors),
+        coded(&one.codes),
+        coded(&one.identifiers),
+    ];
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend((part.len() as u64).to_le_bytes());
+        bytes.extend(part);
+    }
+    bytes
 }
 
 /// Where the event is reported.
@@ -219,6 +240,27 @@ mod tests {
         let one = r#""occurred":"2014","participants":[{"side":"party","name":"A","codes":[{"scheme":"b","code":"c"}]}]"#;
         let two = r#""occurred":"2014","participants":[{"side":"party","name":"A"},{"side":"party","name":"b","stated_name":"c"}]"#;
         assert_ne!(of(one), of(two));
+    }
+
+    #[test]
+    fn participants_of_countries_or_offices_alone_are_told_apart_and_codes_have_no_order() {
+        let by = |participant: &str| {
+            of(&format!(
+                r#""occurred":"2014","participants":[{{"side":"party",{participant}}}]"#
+            ))
+        };
+        let codes = [
+            r#""countries":["PAK"]"#,
+            r#""countries":["CHL"]"#,
+            r#""office":"Minister""#,
+            r#""identifiers":[{"scheme":"wikidata","code":"Q1"}]"#,
+            r#""sectors":["icews:Military"]"#,
+        ];
+        let events: std::collections::HashSet<_> =
+            codes.iter().map(|code| by(code).map(Likeness::event)).collect();
+        assert_eq!(events.len(), codes.len());
+        let coded = |first, second| by(&format!(r#""name":"A","codes":["{first}","{second}"]"#));
+        assert_eq!(coded("cameo:X", "gdelt:Y"), coded("gdelt:Y", "cameo:X"));
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl Types {
             [text, code] => Some((with_folded(text, |folded| Box::from(folded.trim())), code)),
             _ => None,
         };
+        let label = |columns: Vec<&'static str>| match columns[..] {
+            // Of a root and its first code, which have the same label, the code is meant.
+            [code, label, _] if code.len() > 2 => {
+                Some((with_folded(label, |folded| Box::from(folded.trim())), code))
+            }
+            _ => None,
+        };
         let quad = |columns: Vec<&'static str>| match columns[..] {
             [code, quad] => Some((code, Quad::parse(quad)?)),
             _ => None,
@@ -118,7 +125,11 @@ impl Types {
                 .and_then(|line| line.strip_prefix("# version\t"))
                 .unwrap_or("unknown"),
             cameo: lines(CAMEO).filter_map(cameo).collect(),
-            texts: lines(ICEWS_TEXT).filter_map(text).collect(),
+            // Labels are texts too; what stands in the table of texts comes after them, and so before them.
+            texts: lines(CAMEO)
+                .filter_map(label)
+                .chain(lines(ICEWS_TEXT).filter_map(text))
+                .collect(),
             quads: lines(PLOVER_QUAD).filter_map(quad).collect(),
         }
     }
@@ -208,6 +219,31 @@ mod tests {
         );
         assert_eq!(types().quad_of_plover("assault"), Some(Quad::MaterialConflict));
         assert_eq!(types().quad_of_plover("something longer than any type"), None);
+    }
+
+    #[test]
+    fn a_text_that_is_a_label_has_the_code_of_that_label() {
+        let mut codes: HashMap<&str, Vec<&str>> = HashMap::new();
+        for columns in lines(CAMEO) {
+            codes.entry(columns[1]).or_default().push(columns[0]);
+        }
+        for (label, codes) in codes {
+            let found = types().cameo_of_text(label).map_or("", |cameo| cameo.code);
+            let is_root = codes.iter().all(|code| code.len() == 2);
+            assert!(is_root || codes.contains(&found), "{label}: {found}, {codes:?}");
+        }
+        assert_eq!(
+            types()
+                .cameo_of_text("Reduce or stop material aid")
+                .map(|cameo| cameo.code),
+            Some("162")
+        );
+        assert_eq!(
+            types()
+                .cameo_of_text("Attack cybernetically")
+                .map(|cameo| cameo.code),
+            Some("176")
+        );
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum DerivedValue<'c> {
 /// none is stated; then the values on the scale of Goldstein, where none is stated. Each class and value once.
 pub fn each_derived<'c>(content: &'c Content, mut take: impl FnMut(DerivedValue<'c>)) {
     let states_plover = states(content, PLOVER_SCHEME);
+    // What a stated mode or context beats is not told either.
+    let (states_mode, states_context) = (values::states_mode(content), !content.contexts.is_empty());
     any_cameo(content, Basis::Derived, |at, code| {
         let known = types().cameo(code);
         take(DerivedValue::Type(DerivedType {
@@ -60,8 +62,8 @@ pub fn each_derived<'c>(content: &'c Content, mut take: impl FnMut(DerivedValue<
                 scheme: PLOVER_SCHEME,
                 code: plover.code,
                 label: "",
-                mode: plover.mode,
-                contexts: &plover.contexts,
+                mode: if states_mode { "" } else { plover.mode },
+                contexts: if states_context { &[] } else { &plover.contexts },
                 has_ancestors: false,
             }));
         }

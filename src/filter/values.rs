@@ -95,15 +95,22 @@ fn is_column(name: &str, folded: &str) -> bool {
     }
 }
 
-/// Whether any mode of a type passes `test`: the stated ones, or, where no PLOVER type is stated, those that CAMEO codes become.
+/// Whether any mode of a type passes `test`: the stated ones, or, where none is, nor a PLOVER type, those that CAMEO codes become.
 pub(super) fn any_mode<'c>(
     content: &'c Content,
     basis: Basis,
     mut test: impl FnMut(&'c str) -> bool,
 ) -> bool {
     let mut test = |mode: &'c str| !mode.is_empty() && test(mode);
-    content.types.iter().any(|one| test(&one.mode))
-        || basis == Basis::Derived && any_plover(content, |_, plover| test(plover.mode))
+    if basis == Basis::Stated || states_mode(content) {
+        return content.types.iter().any(|one| test(&one.mode));
+    }
+    any_plover(content, |_, plover| test(plover.mode))
+}
+
+/// Whether a type states its mode.
+pub(super) fn states_mode(content: &Content) -> bool {
+    content.types.iter().any(|one| !one.mode.is_empty())
 }
 
 /// Whether any code that the field has passes `test`.

@@ -317,3 +317,25 @@ fn a_filter_that_tex_would_trip_over_is_cited_and_found_again() {
         .output();
     assert_eq!(String::from_utf8(typed.unwrap().stdout).unwrap(), id);
 }
+
+#[test]
+fn a_citation_by_other_tables_says_that_other_entries_may_match() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"a","kind":"event","title":"Talks"}"#);
+    let cited = json(&daemon.ok(&["cite", "kind = event", "-o", "json"]));
+    let id = cited["citation"].as_str().unwrap().replacen(":2026-1:", ":2019-7:", 1);
+    let ended = run(&mut daemon.ask(&["search", "--cite", &id, "-o", "csv", "--fields", "key"]));
+    assert_eq!((ended.code, ended.out.as_str()), (0, "key\na\n"));
+    assert!(
+        ended.err.contains("as many come\n") && !ended.err.contains("all of them"),
+        "{}",
+        ended.err
+    );
+    assert!(
+        ended.err.contains("cited by the tables of version 2019-7"),
+        "{}",
+        ended.err
+    );
+    let checked = json(&daemon.ok(&["cite", "--check", &id, "-o", "json"]));
+    assert_eq!(checked["tables"]["cited"], "2019-7");
+}

@@ -290,3 +290,10 @@ fn a_search_says_what_share_of_its_names_carries_no_country() {
     assert!(said("kind = event").ends_with(note), "{}", said("kind = event"));
     assert!(!said("key = b").contains("carry no country"));
 }
+
+#[test]
+fn an_answer_without_entries_has_one_header() {
+    let daemon = filled();
+    let out = daemon.ok(&["search", "country = CHL", "-o", "csv", "--fields", "key,type"]);
+    assert_eq!(out, "key,type\n");
+}

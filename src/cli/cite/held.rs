@@ -31,6 +31,8 @@ pub struct Held {
     by_status: bool,
     /// The entries erased since that may have been in the answer.
     erased: Vec<Erased>,
+    /// The version of the tables that answer now, where it is another one than that of the citation.
+    other_tables: Option<String>,
 }
 
 /// An entry that was erased since.
@@ -86,7 +88,9 @@ pub async fn check(client: &Client, id: &CitationId) -> Result<Held, Failure> {
         true => Vec::new(),
         false => erased_since(client, id.position, status.tail, &filter).await?,
     };
+    let tables = super::tables(client).await?;
     let held = Held {
+        other_tables: (tables != id.tables).then_some(tables),
         root,
         now,
         by_status,
@@ -164,6 +168,9 @@ impl Held {
         let erased = self.erased.len() as u64;
         let missing = id.count.saturating_sub(self.now);
         let said = match (missing, erased) {
+            (0, 0) if self.other_tables.is_some() => {
+                return vec![format!("note: {cited}; as many come"), self.of_tables(id)];
+            }
             (0, 0) => return vec![format!("note: {cited}; all of them come")],
             _ if self.by_status => format!(
                 "there are {} now; the filter asks for the status, which was changed since by the erasure of:",
@@ -180,7 +187,17 @@ impl Held {
         std::iter::once(format!("note: {cited}; {said}"))
             .chain(named)
             .chain((more > 0).then(|| format!("  ... {} more", count(more))))
+            .chain(self.other_tables.as_ref().map(|_| self.of_tables(id)))
             .collect()
+    }
+
+    /// What is not known where other tables answer.
+    fn of_tables(&self, id: &CitationId) -> String {
+        format!(
+            "note: it was cited by the tables of version {} and is answered by those of {}, by which other entries may match",
+            plain(&id.tables),
+            plain(self.other_tables.as_deref().unwrap_or_default())
+        )
     }
 
     /// What holds, for `cite --check`.
@@ -192,6 +209,7 @@ impl Held {
             "position": id.position,
             "root": hex::encode(self.root),
             "filter": id.filter,
+            "tables": { "cited": id.tables, "now": self.other_tables.as_ref().unwrap_or(&id.tables) },
             "cited": id.count,
             "count": self.now,
             "erased_since": erased,
@@ -421,6 +439,7 @@ mod tests {
             now,
             by_status,
             erased: (0..erased).map(one).collect(),
+            other_tables: None,
         }
     }
 
