@@ -323,7 +323,10 @@ fn a_citation_by_other_tables_says_that_other_entries_may_match() {
     let daemon = Daemon::start();
     daemon.append(r#"{"series":"desk","key":"a","kind":"event","title":"Talks"}"#);
     let cited = json(&daemon.ok(&["cite", "kind = event", "-o", "json"]));
-    let id = cited["citation"].as_str().unwrap().replacen(":2026-1:", ":2019-7:", 1);
+    let id = cited["citation"]
+        .as_str()
+        .unwrap()
+        .replacen(":2026-1:", ":2019-7:", 1);
     let ended = run(&mut daemon.ask(&["search", "--cite", &id, "-o", "csv", "--fields", "key"]));
     assert_eq!((ended.code, ended.out.as_str()), (0, "key\na\n"));
     assert!(
