@@ -31,7 +31,7 @@ const PARTS: [&str; 6] = [
     "position",
     "root",
     "count",
-    "version of the country tables",
+    "version of the tables",
     "filter",
 ];
 /// The most bytes of a text in a message.
@@ -48,7 +48,7 @@ pub struct CitationId {
     root: String,
     /// How many entries the answer had.
     pub count: u64,
-    /// The version of the country tables by which it was answered.
+    /// The version of the tables of countries and types by which it was answered.
     pub tables: String,
     /// The filter, in its canonical form; empty for every entry.
     pub filter: String,

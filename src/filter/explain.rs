@@ -56,7 +56,10 @@ impl Filter {
     pub fn group_notes(&self, fields: &[Grouped], measure: Option<&str>) -> Vec<String> {
         let mut notes = self.notes(Asked::Count);
         if measure == Some(GOLDSTEIN) && self.basis() == Basis::Derived {
-            notes.push(goldstein_note());
+            let note = goldstein_note();
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
         for field in fields {
             let note = match field.of() {

@@ -301,3 +301,13 @@ fn every_field_is_on_the_page_of_the_language() {
         assert!(page.contains(&format!("| `{name}` |")), "{name}");
     }
 }
+
+#[test]
+fn a_note_is_said_once() {
+    let filter = Filter::parse("measure.goldstein > 0").unwrap();
+    let notes = filter.group_notes(&[], Some("goldstein"));
+    let of_it = notes
+        .iter()
+        .filter(|note| note.starts_with("`goldstein` is as stated"));
+    assert_eq!(of_it.count(), 1, "{notes:?}");
+}

@@ -1,7 +1,7 @@
 //! Page tokens: where a search stands.
 //!
 //! A token is opaque to clients. It holds the position that the answer speaks of and the last entry answered, and is
-//! bound to the log, the filter and the order, so that a token of another question is refused and not misread.
+//! bound to the log, the filter, the order and what is left out, so that a token of another question is refused and not misread.
 
 use crate::record::{Hash, Position};
 use base64::Engine;

@@ -2,8 +2,8 @@
 //!
 //! A scan goes from its position down to the first record. The first record of an entry that it meets is the entry's
 //! newest; each leaf names the entry's previous record, so that older ones are known when they are met and every
-//! entry is judged once, at its newest content. Memory is eight bytes a match and a few dozen for each entry with
-//! more than one record. It is the judge of the view: both must answer the same.
+//! entry is judged once, at its newest content. Memory is some eighteen bytes a match, as those that tell of one event are
+//! counted too, and a few dozen for each entry with more than one record. It is the judge of the view: both must answer the same.
 
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
@@ -358,7 +358,9 @@ impl Scanner {
         let token =
             PageToken::decode(text).map_err(|_| QueryError::Token("is not a token that this server made"))?;
         if token.binding != binding {
-            return Err(QueryError::Token("belongs to another filter, order or archive"));
+            return Err(QueryError::Token(
+                "belongs to another filter, order, `collapse` or archive",
+            ));
         }
         if token.as_of > self.log.tail() {
             return Err(QueryError::Token(

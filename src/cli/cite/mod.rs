@@ -154,7 +154,7 @@ async fn search(client: &Client, filter: &str, position: u64) -> Result<proto::S
     Ok(client.query().search(request).await?.into_inner())
 }
 
-/// The version of the country tables.
+/// The version of the tables of countries and types.
 async fn tables(client: &Client) -> Result<String, Failure> {
     let request = proto::GetServerInfoRequest {};
     let info = client.admin().get_server_info(request).await?.into_inner();
