@@ -7,6 +7,7 @@
 use crate::config::{Config, Http};
 use crate::http;
 use crate::log::Log;
+use crate::log::erasure::Holder;
 use crate::record::Principal;
 use crate::rpc::peer::Sockets;
 use crate::rpc::{Core, server, wire};
@@ -14,11 +15,16 @@ use crate::scrub;
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
 use crate::view::ahead::Readers;
-use crate::view::search::follow::Following;
+use crate::view::names::{self, NamesView};
+use crate::view::runner::View;
+use crate::view::runner::thread::Following;
+use crate::view::runner::views::Views;
+use crate::view::search::Search;
+use crate::view::search::follow::SearchView;
 use crate::view::{self, Scanner};
 use std::future::Future;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -113,9 +119,14 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     raise_open_files();
-    let options = archive_options(&config);
-    let archive = tokio::task::spawn_blocking(move || open(options)).await??;
+    let mut options = archive_options(&config);
     let views = config.data.join("views");
+    let folder = views.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        options.names = names::taken(&folder);
+        open(options)
+    });
+    let archive = opening.await??;
     serve(&config, &archive.log, Some(views), listeners, shutdown).await?;
     tokio::task::spawn_blocking(move || close(archive)).await?;
     Ok(())
@@ -137,9 +148,10 @@ pub async fn serve(
     if config.accept_clock {
         tell_of_clock(log).await;
     }
-    let view = Arc::default();
-    let following = views.and_then(|folder| follow(folder, log, &view));
-    let core = Arc::new(core(config, log.clone(), view));
+    let search = Arc::default();
+    let all = Arc::new(Views::default().with::<SearchView>().with::<NamesView>());
+    let following = views.map(|folder| follow(&folder, log, &all, &search));
+    let core = Arc::new(core(config, log.clone(), search, all));
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
         keepalive: Duration::from_secs(config.keepalive_s),
@@ -184,7 +196,7 @@ pub async fn serve(
         // Whoever still copies asks the next daemon for the rest.
         http.abort();
     }
-    // It seals what it has folded.
+    // They seal what they have folded.
     let _ = tokio::task::spawn_blocking(move || drop(following)).await;
     served
 }
@@ -257,18 +269,42 @@ fn close(archive: Archive) {
     tracing::info!(tail = archive.log.tail().get(), "stopped; everything is on disk");
 }
 
-/// Has the search view follow the log; where that fails, every question looks at every record.
-fn follow(folder: PathBuf, log: &Log, slot: &Arc<OnceLock<Arc<view::search::Search>>>) -> Option<Following> {
-    match Following::start(folder, log.downgrade(), Arc::clone(slot)) {
-        Ok(following) => Some(following),
-        Err(error) => {
-            tracing::error!(%error, "there is no search view; every question looks at every record");
-            None
-        }
-    }
+/// Has the views follow the log; where one fails everything goes on without it.
+fn follow(
+    folder: &Path,
+    log: &Log,
+    views: &Arc<Views>,
+    search: &Arc<OnceLock<Arc<Search>>>,
+) -> Vec<Following> {
+    let slot = Arc::clone(search);
+    let searching = start::<SearchView>(folder, log, views, move |log, search| {
+        let holder: Arc<dyn Holder> = Arc::clone(search) as Arc<dyn Holder>;
+        log.add_holder(Arc::downgrade(&holder));
+        // It is opened once.
+        drop(slot.set(Arc::clone(search)));
+    });
+    let naming = start::<NamesView>(folder, log, views, |_, _| {});
+    searching.into_iter().chain(naming).collect()
 }
 
-fn core(config: &Config, log: Log, view: Arc<OnceLock<Arc<view::search::Search>>>) -> Core {
+fn start<V: View>(
+    folder: &Path,
+    log: &Log,
+    views: &Arc<Views>,
+    opened: impl FnOnce(&Log, &Arc<V::Asked>) + Send + 'static,
+) -> Option<Following> {
+    let all = Arc::clone(views);
+    let started = Following::start::<V>(folder.into(), log.downgrade(), move |log, asked| {
+        opened(log, &asked);
+        all.opened::<V>(asked);
+    });
+    let started = started.inspect_err(|error| {
+        tracing::error!(view = V::NAME, %error, "there is no thread for it; everything goes on without it");
+    });
+    started.ok()
+}
+
+fn core(config: &Config, log: Log, search: Arc<OnceLock<Arc<Search>>>, views: Arc<Views>) -> Core {
     let options = view::Options {
         concurrent_max: bounded(config.scans_max),
         waiting_max: bounded(config.scans_waiting_max),
@@ -277,7 +313,8 @@ fn core(config: &Config, log: Log, view: Arc<OnceLock<Arc<view::search::Search>>
     };
     let readers = Arc::new(Readers::default());
     Core {
-        scanner: Scanner::new(log.clone(), options, view),
+        scanner: Scanner::new(log.clone(), options, search),
+        views,
         hub: Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch)),
         readers,
         draining: watch::Sender::new(false),

@@ -24,12 +24,12 @@ pub struct Args {
     reach: Reach,
 }
 
-/// Has a view made anew.
+/// Has views made anew.
 #[derive(clap::Args, Debug)]
 pub struct RebuildArgs {
-    /// The view
-    #[arg(value_name = "VIEW", default_value = "search")]
-    view: String,
+    /// The view; all of them, one after the other, where none is named
+    #[arg(value_name = "VIEW")]
+    view: Option<String>,
     /// Do not wait until it is made
     #[arg(long)]
     no_wait: bool,
@@ -75,23 +75,39 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks, and waits until it is made.
+/// Asks, and waits until they are made.
 ///
 /// # Errors
 /// The server's.
 pub async fn rebuild(args: RebuildArgs, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
-    let name = args.view;
+    let names = match args.view {
+        Some(name) => vec![name],
+        None => {
+            let listed = client.views().list_views(proto::ListViewsRequest {}).await?;
+            let views = listed.into_inner().views;
+            views.into_iter().map(|view| view.name).collect()
+        }
+    };
+    for name in names {
+        rebuild_one(&client, name, args.no_wait, screen).await?;
+    }
+    Ok(())
+}
+
+async fn rebuild_one(client: &Client, name: String, no_wait: bool, screen: &Screen) -> Result<(), Failure> {
     let request = proto::GetViewRequest { name: name.clone() };
     let before = client.views().get_view(request).await?.into_inner().rebuilds;
     let request = proto::RebuildViewRequest { name: name.clone() };
     client.views().rebuild_view(request).await?;
-    if args.no_wait {
-        screen.note("it is made anew beside the one that answers; `chancery views` says how far it is");
+    if no_wait {
+        screen.note(format_args!(
+            "{name} is made anew beside the one that answers; `chancery views` says how far it is"
+        ));
         return Ok(());
     }
     let begun = Instant::now();
-    let view = wait(&client, name, screen).await?;
+    let view = wait(client, name, screen).await?;
     if view.rebuilds == before {
         return Err(Failure::failed(
             "the view was not made; the daemon's log says why, and the one that answers stays",

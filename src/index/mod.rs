@@ -25,6 +25,7 @@ mod build;
 mod growing;
 mod list;
 mod merge;
+pub mod names;
 mod part;
 mod shelf;
 #[cfg(test)]

@@ -333,7 +333,7 @@ impl Listed for Cursor<'_> {
 }
 
 /// Reads bytes and checks them against the checksum behind them.
-fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     read_into(file, offset, length, &mut bytes)?;
     Ok(bytes)

@@ -207,7 +207,7 @@ fn within(documents: &[(Position, Document)], from: Position, to: Option<Positio
 
 /// Which neighbours are to be merged: the newest of them that make a volume of the largest size or less, where they are many;
 /// or the last two, where both together are small.
-fn due(sizes: &[u64]) -> Option<Range<usize>> {
+pub(super) fn due(sizes: &[u64]) -> Option<Range<usize>> {
     let mut sum = 0;
     let fitting = sizes.iter().rev().take_while(|size| {
         sum += **size;

@@ -5,15 +5,15 @@
 //! for a thread to wake up while syncs are quick; where the disk is slow, a thread of its own commits instead, so that
 //! no handler's thread is held up. The same thread writes the cover that an idle journal ends with.
 //!
-//! Barriers of a commit, in this order: 1 write, 2 sync, 3 learn keys and publish the tail as one step, 4 answer.
+//! Barriers of a commit, in this order: 1 write, 2 sync, 3 learn names and publish the tail as one step, 4 answer.
 
 use super::batch::{Appended, Receipt};
 use super::clock::Timekeeper;
 use super::error::{AppendError, Closed, ReadError};
 use super::facts::Resolved;
 use super::group::GroupBuilder;
+use super::names::NameHash;
 use super::prepare::{Prepared, PreparedDraft};
-use super::requests::Requests;
 use super::run::Run;
 use super::sequencer::{Plan, Step, decide};
 use super::shared::Shared;
@@ -56,8 +56,6 @@ pub struct Committer {
     pub time: Timekeeper,
     /// The reign.
     pub epoch: Epoch,
-    /// The batches known by their name.
-    pub requests: Requests,
     /// A group was synced since the last cover.
     pub uncovered: bool,
     /// When the last group was synced.
@@ -185,7 +183,7 @@ impl Shared {
         job: &Job,
         recorded: Recorded,
     ) -> Result<Appended, AppendError> {
-        if let Some(appended) = retry::answer(self, committer, group, job)? {
+        if let Some(appended) = retry::answer(self, group, job)? {
             return Ok(appended);
         }
         if let Some(violation) = facts::matching(self, group, job)? {
@@ -267,34 +265,37 @@ impl Shared {
         committer.sync_time = (committer.sync_time * 7 + (committer.last_commit - started)) / 8;
         committer.uncovered = true;
         committer.time.recorded(recorded);
-        for (id, first) in group.batches.drain(..) {
-            committer.requests.record(&id, first);
-        }
         self.note(journal.bytes(), recorded, committer.sync_time > SLOW_SYNC);
         self.publish(group, run);
         Ok(())
     }
 
-    /// Makes a synced group visible, as one step for whoever holds the tree or the key table: the root is that of the tail,
-    /// and every key is of a record below it. An entry's older record gives way to the newer one in the table, so that a
-    /// key seen before its record could be read would be an entry that has vanished.
+    /// Makes a synced group visible, as one step for whoever holds the tree or the names: the root is that of the tail,
+    /// and every name is of a record below it. An entry's older record gives way to the newer one in the table, so that a
+    /// name seen before its record could be read would be an entry that has vanished.
     fn publish(&self, group: &mut GroupBuilder, run: Run) {
         let end = run.end();
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
         group.hashes.iter().for_each(|hash| tree.push(*hash));
         let root = tree.root();
         self.recent.push(Arc::new(Group { run, root }));
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        for (hash, previous, position) in group.keys.drain(..) {
-            keys.record(hash, previous, position);
+        let mut names = self.names.recent_mut();
+        let mut entries = 0;
+        for (hash, previous, position) in group.names.drain(..) {
+            entries += u64::from(self.makes_entry(previous));
+            names.record(hash, previous, position);
         }
+        for (id, first) in group.batches.drain(..) {
+            names.record(NameHash::of_batch(&id), None, first);
+        }
+        self.names.entries_were_made(entries);
         // Whoever sees the ERASE sees nothing of what it removes any more.
         for erasure in group.erasures.drain(..) {
             self.recent.erase(&erasure.targets);
             self.erasures.add(erasure);
         }
         self.tail.publish(end);
-        drop(keys);
+        drop(names);
         drop(tree);
         self.keeper.committed();
     }

@@ -11,6 +11,7 @@ mod complete;
 
 use super::entry::EntryState;
 use super::error::{AppendError, ReadError, Rule, Violation};
+use super::names::NameHash;
 use super::run::Run;
 use super::shared::{Shared, ask};
 use super::store::WriteError;
@@ -467,14 +468,19 @@ impl Log {
 
     /// What an order of the same name took, where one was carried out: it gets the first receipts.
     fn ordered_before(&self, order: &Order) -> Result<Option<Scope>, ReadError> {
-        self.shared.indexed.wait();
-        let known = |id: &BatchId| {
-            self.shared
-                .with_committer(|committer| committer.requests.find(id))
-        };
-        let Some((id, first)) = order.request_id.as_ref().and_then(|id| Some((id, known(id)?))) else {
+        let Some(id) = &order.request_id else {
             return Ok(None);
         };
+        for first in self.known(NameHash::of_batch(id.as_bytes()))? {
+            if let Some(scope) = self.ordered_at(first, id)? {
+                return Ok(Some(scope));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the batch that begins at a position took, where it is an order of this name.
+    fn ordered_at(&self, first: Position, id: &BatchId) -> Result<Option<Scope>, ReadError> {
         let run = self.shared.fetch_one(first, Columns::Leaves)?;
         let records = facts::leaf_of(&run, first)?.batch_count;
         for position in (0..records).map(|index| first.plus(index.into())) {

@@ -287,7 +287,7 @@ impl ReadError {
     pub(crate) fn position(&self) -> Option<Position> {
         match self {
             Self::Damaged { position, .. } | Self::BeyondTail { position, .. } => Some(*position),
-            Self::NotPassed { .. } | Self::Io { .. } => None,
+            Self::NotPassed { .. } | Self::Io { .. } | Self::Learning => None,
         }
     }
 }
@@ -323,6 +323,9 @@ pub enum ReadError {
         /// The tail.
         tail: Position,
     },
+    /// Which names are taken is being learnt from the log. Trying again helps.
+    #[error("the names of all entries are being learnt from the log; try again in a moment")]
+    Learning,
     /// The disk did not answer. Trying again may help.
     #[error("reading {what} failed: {cause}")]
     Io {

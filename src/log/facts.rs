@@ -1,13 +1,13 @@
 //! Gathering what the sequencer must know: the entries of a batch, with the contents that sameness is judged by.
 //!
 //! Handlers do it before they queue a batch, so that the disk is read outside the commit lock. Under the lock only what
-//! has changed since is looked up again: the key table says which entries those are.
+//! has changed since is looked up again: the names of the newest records say which entries those are.
 
 use super::commit::Job;
 use super::entry::{ContentAt, EntryState};
 use super::error::{ReadError, Rule, Violation};
 use super::group::GroupBuilder;
-use super::keys::KeyHash;
+use super::names::NameHash;
 use super::prepare::{Prepared, PreparedDraft};
 use super::run::Run;
 use super::sequencer::{Fact, Facts, Known, KnownContent};
@@ -18,18 +18,16 @@ use crate::record::{EntryKey, Hash, Leaf, Position, Revision, leaf_hash};
 
 /// What was found before a batch was queued.
 pub struct Resolved {
-    /// One a record; empty where nothing was looked up.
-    entries: Vec<Prior>,
+    /// The tail when it was looked up.
+    tail: Position,
+    /// One a record; empty where none of the entries was there.
+    entries: Vec<Fact>,
+    /// The records that may have begun a batch of the same name, newest first.
+    batches: Vec<Position>,
     /// No record below this position matches the batch's `fail_if_match`.
     matched_through: Position,
     /// The record that does.
     matched: Option<Position>,
-}
-
-/// What was found of one entry, and what the key table said then.
-struct Prior {
-    candidates: Vec<Position>,
-    fact: Fact,
 }
 
 /// Looks up everything that a batch rests on, without the commit lock.
@@ -37,17 +35,23 @@ struct Prior {
 /// # Errors
 /// [`ReadError`] where a record that must be looked at cannot be read.
 pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError> {
+    // Before anything is looked up: what comes later is looked at under the lock.
     let tail = shared.tail.get();
     let mut entries = Vec::new();
     if !all_absent(shared, batch) {
         for draft in &batch.drafts {
-            let candidates = shared.keys_read().candidates(draft.hash);
-            let fact = find(shared, None, draft, &candidates, rivals(batch))?;
-            entries.push(Prior { candidates, fact });
+            let candidates = shared.names.find(draft.hash)?;
+            entries.push(find(shared, None, draft, &candidates, rivals(batch))?);
         }
     }
+    let batches = match batch_name(batch) {
+        Some(name) if !shared.names.is_absent(name) => shared.names.find(name)?,
+        _ => Vec::new(),
+    };
     let mut resolved = Resolved {
+        tail,
         entries,
+        batches,
         matched_through: tail,
         matched: None,
     };
@@ -59,12 +63,37 @@ pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError>
 
 /// Whether nothing has to be read for a batch before it is queued.
 pub fn is_quick(shared: &Shared, batch: &Prepared) -> bool {
-    batch.fail_if_match.is_none() && all_absent(shared, batch)
+    let is_new = batch_name(batch).is_none_or(|name| shared.names.is_absent(name));
+    is_new && batch.fail_if_match.is_none() && all_absent(shared, batch)
+}
+
+fn batch_name(batch: &Prepared) -> Option<NameHash> {
+    let id = batch.request_id.as_ref()?;
+    Some(NameHash::of_batch(id.as_bytes()))
 }
 
 fn all_absent(shared: &Shared, batch: &Prepared) -> bool {
-    let keys = shared.keys_read();
-    batch.drafts.iter().all(|draft| keys.is_absent(draft.hash))
+    batch
+        .drafts
+        .iter()
+        .all(|draft| shared.names.is_absent(draft.hash))
+}
+
+/// The records below the group that may have begun a batch with the id of this one, newest first.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn batches_of_the_name(shared: &Shared, job: &Job) -> Result<Vec<Position>, ReadError> {
+    let Some(name) = batch_name(&job.batch) else {
+        return Ok(Vec::new());
+    };
+    match shared.names.since(name, job.resolved.tail) {
+        Some(mut newer) => {
+            newer.extend(&job.resolved.batches);
+            Ok(newer)
+        }
+        None => shared.names.find(name),
+    }
 }
 
 /// The drafts by which an entry's contents are judged beside the one that asks: where an entry stands in a batch more
@@ -106,8 +135,14 @@ pub fn matching(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Opti
 pub fn gather(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Facts, ReadError> {
     let mut entries = Vec::with_capacity(job.batch.drafts.len());
     for (index, draft) in job.batch.drafts.iter().enumerate() {
-        let prior = job.resolved.entries.get(index);
-        entries.push(fact(shared, group, draft, prior, rivals(&job.batch))?);
+        entries.push(fact(
+            shared,
+            group,
+            draft,
+            &job.resolved,
+            index,
+            rivals(&job.batch),
+        )?);
     }
     let links = job.batch.drafts.iter().any(|draft| draft.relation.is_some());
     let mut others = Vec::new();
@@ -126,24 +161,29 @@ fn fact(
     shared: &Shared,
     group: &GroupBuilder,
     draft: &PreparedDraft,
-    prior: Option<&Prior>,
+    resolved: &Resolved,
+    index: usize,
     rivals: Option<&[PreparedDraft]>,
 ) -> Result<Fact, ReadError> {
-    let in_group = group.candidates(draft.hash);
-    if in_group.is_empty() {
-        let keys = shared.keys_read();
-        if keys.is_absent(draft.hash) {
-            return Ok(Fact::Absent);
-        }
-        if let Some(prior) = prior
-            && prior.candidates == keys.candidates(draft.hash)
-        {
-            return Ok(prior.fact.clone());
-        }
+    let is_as_it_was = group.candidates(draft.hash).is_empty()
+        && (shared.names.since(draft.hash, resolved.tail)).is_some_and(|newer| newer.is_empty());
+    if is_as_it_was {
+        let prior = resolved.entries.get(index);
+        return Ok(prior.map_or(Fact::Absent, Fact::clone));
     }
-    let mut candidates = in_group.to_vec();
-    candidates.extend(shared.keys_read().candidates(draft.hash));
+    let candidates = candidates(shared, Some(group), draft.hash)?;
     find(shared, Some(group), draft, &candidates, rivals)
+}
+
+/// The records of the group and of the log with names of this hash, newest first.
+fn candidates(
+    shared: &Shared,
+    group: Option<&GroupBuilder>,
+    hash: NameHash,
+) -> Result<Vec<Position>, ReadError> {
+    let mut candidates = group.map_or_else(Vec::new, |group| group.candidates(hash).to_vec());
+    candidates.extend(shared.names.find(hash)?);
+    Ok(candidates)
 }
 
 /// What is known of a draft's entry now, with every content that says what the draft says.
@@ -151,7 +191,9 @@ fn fact(
 /// # Errors
 /// As [`resolve`].
 pub fn fact_now(shared: &Shared, group: &GroupBuilder, draft: &PreparedDraft) -> Result<Fact, ReadError> {
-    fact(shared, group, draft, None, Some(std::slice::from_ref(draft)))
+    let candidates = candidates(shared, Some(group), draft.hash)?;
+    let rivals = Some(std::slice::from_ref(draft));
+    find(shared, Some(group), draft, &candidates, rivals)
 }
 
 /// The entry of a draft among candidates, the first that bears its name.
@@ -255,11 +297,9 @@ pub fn newest(
     shared: &Shared,
     group: Option<&GroupBuilder>,
     entry: &EntryKey,
-    hash: KeyHash,
+    hash: NameHash,
 ) -> Result<Option<Position>, ReadError> {
-    let mut candidates = group.map_or_else(Vec::new, |group| group.candidates(hash).to_vec());
-    candidates.extend(shared.keys_read().candidates(hash));
-    named(shared, group, entry, &candidates)
+    named(shared, group, entry, &candidates(shared, group, hash)?)
 }
 
 /// The first candidate whose leaf bears the entry's name.
@@ -270,6 +310,9 @@ fn named(
     candidates: &[Position],
 ) -> Result<Option<Position>, ReadError> {
     for position in candidates {
+        if shared.loss_at(*position).is_some() {
+            continue; // Files of names may know of it still; an older part of the history may be there.
+        }
         let run = fetch(shared, group, *position, Columns::Leaves)?;
         let leaf = leaf_of(&run, *position)?;
         if leaf.series == entry.series.as_str() && leaf.key == entry.key.as_str() {

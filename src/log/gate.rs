@@ -1,15 +1,22 @@
-//! A gate that opens once: what must not be answered before something is known waits at it.
+//! A gate: what must not be answered before something is known waits at it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// Closed until it is opened, and open from then on.
+/// Closed until it is opened.
 pub struct Gate {
     open: AtomicBool,
     lock: Mutex<()>,
     wake: Condvar,
     tasks: Notify,
+}
+
+impl Default for Gate {
+    /// A closed one.
+    fn default() -> Self {
+        Self::new(false)
+    }
 }
 
 impl Gate {
@@ -35,6 +42,12 @@ impl Gate {
         drop(held);
         self.wake.notify_all();
         self.tasks.notify_waiters();
+    }
+
+    /// Closes it again for all who come.
+    pub fn close(&self) {
+        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.open.store(false, Ordering::Release);
     }
 
     /// Waits until it is open.

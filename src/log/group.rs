@@ -1,9 +1,8 @@
 //! The commit group that is being gathered: records that have a position and are not yet written.
 
 use super::erasure::Erasure;
-use super::keys::{KeyHash, KeyMap};
+use super::names::{NameHash, NameMap, made_id};
 use super::prepare::{Prepared, PreparedDraft};
-use super::requests::made_id;
 use super::run::{Run, RunError, Slot};
 use super::sequencer::{Plan, Step};
 use crate::record::{Epoch, Hash, Leaf, Position, Recorded, SALT_BYTES, leaf_hash};
@@ -41,10 +40,10 @@ pub struct GroupBuilder {
     payloads: BytesMut,
     /// The hashes of the leaves, in order.
     pub hashes: Vec<Hash>,
-    /// What the key table has to learn: hash, the record before, the record.
-    pub keys: Vec<(KeyHash, Option<Position>, Position)>,
+    /// The names that the log has to learn: hash, the record before, the record.
+    pub names: Vec<(NameHash, Option<Position>, Position)>,
     /// The newest position of each name in the group; names that collide share a place.
-    newest: KeyMap<Newest>,
+    newest: NameMap<Newest>,
     /// The batches of the group, by id.
     pub batches: Vec<(Vec<u8>, Position)>,
     /// What the group erases.
@@ -61,8 +60,8 @@ impl GroupBuilder {
             salts: BytesMut::new(),
             payloads: BytesMut::new(),
             hashes: Vec::new(),
-            keys: Vec::new(),
-            newest: KeyMap::default(),
+            names: Vec::new(),
+            newest: NameMap::default(),
             batches: Vec::new(),
             erasures: Vec::new(),
         }
@@ -138,7 +137,7 @@ impl GroupBuilder {
             payload_end: self.payloads.len() as u32,
             erased: false,
         });
-        self.keys.push((draft.hash, leaf.previous, position));
+        self.names.push((draft.hash, leaf.previous, position));
         match self.newest.entry(draft.hash) {
             Entry::Vacant(vacant) => drop(vacant.insert(Newest::One([position]))),
             Entry::Occupied(mut known) => known.get_mut().record(leaf.previous, position),
@@ -152,7 +151,7 @@ impl GroupBuilder {
     }
 
     /// The newest positions of the group's entries with this hash.
-    pub fn candidates(&self, hash: KeyHash) -> &[Position] {
+    pub fn candidates(&self, hash: NameHash) -> &[Position] {
         self.newest.get(&hash).map_or(&[], Newest::as_slice)
     }
 

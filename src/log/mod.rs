@@ -23,16 +23,14 @@ mod facts;
 pub mod fixity;
 mod gate;
 mod group;
-mod index;
 mod keeper;
-pub mod keys;
 mod matching;
+pub mod names;
 mod notary;
 pub mod open;
 mod prepare;
 mod proofs;
 pub mod recent;
-mod requests;
 mod retry;
 pub mod run;
 mod sequencer;
@@ -52,6 +50,7 @@ use crate::merkle::{Checkpoint, Signed, VerifierKey};
 use crate::record::{EntryKey, Hash, Position, Recorded};
 use commit::Job;
 use facts::Resolved;
+use names::{NameHash, TakenNames};
 use prepare::Prepared;
 use shared::Shared;
 use std::sync::atomic::Ordering;
@@ -80,6 +79,9 @@ pub struct ReadLimit {
     /// Stop once so many bytes have been gathered.
     pub bytes: usize,
 }
+
+/// How often something is looked up whose names turn out to be unknown: once more after they were learnt.
+const LOOKS: usize = 3;
 
 /// A handle on the log; cheap to clone.
 #[derive(Clone)]
@@ -192,13 +194,13 @@ impl Log {
         if let Some(closed) = self.shared.closed() {
             return Err(AppendError::Closed(closed));
         }
-        self.shared.indexed.passed().await;
+        self.shared.names.known().passed().await;
         // What the archive itself writes down is little, and the sealer, for which the others wait, is among its writers.
         if batch.door != Door::System {
             self.shared.held_back().await.map_err(AppendError::Closed)?;
         }
         let request_id = batch.request_id.clone();
-        let batch = prepare::prepare(batch, &self.shared.hasher).map_err(AppendError::Refused)?;
+        let batch = prepare::prepare(batch).map_err(AppendError::Refused)?;
         let limit = self.shared.frame_bytes_max;
         if batch.frame_bytes > limit {
             let rule = Rule::TooLarge {
@@ -221,22 +223,37 @@ impl Log {
         Ok((request_id, receiver))
     }
 
-    /// Looks up what a batch rests on: in place where nothing has to be read, else where blocking is allowed.
-    async fn resolve(&self, batch: Prepared) -> Result<(Prepared, Resolved), AppendError> {
-        if facts::is_quick(&self.shared, &batch) {
-            let resolved = facts::resolve(&self.shared, &batch)?;
-            return Ok((batch, resolved));
+    /// Looks up what a batch rests on, once more where names had to be learnt anew meanwhile.
+    async fn resolve(&self, mut batch: Prepared) -> Result<(Prepared, Resolved), AppendError> {
+        for _ in 1..LOOKS {
+            match self.look_up(batch).await? {
+                (same, Err(ReadError::Learning)) => batch = same,
+                (same, resolved) => return Ok((same, resolved?)),
+            }
+            self.shared.names.known().passed().await;
         }
+        let (batch, resolved) = self.look_up(batch).await?;
+        Ok((batch, resolved?))
+    }
+
+    /// In place where nothing has to be read, else where blocking is allowed.
+    async fn look_up(&self, batch: Prepared) -> Result<(Prepared, Result<Resolved, ReadError>), AppendError> {
+        let is_quick = facts::is_quick(&self.shared, &batch);
         let shared = Arc::clone(&self.shared);
-        let reading = tokio::task::spawn_blocking(move || {
-            let resolved = facts::resolve(&shared, &batch)?;
-            Ok::<_, ReadError>((batch, resolved))
-        });
-        let read = reading.await.map_err(|cause| ReadError::Io {
-            what: "the log".into(),
-            cause: cause.to_string(),
-        })?;
-        Ok(read?)
+        let look = move || {
+            let resolved = facts::resolve(&shared, &batch);
+            (batch, resolved)
+        };
+        if is_quick {
+            return Ok(look());
+        }
+        let looking = tokio::task::spawn_blocking(look).await;
+        looking.map_err(|cause| {
+            AppendError::Read(ReadError::Io {
+                what: "the log".into(),
+                cause: cause.to_string(),
+            })
+        })
     }
 
     /// Waits for room in the queue. What is queued is committed meanwhile, also the caller's own.
@@ -338,9 +355,37 @@ impl Log {
     }
 
     fn newest(&self, entry: &EntryKey) -> Result<Option<Position>, ReadError> {
-        self.shared.indexed.wait();
-        let hash = self.shared.hasher.hash(entry.series.as_str(), entry.key.as_str());
-        facts::newest(&self.shared, None, entry, hash)
+        let hash = NameHash::of_entry(entry.series.as_str(), entry.key.as_str());
+        self.once_known(|shared| facts::newest(shared, None, entry, hash))
+    }
+
+    /// The records with names of this hash, the newest of each name among them, newest first.
+    fn known(&self, name: NameHash) -> Result<Vec<Position>, ReadError> {
+        self.once_known(|shared| shared.names.find(name))
+    }
+
+    /// Asks once every name is known, and once more where they had to be learnt anew meanwhile.
+    fn once_known<T>(&self, ask: impl Fn(&Shared) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        for _ in 1..LOOKS {
+            self.shared.names.known().wait();
+            match ask(&self.shared) {
+                Err(ReadError::Learning) => {}
+                answer => return answer,
+            }
+        }
+        self.shared.names.known().wait();
+        ask(&self.shared)
+    }
+
+    /// The names of the records below some position lie in files from now on, which are checked as they are read. They must be of
+    /// this log. Says whether they are rested on; where not, tell it again later.
+    pub fn names_lie_in(&self, names: Arc<dyn TakenNames>) -> bool {
+        self.shared.names.lie_in(names)
+    }
+
+    /// Whether a record whose entry has this one before made the entry, as far as there is anything left of it.
+    pub fn makes_entry(&self, previous: Option<Position>) -> bool {
+        self.shared.makes_entry(previous)
     }
 
     /// The first position recorded after `time`: the state of the log as of that time lies below it, and no record to

@@ -6,9 +6,9 @@ use super::commit::Committer;
 use super::erasure::{Erasure, Erasures};
 use super::error::Closed;
 use super::fixity::Verifier;
-use super::gate::Gate;
-use super::index::{self, Index};
 use super::keeper::{self, Keeper};
+use super::names::learn::{self, Told};
+use super::names::{Names, TakenNames};
 use super::notary::{self, Desk, Notary};
 use super::recent::Recent;
 use super::run::Run;
@@ -36,6 +36,8 @@ pub struct Options {
     pub frame_bytes_max: usize,
     /// Appends wait while the journal holds more bytes than this and some of them can be sealed.
     pub unsealed_bytes: u64,
+    /// The names that records have taken, where they lie in files: the names of the records in them need not be learnt.
+    pub names: Option<Arc<dyn TakenNames>>,
 }
 
 impl Options {
@@ -48,6 +50,7 @@ impl Options {
             clock: Arc::new(RealClock),
             frame_bytes_max: 8 << 20,
             unsealed_bytes: u64::MAX,
+            names: None,
         }
     }
 }
@@ -81,11 +84,11 @@ pub struct Parts {
 /// What the log keeps in memory, folded from its records.
 ///
 /// Where there is a sealed log its leaves are not read before the log is open: its files say what the tree needs, and who
-/// needs to know an entry waits until [`super::index`] has read the rest. Records told to [`Replay::run`] come after it.
+/// needs to know a name waits until [`learn`] has read the rest. Records told to [`Replay::run`] come after it.
 #[derive(Default)]
 pub struct Fold {
     tree: Tree,
-    index: Index,
+    told: Told,
     last: Recorded,
     epoch: Epoch,
     bad: Option<(Position, String)>,
@@ -108,6 +111,7 @@ impl Replay for Fold {
     }
 
     fn lost(&mut self, from: Position, until: Position) {
+        self.told.lost(from, until);
         // The tree keeps its size, so that positions stay what they are; no root is given beyond a loss.
         (0..until.since(from)).for_each(|_| self.tree.push(Hash::default()));
     }
@@ -128,13 +132,13 @@ impl Fold {
         // A chunk is whole blocks, and so is what comes before it.
         let fits = blocks.iter().all(|hash| self.tree.push_block(*hash));
         debug_assert!(fits, "sealed records come before all others");
-        self.index.wait_for(Position::new(self.tree.size()));
+        self.told.wait_for(Position::new(self.tree.size()));
         self.last = self.last.max(last);
         self.epoch = self.epoch.max(epoch);
     }
 
     fn leaf(&mut self, position: Position, leaf: &Leaf<'_>) {
-        self.index.record(position, leaf);
+        self.told.record(position, leaf);
         self.last = self.last.max(leaf.recorded);
         self.epoch = self.epoch.max(leaf.epoch);
     }
@@ -161,17 +165,11 @@ impl Log {
             .chain(cold.clone())
             .collect();
         let cold = std::iter::once(memory).chain(cold).collect();
-        let Index {
-            keys,
-            requests,
-            behind,
-        } = fold.index;
         let journal_bytes = parts.journal.as_ref().map_or(0, |journal| journal.bytes());
         let committer = Committer {
             journal: parts.journal,
             time: Timekeeper::new(options.clock, fold.last, options.accept_clock),
             epoch: fold.epoch,
-            requests,
             uncovered: false,
             last_commit: Instant::now(),
             sync_time: Duration::ZERO,
@@ -187,9 +185,7 @@ impl Log {
             shelves,
             hot: parts.hot,
             sealed: parts.sealed,
-            hasher: keys.hasher(),
-            keys: RwLock::new(keys),
-            indexed: Gate::new(behind.is_none()),
+            names: Names::default(),
             tree: RwLock::new(fold.tree),
             blocks: Mutex::default(),
             notary: Arc::new(Notary::new(parts.desk)),
@@ -210,6 +206,7 @@ impl Log {
             unsealed: Unsealed::new(options.unsealed_bytes),
         });
         let log = Self { shared };
+        log.learn_names(fold.told, options.names)?;
         log.shared.erasures.begin(parts.erased_through);
         for erasure in fold.erasures {
             log.shared.know_erased(erasure);
@@ -230,12 +227,28 @@ impl Log {
                 .spawn(move || notary::run(&weak, &notary))?;
             shared.notary.wanted();
         }
-        if let Some(behind) = behind {
-            let weak = Arc::downgrade(shared);
-            std::thread::Builder::new()
-                .name("log-index".into())
-                .spawn(move || index::catch_up(&weak, behind))?;
-        }
         Ok(log)
+    }
+
+    /// Has names learnt by a thread where the start was not told all of them, and again whenever that is wanted.
+    fn learn_names(&self, told: Told, files: Option<Arc<dyn TakenNames>>) -> std::io::Result<()> {
+        let names = &self.shared.names;
+        let weak = Arc::downgrade(&self.shared);
+        names.learn_by(move || {
+            let log = weak.clone();
+            let thread = std::thread::Builder::new().name("log-names".into());
+            if let Err(error) = thread.spawn(move || learn::again(&log)) {
+                tracing::error!(%error, "no thread can be started that learns names; appends wait until the next start");
+            }
+        });
+        let Some(behind) = told.behind else {
+            names.entries_were_made(told.entries);
+            names.begin_with(told.table);
+            return Ok(());
+        };
+        let log = Arc::downgrade(&self.shared);
+        let thread = std::thread::Builder::new().name("log-names".into());
+        thread.spawn(move || learn::begin(&log, behind, files))?;
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@
 use super::batch::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft};
 use super::erasure::Erasing;
 use super::error::{Rule, Violation};
-use super::keys::{KeyHash, KeyHasher, KeyMap};
+use super::names::{NameHash, NameMap};
 use crate::filter::Filter;
 use crate::record::codec::PAYLOAD_BYTES_MAX;
 use crate::record::codec::RelationType;
@@ -51,7 +51,7 @@ pub struct PreparedDraft {
     /// The entry.
     pub entry: EntryKey,
     /// The hash of its name.
-    pub hash: KeyHash,
+    pub hash: NameHash,
     /// Whether the log made the key.
     pub made_key: bool,
     /// The payload.
@@ -65,7 +65,7 @@ pub struct PreparedDraft {
     /// Why.
     pub reason: Reason,
     /// LINK and UNLINK: relation and other entry, with the hash of its name.
-    pub relation: Option<(RelationType, EntryKey, KeyHash)>,
+    pub relation: Option<(RelationType, EntryKey, NameHash)>,
     /// ERASE: the revisions.
     pub erased: Option<Erasing>,
 }
@@ -77,7 +77,7 @@ const RECORD_OVERHEAD_BYTES: usize = 256;
 ///
 /// # Errors
 /// Every rule that it breaks.
-pub fn prepare(batch: Batch, hasher: &KeyHasher) -> Result<Prepared, Vec<Violation>> {
+pub fn prepare(batch: Batch) -> Result<Prepared, Vec<Violation>> {
     let mut broken = Vec::new();
     check_size(&batch, &mut broken);
     if !broken.is_empty() {
@@ -90,7 +90,7 @@ pub fn prepare(batch: Batch, hasher: &KeyHasher) -> Result<Prepared, Vec<Violati
         let before = broken.len();
         let facts = check(index, &draft, door, &mut broken);
         if let (Some(facts), true) = (facts, broken.len() == before) {
-            drafts.push(ready(draft, &facts, hasher));
+            drafts.push(ready(draft, &facts));
         }
     }
     if !broken.is_empty() {
@@ -280,7 +280,7 @@ impl PreparedDraft {
     }
 }
 
-fn ready(draft: Draft, facts: &PayloadFacts, hasher: &KeyHasher) -> PreparedDraft {
+fn ready(draft: Draft, facts: &PayloadFacts) -> PreparedDraft {
     let guessed = if facts.looks_like_document() {
         Kind::Document
     } else {
@@ -292,10 +292,10 @@ fn ready(draft: Draft, facts: &PayloadFacts, hasher: &KeyHasher) -> PreparedDraf
     };
     let made_key = draft.key.is_none();
     let key = draft.key.unwrap_or_else(make_key);
-    let hash = hasher.hash(draft.series.as_str(), key.as_str());
+    let hash = NameHash::of_entry(draft.series.as_str(), key.as_str());
     let salt = random();
     let relation = draft.relation.map(|(relation, other)| {
-        let hash = hasher.hash(other.series.as_str(), other.key.as_str());
+        let hash = NameHash::of_entry(other.series.as_str(), other.key.as_str());
         (relation, other, hash)
     });
     PreparedDraft {
@@ -333,7 +333,7 @@ pub fn alone(batch: &Prepared, draft: &PreparedDraft) -> Prepared {
 
 /// Whether two drafts are of one entry. Names that collide are taken for one here: the sequencer compares them truly.
 fn repeats(drafts: &[PreparedDraft]) -> bool {
-    let mut seen = KeyMap::with_capacity_and_hasher(drafts.len(), BuildHasherDefault::default());
+    let mut seen = NameMap::with_capacity_and_hasher(drafts.len(), BuildHasherDefault::default());
     drafts.len() > 1 && drafts.iter().any(|draft| seen.insert(draft.hash, ()).is_some())
 }
 

@@ -4,7 +4,7 @@
 //! is of the revision that says the same: the batch was taken, and a retry must learn that.
 
 use super::batch::{Appended, Receipt};
-use super::commit::{Committer, Job};
+use super::commit::Job;
 use super::error::{AppendError, ReadError, Rule, Violation};
 use super::facts;
 use super::group::GroupBuilder;
@@ -20,12 +20,7 @@ use crate::record::{Act, Leaf, Outcome, Position, Revision, leaf_hash};
 ///
 /// # Errors
 /// [`Rule::RequestIdReused`] where the id names a batch with other keys, acts, relations or revisions to erase; [`ReadError`].
-pub fn answer(
-    shared: &Shared,
-    committer: &Committer,
-    group: &GroupBuilder,
-    job: &Job,
-) -> Result<Option<Appended>, AppendError> {
+pub fn answer(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Option<Appended>, AppendError> {
     let Some(id) = &job.batch.request_id else {
         return Ok(None);
     };
@@ -34,23 +29,37 @@ pub fn answer(
         .iter()
         .find(|(known, _)| known == id.as_bytes())
         .map(|(_, first)| *first);
-    let Some(first) = in_group.or_else(|| committer.requests.find(id)) else {
-        return Ok(None);
+    let known = match in_group {
+        Some(first) => vec![first],
+        None => facts::batches_of_the_name(shared, job)?,
     };
-    let written = written(shared, group, first, job, id.as_bytes())?;
-    if written.is_empty() {
-        return Ok(None); // Two ids share a hash; this one is new.
+    for first in known {
+        let written = written(shared, group, first, job, id.as_bytes())?;
+        // There are none where two ids share a hash.
+        if !written.is_empty() {
+            return receipts(shared, group, job, first, &written).map(Some);
+        }
     }
-    let receipts = match_up(shared, group, job, &written)?;
+    Ok(None)
+}
+
+fn receipts(
+    shared: &Shared,
+    group: &GroupBuilder,
+    job: &Job,
+    first: Position,
+    written: &[Run],
+) -> Result<Appended, AppendError> {
+    let receipts = match_up(shared, group, job, written)?;
     let reused = || {
         let rule = Rule::RequestIdReused { position: first };
         AppendError::Refused(vec![Violation::batch("request_id", rule)])
     };
     let receipts = receipts.ok_or_else(reused)?;
-    Ok(Some(Appended {
+    Ok(Appended {
         receipts,
         tail: group.tail(),
-    }))
+    })
 }
 
 /// The records that the first batch wrote; none where the id there is another one. Payloads are only looked at where they

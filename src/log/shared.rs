@@ -4,9 +4,8 @@ use super::commit::{Committer, Queue};
 use super::erasure::Erasures;
 use super::error::{Closed, ReadError};
 use super::fixity::Verifier;
-use super::gate::Gate;
 use super::keeper::Keeper;
-use super::keys::{KeyHasher, KeyTable};
+use super::names::Names;
 use super::notary::Notary;
 use super::proofs::Blocks;
 use super::recent::Recent;
@@ -18,7 +17,7 @@ use super::{Columns, LogStatus, ReadLimit};
 use crate::merkle::Tree;
 use crate::record::{Epoch, Position, Recorded};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// The log's one state, behind [`super::Log`].
 pub struct Shared {
@@ -32,11 +31,8 @@ pub struct Shared {
     pub(super) shelves: Vec<Arc<dyn Shelf>>,
     pub(super) hot: Option<Arc<dyn super::store::Hot>>,
     pub(super) sealed: Option<Arc<dyn super::store::Sealed>>,
-    pub(super) keys: RwLock<KeyTable>,
-    /// Open once every entry and batch is known.
-    pub(super) indexed: Gate,
+    pub(super) names: Names,
     pub(super) unsealed: Unsealed,
-    pub(super) hasher: KeyHasher,
     pub(super) tree: RwLock<Tree>,
     /// The newest blocks that proofs were made from.
     pub(super) blocks: Mutex<Blocks>,
@@ -63,10 +59,6 @@ pub struct Shared {
 impl Shared {
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn keys_read(&self) -> RwLockReadGuard<'_, KeyTable> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why appends are refused until a restart.
@@ -145,14 +137,14 @@ impl Shared {
             root: self.lost_below(tail).is_none().then(|| tree.root()),
             last_recorded: Recorded::from_nanos(self.last_recorded.load(Ordering::Relaxed)),
             closed,
-            entries: self.keys_read().len() as u64,
+            entries: self.names.entries(),
             journal_bytes: self.journal_bytes.load(Ordering::Relaxed),
             hot_bytes: hot.bytes,
             hot_through: hot.through,
             hot_fault: hot.fault,
             sealed: self.sealed_status(),
             seal_fault: self.unsealed.fault(),
-            indexed: self.indexed.is_open(),
+            indexed: self.names.known().is_open(),
             possibly_acknowledged: self.cut.clone(),
             epoch: self.epoch.get(),
             erasures_pending: self.erasures.pending().iter().map(|one| one.position).collect(),

@@ -29,6 +29,7 @@ use crate::log::{Log, ReadError};
 use crate::subscription::Hub;
 use crate::view::Scanner;
 use crate::view::ahead::Readers;
+use crate::view::runner::views::Views;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
@@ -38,6 +39,8 @@ pub struct Core {
     pub log: Log,
     /// Answers questions about entries.
     pub scanner: Scanner,
+    /// Knows how the views stand.
+    pub views: Arc<Views>,
     /// What reads and the catch-up of subscribers share.
     pub readers: Arc<Readers>,
     /// Feeds subscribers.

@@ -113,6 +113,8 @@ reasons! {
     TimeNotPassed = "TIME_NOT_PASSED",
     /// The disk did not answer.
     ReadFailed = "READ_FAILED",
+    /// Which names are taken is being learnt from the log.
+    NamesUnknown = "NAMES_UNKNOWN",
     /// The log did not reach the position in time.
     ViewLagging = "VIEW_LAGGING",
     /// No view has the name.
@@ -166,8 +168,13 @@ pub enum RequestError {
     #[error("wait_for {0} needs a follower, and this server has none; use DURABLE")]
     NoFollower(&'static str),
     /// A view that there is not.
-    #[error("`{0}` is no view; the views are: search")]
-    UnknownView(String),
+    #[error("`{name}` is no view; the views are: {}", known.join(", "))]
+    UnknownView {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
 }
 
 impl RequestError {
@@ -214,7 +221,7 @@ impl From<RequestError> for Status {
                 .with("limit", limit)
                 .with("actual", actual)
                 .field(&path, &problem),
-            RequestError::UnknownView(_) => answer(Code::NotFound, Reason::UnknownView, message),
+            RequestError::UnknownView { .. } => answer(Code::NotFound, Reason::UnknownView, message),
             RequestError::NoFollower(_) => answer(Code::FailedPrecondition, Reason::NoFollower, message),
         }
         .status()
@@ -277,6 +284,7 @@ pub fn read(error: &ReadError) -> Status {
         ReadError::NotPassed { tail, clock, .. } => answer(Code::OutOfRange, Reason::TimeNotPassed, message)
             .with("clock", clock)
             .with("tail", tail),
+        ReadError::Learning => answer(Code::Unavailable, Reason::NamesUnknown, message).retry(),
         ReadError::Io { .. } => {
             tracing::error!(%error, "a read failed");
             answer(Code::Internal, Reason::ReadFailed, message)

@@ -2,7 +2,7 @@
 
 use super::status::{self, RequestError};
 use super::{Core, proto};
-use crate::view::search::standing::{Doing, Standing};
+use crate::view::runner::standing::{Doing, Standing};
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,20 @@ use tonic::{Request, Response, Status};
 
 /// How often a watcher is told.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
-/// The one view there is.
-const SEARCH: &str = "search";
 
 /// Answers `Views`.
 pub struct Views(pub Arc<Core>);
 
 impl Views {
     fn named(&self, name: &str) -> Result<proto::View, Status> {
-        if name == SEARCH {
-            Ok(search(&self.0))
-        } else {
-            Err(RequestError::UnknownView(name.to_owned()).into())
+        let mut names = self.0.views.names();
+        match names.find(|known| *known == name) {
+            Some(name) => Ok(view(&self.0, name)),
+            None => {
+                let known = self.0.views.names().collect();
+                let name = name.to_owned();
+                Err(RequestError::UnknownView { name, known }.into())
+            }
         }
     }
 }
@@ -33,7 +35,7 @@ impl proto::views_server::Views for Views {
         _: Request<proto::ListViewsRequest>,
     ) -> Result<Response<proto::ListViewsResponse>, Status> {
         Ok(Response::new(proto::ListViewsResponse {
-            views: vec![search(&self.0)],
+            views: self.0.views.names().map(|name| view(&self.0, name)).collect(),
         }))
     }
 
@@ -50,9 +52,8 @@ impl proto::views_server::Views for Views {
     ) -> Result<Response<proto::View>, Status> {
         let name = request.into_inner().name;
         let view = self.named(&name)?;
-        let search = self.0.scanner.view().ok_or_else(|| status::no_view(&name))?;
-        if view.state() != proto::ViewState::Rebuilding {
-            search.rebuild();
+        if view.state() != proto::ViewState::Rebuilding && !self.0.views.rebuild(&name) {
+            return Err(status::no_view(&name));
         }
         self.named(&name).map(Response::new)
     }
@@ -63,16 +64,16 @@ impl proto::views_server::Views for Views {
         &self,
         request: Request<proto::WatchViewRequest>,
     ) -> Result<Response<Self::WatchViewStream>, Status> {
-        self.named(&request.into_inner().name)?;
-        let core = Arc::clone(&self.0);
-        let told = stream::unfold(Some(core), |core| async move {
-            let core = core?;
-            let view = search(&core);
+        let name = request.into_inner().name;
+        self.named(&name)?;
+        let told = stream::unfold(Some((Arc::clone(&self.0), name)), |next| async move {
+            let (core, name) = next?;
+            let view = view(&core, &name);
             if is_settled(&view) || *core.draining.borrow() {
                 return Some((Ok(view), None));
             }
             tokio::time::sleep(TOLD_EVERY).await;
-            Some((Ok(view), Some(core)))
+            Some((Ok(view), Some((core, name))))
         });
         Ok(Response::new(told.boxed()))
     }
@@ -85,10 +86,11 @@ fn is_settled(view: &proto::View) -> bool {
     }
 }
 
-fn search(core: &Core) -> proto::View {
+fn view(core: &Core, name: &str) -> proto::View {
     let tail = core.log.tail();
-    let name = SEARCH.to_owned();
-    let Some(search) = core.scanner.view() else {
+    let standing = core.views.standing(name, tail);
+    let name = name.to_owned();
+    let Some(standing) = standing else {
         return proto::View {
             name,
             tail: tail.get(),
@@ -105,7 +107,7 @@ fn search(core: &Core) -> proto::View {
         records_s,
         left,
         rebuilds,
-    } = search.standing(tail);
+    } = standing;
     let (state, rebuilt_position) = match doing {
         Doing::Following => (proto::ViewState::Following, None),
         Doing::CatchingUp => (proto::ViewState::CatchingUp, None),

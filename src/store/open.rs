@@ -12,6 +12,7 @@ use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, State, StateError};
 use super::verify::OpenArchive;
 use crate::log::clock::{Clock, RealClock};
+use crate::log::names::TakenNames;
 use crate::log::open::{Fold, Options, Parts};
 use crate::log::store::{Hot, Journal, Sealed, Shelf};
 use crate::log::{Closed, Desk, Log};
@@ -45,6 +46,8 @@ pub struct ArchiveOptions {
     pub chunk_records: u32,
     /// Appends wait while the journal has more bytes and some of them can be sealed.
     pub unsealed_bytes: u64,
+    /// The names that records have taken, where they lie in files.
+    pub names: Option<Arc<dyn TakenNames>>,
     /// Another copy of the same log, asked for records that this one has lost.
     pub rescue: Option<Arc<dyn Shelf>>,
     /// The file system.
@@ -67,6 +70,7 @@ impl ArchiveOptions {
             recent_bytes: 8 << 20,
             chunk_records: super::chunk::CHUNK_RECORDS,
             unsealed_bytes: 512 << 20,
+            names: None,
             rescue: None,
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock),
@@ -235,6 +239,7 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         clock: options.clock,
         frame_bytes_max: frame_room.min(super::frame::FRAME_BYTES_MAX),
         unsealed_bytes: options.unsealed_bytes,
+        names: options.names,
     };
     let wrap = |cause| ArchiveError::Io {
         path: options.data.clone(),

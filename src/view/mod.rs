@@ -5,7 +5,9 @@
 //!
 //! Read [`matching`] first (does this record, or this state of an entry, match?), then [`reader`] (records in order,
 //! cut into messages), [`scan`] (entries at their newest content; [`kept`] holds its results), [`search`] (the same by an
-//! index; [`fates`] judges what it finds; [`relevance`] ranks it), [`aggregate`] (counts by what entries have in common) and [`series`]. Nothing here knows a socket, and nothing here writes to the log.
+//! index; [`fates`] judges what it finds; [`relevance`] ranks it), [`aggregate`] (counts by what entries have in common) and
+//! [`series`]. What lies in files is a view: [`runner`] says what that is and keeps it going; there are [`search`] and [`names`].
+//! Nothing here knows a socket, and nothing here writes to the log.
 
 pub mod aggregate;
 pub mod ahead;
@@ -17,9 +19,11 @@ pub mod kept;
 pub mod likeness;
 pub mod links;
 pub mod matching;
+pub mod names;
 pub mod page;
 pub mod reader;
 pub mod relevance;
+pub mod runner;
 pub mod scan;
 pub mod search;
 pub mod selection;

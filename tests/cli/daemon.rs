@@ -9,8 +9,9 @@ fn a_view_is_listed_and_made_anew_while_the_daemon_runs() {
     daemon.append(r#"{"series":"desk","key":"k","title":"Envoys meet"}"#);
     let settled = || {
         (0..600).any(|_| {
-            let view = json(&daemon.ok(&["views", "-o", "json"]));
-            let is_there = view["state"] == "following" && view["lag"] == 0;
+            let views = daemon.ok(&["views", "-o", "json"]);
+            let mut views = views.lines().map(json);
+            let is_there = views.all(|view| view["state"] == "following" && view["lag"] == 0);
             if !is_there {
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
@@ -19,13 +20,25 @@ fn a_view_is_listed_and_made_anew_while_the_daemon_runs() {
     };
     assert!(settled(), "{}", daemon.ok(&["views"]));
     let table = daemon.ok(&["views"]);
-    assert!(table.contains("search") && table.contains("following"), "{table}");
+    assert!(
+        ["search", "names", "following"]
+            .iter()
+            .all(|word| table.contains(word)),
+        "{table}"
+    );
     let made = daemon.ok(&["rebuild"]);
-    assert!(made.starts_with("search made anew: 1 records in "), "{made}");
+    for view in ["search", "names"] {
+        assert!(
+            made.contains(&format!("{view} made anew: 1 records in ")),
+            "{made}"
+        );
+    }
+    let made = daemon.ok(&["rebuild", "names"]);
+    assert!(made.starts_with("names made anew: 1 records in "), "{made}");
     assert_eq!(daemon.ok(&["count", "envoys AND kind = document"]), "1\n");
     let error = daemon.refused(&["rebuild", "sarch"]);
     assert!(
-        error.contains("`sarch` is no view; the views are: search"),
+        error.contains("`sarch` is no view; the views are: search, names"),
         "{error}"
     );
 }

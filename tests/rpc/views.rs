@@ -26,7 +26,9 @@ async fn a_view_tells_how_it_stands_and_is_made_anew() {
             .list_views(proto::ListViewsRequest {})
             .await
             .unwrap();
-        let [view] = listed.into_inner().views.try_into().unwrap();
+        let views = listed.into_inner().views;
+        let [view, names] = <[proto::View; 2]>::try_from(views).unwrap();
+        assert_eq!(names.name, "names");
         // The daemon has just started.
         if view.state() != ViewState::Absent {
             break view;

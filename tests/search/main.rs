@@ -16,10 +16,11 @@ use chancery::log::erasure::{Holder, Order as ErasureOrder};
 use chancery::record::codec::{Content, Country, Date, Measure, Participant, encode_content};
 use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
 use chancery::view::likeness::{Collapse, Likened};
+use chancery::view::runner::Asked;
+use chancery::view::runner::standing::{Doing, standing};
 use chancery::view::scan::Counted;
 use chancery::view::search::Search;
-use chancery::view::search::follow::Follower;
-use chancery::view::search::standing::Doing;
+use chancery::view::search::follow::{SearchRunner, SearchView};
 use chancery::view::{self, EntryAnswer, Order, Scanner};
 use harness::{Opened, act, append, batch, draft, runtime};
 use proptest::prelude::*;
@@ -112,14 +113,14 @@ fn filter() -> impl Strategy<Value = String> {
 /// An archive with a search view.
 struct Viewed {
     opened: Opened,
-    follower: Option<Follower>,
+    follower: Option<SearchRunner>,
     said: u64,
 }
 
 impl Viewed {
     fn new() -> Self {
         let opened = Opened::new();
-        let follower = Some(Follower::open(&opened.folder.path().join("views"), opened.log()).unwrap());
+        let follower = Some(SearchRunner::open(&opened.folder.path().join("views"), opened.log()).unwrap());
         Self {
             opened,
             follower,
@@ -137,7 +138,7 @@ impl Viewed {
 
     fn reopen(&mut self) {
         self.follower = None;
-        self.follower = Some(Follower::open(&self.views(), self.log()).unwrap());
+        self.follower = Some(SearchRunner::open(&self.views(), self.log()).unwrap());
     }
 
     /// Follows to the end, as the thread does: after damage it begins anew.
@@ -193,7 +194,7 @@ impl Viewed {
     }
 
     fn search(&self) -> Arc<Search> {
-        self.follower.as_ref().unwrap().search()
+        self.follower.as_ref().unwrap().asked()
     }
 
     fn take(&mut self, step: Step) {
@@ -206,7 +207,7 @@ impl Viewed {
                 self.follower.as_mut().unwrap().seal(self.opened.log()).unwrap();
             }
             Step::Damage(any) => self.damage(any),
-            Step::Rebuild => self.search().rebuild(),
+            Step::Rebuild => self.search().state().want(true),
             Step::Kill => self.reopen(),
             Step::Remove => {
                 self.follower = None;
@@ -462,8 +463,11 @@ fn a_view_is_made_anew_beside_the_one_that_answers() {
     let before: Vec<_> = viewed.files();
     let tail = viewed.log().tail();
     let search = viewed.search();
-    search.rebuild();
-    assert_eq!(search.standing(tail).doing, Doing::Rebuilding(Position::START));
+    search.state().want(true);
+    assert_eq!(
+        standing::<SearchView>(&search, tail).doing,
+        Doing::Rebuilding(Position::START)
+    );
     let count = |viewed: &Viewed| {
         let view = Arc::new(OnceLock::from(viewed.search()));
         let view = Scanner::new(viewed.log().clone(), options(), view);
@@ -480,7 +484,7 @@ fn a_view_is_made_anew_beside_the_one_that_answers() {
     let follower = viewed.follower.as_mut().unwrap();
     assert!(follower.step(viewed.opened.log()).unwrap());
     assert!(
-        matches!(search.standing(tail).doing, Doing::Rebuilding(at) if at > Position::START && at < tail)
+        matches!(standing::<SearchView>(&search, tail).doing, Doing::Rebuilding(at) if at > Position::START && at < tail)
     );
     assert_eq!((count(&viewed), search.through()), (5_000, tail));
     // A kill in the middle leaves a part of it, which is removed.
@@ -495,11 +499,11 @@ fn a_view_is_made_anew_beside_the_one_that_answers() {
     assert_eq!(folders(), 1);
     // And now to its end.
     let search = viewed.search();
-    search.rebuild();
+    search.state().want(true);
     viewed.follow();
-    let standing = search.standing(tail);
+    let now = standing::<SearchView>(&search, tail);
     assert_eq!(
-        (standing.doing, standing.through, standing.rebuilds),
+        (now.doing, now.through, now.rebuilds),
         (Doing::Following, tail, 1)
     );
     assert_eq!((count(&viewed), viewed.files()), (5_000, before));
@@ -518,7 +522,7 @@ fn an_erasure_waits_for_the_view_that_is_made_anew_too() {
     .unwrap();
     fill(&viewed, 9_000);
     viewed.take(Step::Seal);
-    viewed.search().rebuild();
+    viewed.search().state().want(true);
     let step = |viewed: &mut Viewed| {
         let follower = viewed.follower.as_mut().unwrap();
         follower.step(viewed.opened.log()).unwrap()

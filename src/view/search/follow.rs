@@ -1,189 +1,138 @@
-//! Filling the index: a thread of its own folds what the log has published.
+//! The fold of the log into the index.
 //!
-//! A record is folded once, in the order of positions, and found as soon as it is. A sealed volume has its positions in its name,
-//! so that after a crash the fold goes on where the volumes end. An ERASE takes all documents of its entry out, puts those back
-//! that it leaves, and has the files written anew, before any volume has the ERASE itself: so a crash in between has it folded
-//! again. Where the index is damaged, or of another version, it is removed and folded anew from the first record; answers come
-//! from looking at every record meanwhile.
+//! A record is found as soon as it is folded. An ERASE takes all documents of its entry out, puts those back that it leaves, and has
+//! the files written anew, before any volume has the ERASE itself: so a crash in between has it folded again.
 
-use super::{Search, rebuild};
+use super::Search;
 use crate::derive::{Likeness, countries};
 use crate::filter::{LazyContent, Subject, each_term};
-use crate::index::{self, Dates, Document, IndexError, Opened, Writer};
-use crate::log::erasure::Holder;
-use crate::log::{Columns, Erasure, Log, ReadError, ReadLimit, Run, Stored, WeakLog};
+use crate::index::{self, Dates, Document, IndexError, Writer};
+use crate::log::{Columns, Erasure, Log, Stored};
 use crate::record::codec::{self, Content, DateRole};
 use crate::record::date::DaySpan;
-use crate::record::{Hash, Leaf, Position, Recorded, Status, leaf_hash};
+use crate::record::{Hash, Leaf, Position, Recorded, Status};
 use crate::view::fates::{Fate, Fates};
 use crate::view::matching::decode;
+use crate::view::runner::{FoldError, Folders, Runner, View};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
 /// The version of what is in an index. Another one is another folder, filled anew.
 pub const VERSION: u32 = 5;
-/// How often the thread looks for new records.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The niceness of the thread on Linux: where everything is busy it gets next to nothing.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 19;
-/// How long the thread waits after a failure.
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
-const STEP: ReadLimit = ReadLimit {
-    records: 4_096,
-    bytes: 2 << 20,
-};
 
-/// Why a record was not folded.
-#[derive(Debug, thiserror::Error)]
-pub enum FoldError {
-    /// The index.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    /// The log.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-}
+/// Keeps the search view.
+pub type SearchRunner = Runner<SearchView>;
 
-/// The fold of one log into one index.
-pub struct Follower {
+/// The fold.
+pub struct SearchView {
     search: Arc<Search>,
-    folder: PathBuf,
-    pub(super) writer: Writer,
-    /// The one that is made anew beside it.
-    pub(super) rebuild: Option<Box<Follower>>,
+    writer: Writer,
     /// Documents to be replaced since an ERASE was folded. One time serves all erasures of a step.
     erased: BTreeMap<Position, Document>,
     document: Document,
 }
 
-impl Follower {
-    /// Opens the index of a log in a folder of views, or makes one there; what other versions have left is removed. An index of
-    /// another log, or of records that this one does not have any more since an older backup was put back, is built anew.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn open(views: &Path, log: &Log) -> Result<Self, FoldError> {
-        let folder = folder_of(views);
-        rebuild::clean(&folder)?;
-        index::remove_others(views, "search-", &folder)?;
-        let mut fates = Fates::default();
-        let opened = match opened(&folder, log, &mut fates) {
-            Ok(Some(opened)) => opened,
-            Ok(None) => {
-                tracing::warn!("the search view is of other records than the log's; it is built anew");
-                anew(&folder, &mut fates)?
-            }
-            Err(FoldError::Index(error)) => {
-                tracing::warn!(%error, "the search view cannot be opened and is built anew");
-                anew(&folder, &mut fates)?
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(Self::on(&folder, opened, fates))
+impl View for SearchView {
+    const NAME: &'static str = "search";
+    const COLUMNS: Columns = Columns::All;
+    type Asked = Search;
+
+    fn version() -> String {
+        version()
     }
 
-    /// The fold into an index that is open.
-    pub(super) fn on(folder: &Path, opened: Opened, fates: Fates) -> Self {
-        Self {
+    fn open(folder: &Path) -> Result<Self, IndexError> {
+        let opened = index::open(folder)?;
+        let mut notes = Vec::new();
+        opened
+            .shelf
+            .snapshot()
+            .notes(|at, number, on| notes.push((at, number, on)))?;
+        // What an act is about depends on what came before it.
+        notes.sort_unstable();
+        let mut fates = Fates::default();
+        for (at, number, on) in notes {
+            if let Some(fate) = Fate::of(number) {
+                fates.apply(at, fate, on);
+            }
+        }
+        Ok(Self {
             search: Arc::new(Search::new(opened.shelf, fates)),
-            folder: folder.into(),
             writer: opened.writer,
-            rebuild: None,
             erased: BTreeMap::new(),
             document: Document::default(),
-        }
+        })
     }
 
-    /// Where its index is.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Every record below this position is folded.
-    pub(super) fn through(&self) -> Position {
-        self.writer.through()
-    }
-
-    /// What questions are put to.
-    pub fn search(&self) -> Arc<Search> {
+    fn asked(&self) -> Arc<Search> {
         Arc::clone(&self.search)
     }
 
-    /// Folds what is published, some records at a time; says whether there may be more.
-    ///
-    /// # Errors
-    /// [`FoldError`]; what was not folded is folded by the next call.
-    pub fn step(&mut self, log: &Log) -> Result<bool, FoldError> {
-        if self.search.is_damaged() {
-            self.begin_anew()?;
-        }
-        // Where sealing has failed it comes before anything else.
-        if self.writer.is_full() {
-            self.seal(log)?;
-        }
-        let tail = log.tail();
-        if self.writer.through() < tail {
-            for run in log.read(self.writer.through(), tail, STEP, Columns::All)? {
-                self.fold(log, &run)?;
-            }
-        }
-        self.replace_erased()?;
-        self.writer.tend()?;
-        self.search.is_at(self.writer.through());
-        let is_rebuilding = self.step_rebuild(log)?;
-        Ok(is_rebuilding || self.writer.through() < log.tail())
+    fn through(&self) -> Position {
+        self.writer.through()
     }
 
-    /// Seals what was folded, so that the next start goes on from here.
-    ///
-    /// # Errors
-    /// [`FoldError`].
-    pub fn seal(&mut self, log: &Log) -> Result<(), FoldError> {
-        // No volume may have an ERASE while another has what it erased.
-        self.replace_erased()?;
-        if let Some(last) = leaf_before(self.writer.through(), log)? {
-            self.writer.seal(&last)?;
+    fn mark(&self) -> Option<(Hash, Position)> {
+        self.search.snapshot().sealed()
+    }
+
+    fn fold(&mut self, log: &Log, record: &Stored<'_>, leaf: &Leaf<'_>) -> Result<(), FoldError> {
+        let note = self.apply(record, leaf);
+        fill(&mut self.document, record, leaf, note);
+        if let Some(erasure) = Erasure::of(record.position, leaf, record.payload) {
+            self.erase(log, leaf, &erasure)?;
         }
+        self.writer.add(&self.document);
         Ok(())
     }
 
-    /// Takes note of a failed step: after damage the next one begins anew.
-    pub fn failed(&self, error: &FoldError) {
-        if matches!(error, FoldError::Index(error) if error.is_damage()) {
-            self.search.set_damaged(true);
-        }
+    fn is_full(&self) -> bool {
+        self.writer.is_full()
     }
 
-    fn begin_anew(&mut self) -> Result<(), IndexError> {
-        tracing::warn!("the search view is damaged and is built anew");
+    /// Takes what was erased out of the files: no volume may have an ERASE while another has what it erased.
+    fn settle(&mut self) -> Result<(), IndexError> {
+        if !self.erased.is_empty() {
+            let documents = std::mem::take(&mut self.erased).into_iter().collect::<Vec<_>>();
+            if let Err(error) = self.writer.replace(&documents) {
+                self.erased = documents.into_iter().collect();
+                return Err(error);
+            }
+        }
+        self.search.is_rid(self.writer.through());
+        Ok(())
+    }
+
+    fn seal(&mut self, last: &Hash) -> Result<(), IndexError> {
+        self.writer.seal(last)
+    }
+
+    fn tend(&mut self) -> Result<(), IndexError> {
+        self.writer.tend()
+    }
+
+    fn clear(&mut self) -> Result<(), IndexError> {
         self.erased.clear();
-        self.search.begins_anew();
-        self.writer.clear()?;
-        self.search.set_damaged(false);
-        Ok(())
+        self.writer.clear()
     }
 
-    fn fold(&mut self, log: &Log, run: &Run) -> Result<(), FoldError> {
-        let from = self.writer.through();
-        for record in run.iter().filter(|record| record.position >= from) {
-            let leaf = decode(&record)?;
-            let note = self.apply(&record, &leaf);
-            fill(&mut self.document, &record, &leaf, note);
-            if let Some(erasure) = Erasure::of(record.position, &leaf, record.payload) {
-                self.erase(log, &leaf, &erasure)?;
-            }
-            self.writer.add(&self.document);
-            if self.writer.is_full() {
-                self.seal(log)?;
-            }
-        }
+    fn give_way_to(&mut self, other: Self, folders: &Folders) -> Result<(), FoldError> {
+        let fates = std::mem::take(&mut *other.search.fates.write().unwrap_or_else(PoisonError::into_inner));
+        drop(other);
+        // The old volumes are about to go, whatever comes of their merge.
+        let _ = self.writer.take_in();
+        index::take_place(&folders.new, &folders.own, &folders.aside)?;
+        // They may be ahead of the volumes, never behind.
+        *self.search.fates.write().unwrap_or_else(PoisonError::into_inner) = fates;
+        let reopened = index::reopen(&folders.own, &self.search.shelf);
+        // Where it fails what is read is not what lies in the folder any more.
+        self.writer = reopened.inspect_err(|_| self.search.state.set_damaged(true))?;
         Ok(())
     }
+}
 
+impl SearchView {
     fn apply(&self, record: &Stored<'_>, leaf: &Leaf<'_>) -> Option<(Fate, Position)> {
         let note = self.search.fates().of_record(record.position, leaf)?;
         let mut fates = self.search.fates.write().unwrap_or_else(PoisonError::into_inner);
@@ -227,74 +176,12 @@ impl Follower {
         }
         Ok(())
     }
-
-    /// Takes what was erased out of the files.
-    fn replace_erased(&mut self) -> Result<(), IndexError> {
-        if !self.erased.is_empty() {
-            let documents = std::mem::take(&mut self.erased).into_iter().collect::<Vec<_>>();
-            if let Err(error) = self.writer.replace(&documents) {
-                self.erased = documents.into_iter().collect();
-                return Err(error);
-            }
-        }
-        self.search.is_rid(self.writer.through());
-        Ok(())
-    }
-}
-
-/// Opens an index and learns its notes; `None` where it is not this log's.
-fn opened(folder: &Path, log: &Log, fates: &mut Fates) -> Result<Option<Opened>, FoldError> {
-    let opened = index::open(folder)?;
-    let snapshot = opened.shelf.snapshot();
-    if !is_of(snapshot.sealed(), log)? {
-        return Ok(None);
-    }
-    let mut notes = Vec::new();
-    snapshot.notes(|at, number, on| notes.push((at, number, on)))?;
-    // What an act is about depends on what came before it.
-    notes.sort_unstable();
-    for (at, number, on) in notes {
-        if let Some(fate) = Fate::of(number) {
-            fates.apply(at, fate, on);
-        }
-    }
-    Ok(Some(opened))
-}
-
-/// Whether an index is of this log: its last record is the log's at that position.
-fn is_of(sealed: Option<(Hash, Position)>, log: &Log) -> Result<bool, ReadError> {
-    match sealed {
-        None => Ok(true),
-        Some((_, through)) if through > log.tail() => Ok(false),
-        // In a leaf is a salted commitment: no other record has the same.
-        Some((hash, through)) => Ok(leaf_before(through, log)? == Some(hash)),
-    }
-}
-
-/// The hash of the leaf of the record before a position.
-fn leaf_before(position: Position, log: &Log) -> Result<Option<Hash>, ReadError> {
-    let Some(last) = position.get().checked_sub(1).map(Position::new) else {
-        return Ok(None);
-    };
-    let runs = log.fetch(&[last], Columns::Leaves)?;
-    let record = runs.first().and_then(|run| run.get(last));
-    Ok(record.map(|record| leaf_hash(record.leaf)))
-}
-
-fn anew(folder: &Path, fates: &mut Fates) -> Result<Opened, IndexError> {
-    *fates = Fates::default();
-    index::remove(folder)?;
-    index::open(folder)
 }
 
 /// The version of what is in an index, and of the tables that it is made with.
 pub fn version() -> String {
     // Those of types have the same version.
     format!("{VERSION}-{}", countries().version())
-}
-
-fn folder_of(views: &Path) -> PathBuf {
-    views.join(format!("search-{}", version()))
 }
 
 /// Fills a document with what the index holds of a record: of a content its terms, only those of the leaf where it was erased; of
@@ -350,110 +237,4 @@ fn day_of(recorded: Recorded) -> i32 {
     const NANOS: i64 = 86_400_000_000_000;
     // Nanoseconds of 64 bits reach some hundred thousand days.
     i32::try_from(recorded.nanos().div_euclid(NANOS)).unwrap_or(i32::MAX)
-}
-
-/// The thread that keeps a follower going.
-pub struct Following {
-    stop: Arc<Stop>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Stop {
-    told: Mutex<bool>,
-    wake: Condvar,
-}
-
-impl Stop {
-    /// Waits; `false` when told to stop.
-    fn pause(&self, time: Duration) -> bool {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.wake.wait_timeout_while(told, time, |told| !*told);
-        let (told, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !*told
-    }
-}
-
-impl Following {
-    /// Opens the view in a folder of views and has it follow a log, from a thread of its own, until the log is gone or this is
-    /// dropped. `slot` has the view as soon as it can be asked; where it cannot be opened every question looks at every record.
-    ///
-    /// # Errors
-    /// What the system says where no thread can be started.
-    pub fn start(views: PathBuf, log: WeakLog, slot: Arc<OnceLock<Arc<Search>>>) -> std::io::Result<Self> {
-        let stop = Arc::new(Stop::default());
-        let told = Arc::clone(&stop);
-        let begin = move || {
-            step_back();
-            let Some(open) = log.upgrade() else { return };
-            let follower = match Follower::open(&views, &open) {
-                Ok(follower) => follower,
-                Err(error) => {
-                    tracing::error!(%error, "there is no search view; every question looks at every record");
-                    return;
-                }
-            };
-            let search = follower.search();
-            let holder: Arc<dyn Holder> = Arc::clone(&search) as Arc<dyn Holder>;
-            open.add_holder(Arc::downgrade(&holder));
-            drop(open);
-            // Only this thread sets it, once.
-            let _ = slot.set(search);
-            follow(follower, &log, &told);
-        };
-        let thread = std::thread::Builder::new()
-            .name("search-view".into())
-            .spawn(begin)?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-/// Appends and questions come first: this thread, and those that the index starts from it, take the processor that is left.
-fn step_back() {
-    // Elsewhere it would be said of the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "the search view runs at the same priority as everything else");
-    }
-}
-
-/// Folds what comes until the log is gone or it is told to stop.
-fn follow(mut follower: Follower, log: &WeakLog, stop: &Stop) {
-    loop {
-        let Some(open) = log.upgrade() else { return };
-        let pause = match follower.step(&open) {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => LOOK_EVERY,
-            Err(error) => {
-                tracing::error!(%error, "the search view does not follow; it is tried again");
-                follower.failed(&error);
-                AFTER_FAILURE
-            }
-        };
-        drop(open);
-        if stop.pause(pause) {
-            continue;
-        }
-        // What is not sealed is folded again by the next start.
-        if let Some(open) = log.upgrade()
-            && let Err(error) = follower.seal(&open)
-        {
-            tracing::warn!(%error, "the search view could not be sealed");
-        }
-        return;
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.wake.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // What a thread that panicked had folded is folded again by the next start.
-            let _ = thread.join();
-        }
-    }
 }

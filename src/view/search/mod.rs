@@ -4,16 +4,16 @@
 //! by [`Fates`] as of the point that is asked for; so an answer is the same whether the index is there, lags or is gone. Where
 //! the index cannot narrow a filter down, [`super::scan`] looks at everything.
 //!
-//! [`follow`] fills it, [`rebuild`] has it made anew, [`plan`] says what to ask of it, [`standing`] how it stands, [`near`] what comes near to a name that nobody has.
+//! [`follow`] fills it, [`plan`] says what to ask of it, [`near`] what comes near to a name that nobody has.
 
 pub mod follow;
 mod near;
 pub mod plan;
-mod rebuild;
-pub mod standing;
 
 use super::fates::Fates;
 use super::matching;
+use super::runner::Asked;
+use super::runner::standing::State;
 use super::scan::{self, Known};
 use crate::filter::{Filter, Term};
 use crate::index::{Dates, IndexError, Shelf, Snapshot};
@@ -21,11 +21,10 @@ use crate::log::erasure::Holder;
 use crate::log::{Columns, Log, ReadError, Run};
 use crate::record::{Position, Status};
 use plan::Plan;
-use standing::Pace;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// Records that must be asked themselves are fetched so many at a time.
 const ASKED_RECORDS: usize = 512;
@@ -39,15 +38,7 @@ pub struct Search {
     fates: RwLock<Fates>,
     /// Every ERASE below was taken in, and its files written anew.
     rid: AtomicU64,
-    /// Whether a file was found damaged.
-    damaged: AtomicBool,
-    /// Whether it is to be made anew.
-    wanted: AtomicBool,
-    /// The one that is made anew beside it.
-    rebuilt: Mutex<Option<Arc<Search>>>,
-    pace: Mutex<Pace>,
-    /// How often it was made anew.
-    rebuilds: AtomicU64,
+    state: State<Self>,
 }
 
 /// A content that passes.
@@ -141,8 +132,31 @@ impl Holder for Search {
     fn rid_through(&self) -> Position {
         let own = Position::new(self.rid.load(Ordering::Acquire));
         // The files of the one that is made anew count too.
-        self.rebuilt()
-            .map_or(own, |rebuilt| own.min(rebuilt.rid_through()))
+        self.state
+            .beside()
+            .map_or(own, |beside| own.min(beside.rid_through()))
+    }
+}
+
+impl Asked for Search {
+    fn state(&self) -> &State<Self> {
+        &self.state
+    }
+
+    fn through(&self) -> Position {
+        self.shelf.through()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.snapshot().bytes()
+    }
+
+    fn files(&self) -> usize {
+        self.snapshot().volumes()
+    }
+
+    fn begins_anew(&self) {
+        self.rid.store(0, Ordering::Release);
     }
 }
 
@@ -168,11 +182,7 @@ impl Search {
             rid: AtomicU64::new(shelf.snapshot().through().get()),
             shelf,
             fates: RwLock::new(fates),
-            damaged: AtomicBool::new(false),
-            wanted: AtomicBool::new(false),
-            rebuilt: Mutex::default(),
-            pace: Mutex::default(),
-            rebuilds: AtomicU64::new(0),
+            state: State::default(),
         }
     }
 
@@ -186,31 +196,17 @@ impl Search {
         self.rid.fetch_max(through.get(), Ordering::AcqRel);
     }
 
-    /// It is about to be filled anew, from a log that may still have what is to be erased.
-    fn begins_anew(&self) {
-        self.rid.store(0, Ordering::Release);
-    }
-
-    /// A file was found damaged, or is so no more; the follower builds the index anew as soon as it looks.
-    fn set_damaged(&self, damaged: bool) {
-        self.damaged.store(damaged, Ordering::Release);
-    }
-
-    fn is_damaged(&self) -> bool {
-        self.damaged.load(Ordering::Acquire)
-    }
-
     /// What the index has now.
     pub(super) fn snapshot(&self) -> Snapshot {
         self.shelf.snapshot()
     }
 
-    /// Takes note that a question failed; after damage the index is built anew as soon as the follower looks.
+    /// Takes note that a question failed; after damage the index is made anew as soon as its runner looks.
     pub(super) fn failed(&self, error: &IndexError, asked: &Snapshot) {
         tracing::error!(%error, "the search view failed; every record is looked at");
         // What was asked may be gone already, and a new one in its place.
         if error.is_damage() && self.snapshot().is_of(asked) {
-            self.set_damaged(true);
+            self.state.set_damaged(true);
         }
     }
 
