@@ -3,6 +3,7 @@
 //! This is the meaning of the language: every index must agree with it. Conditions on the envelope are tried
 //! before those that need content, and only the parts of the content that the filter names are decoded.
 
+use super::cells::{EARTH_KM, degrees};
 use super::field::Field;
 use super::number::Decimal;
 use super::subject::Subject;
@@ -300,16 +301,15 @@ impl Moment {
 
 /// The way over a sphere of 6,371.009 km radius (haversine); `None` where the place has no coordinates.
 fn distance_km(place: &Place, latitude: f64, longitude: f64) -> Option<f64> {
-    let degrees = |text: &str| {
-        text.trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|degrees| degrees.is_finite())
-    };
-    let (own_latitude, own_longitude) = (degrees(&place.latitude)?, degrees(&place.longitude)?);
-    let (from, to) = (latitude.to_radians(), own_latitude.to_radians());
+    let own = (degrees(&place.latitude)?, degrees(&place.longitude)?);
+    Some(km_between((latitude, longitude), own))
+}
+
+/// The way between two points on a sphere, in kilometres (haversine), each as latitude and longitude.
+pub(super) fn km_between(one: (f64, f64), other: (f64, f64)) -> f64 {
+    let (from, to) = (one.0.to_radians(), other.0.to_radians());
     let half_latitude = ((to - from) / 2.0).sin();
-    let half_longitude = ((own_longitude - longitude).to_radians() / 2.0).sin();
+    let half_longitude = ((other.1 - one.1).to_radians() / 2.0).sin();
     let chord = half_latitude.powi(2) + from.cos() * to.cos() * half_longitude.powi(2);
-    Some(2.0 * 6_371.009 * chord.sqrt().min(1.0).asin())
+    2.0 * EARTH_KM * chord.sqrt().min(1.0).asin()
 }

@@ -4,6 +4,7 @@
 //! for sure, [`Filter::matches`] answers too; where a lookup is not sure the record itself must be asked.
 
 use super::Filter;
+use super::cells::{OFF_THE_MAP, cells_near};
 use super::field::Field;
 use super::number::Nearest;
 use super::terms::{
@@ -253,6 +254,16 @@ fn lookup_derived(test: &Test, basis: Basis) -> Lookup {
         }
         Test::Number { compare, value, .. } => lookup_revision(*compare, *value),
         Test::Measure { name, compare, value } => lookup_measure(name, *compare, value, basis),
+        Test::Near {
+            latitude,
+            longitude,
+            km,
+        } => narrow(lookup_near(*latitude, *longitude, *km)),
+        // That they face each other is not among the terms.
+        Test::ActorDyad { first, second, .. } => {
+            let actor = |name: &String| term_or_scan(Term::new(TermField::Actor, name.as_str()), false);
+            narrow(Lookup::And(vec![actor(first), actor(second)]))
+        }
         Test::Has(field) => lookup_has(field, basis),
         _ => Lookup::Scan,
     }
@@ -263,6 +274,18 @@ fn days_of(field: &Field) -> DaysOf {
         Field::Reported => DaysOf::Reported,
         _ => DaysOf::Occurred,
     }
+}
+
+/// The records with a place in a cell that the circle touches, or off the map.
+fn lookup_near(latitude: f64, longitude: f64, km: f64) -> Lookup {
+    let Some(cells) = cells_near(latitude, longitude, km) else {
+        return any_of(TermField::Cell);
+    };
+    let cells = cells
+        .into_iter()
+        .map(|cells| Lookup::Range(TermField::Cell, cells));
+    let off_the_map = Lookup::Exactly(Term::new(TermField::Cell, OFF_THE_MAP));
+    Lookup::Or(cells.chain([off_the_map]).collect())
 }
 
 /// The days that pass as a whole are sure; of one that passes in part the records must be asked.

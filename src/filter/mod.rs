@@ -10,6 +10,7 @@
 //! what follows from what was stated.
 
 mod canonical;
+mod cells;
 mod countries;
 mod derived;
 mod error;

@@ -2,6 +2,7 @@
 //!
 //! [`each_term`] makes the terms of a record; [`super::lookup`] says which of them decide a filter.
 
+use super::cells::{cell_of, degrees};
 use super::field::Field;
 use super::number::Nearest;
 use super::subject::Subject;
@@ -108,6 +109,8 @@ pub enum TermField {
     Revision = 42,
     /// The number of the term of a field that has a value without a text.
     Blank = 43,
+    /// The cell of a place with coordinates, as [`cells`](super::cells) has them.
+    Cell = 44,
 }
 
 /// One thing that an index knows of a record.
@@ -156,6 +159,7 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
         add_stated(content, &mut add);
         add_types(content, &mut add);
         add_measures(content, &mut add);
+        add_cells(content, &mut add);
     }
 }
 
@@ -403,6 +407,14 @@ fn add_types(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
             _ => add(TermField::PloverType, code.to_ascii_uppercase().as_bytes()),
         }
     });
+}
+
+fn add_cells(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+    for place in &content.places {
+        if let (Some(latitude), Some(longitude)) = (degrees(&place.latitude), degrees(&place.longitude)) {
+            add(TermField::Cell, &cell_of(latitude, longitude));
+        }
+    }
 }
 
 fn add_measures(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {

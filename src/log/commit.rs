@@ -12,7 +12,6 @@ use super::clock::Timekeeper;
 use super::error::{AppendError, Closed, ReadError};
 use super::facts::Resolved;
 use super::group::GroupBuilder;
-use super::names::NameHash;
 use super::prepare::{Prepared, PreparedDraft};
 use super::run::Run;
 use super::sequencer::{Plan, Step, decide};
@@ -285,8 +284,8 @@ impl Shared {
             entries += u64::from(self.makes_entry(previous));
             names.record(hash, previous, position);
         }
-        for (id, first) in group.batches.drain(..) {
-            names.record(NameHash::of_batch(&id), None, first);
+        for (hash, first) in group.batches.drain(..) {
+            names.record(hash, None, first);
         }
         self.names.entries_were_made(entries);
         // Whoever sees the ERASE sees nothing of what it removes any more.

@@ -22,6 +22,8 @@ pub struct Resolved {
     tail: Position,
     /// One a record; empty where none of the entries was there.
     entries: Vec<Fact>,
+    /// One a record: whether the entry that it links to was there. Empty where none links.
+    others: Vec<bool>,
     /// The records that may have begun a batch of the same name, newest first.
     batches: Vec<Position>,
     /// No record below this position matches the batch's `fail_if_match`.
@@ -37,20 +39,29 @@ pub struct Resolved {
 pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError> {
     // Before anything is looked up: what comes later is looked at under the lock.
     let tail = shared.tail.get();
-    let mut entries = Vec::new();
+    let (mut entries, mut batches) = (Vec::new(), Vec::new());
     if !all_absent(shared, batch) {
         for draft in &batch.drafts {
             let candidates = shared.names.find(draft.hash)?;
             entries.push(find(shared, None, draft, &candidates, rivals(batch))?);
         }
+        if let Some(name) = batch.hash {
+            batches = shared.names.find(name)?;
+        }
     }
-    let batches = match batch_name(batch) {
-        Some(name) if !shared.names.is_absent(name) => shared.names.find(name)?,
-        _ => Vec::new(),
-    };
+    let mut others = Vec::new();
+    if links(batch) {
+        for draft in &batch.drafts {
+            others.push(match &draft.relation {
+                Some((_, other, hash)) => newest(shared, None, other, *hash)?.is_some(),
+                None => true,
+            });
+        }
+    }
     let mut resolved = Resolved {
         tail,
         entries,
+        others,
         batches,
         matched_through: tail,
         matched: None,
@@ -63,20 +74,17 @@ pub fn resolve(shared: &Shared, batch: &Prepared) -> Result<Resolved, ReadError>
 
 /// Whether nothing has to be read for a batch before it is queued.
 pub fn is_quick(shared: &Shared, batch: &Prepared) -> bool {
-    let is_new = batch_name(batch).is_none_or(|name| shared.names.is_absent(name));
-    is_new && batch.fail_if_match.is_none() && all_absent(shared, batch)
+    batch.fail_if_match.is_none() && !links(batch) && all_absent(shared, batch)
 }
 
-fn batch_name(batch: &Prepared) -> Option<NameHash> {
-    let id = batch.request_id.as_ref()?;
-    Some(NameHash::of_batch(id.as_bytes()))
+fn links(batch: &Prepared) -> bool {
+    batch.drafts.iter().any(|draft| draft.relation.is_some())
 }
 
+/// Whether neither an entry of a batch is there, nor its own name.
 fn all_absent(shared: &Shared, batch: &Prepared) -> bool {
-    batch
-        .drafts
-        .iter()
-        .all(|draft| shared.names.is_absent(draft.hash))
+    let entries = batch.drafts.iter().map(|draft| draft.hash);
+    shared.names.are_absent(entries.chain(batch.hash))
 }
 
 /// The records below the group that may have begun a batch with the id of this one, newest first.
@@ -84,7 +92,7 @@ fn all_absent(shared: &Shared, batch: &Prepared) -> bool {
 /// # Errors
 /// As [`resolve`].
 pub fn batches_of_the_name(shared: &Shared, job: &Job) -> Result<Vec<Position>, ReadError> {
-    let Some(name) = batch_name(&job.batch) else {
+    let Some(name) = job.batch.hash else {
         return Ok(Vec::new());
     };
     match shared.names.since(name, job.resolved.tail) {
@@ -144,14 +152,12 @@ pub fn gather(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Facts,
             rivals(&job.batch),
         )?);
     }
-    let links = job.batch.drafts.iter().any(|draft| draft.relation.is_some());
-    let mut others = Vec::new();
-    if links {
-        for draft in &job.batch.drafts {
-            others.push(match &draft.relation {
-                Some((_, other, hash)) => newest(shared, Some(group), other, *hash)?.is_some(),
-                None => true,
-            });
+    let mut others = job.resolved.others.clone();
+    for (draft, is_there) in job.batch.drafts.iter().zip(&mut others) {
+        // What was there is there for ever.
+        if let (Some((_, other, hash)), false) = (&draft.relation, *is_there) {
+            *is_there = !is_as_it_was(shared, group, *hash, job.resolved.tail)
+                && newest(shared, Some(group), other, *hash)?.is_some();
         }
     }
     Ok(Facts { entries, others })
@@ -165,14 +171,18 @@ fn fact(
     index: usize,
     rivals: Option<&[PreparedDraft]>,
 ) -> Result<Fact, ReadError> {
-    let is_as_it_was = group.candidates(draft.hash).is_empty()
-        && (shared.names.since(draft.hash, resolved.tail)).is_some_and(|newer| newer.is_empty());
-    if is_as_it_was {
+    if is_as_it_was(shared, group, draft.hash, resolved.tail) {
         let prior = resolved.entries.get(index);
         return Ok(prior.map_or(Fact::Absent, Fact::clone));
     }
     let candidates = candidates(shared, Some(group), draft.hash)?;
     find(shared, Some(group), draft, &candidates, rivals)
+}
+
+/// Whether nothing at or above `tail` has a name of this hash, as far as that is known without the disk.
+fn is_as_it_was(shared: &Shared, group: &GroupBuilder, hash: NameHash, tail: Position) -> bool {
+    let newer = shared.names.since(hash, tail);
+    group.candidates(hash).is_empty() && newer.is_some_and(|newer| newer.is_empty())
 }
 
 /// The records of the group and of the log with names of this hash, newest first.

@@ -44,8 +44,8 @@ pub struct GroupBuilder {
     pub names: Vec<(NameHash, Option<Position>, Position)>,
     /// The newest position of each name in the group; names that collide share a place.
     newest: NameMap<Newest>,
-    /// The batches of the group, by id.
-    pub batches: Vec<(Vec<u8>, Position)>,
+    /// The batches of the group that have a name, by its hash.
+    pub batches: Vec<(NameHash, Position)>,
     /// What the group erases.
     pub erasures: Vec<Erasure>,
 }
@@ -120,8 +120,8 @@ impl GroupBuilder {
                 index += 1;
             }
         }
-        if let (Some(id), true) = (&batch.request_id, plan.written > 0) {
-            self.batches.push((id.as_bytes().to_vec(), first));
+        if let (Some(hash), true) = (batch.hash, plan.written > 0) {
+            self.batches.push((hash, first));
         }
     }
 

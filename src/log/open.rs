@@ -8,7 +8,7 @@ use super::error::Closed;
 use super::fixity::Verifier;
 use super::keeper::{self, Keeper};
 use super::names::learn::{self, Told};
-use super::names::{Names, TakenNames};
+use super::names::{FORGOTTEN_RECORDS, Names, TakenNames};
 use super::notary::{self, Desk, Notary};
 use super::recent::Recent;
 use super::run::Run;
@@ -38,6 +38,8 @@ pub struct Options {
     pub unsealed_bytes: u64,
     /// The names that records have taken, where they lie in files: the names of the records in them need not be learnt.
     pub names: Option<Arc<dyn TakenNames>>,
+    /// Memory forgets names once those of so many records more lie in files; 65,536 where not said.
+    pub names_forgotten: u64,
 }
 
 impl Options {
@@ -51,6 +53,7 @@ impl Options {
             frame_bytes_max: 8 << 20,
             unsealed_bytes: u64::MAX,
             names: None,
+            names_forgotten: FORGOTTEN_RECORDS,
         }
     }
 }
@@ -185,7 +188,7 @@ impl Log {
             shelves,
             hot: parts.hot,
             sealed: parts.sealed,
-            names: Names::default(),
+            names: Names::new(options.names_forgotten),
             tree: RwLock::new(fold.tree),
             blocks: Mutex::default(),
             notary: Arc::new(Notary::new(parts.desk)),

@@ -27,6 +27,8 @@ pub struct Prepared {
     pub drafts: Vec<PreparedDraft>,
     /// The client's name for the batch.
     pub request_id: Option<BatchId>,
+    /// The hash of that name.
+    pub hash: Option<NameHash>,
     /// The tail that the log must have.
     pub expected_tail: Option<Position>,
     /// No record at or after the position may match.
@@ -101,6 +103,7 @@ pub fn prepare(batch: Batch) -> Result<Prepared, Vec<Violation>> {
     let frame_bytes = drafts.iter().map(|draft| draft.frame_bytes() + principal).sum();
     Ok(Prepared {
         drafts,
+        hash: (batch.request_id.as_ref()).map(|id| NameHash::of_batch(id.as_bytes())),
         request_id: batch.request_id,
         expected_tail: batch.expected_tail,
         fail_if_match: batch.fail_if_match,
@@ -322,6 +325,7 @@ pub fn alone(batch: &Prepared, draft: &PreparedDraft) -> Prepared {
     Prepared {
         drafts: vec![draft.clone()],
         request_id: None,
+        hash: None,
         expected_tail: None,
         fail_if_match: None,
         validate_only: true,

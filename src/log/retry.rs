@@ -27,12 +27,9 @@ pub fn answer(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Option
     let in_group = group
         .batches
         .iter()
-        .find(|(known, _)| known == id.as_bytes())
-        .map(|(_, first)| *first);
-    let known = match in_group {
-        Some(first) => vec![first],
-        None => facts::batches_of_the_name(shared, job)?,
-    };
+        .filter(|(known, _)| Some(*known) == job.batch.hash);
+    let mut known: Vec<Position> = in_group.map(|(_, first)| *first).collect();
+    known.extend(facts::batches_of_the_name(shared, job)?);
     for first in known {
         let written = written(shared, group, first, job, id.as_bytes())?;
         // There are none where two ids share a hash.

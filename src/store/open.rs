@@ -12,7 +12,7 @@ use super::sled::{HotLog, HotOptions, PATIENCE};
 use super::state::{self, State, StateError};
 use super::verify::OpenArchive;
 use crate::log::clock::{Clock, RealClock};
-use crate::log::names::TakenNames;
+use crate::log::names::{FORGOTTEN_RECORDS, TakenNames};
 use crate::log::open::{Fold, Options, Parts};
 use crate::log::store::{Hot, Journal, Sealed, Shelf};
 use crate::log::{Closed, Desk, Log};
@@ -48,6 +48,8 @@ pub struct ArchiveOptions {
     pub unsealed_bytes: u64,
     /// The names that records have taken, where they lie in files.
     pub names: Option<Arc<dyn TakenNames>>,
+    /// Memory forgets names once those of so many records more lie in files.
+    pub names_forgotten: u64,
     /// Another copy of the same log, asked for records that this one has lost.
     pub rescue: Option<Arc<dyn Shelf>>,
     /// The file system.
@@ -71,6 +73,7 @@ impl ArchiveOptions {
             chunk_records: super::chunk::CHUNK_RECORDS,
             unsealed_bytes: 512 << 20,
             names: None,
+            names_forgotten: FORGOTTEN_RECORDS,
             rescue: None,
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock),
@@ -240,6 +243,7 @@ pub(super) fn open_held(options: ArchiveOptions, _lock: &File) -> Result<Archive
         frame_bytes_max: frame_room.min(super::frame::FRAME_BYTES_MAX),
         unsealed_bytes: options.unsealed_bytes,
         names: options.names,
+        names_forgotten: options.names_forgotten,
     };
     let wrap = |cause| ArchiveError::Io {
         path: options.data.clone(),

@@ -76,6 +76,7 @@ pub fn start(disk: &SimDisk, options: &JournalOptions) -> Result<Started, OpenEr
     let run = Options {
         frame_bytes_max: options.segment_bytes as usize - 4_097,
         recent_bytes: 0,
+        names_forgotten: 0,
         ..Options::new("example.org/test".into())
     };
     let log = Log::start(run, fold, parts).unwrap();

@@ -78,7 +78,7 @@ pub const VALUES: [&str; 36] = [
 ];
 
 /// Conditions that between them use every field, operator and form of value.
-pub const CONDITIONS: [&str; 58] = [
+pub const CONDITIONS: [&str; 61] = [
     "kind = event",
     "kind != document",
     "act = create",
@@ -126,6 +126,9 @@ pub const CONDITIONS: [&str; 58] = [
     "flag = root",
     "place = Rawalpindi",
     "near(33.6, 73.05, 50)",
+    "near(73, -180, 20)",
+    "near(90, 0, 3000)",
+    "NOT near(-33.6, 0, 20000)",
     "text : \"imran khan\"",
     "title : army",
     "language = en",
@@ -293,7 +296,7 @@ fn participant() -> impl Strategy<Value = Participant> {
 
 fn place() -> impl Strategy<Value = Place> {
     let names = prop::sample::select(vec!["Rawalpindi", "Minsk, Belarus", ""]);
-    let degrees = prop::sample::select(vec!["33.6", "73.05", "x", ""]);
+    let degrees = prop::sample::select(vec!["33.6", "73.05", "179.9", "-179.95", "-91", "x", ""]);
     (names, prop::option::of(country()), degrees.clone(), degrees).prop_map(
         |(name, country, latitude, longitude)| Place {
             name: name.into(),

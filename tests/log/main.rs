@@ -2,5 +2,6 @@
 
 mod basics;
 mod harness;
+mod names;
 mod together;
 mod waiting;

@@ -2,19 +2,22 @@
 //!
 //! The table is written from the record model, not from the log: who may do what, which revision comes of it, what is a
 //! duplicate. After each run the log's states as of every point, its receipts for repeated requests and its roots are
-//! held against the table's own.
+//! held against the table's own. Other runs have a view of names besides, which seals, merges, is made anew, damaged and removed as
+//! chance has it: nobody may notice.
 
 #[path = "../fault/sim.rs"]
 #[expect(dead_code, reason = "the fault tests use more of it")]
 mod sim;
 mod table;
 
-use chancery::log::{AppendError, Appended, Batch, Columns, Door, Draft, Erasing, Receipt};
+use chancery::log::{AppendError, Appended, Batch, Columns, Door, Draft, Erasing, ReadError, Receipt};
 use chancery::record::codec::{RelationType, Statement, encode_payload};
 use chancery::record::{
     Act, BatchId, EntryKey, Hash, Key, Outcome, Position, Reason, Revision, Series, leaf_hash,
 };
 use chancery::store::faulty::{SimDisk, Survives};
+use chancery::view::names::NamesRunner;
+use chancery::view::runner::Asked;
 use sim::{Started, append, batch, draft, journal, start};
 use std::collections::BTreeMap;
 use table::{Did, Entry, Step, Table};
@@ -71,6 +74,13 @@ struct Run {
     /// Named batches that wrote, and their receipts.
     requests: Vec<(Batch, Vec<Receipt>)>,
     names: usize,
+    view: Option<View>,
+}
+
+/// A view of names, in a folder of its own.
+struct View {
+    folder: tempfile::TempDir,
+    runner: Option<NamesRunner>,
 }
 
 impl Run {
@@ -85,7 +95,16 @@ impl Run {
             states: BTreeMap::new(),
             requests: Vec::new(),
             names: 0,
+            view: None,
         }
+    }
+
+    fn with_a_view(seed: u64) -> Self {
+        let mut run = Self::new(seed);
+        let folder = tempfile::tempdir().unwrap();
+        let runner = Some(NamesRunner::open(folder.path(), run.log()).unwrap());
+        run.view = Some(View { folder, runner });
+        run
     }
 
     fn log(&self) -> &chancery::log::Log {
@@ -93,6 +112,9 @@ impl Run {
     }
 
     fn step(&mut self) {
+        if self.view.is_some() && self.random.one_in(2) {
+            self.view_step();
+        }
         match self.random.below(20) {
             0 => self.reopen(false),
             1 => self.reopen(true),
@@ -116,6 +138,31 @@ impl Run {
         assert!(started.closed.is_none(), "{:?}", started.closed);
         assert_eq!(started.log.tail().get(), self.table.tail);
         self.started = Some(started);
+        if let Some(view) = &mut self.view {
+            view.runner = None;
+            view.runner =
+                Some(NamesRunner::open(view.folder.path(), &self.started.as_ref().unwrap().log).unwrap());
+        }
+    }
+
+    /// What may become of a view of names.
+    fn view_step(&mut self) {
+        let view = self.view.as_mut().unwrap();
+        let runner = view.runner.as_mut().unwrap();
+        let log = &self.started.as_ref().unwrap().log;
+        match self.random.below(12) {
+            0 => runner.asked().state().want(true),
+            1 => flip_a_byte(view.folder.path(), &mut self.random),
+            2 => drop(std::fs::remove_dir_all(view.folder.path())),
+            3..6 => {
+                // Whatever is wrong with its folder, the log goes on.
+                let _ = runner.seal(log);
+            }
+            _ => {}
+        }
+        if let Err(error) = runner.step(log) {
+            runner.failed(&error);
+        }
     }
 
     /// A named batch sent again answers the first receipts and writes nothing.
@@ -125,7 +172,7 @@ impl Run {
         }
         let at = self.random.below(self.requests.len() as u64) as usize;
         let (batch, first) = &self.requests[at];
-        let again = append(self.log(), batch.clone()).unwrap();
+        let again = append_surely(self.log(), batch.clone()).unwrap();
         for (first, again) in first.iter().zip(&again.receipts) {
             if first.outcome != Outcome::Duplicate {
                 assert_eq!(first, again, "the first receipts");
@@ -153,7 +200,7 @@ impl Run {
             sent.request_id = None;
         }
         let expected = self.table.batch(&steps);
-        let answer = append(self.log(), sent.clone());
+        let answer = append_surely(self.log(), sent.clone());
         match (expected, answer) {
             (Ok(did), Ok(appended)) => self.agreed(sent, &did, appended),
             (Err(wrong), Err(AppendError::Refused(violations))) => {
@@ -320,6 +367,31 @@ impl Run {
     }
 }
 
+/// Appends again where names turned out to be unknown in the midst of it: nothing was written then.
+fn append_surely(log: &chancery::log::Log, batch: Batch) -> Result<Appended, AppendError> {
+    let tail = log.tail();
+    for _ in 0..3 {
+        match append(log, batch.clone()) {
+            Err(AppendError::Read(ReadError::Learning)) => assert_eq!(log.tail(), tail),
+            answer => return answer,
+        }
+    }
+    panic!("names stay unknown");
+}
+
+/// Damages a file of a view.
+fn flip_a_byte(views: &std::path::Path, random: &mut Random) {
+    let folders = std::fs::read_dir(views).into_iter().flatten();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let Some(path) = files.map(|file| file.unwrap().path()).next() else {
+        return;
+    };
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = random.below(bytes.len() as u64) as usize;
+    bytes[at] ^= 1 << random.below(8);
+    std::fs::write(&path, bytes).unwrap();
+}
+
 /// RFC 6962, section 2.1, as it is written there.
 fn naive_root(leaves: &[Hash]) -> Hash {
     match leaves {
@@ -343,6 +415,24 @@ fn the_log_agrees_with_a_plain_table_through_restarts_and_power_cuts() {
             run.hold_against();
             run.reopen(true);
             run.hold_against();
+        });
+        assert!(result.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn nobody_notices_what_becomes_of_the_view_of_names() {
+    for seed in 100..140 {
+        let result = std::panic::catch_unwind(|| {
+            let mut run = Run::with_a_view(seed);
+            for _ in 0..STEPS {
+                run.step();
+            }
+            run.hold_against();
+            run.reopen(true);
+            run.hold_against();
+            let entries = run.table.entries.len() as u64;
+            assert_eq!(run.log().status().entries, entries);
         });
         assert!(result.is_ok(), "seed {seed}");
     }

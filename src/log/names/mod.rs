@@ -25,8 +25,8 @@ use crate::record::{Hash, Position};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// The table forgets once so many records more lie in files: to look through it takes time.
-const FORGOTTEN_RECORDS: u64 = 65_536;
+/// The table forgets once so many records more lie in files, where nobody wants it otherwise: to look through it takes time.
+pub const FORGOTTEN_RECORDS: u64 = 65_536;
 
 /// Which names the records below a position have taken, as files tell. It never changes.
 pub trait TakenNames: Send + Sync {
@@ -53,23 +53,24 @@ pub trait TakenNames: Send + Sync {
 }
 
 /// All of them.
-#[derive(Default)]
 pub struct Names {
     recent: RwLock<Recent>,
-    files: RwLock<Option<Arc<dyn TakenNames>>>,
     /// Open while every name is known.
     known: Gate,
     entries: AtomicU64,
     /// Has everything learnt anew.
     learn: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// The table forgets once so many records more lie in files.
+    forgotten: u64,
 }
 
-/// The names of the newest records.
+/// The names of the newest records, and the files that have the others.
 #[derive(Default)]
 pub struct Recent {
     table: NameTable,
     /// It has every record from here on.
     from: Position,
+    files: Option<Arc<dyn TakenNames>>,
 }
 
 impl Recent {
@@ -77,9 +78,28 @@ impl Recent {
     pub fn record(&mut self, hash: NameHash, previous: Option<Position>, position: Position) {
         self.table.record(hash, previous, position);
     }
+
+    fn is_absent(&self, hash: NameHash) -> bool {
+        let is_in_files = || match &self.files {
+            Some(files) => files.may_have(hash),
+            None => self.from > Position::START,
+        };
+        self.table.is_absent(hash) && !is_in_files()
+    }
 }
 
 impl Names {
+    /// None, and the gate closed. The table forgets once `forgotten` records more lie in files.
+    pub fn new(forgotten: u64) -> Self {
+        Self {
+            recent: RwLock::default(),
+            known: Gate::default(),
+            entries: AtomicU64::default(),
+            learn: OnceLock::new(),
+            forgotten,
+        }
+    }
+
     /// How everything is learnt anew, once files are found to be damaged: called at most once between two openings of the gate.
     pub fn learn_by(&self, learn: impl Fn() + Send + Sync + 'static) {
         // Set once, at the start.
@@ -110,50 +130,38 @@ impl Names {
         self.recent.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn files(&self) -> Option<Arc<dyn TakenNames>> {
-        self.files.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The records with names of this hash, the newest of each name among them, newest first. May read from the disk.
     ///
     /// # Errors
     /// [`ReadError::Learning`] where not every name is known.
     pub fn find(&self, hash: NameHash) -> Result<Vec<Position>, ReadError> {
-        if !self.known.is_open() {
-            return Err(ReadError::Learning);
-        }
-        let (mut found, from) = {
+        let (mut found, files) = {
             let recent = self.recent();
-            (recent.table.candidates(hash), recent.from)
+            let is_all_here = recent.files.is_some() || recent.from == Position::START;
+            if !is_all_here || !self.known.is_open() {
+                return Err(ReadError::Learning);
+            }
+            (recent.table.candidates(hash), recent.files.clone())
         };
-        // Only now: what the table forgets is in files before.
-        match self.files() {
-            Some(files) => match files.find(hash) {
+        // Not over what is read from the disk: whoever commits waits for the lock.
+        if let Some(files) = files {
+            match files.find(hash) {
                 Ok(older) => found.extend(older),
                 Err(cause) => {
                     self.distrust(&files, &cause);
                     return Err(ReadError::Learning);
                 }
-            },
-            None if from > Position::START => return Err(ReadError::Learning),
-            None => return Ok(found),
+            }
+            found.sort_unstable_by(|a, b| b.cmp(a));
+            found.dedup();
         }
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        found.dedup();
         Ok(found)
     }
 
-    /// Whether no name has this hash, as far as that is known without the disk.
-    pub fn is_absent(&self, hash: NameHash) -> bool {
-        let (is_recent, from) = {
-            let recent = self.recent();
-            (!recent.table.is_absent(hash), recent.from)
-        };
-        let is_in_files = || match self.files() {
-            Some(files) => files.may_have(hash),
-            None => from > Position::START,
-        };
-        self.known.is_open() && !is_recent && !is_in_files()
+    /// Whether none of these hashes has a name, as far as that is known without the disk.
+    pub fn are_absent(&self, mut hashes: impl Iterator<Item = NameHash>) -> bool {
+        let recent = self.recent();
+        self.known.is_open() && hashes.all(|hash| recent.is_absent(hash))
     }
 
     /// As [`Names::find`], those at or above `since` alone; `None` where the table may have forgotten some.
@@ -169,19 +177,13 @@ impl Names {
     /// The names of the records below some position lie in files, which are checked and of this log: the table forgets them. Says
     /// whether they are rested on from now on.
     pub fn lie_in(&self, names: Arc<dyn TakenNames>) -> bool {
-        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        let from = self.recent().from;
-        let through = names.through();
+        let mut recent = self.recent_mut();
+        let (from, through) = (recent.from, names.through());
         if !self.known.is_open() || through < from {
             return false;
         }
-        *files = Some(names);
-        let is_due = {
-            let recent = self.recent();
-            through.since(from) >= FORGOTTEN_RECORDS.max(recent.table.len() as u64 / 4)
-        };
-        if is_due {
-            let mut recent = self.recent_mut();
+        recent.files = Some(names);
+        if through.since(from) >= self.forgotten.max(recent.table.len() as u64 / 4) {
             recent.table.forget_below(through);
             recent.from = through;
         }
@@ -196,25 +198,28 @@ impl Names {
 
     /// Every name is known: of the records from `from` on by the table, of those below by files.
     fn begin(&self, files: Option<Arc<dyn TakenNames>>, from: Position) {
-        *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
-        self.recent_mut().from = from;
+        let mut recent = self.recent_mut();
+        recent.files = files;
+        recent.from = from;
+        // Not after the lock: nobody takes other files before.
         self.known.open();
     }
 
     /// Leaves files that are damaged, and has everything learnt from the log.
     fn distrust(&self, damaged: &Arc<dyn TakenNames>, cause: &str) {
-        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        // Others may be in their place by now, or none.
-        if !files.as_ref().is_some_and(|files| Arc::ptr_eq(files, damaged)) {
-            return;
+        {
+            let mut recent = self.recent_mut();
+            // Others may be in their place by now, or none.
+            if !(recent.files.as_ref()).is_some_and(|files| Arc::ptr_eq(files, damaged)) {
+                return;
+            }
+            recent.files = None;
+            self.known.close();
         }
         tracing::error!(
             cause,
             "the names view is damaged; names are learnt from the log, and appends wait"
         );
-        *files = None;
-        self.known.close();
-        drop(files);
         if let Some(learn) = self.learn.get() {
             learn();
         }
@@ -268,7 +273,7 @@ mod tests {
     }
 
     fn names_of(count: u64) -> Names {
-        let names = Names::default();
+        let names = Names::new(FORGOTTEN_RECORDS);
         for at in 0..count {
             names.recent_mut().record(name(at), None, Position::new(at));
         }
@@ -291,9 +296,9 @@ mod tests {
         assert_eq!(names.recent().table.len(), 30_000);
         for at in [0, 69_999, 70_000, 99_999] {
             assert_eq!(names.find(name(at)).unwrap(), [Position::new(at)]);
-            assert!(!names.is_absent(name(at)));
+            assert!(!names.are_absent([name(at)].into_iter()));
         }
-        assert!(names.is_absent(name(100_000)));
+        assert!(names.are_absent([name(100_000)].into_iter()));
         assert_eq!(names.find(name(100_000)).unwrap(), []);
         assert_eq!(
             names.since(name(80_000), Position::new(69_999)),
@@ -345,11 +350,11 @@ mod tests {
             assert!(matches!(names.find(name(5)), Err(ReadError::Learning)));
         }
         assert_eq!(learns.load(Ordering::Acquire), 1);
-        assert!(!names.is_absent(name(200_000)), "nobody knows");
+        assert!(!names.are_absent([name(200_000)].into_iter()), "nobody knows");
         assert!(!names.lie_in(files), "nothing is taken meanwhile");
         (0..70_000).for_each(|at| names.recent_mut().record(name(at), None, Position::new(at)));
         names.begin(None, Position::START);
         assert_eq!(names.find(name(5)).unwrap(), [Position::new(5)]);
-        assert!(names.is_absent(name(200_000)));
+        assert!(names.are_absent([name(200_000)].into_iter()));
     }
 }

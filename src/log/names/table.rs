@@ -11,11 +11,26 @@ use std::hash::{BuildHasher, RandomState};
 const POSITION_BITS: u32 = 40;
 
 /// From names to the newest record that has each.
-#[derive(Default)]
 pub struct NameTable {
-    /// Keyed anew in each process: nobody can choose names that come to lie side by side.
-    hasher: RandomState,
+    /// Drawn anew for each table: nobody can choose names that come to lie side by side.
+    seed: u64,
     slots: HashTable<Slot>,
+}
+
+impl Default for NameTable {
+    fn default() -> Self {
+        Self {
+            seed: RandomState::new().hash_one(0),
+            slots: HashTable::new(),
+        }
+    }
+}
+
+/// Spreads a hash over the 64 bits of which the table looks at the upper and the lower ones: both halves of a product, folded.
+fn spread(seed: u64, hash: NameHash) -> u64 {
+    const ODD: u128 = 0x9e37_79b9_7f4a_7c15;
+    let product = u128::from(hash.bits() ^ seed) * ODD;
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// 56 bits of hash and 40 bits of position.
@@ -50,7 +65,7 @@ impl Slot {
 
 impl NameTable {
     fn spread(&self, hash: NameHash) -> u64 {
-        self.hasher.hash_one(hash.bits())
+        spread(self.seed, hash)
     }
 
     /// The newest records of the names with this hash: none, mostly one, more where names collide. The newest comes first:
@@ -76,26 +91,26 @@ impl NameTable {
     /// Takes in a record: the newest one with its name, in the place of `previous` where that is here.
     pub fn record(&mut self, hash: NameHash, previous: Option<Position>, position: Position) {
         let slot = Slot::new(hash, position);
-        let spread = self.spread(hash);
+        let place = self.spread(hash);
         if let Some(previous) = previous {
             let old = Slot::new(hash, previous);
-            if let Some(found) = self.slots.find_mut(spread, |slot| slot.0 == old.0) {
+            if let Some(found) = self.slots.find_mut(place, |slot| slot.0 == old.0) {
                 *found = slot;
                 return;
             }
         }
-        let hasher = &self.hasher;
+        let seed = self.seed;
         self.slots
-            .insert_unique(spread, slot, |slot| hasher.hash_one(slot.hash().bits()));
+            .insert_unique(place, slot, |slot| spread(seed, slot.hash()));
     }
 
     /// Forgets the records below a position, and gives back the memory that is not needed any more.
     pub fn forget_below(&mut self, position: Position) {
         self.slots.retain(|slot| slot.position() >= position);
         if self.slots.capacity() / 4 > self.slots.len() {
-            let hasher = &self.hasher;
+            let seed = self.seed;
             self.slots
-                .shrink_to(self.slots.len() * 2, |slot| hasher.hash_one(slot.hash().bits()));
+                .shrink_to(self.slots.len() * 2, |slot| spread(seed, slot.hash()));
         }
     }
 
