@@ -4,6 +4,8 @@
 //! appends are refused while those under way are answered, subscribers are told where to resume, calls are given a
 //! bounded time to end, and last the log is covered and synced.
 
+pub mod groups;
+
 use crate::config::{Config, Http};
 use crate::http;
 use crate::log::Log;
@@ -14,6 +16,7 @@ use crate::rpc::{Core, server, wire};
 use crate::scrub;
 use crate::store::open::{Archive, ArchiveError, ArchiveOptions, open};
 use crate::subscription::Hub;
+use crate::subscription::group::{Groups, KeepGroups};
 use crate::view::ahead::Readers;
 use crate::view::names::{self, NamesView};
 use crate::view::runner::View;
@@ -51,6 +54,12 @@ pub enum DaemonError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// The consumer groups could not be opened.
+    #[error(transparent)]
+    Groups(#[from] groups::GroupsError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
     /// A thread of the daemon was lost.
     #[error("a thread of the daemon was lost: {0}")]
     Lost(#[from] tokio::task::JoinError),
@@ -127,20 +136,45 @@ pub async fn run(
         open(options)
     });
     let archive = opening.await??;
-    serve(&config, &archive.log, Some(views), listeners, shutdown).await?;
+    serve(
+        &config,
+        &archive.log,
+        Places::of(&config.data),
+        listeners,
+        shutdown,
+    )
+    .await?;
     tokio::task::spawn_blocking(move || close(archive)).await?;
     Ok(())
 }
 
-/// Serves a log that is open already, until `shutdown` or until a client asks for the end. The log stays open. Views are kept in
-/// the folder `views`; without one every question looks at every record.
+/// Where a daemon keeps what is not the log.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The folder of views; without one every question looks at every record.
+    pub views: Option<PathBuf>,
+    /// The state folder; without one no consumer group can be made.
+    pub state: Option<PathBuf>,
+}
+
+impl Places {
+    /// Those of a data directory.
+    pub fn of(data: &Path) -> Self {
+        Self {
+            views: Some(data.join("views")),
+            state: Some(data.join("state")),
+        }
+    }
+}
+
+/// Serves a log that is open already, until `shutdown` or until a client asks for the end. The log stays open.
 ///
 /// # Errors
-/// [`DaemonError::Serve`].
+/// [`DaemonError::Serve`], [`DaemonError::Groups`], [`DaemonError::Thread`].
 pub async fn serve(
     config: &Config,
     log: &Log,
-    views: Option<PathBuf>,
+    places: Places,
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
@@ -150,8 +184,13 @@ pub async fn serve(
     }
     let search = Arc::default();
     let all = Arc::new(Views::default().with::<SearchView>().with::<NamesView>());
-    let following = views.map(|folder| follow(&folder, log, &all, &search));
-    let core = Arc::new(core(config, log.clone(), search, all));
+    let following = (places.views).map(|folder| follow(&folder, log, &all, &search));
+    let groups = match &places.state {
+        Some(state) => groups::open(state)?,
+        None => groups::nowhere(),
+    };
+    let core = core(config, log.clone(), search, all, groups).map_err(DaemonError::Thread)?;
+    let core = Arc::new(core);
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
         keepalive: Duration::from_secs(config.keepalive_s),
@@ -304,7 +343,13 @@ fn start<V: View>(
     started.ok()
 }
 
-fn core(config: &Config, log: Log, search: Arc<OnceLock<Arc<Search>>>, views: Arc<Views>) -> Core {
+fn core(
+    config: &Config,
+    log: Log,
+    search: Arc<OnceLock<Arc<Search>>>,
+    views: Arc<Views>,
+    groups: Box<dyn KeepGroups>,
+) -> std::io::Result<Core> {
     let options = view::Options {
         concurrent_max: bounded(config.scans_max),
         waiting_max: bounded(config.scans_waiting_max),
@@ -312,16 +357,18 @@ fn core(config: &Config, log: Log, search: Arc<OnceLock<Arc<Search>>>, views: Ar
         min_position_wait: Duration::from_millis(config.min_position_wait_ms),
     };
     let readers = Arc::new(Readers::default());
-    Core {
+    let hub = Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch));
+    Ok(Core {
+        groups: Groups::open(&log, Arc::clone(&hub), groups)?,
         scanner: Scanner::new(log.clone(), options, search),
         views,
-        hub: Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch)),
+        hub,
         readers,
         draining: watch::Sender::new(false),
         stop: Notify::new(),
         started: log.now(),
         log,
-    }
+    })
 }
 
 /// How the archive of these settings is opened.

@@ -6,7 +6,7 @@
 use super::failure::Failure;
 use crate::client::{Client, DEFAULT_SERVER};
 use crate::config::Config;
-use crate::daemon;
+use crate::daemon::{self, Places};
 use crate::store::open::{self, Archive, ArchiveError, ArchiveOptions};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -95,6 +95,11 @@ impl Local {
         let server = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
         let log = archive.log.clone();
+        // No view is made for a moment's sake.
+        let places = Places {
+            views: None,
+            ..Places::of(data)
+        };
         let served = tokio::spawn(async move {
             // An order and a lost sender both end the service.
             let stopped = async { drop(stopped.await) };
@@ -103,7 +108,7 @@ impl Local {
                 scrub_days: 0,
                 ..Config::default()
             };
-            daemon::serve(&config, &log, None, listener, stopped).await
+            daemon::serve(&config, &log, places, listener, stopped).await
         });
         Ok(Self {
             archive,

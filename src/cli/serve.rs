@@ -50,8 +50,8 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     if !config.log_json {
         started(screen, address, http, &config.data, &archive.log);
     }
-    let views = config.data.join("views");
-    daemon::serve(&config, &archive.log, Some(views), listeners, signals)
+    let places = daemon::Places::of(&config.data);
+    daemon::serve(&config, &archive.log, places, listeners, signals)
         .await
         .map_err(failed)?;
     let closed = tokio::task::spawn_blocking(move || {

@@ -9,10 +9,12 @@ pub mod admin;
 mod aggregate;
 pub mod archive;
 pub mod codec;
+mod consume;
 pub mod convert;
 mod derived;
 mod erasure;
 mod found_words;
+mod groups;
 pub mod integrity;
 mod likened;
 pub mod peer;
@@ -27,6 +29,7 @@ pub mod wire;
 
 use crate::log::{Log, ReadError};
 use crate::subscription::Hub;
+use crate::subscription::group::Groups;
 use crate::view::Scanner;
 use crate::view::ahead::Readers;
 use crate::view::runner::views::Views;
@@ -45,6 +48,8 @@ pub struct Core {
     pub readers: Arc<Readers>,
     /// Feeds subscribers.
     pub hub: Arc<Hub>,
+    /// The consumer groups.
+    pub groups: Groups,
     /// True from when the server is stopping: streams of appends then end.
     pub draining: watch::Sender<bool>,
     /// Told when `Admin.Drain` asks for the end.

@@ -6,6 +6,7 @@
 
 use crate::log::fixity::FixityError;
 use crate::log::{AppendError, Closed, ReadError, Rule, SignError, Violation};
+use crate::subscription::group::GroupError;
 use crate::subscription::{SubscribeError, TokenError};
 use crate::view::{EntryError, QueryError};
 use std::collections::HashMap;
@@ -125,6 +126,14 @@ reasons! {
     Busy = "BUSY",
     /// A checkpoint could not be signed or kept.
     NotSigned = "NOT_SIGNED",
+    /// No group has the name.
+    UnknownGroup = "UNKNOWN_GROUP",
+    /// A group of the name has other settings.
+    GroupExists = "GROUP_EXISTS",
+    /// No more groups may be made.
+    TooManyGroups = "TOO_MANY_GROUPS",
+    /// What a group has done could not be kept.
+    GroupNotKept = "GROUP_NOT_KEPT",
     /// A resume token of another archive.
     TokenOfAnotherLog = "TOKEN_OF_ANOTHER_LOG",
     /// A resume token of another filter.
@@ -291,6 +300,29 @@ pub fn read(error: &ReadError) -> Status {
         }
     }
     .status()
+}
+
+/// A call for a consumer group that was not answered.
+pub fn group(error: &GroupError) -> Status {
+    let message = error.to_string();
+    match error {
+        GroupError::Start(error) => subscribe(error),
+        GroupError::Read(error) => read(error),
+        GroupError::Unknown(name) => answer(Code::NotFound, Reason::UnknownGroup, message)
+            .with("group", name)
+            .status(),
+        GroupError::Exists(name) => answer(Code::AlreadyExists, Reason::GroupExists, message)
+            .with("group", name)
+            .status(),
+        GroupError::TooMany => answer(Code::ResourceExhausted, Reason::TooManyGroups, message).status(),
+        GroupError::NotKept(_) => {
+            tracing::error!(%error, "a group");
+            answer(Code::Internal, Reason::GroupNotKept, message).status()
+        }
+        GroupError::Draining => answer(Code::Unavailable, Reason::Draining, message)
+            .retry()
+            .status(),
+    }
 }
 
 /// A checkpoint that was not signed.

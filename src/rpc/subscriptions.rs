@@ -2,10 +2,11 @@
 
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
-use super::{Core, blocking, convert, proto, status, wire};
+use super::{Core, blocking, consume, convert, groups, proto, status, wire};
 use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::{Position, Recorded};
+use crate::subscription::group::GroupError;
 use crate::subscription::{From, Item, Session, Subscribe};
 use crate::view::Mode;
 use bytes::Bytes;
@@ -38,6 +39,163 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
             "this call is answered with encoded messages",
         ))
     }
+
+    async fn create_group(
+        &self,
+        request: Request<proto::CreateGroupRequest>,
+    ) -> Result<Response<proto::ConsumerGroup>, Status> {
+        let (settings, from) = groups::settings(request.into_inner())?;
+        let (log, start) = (self.0.log.clone(), from.clone());
+        blocking(move || has_passed(&log, &start), status::read).await?;
+        let group = self.0.groups.create(settings, from).await.map_err(failed)?;
+        let standing = group.standing();
+        Ok(Response::new(groups::group(&group, standing, self.0.log.tail())))
+    }
+
+    async fn get_group(
+        &self,
+        request: Request<proto::GetGroupRequest>,
+    ) -> Result<Response<proto::ConsumerGroup>, Status> {
+        let group = self.0.groups.get(&request.into_inner().name).map_err(failed)?;
+        groups::counted(&self.0, group).await.map(Response::new)
+    }
+
+    async fn list_groups(
+        &self,
+        _: Request<proto::ListGroupsRequest>,
+    ) -> Result<Response<proto::ListGroupsResponse>, Status> {
+        let tail = self.0.log.tail();
+        let all = self.0.groups.list();
+        let groups = all.iter().map(|one| groups::group(one, one.standing(), tail));
+        Ok(Response::new(proto::ListGroupsResponse {
+            groups: groups.collect(),
+        }))
+    }
+
+    async fn delete_group(
+        &self,
+        request: Request<proto::DeleteGroupRequest>,
+    ) -> Result<Response<proto::DeleteGroupResponse>, Status> {
+        let name = request.into_inner().name;
+        self.0.groups.delete(&name).await.map_err(failed)?;
+        Ok(Response::new(proto::DeleteGroupResponse {}))
+    }
+
+    type ConsumeStream = consume::Answers;
+
+    async fn consume(
+        &self,
+        request: Request<tonic::Streaming<proto::ConsumeRequest>>,
+    ) -> Result<Response<Self::ConsumeStream>, Status> {
+        consume::consume(&self.0, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn pull(
+        &self,
+        request: Request<proto::PullRequest>,
+    ) -> Result<Response<proto::PullResponse>, Status> {
+        let (name, pull) = groups::pull(request.into_inner())?;
+        let group = self.0.groups.get(&name).map_err(failed)?;
+        let parts = pull.parts;
+        let delivered = self.0.groups.pull(&group, pull).await.map_err(failed)?;
+        Ok(Response::new(proto::PullResponse {
+            deliveries: groups::deliveries(&delivered, parts),
+        }))
+    }
+
+    async fn ack(&self, request: Request<proto::AckRequest>) -> Result<Response<proto::AckResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.0.groups.get(&request.group).map_err(failed)?;
+        let positions = groups::positions("positions", &request.positions)?;
+        let through = request.through.map(Position::new);
+        let consumer = groups::caller(request.consumer)?;
+        let acked = self.0.groups.ack(&group, &consumer, positions, through).await;
+        Ok(Response::new(proto::AckResponse {
+            acked: acked.map_err(failed)?,
+        }))
+    }
+
+    async fn nack(
+        &self,
+        request: Request<proto::NackRequest>,
+    ) -> Result<Response<proto::NackResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.0.groups.get(&request.group).map_err(failed)?;
+        let positions = groups::positions("positions", &request.positions)?;
+        let refusal = groups::refusal(&request)?;
+        let consumer = groups::caller(request.consumer)?;
+        let groups = &self.0.groups;
+        let nacked = groups.nack(&group, &consumer, positions, refusal, &request.reason);
+        Ok(Response::new(proto::NackResponse {
+            nacked: nacked.await.map_err(failed)?,
+        }))
+    }
+
+    async fn extend(
+        &self,
+        request: Request<proto::ExtendRequest>,
+    ) -> Result<Response<proto::ExtendResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.0.groups.get(&request.group).map_err(failed)?;
+        let positions = groups::positions("positions", &request.positions)?;
+        let consumer = groups::caller(request.consumer)?;
+        Ok(Response::new(proto::ExtendResponse {
+            extended: group.extend(&consumer, &positions),
+        }))
+    }
+
+    async fn list_parked(
+        &self,
+        request: Request<proto::ListParkedRequest>,
+    ) -> Result<Response<proto::ListParkedResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.0.groups.get(&request.group).map_err(failed)?;
+        let max = groups::max("max", request.max)?;
+        let (parked, total) = group.parked(Position::new(request.from), max);
+        Ok(Response::new(proto::ListParkedResponse {
+            parked: parked.into_iter().map(groups::parked).collect(),
+            total,
+        }))
+    }
+
+    async fn replay_parked(
+        &self,
+        request: Request<proto::ReplayParkedRequest>,
+    ) -> Result<Response<proto::ReplayParkedResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.0.groups.get(&request.group).map_err(failed)?;
+        let positions = groups::positions("positions", &request.positions)?;
+        let positions = (!positions.is_empty()).then_some(positions);
+        let replayed = self.0.groups.replay(&group, positions).await;
+        Ok(Response::new(proto::ReplayParkedResponse {
+            replayed: replayed.map_err(failed)?,
+        }))
+    }
+
+    async fn drop_parked(
+        &self,
+        request: Request<proto::DropParkedRequest>,
+    ) -> Result<Response<proto::DropParkedResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.0.groups.get(&request.group).map_err(failed)?;
+        let positions = groups::positions("positions", &request.positions)?;
+        // Nothing is forgotten for want of a word.
+        if request.all != positions.is_empty() {
+            let problem = "name the records in `positions`, or say `all`; one of the two";
+            return Err(RequestError::field("positions", problem).into());
+        }
+        let positions = (!request.all).then_some(positions);
+        let dropped = self.0.groups.drop_parked(&group, positions).await;
+        Ok(Response::new(proto::DropParkedResponse {
+            dropped: dropped.map_err(failed)?,
+        }))
+    }
+}
+
+fn failed(error: GroupError) -> Status {
+    status::group(&error)
 }
 
 impl RawCall<proto::SubscribeRequest> for Subscriptions {
@@ -86,7 +244,7 @@ fn subscribe(request: proto::SubscribeRequest) -> Result<Subscribe, RequestError
         filter: convert::filter(&request.filter)?,
         parts: convert::parts(request.parts)?,
         until: request.until.map(|last| Position::new(last).next()),
-        heartbeat: heartbeat(request.heartbeat_ms)?,
+        heartbeat: heartbeat("heartbeat_ms", request.heartbeat_ms)?,
         mode: if request.records_only {
             Mode::Records
         } else {
@@ -95,7 +253,8 @@ fn subscribe(request: proto::SubscribeRequest) -> Result<Subscribe, RequestError
     })
 }
 
-fn from(from: Option<proto::SubscribeFrom>) -> Result<From, RequestError> {
+/// Where a feed or a group starts.
+pub(super) fn from(from: Option<proto::SubscribeFrom>) -> Result<From, RequestError> {
     use proto::subscribe_from::From as Sent;
     match from.and_then(|from| from.from) {
         None | Some(Sent::Tail(true)) => Ok(From::Tail),
@@ -111,12 +270,13 @@ fn from(from: Option<proto::SubscribeFrom>) -> Result<From, RequestError> {
     }
 }
 
-fn heartbeat(milliseconds: u32) -> Result<Duration, RequestError> {
+/// The time between heartbeats.
+pub(super) fn heartbeat(field: &str, milliseconds: u32) -> Result<Duration, RequestError> {
     match milliseconds {
         0 => Ok(Duration::from_millis(HEARTBEAT_MS.into())),
         HEARTBEAT_MS_MIN..=HEARTBEAT_MS_MAX => Ok(Duration::from_millis(milliseconds.into())),
         other => Err(RequestError::field(
-            "heartbeat_ms",
+            field,
             format!("{other} is not 0 or {HEARTBEAT_MS_MIN} to {HEARTBEAT_MS_MAX}"),
         )),
     }

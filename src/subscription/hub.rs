@@ -127,7 +127,7 @@ impl Hub {
         }
         let hub = Arc::clone(self);
         let resolved = tokio::task::spawn_blocking(move || {
-            let from = hub.start(&request)?;
+            let from = hub.start(&request.from, &request.filter)?;
             let root = hub.log.root_at(from)?;
             Ok::<_, SubscribeError>((request, from, root))
         });
@@ -147,9 +147,31 @@ impl Hub {
         ))
     }
 
-    fn start(&self, request: &Subscribe) -> Result<Position, SubscribeError> {
+    /// Whether the server is stopping, and the news of it.
+    pub(super) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// The position where whoever follows a filter begins.
+    ///
+    /// # Errors
+    /// [`SubscribeError`].
+    pub(super) async fn resolved(
+        self: &Arc<Self>,
+        from: From,
+        filter: Filter,
+    ) -> Result<Position, SubscribeError> {
+        let hub = Arc::clone(self);
+        let resolved = tokio::task::spawn_blocking(move || hub.start(&from, &filter)).await;
+        resolved.map_err(|cause| ReadError::Io {
+            what: "the log".to_owned(),
+            cause: cause.to_string(),
+        })?
+    }
+
+    fn start(&self, from: &From, filter: &Filter) -> Result<Position, SubscribeError> {
         let tail = self.log.tail();
-        match &request.from {
+        match from {
             From::Start => Ok(Position::START),
             From::Tail => Ok(tail),
             From::Position(position) if *position <= tail => Ok(*position),
@@ -158,7 +180,7 @@ impl Hub {
                 Err(ReadError::BeyondTail { position, tail }.into())
             }
             From::Recorded(time) => Ok(self.log.first_at(*time)?),
-            From::Token(bytes) => self.resume(bytes, &request.filter, tail),
+            From::Token(bytes) => self.resume(bytes, filter, tail),
         }
     }
 

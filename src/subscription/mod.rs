@@ -9,6 +9,7 @@
 
 pub mod cursor;
 pub mod frames;
+pub mod group;
 pub mod hub;
 pub mod session;
 

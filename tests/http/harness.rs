@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chancery::client::Client;
 use chancery::config::Config;
-use chancery::daemon::{self, Listeners};
+use chancery::daemon::{self, Listeners, Places};
 use chancery::merkle::VerifierKey;
 use chancery::record::Act;
 use chancery::record::codec::{Content, encode_content};
@@ -55,9 +55,15 @@ impl Server {
         };
         let running = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            daemon::serve(&Config::default(), &archive.log, None, listeners, shutdown)
-                .await
-                .unwrap();
+            daemon::serve(
+                &Config::default(),
+                &archive.log,
+                Places::default(),
+                listeners,
+                shutdown,
+            )
+            .await
+            .unwrap();
             archive
         });
         Self {

@@ -55,14 +55,14 @@ impl Server {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let log = archive.log.clone();
-        let views = folder.join("views");
+        let places = daemon::Places::of(folder);
         let running = tokio::spawn(async move {
             let shutdown = async {
                 if stopped.await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
-            daemon::serve(&config, &archive.log, Some(views), listener, shutdown)
+            daemon::serve(&config, &archive.log, places, listener, shutdown)
                 .await
                 .unwrap();
             archive

@@ -7,6 +7,7 @@ mod erasing;
 mod feeds;
 mod fixity;
 mod found_words;
+mod groups;
 mod guarantees;
 mod harness;
 mod integrity;

@@ -21,7 +21,8 @@
 //! | 24 | 4 | CRC32C of bytes 0..24 and of the items |
 //! | 28 | | items: length of the name (2), length of the value (4; all ones: the name is forgotten), name, value |
 //!
-//! Numbers are little-endian. When it has grown past 64 KiB and four times what it holds, it is written anew as one frame.
+//! Numbers are little-endian. When it has grown past 64 KiB, or what whoever opens it says, and four times what it holds, it is
+//! written anew as one frame.
 
 use crate::store::disk::{Disk, DiskFile};
 use crate::store::frame::{u32_at, u64_at};
@@ -40,10 +41,10 @@ const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 28;
 const ITEM_HEADER_BYTES: usize = 6;
 const FORGOTTEN: u32 = u32::MAX;
-/// A journal is not written anew before it has so many bytes.
+/// A journal is not written anew before it has so many bytes, where nobody says otherwise.
 const COMPACT_FROM: usize = 64 << 10;
 /// More bytes than any journal of this program has.
-const COPY_BYTES_MAX: u64 = 64 << 20;
+const COPY_BYTES_MAX: u64 = 256 << 20;
 
 /// What a journal holds.
 pub type Values = BTreeMap<String, Vec<u8>>;
@@ -234,6 +235,8 @@ pub struct StateJournal {
     generation: u64,
     /// A write failed: nobody knows what the copies end with.
     failed: bool,
+    /// It is not written anew before it has so many bytes.
+    compact_from: usize,
 }
 
 impl StateJournal {
@@ -294,7 +297,22 @@ impl StateJournal {
             generation: found.generation,
             found,
             bytes,
+            compact_from: COMPACT_FROM,
         }
+    }
+
+    /// Is not written anew before it has so many bytes: for one whose values change often.
+    #[must_use]
+    pub fn compacted_from(self, bytes: usize) -> Self {
+        Self {
+            compact_from: bytes,
+            ..self
+        }
+    }
+
+    /// All values.
+    pub fn values(&self) -> &Values {
+        &self.found.values
     }
 
     /// The value under a name.
@@ -315,7 +333,7 @@ impl StateJournal {
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
-        let is_grown = self.bytes + frame.len() > COMPACT_FROM.max(4 * live);
+        let is_grown = self.bytes + frame.len() > self.compact_from.max(4 * live);
         let written = if self.failed || is_grown {
             self.write_anew(items)
         } else {

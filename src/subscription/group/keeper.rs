@@ -1,0 +1,234 @@
+//! Keeping what groups have done, by one thread.
+//!
+//! Whoever acknowledges waits until the thread has kept the group as it is then: acknowledgements that come while it writes are kept
+//! together by the next write. Nothing is answered before.
+
+use super::Group;
+use super::kept::{self, Change};
+use crate::record::Position;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Keeps named values where no restart, no loss of sled and no loss of a view can take them.
+pub trait KeepGroups: Send {
+    /// All of them.
+    fn kept(&self) -> Vec<(String, Vec<u8>)>;
+
+    /// Keeps these changes, all or none; returns once they are synced.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn keep(&mut self, changes: &[Change]) -> Result<(), String>;
+}
+
+/// Why something was not kept.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("it could not be kept: {0}")]
+pub struct NotKept(pub String);
+
+type Answer = oneshot::Sender<Result<(), NotKept>>;
+
+/// Something to be kept.
+enum Job {
+    /// How far a group is.
+    Progress(Arc<Group>),
+    /// A new one.
+    New(Arc<Group>),
+    /// One that is forgotten, and what it had parked.
+    Gone(Arc<Group>, Vec<Position>),
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<(Job, Option<Answer>)>,
+    stopping: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread, and its queue.
+pub struct Keeper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start(keep: Box<dyn KeepGroups>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("groups".into())
+            .spawn(move || run(&of_thread, keep))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Keeps how far a group is; returns once it is kept.
+    ///
+    /// # Errors
+    /// [`NotKept`]; what was done is done all the same, and kept with whatever comes next, or done again after a restart.
+    pub async fn keep(&self, group: &Arc<Group>) -> Result<(), NotKept> {
+        self.ask(Job::Progress(Arc::clone(group))).await
+    }
+
+    /// Keeps how far a group is, some time soon.
+    pub fn keep_soon(&self, group: &Arc<Group>) {
+        self.shared
+            .queue()
+            .jobs
+            .push((Job::Progress(Arc::clone(group)), None));
+        self.shared.wake.notify_one();
+    }
+
+    /// Keeps a new group.
+    ///
+    /// # Errors
+    /// [`NotKept`].
+    pub async fn keep_new(&self, group: &Arc<Group>) -> Result<(), NotKept> {
+        self.ask(Job::New(Arc::clone(group))).await
+    }
+
+    /// Forgets a group.
+    ///
+    /// # Errors
+    /// [`NotKept`].
+    pub async fn forget(&self, group: &Arc<Group>) -> Result<(), NotKept> {
+        let parked = group.state().parked().keys().copied().collect();
+        self.ask(Job::Gone(Arc::clone(group), parked)).await
+    }
+
+    async fn ask(&self, job: Job) -> Result<(), NotKept> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.queue().jobs.push((job, Some(answer)));
+        self.shared.wake.notify_one();
+        let gone = |_| Err(NotKept("the thread that keeps groups is gone".into()));
+        answered.await.unwrap_or_else(gone)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shared.queue().stopping = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // What a thread that panicked had not kept was not answered.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Shared, mut keep: Box<dyn KeepGroups>) {
+    loop {
+        let (jobs, stopping) = {
+            let queue = shared.queue();
+            let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.stopping;
+            let mut queue = (shared.wake.wait_while(queue, idle)).unwrap_or_else(PoisonError::into_inner);
+            (std::mem::take(&mut queue.jobs), queue.stopping)
+        };
+        if jobs.is_empty() && stopping {
+            return;
+        }
+        keep_all(keep.as_mut(), jobs);
+    }
+}
+
+/// Keeps progress together, and whatever makes or forgets a group by itself, in the order in which they came.
+fn keep_all(keep: &mut dyn KeepGroups, jobs: Vec<(Job, Option<Answer>)>) {
+    let mut progress: Vec<(Arc<Group>, Vec<Answer>)> = Vec::new();
+    for (job, answer) in jobs {
+        match job {
+            Job::Progress(group) => {
+                let known = progress.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &group));
+                match known {
+                    Some((_, answers)) => answers.extend(answer),
+                    None => progress.push((group, answer.into_iter().collect())),
+                }
+            }
+            Job::New(group) => {
+                keep_progress(keep, std::mem::take(&mut progress));
+                let name = &group.settings.name;
+                let changes = [
+                    (
+                        kept::settings_name(name),
+                        Some(kept::write_settings(&group.settings)),
+                    ),
+                    (
+                        kept::progress_name(name),
+                        Some(kept::write_progress(&group.state())),
+                    ),
+                ];
+                tell(answer, keep.keep(&changes));
+            }
+            Job::Gone(group, parked) => {
+                keep_progress(keep, std::mem::take(&mut progress));
+                let name = &group.settings.name;
+                let parked = parked
+                    .into_iter()
+                    .map(|position| kept::parked_name(name, position));
+                let names = [kept::settings_name(name), kept::progress_name(name)];
+                let changes: Vec<Change> = names.into_iter().chain(parked).map(|name| (name, None)).collect();
+                tell(answer, keep.keep(&changes));
+            }
+        }
+    }
+    keep_progress(keep, progress);
+}
+
+fn keep_progress(keep: &mut dyn KeepGroups, groups: Vec<(Arc<Group>, Vec<Answer>)>) {
+    let mut changes = Vec::new();
+    let mut parked: Vec<(Arc<Group>, Vec<Position>)> = Vec::new();
+    for (group, _) in &groups {
+        if group.is_deleted() {
+            continue;
+        }
+        let name = &group.settings.name;
+        let mut state = group.state();
+        changes.push((kept::progress_name(name), Some(kept::write_progress(&state))));
+        let changed = state.take_parked_changes();
+        changes.extend(changed.iter().map(|(position, parked)| {
+            (
+                kept::parked_name(name, *position),
+                parked.as_ref().map(kept::write_parked),
+            )
+        }));
+        let positions = changed.into_iter().map(|(position, _)| position);
+        parked.push((Arc::clone(group), positions.collect()));
+    }
+    let kept = match changes.is_empty() {
+        true => Ok(()),
+        false => keep.keep(&changes),
+    };
+    if let Err(error) = &kept {
+        tracing::error!(error, "what groups have done could not be kept");
+        for (group, positions) in parked {
+            group.state().parked_changes_again(positions);
+        }
+    }
+    for answer in groups.into_iter().flat_map(|(_, answers)| answers) {
+        tell(Some(answer), kept.clone());
+    }
+}
+
+fn tell(answer: Option<Answer>, kept: Result<(), String>) {
+    if let Some(answer) = answer {
+        // Who does not wait any more asks again.
+        let _ = answer.send(kept.map_err(NotKept));
+    }
+}

@@ -1,0 +1,265 @@
+//! What is kept of a group, as bytes.
+//!
+//! A group is a few named values: `NAME/settings`, `NAME/progress`, and `NAME/parked/POSITION` for each record that it has parked,
+//! the position in 20 digits. Numbers are varints as protobuf has them (base 128, the lowest first), texts have their length before
+//! them. Who keeps the values also sees to it that they are whole.
+
+use super::Settings;
+use super::state::{GroupState, Open, Parked, Rules, Sharing};
+use crate::filter::Filter;
+use crate::record::Position;
+use crate::view::Mode;
+
+const VERSION: u8 = 1;
+
+/// A value to be kept, or forgotten.
+pub type Change = (String, Option<Vec<u8>>);
+
+/// What names the settings of a group.
+pub fn settings_name(group: &str) -> String {
+    format!("{group}/settings")
+}
+
+/// What names the progress of a group.
+pub fn progress_name(group: &str) -> String {
+    format!("{group}/progress")
+}
+
+/// What the names of parked records begin with.
+pub fn parked_prefix(group: &str) -> String {
+    format!("{group}/parked/")
+}
+
+/// What names a parked record.
+pub fn parked_name(group: &str, position: Position) -> String {
+    format!("{}{:020}", parked_prefix(group), position.get())
+}
+
+/// The settings of a group.
+pub fn write_settings(settings: &Settings) -> Vec<u8> {
+    let rules = &settings.rules;
+    let sharing = match rules.sharing {
+        Sharing::Shared => 1,
+        Sharing::Ordered => 2,
+    };
+    let mode = match settings.mode {
+        Mode::Records => 1,
+        Mode::Changes => 2,
+    };
+    let mut bytes = vec![VERSION, sharing, mode];
+    for number in [
+        rules.ack_timeout_ms,
+        rules.deliveries_max.into(),
+        rules.in_flight_max as u64,
+    ] {
+        put(&mut bytes, number);
+    }
+    put_text(&mut bytes, settings.filter.canonical());
+    bytes
+}
+
+/// Reads [`write_settings`]; `None` where the bytes are no settings of this version.
+pub fn read_settings(name: &str, bytes: &[u8]) -> Option<Settings> {
+    let mut bytes = Reader(bytes);
+    if bytes.byte()? != VERSION {
+        return None;
+    }
+    let sharing = match bytes.byte()? {
+        1 => Sharing::Shared,
+        2 => Sharing::Ordered,
+        _ => return None,
+    };
+    let mode = match bytes.byte()? {
+        1 => Mode::Records,
+        2 => Mode::Changes,
+        _ => return None,
+    };
+    let rules = Rules {
+        sharing,
+        ack_timeout_ms: bytes.number()?,
+        deliveries_max: u32::try_from(bytes.number()?).ok()?,
+        in_flight_max: usize::try_from(bytes.number()?).ok()?,
+    };
+    let filter = bytes.text()?;
+    bytes.is_done().then_some(())?;
+    Some(Settings {
+        name: name.to_owned(),
+        filter: Filter::parse(filter).ok()?,
+        mode,
+        rules,
+    })
+}
+
+/// How far a group is: the first position not looked at, and what is open below.
+pub fn write_progress(state: &GroupState) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    put(&mut bytes, state.next().get());
+    let mut before = 0;
+    for open in state.open_records() {
+        put(&mut bytes, open.position.get() - before);
+        put(&mut bytes, open.attempts.into());
+        put(&mut bytes, open.entry);
+        before = open.position.get();
+    }
+    bytes
+}
+
+/// Reads [`write_progress`].
+pub fn read_progress(bytes: &[u8]) -> Option<(Position, Vec<Open>)> {
+    let mut bytes = Reader(bytes);
+    if bytes.byte()? != VERSION {
+        return None;
+    }
+    let next = Position::new(bytes.number()?);
+    let (mut open, mut before) = (Vec::new(), 0_u64);
+    while !bytes.is_done() {
+        before = before.checked_add(bytes.number()?)?;
+        open.push(Open {
+            position: Position::new(before),
+            attempts: u32::try_from(bytes.number()?).ok()?,
+            entry: bytes.number()?,
+        });
+    }
+    Some((next, open))
+}
+
+/// A parked record.
+pub fn write_parked(parked: &Parked) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    put(&mut bytes, parked.attempts.into());
+    put(&mut bytes, parked.entry);
+    put_text(&mut bytes, &parked.reason);
+    bytes
+}
+
+/// Reads [`write_parked`].
+pub fn read_parked(bytes: &[u8]) -> Option<Parked> {
+    let mut bytes = Reader(bytes);
+    if bytes.byte()? != VERSION {
+        return None;
+    }
+    let parked = Parked {
+        attempts: u32::try_from(bytes.number()?).ok()?,
+        entry: bytes.number()?,
+        reason: bytes.text()?.to_owned(),
+    };
+    bytes.is_done().then_some(parked)
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    put(bytes, text.len() as u64);
+    bytes.extend(text.as_bytes());
+}
+
+/// Bytes that are read from the front.
+struct Reader<'b>(&'b [u8]);
+
+impl<'b> Reader<'b> {
+    fn is_done(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::Consumer;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settings() -> Settings {
+        Settings {
+            name: "desk".into(),
+            filter: Filter::parse("country = PAK AND NOT kind = document").unwrap(),
+            mode: Mode::Changes,
+            rules: Rules {
+                sharing: Sharing::Ordered,
+                ack_timeout_ms: 30_000,
+                deliveries_max: 5,
+                in_flight_max: 1_000,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let bytes = write_settings(&settings());
+        let read = read_settings("desk", &bytes).unwrap();
+        assert!(read.is_same(&settings()));
+        assert_eq!(write_settings(&read), bytes);
+        let mut state = GroupState::new(settings().rules, Position::new(5));
+        let found = [(7, 3), (900, u64::MAX), (901, 3)];
+        state.scanned(
+            found.map(|(at, entry)| (Position::new(at), entry)),
+            Position::new(1_000),
+        );
+        let me = Consumer {
+            name: "me".into(),
+            stream: 0,
+        };
+        state.take(&me, 1, 0);
+        let (next, open) = read_progress(&write_progress(&state)).unwrap();
+        assert_eq!(
+            (next, open.clone()),
+            (state.next(), state.open_records().collect())
+        );
+        assert_eq!((open.len(), open[0].attempts), (3, 1));
+        let parked = Parked {
+            entry: 9,
+            attempts: 3,
+            reason: "kein Drucker".into(),
+        };
+        assert_eq!(read_parked(&write_parked(&parked)), Some(parked));
+        assert_eq!(
+            parked_name("desk", Position::new(12)),
+            "desk/parked/00000000000000000012"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_cut_are_nothing() {
+        let bytes = write_settings(&settings());
+        for end in 0..bytes.len() {
+            assert!(read_settings("desk", &bytes[..end]).is_none(), "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = (read_settings("desk", &bytes), read_progress(&bytes), read_parked(&bytes));
+        }
+    }
+}

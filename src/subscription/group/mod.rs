@@ -1,0 +1,483 @@
+//! Consumer groups: work on the records of a filter, shared among consumers, of which the archive keeps track.
+//!
+//! ```text
+//!   log ──scan──> GroupState ──pull──> consumers
+//!                     │  ^               │
+//!                  Keeper └──── ack, nack ┘   state/groups/
+//! ```
+//!
+//! [`state`] holds the rules as plain values. A [`Group`] joins them to the log: it looks for records of its filter as they are
+//! wanted, hands them over, and waits for what becomes of them. Nothing is acknowledged before [`keeper`] has kept it. The log
+//! itself says what a record is, so that only positions are kept; what was erased meanwhile is delivered without its content, or
+//! not at all where it does not match any more.
+//!
+//! Each record is delivered *at least* once: a consumer that dies after its work and before its acknowledgement, or a server that
+//! dies before it has kept one, has it delivered again. Its position is the same each time.
+
+pub mod keeper;
+pub mod kept;
+mod pull;
+pub mod state;
+
+pub use keeper::{KeepGroups, NotKept};
+pub use pull::{Delivered, Pull};
+
+use super::hub::{From, Hub, SubscribeError};
+use crate::filter::Filter;
+use crate::log::{Log, ReadError};
+use crate::record::Position;
+use crate::view::{Matcher, Mode, Plan, Reader};
+use keeper::Keeper;
+use state::{Consumer, Counts, GroupState, Parked, Refusal, Rules};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// The most groups of an archive.
+pub const GROUPS_MAX: usize = 100;
+
+/// What a group is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name.
+    pub name: String,
+    /// Its records.
+    pub filter: Filter,
+    /// Whether records are judged, or changes.
+    pub mode: Mode,
+    /// Its rules.
+    pub rules: Rules,
+}
+
+impl Settings {
+    /// Whether these are the same, name included.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.filter.canonical() == other.filter.canonical()
+            && self.mode == other.mode
+            && self.rules == other.rules
+    }
+}
+
+/// Why a call for a group was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// There is none of the name.
+    #[error("there is no group `{0}`; make it with CreateGroup, or look at ListGroups")]
+    Unknown(String),
+    /// There is one of the name with other settings.
+    #[error(
+        "group `{0}` exists with other settings; look at them with GetGroup, delete it first, or use another name"
+    )]
+    Exists(String),
+    /// There are too many.
+    #[error("there are {GROUPS_MAX} groups already, which is the limit; delete one first")]
+    TooMany,
+    /// It begins where this log does not reach.
+    #[error(transparent)]
+    Start(#[from] SubscribeError),
+    /// The log failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The disk failed. What was asked for may be done again after a restart.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+    /// The server is stopping.
+    #[error("the server is stopping; try again in a moment")]
+    Draining,
+}
+
+/// A group at work.
+pub struct Group {
+    /// What it is.
+    pub settings: Settings,
+    log: Log,
+    matcher: Matcher,
+    state: Mutex<GroupState>,
+    /// Told when there may be something to take.
+    changed: Notify,
+    /// Held by whoever looks for records.
+    filling: tokio::sync::Mutex<()>,
+    deleted: AtomicBool,
+    streams: AtomicU64,
+    began: Instant,
+}
+
+/// How a group stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Every record of the filter below is done or parked.
+    pub position: Position,
+    /// The first position that it has not looked at.
+    pub scanned_through: Position,
+    /// How many records are where.
+    pub counts: Counts,
+    /// Who has how many.
+    pub consumers: Vec<(String, u64)>,
+    /// The records that are not done, where they were counted.
+    pub lag: Option<u64>,
+}
+
+impl Group {
+    fn new(log: &Log, settings: Settings, state: GroupState) -> Self {
+        Self {
+            log: log.clone(),
+            matcher: Matcher::new(log.clone(), settings.filter.clone(), settings.mode),
+            settings,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            filling: tokio::sync::Mutex::default(),
+            deleted: AtomicBool::new(false),
+            streams: AtomicU64::new(0),
+            began: Instant::now(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, GroupState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
+    /// Milliseconds since the group was opened.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A consumer that works over a stream of its own.
+    pub fn join(self: &Arc<Self>, name: &str) -> Member {
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        Member {
+            group: Arc::clone(self),
+            consumer: Consumer {
+                name: name.to_owned(),
+                stream,
+            },
+        }
+    }
+
+    /// How many records a consumer has.
+    pub fn held(&self, consumer: &Consumer) -> usize {
+        self.state().held(consumer)
+    }
+
+    /// The time of records that a consumer has begins anew.
+    pub fn extend(&self, consumer: &Consumer, positions: &[Position]) -> u64 {
+        self.state().extend(consumer, positions, self.now())
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let mut state = self.state();
+        state.pass(self.now());
+        let mut consumers: BTreeMap<String, u64> = BTreeMap::new();
+        for (consumer, held) in state.consumers() {
+            *consumers.entry(consumer.name.clone()).or_default() += held as u64;
+        }
+        let counts = state.counts();
+        let open = (counts.in_flight + counts.ready + counts.delayed) as u64;
+        let left = self.log.tail().since(state.next().min(self.log.tail()));
+        // Of everything each record counts; of a filter they would have to be looked at.
+        let is_counted = left == 0 || self.settings.filter.is_all();
+        Standing {
+            position: state.position(),
+            scanned_through: state.next(),
+            counts,
+            consumers: consumers.into_iter().collect(),
+            lag: is_counted.then_some(open + left),
+        }
+    }
+
+    /// How it stands, with the records of the filter counted that were not looked at. Reads the log: call it where blocking is
+    /// allowed. `cancelled` ends it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn counted(&self, cancelled: &AtomicBool) -> Result<Standing, ReadError> {
+        loop {
+            let standing = self.standing();
+            if standing.lag.is_some() {
+                return Ok(standing);
+            }
+            let tail = self.log.tail();
+            let mut left = 0;
+            let plan = Plan::Forward {
+                from: standing.scanned_through,
+                until: tail,
+            };
+            let matcher = self.matcher.clone();
+            let columns = crate::log::Columns::Leaves;
+            let mut reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
+            while let Some(selection) =
+                crate::view::ahead::Source::step(&mut reader, crate::view::ahead::MESSAGE_BYTES_MAX)?
+            {
+                left += selection.sizes().0 as u64;
+                if cancelled.load(Ordering::Acquire) {
+                    return Ok(standing);
+                }
+            }
+            let now = self.standing();
+            // Where consumers went on meanwhile the counts are of different moments: once more.
+            if now.scanned_through == standing.scanned_through {
+                let counts = now.counts;
+                let open = (counts.in_flight + counts.ready + counts.delayed) as u64;
+                return Ok(Standing {
+                    lag: Some(open + left),
+                    ..now
+                });
+            }
+        }
+    }
+
+    /// What it has parked from a position on, at most `max`, and how many there are in all.
+    pub fn parked(&self, from: Position, max: usize) -> (Vec<(Position, Parked)>, u64) {
+        let state = self.state();
+        let parked = state.parked().range(from..).take(max);
+        let parked = parked.map(|(position, parked)| (*position, parked.clone()));
+        (parked.collect(), state.parked().len() as u64)
+    }
+}
+
+/// A consumer over a stream. When it is dropped what it has is delivered to others.
+pub struct Member {
+    /// Its group.
+    pub group: Arc<Group>,
+    /// Who it is.
+    pub consumer: Consumer,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.group.state().leave(&self.consumer);
+        self.group.changed.notify_waiters();
+    }
+}
+
+/// The groups of an archive.
+pub struct Groups {
+    hub: Arc<Hub>,
+    log: Log,
+    all: RwLock<BTreeMap<String, Arc<Group>>>,
+    keeper: Keeper,
+    /// Held while a group is made or forgotten.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Groups {
+    /// The groups that are kept; values that are none are left as they are, and said.
+    ///
+    /// # Errors
+    /// What the system says where no thread can be started.
+    pub fn open(log: &Log, hub: Arc<Hub>, keep: Box<dyn KeepGroups>) -> std::io::Result<Self> {
+        let values: BTreeMap<String, Vec<u8>> = keep.kept().into_iter().collect();
+        let mut all = BTreeMap::new();
+        for (name, bytes) in &values {
+            let Some(group) = name.strip_suffix("/settings") else {
+                continue;
+            };
+            match restored(group, bytes, &values, log.tail()) {
+                Some((settings, state)) => {
+                    all.insert(group.to_owned(), Arc::new(Group::new(log, settings, state)));
+                }
+                None => tracing::error!(group, "what is kept of the group cannot be read; it is left out"),
+            }
+        }
+        Ok(Self {
+            hub,
+            log: log.clone(),
+            all: RwLock::new(all),
+            keeper: Keeper::start(keep)?,
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// A group.
+    ///
+    /// # Errors
+    /// [`GroupError::Unknown`].
+    pub fn get(&self, name: &str) -> Result<Arc<Group>, GroupError> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let group = all.get(name).cloned();
+        group.ok_or_else(|| GroupError::Unknown(name.to_owned()))
+    }
+
+    /// All of them, by name.
+    pub fn list(&self) -> Vec<Arc<Group>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
+    }
+
+    /// Makes a group that begins there; kept when it is answered. Where there is one with the same settings that one is answered.
+    ///
+    /// # Errors
+    /// [`GroupError::Exists`], [`GroupError::TooMany`], [`GroupError::Start`], [`GroupError::NotKept`].
+    pub async fn create(&self, settings: Settings, from: From) -> Result<Arc<Group>, GroupError> {
+        let _held = self.changing.lock().await;
+        if let Ok(known) = self.get(&settings.name) {
+            return match known.settings.is_same(&settings) {
+                true => Ok(known),
+                false => Err(GroupError::Exists(settings.name)),
+            };
+        }
+        if self.list().len() >= GROUPS_MAX {
+            return Err(GroupError::TooMany);
+        }
+        let start = self.hub.resolved(from, settings.filter.clone()).await?;
+        let state = GroupState::new(settings.rules.clone(), start);
+        let group = Arc::new(Group::new(&self.log, settings, state));
+        self.keeper.keep_new(&group).await?;
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(group.settings.name.clone(), Arc::clone(&group));
+        Ok(group)
+    }
+
+    /// Forgets a group, with what it has parked; kept when it is answered.
+    ///
+    /// # Errors
+    /// [`GroupError::Unknown`], [`GroupError::NotKept`]; the group is there then.
+    pub async fn delete(&self, name: &str) -> Result<(), GroupError> {
+        let _held = self.changing.lock().await;
+        let group = self.get(name)?;
+        group.deleted.store(true, Ordering::Release);
+        if let Err(error) = self.keeper.forget(&group).await {
+            group.deleted.store(false, Ordering::Release);
+            return Err(error.into());
+        }
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        all.remove(name);
+        drop(all);
+        group.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Records are done, and all that the consumer has up to a position. Kept when it is answered: how many were not done before.
+    ///
+    /// # Errors
+    /// [`GroupError::NotKept`].
+    pub async fn ack(
+        &self,
+        group: &Arc<Group>,
+        consumer: &Consumer,
+        positions: Vec<Position>,
+        through: Option<Position>,
+    ) -> Result<u64, GroupError> {
+        self.kept(group, |state, _| {
+            let through = through.map_or(0, |through| state.ack_through(consumer, through));
+            state.ack(positions) + through
+        })
+        .await
+    }
+
+    /// Records are not done. Kept when it is answered: how many of them the consumer had.
+    ///
+    /// # Errors
+    /// [`GroupError::NotKept`].
+    pub async fn nack(
+        &self,
+        group: &Arc<Group>,
+        consumer: &Consumer,
+        positions: Vec<Position>,
+        refusal: Refusal,
+        reason: &str,
+    ) -> Result<u64, GroupError> {
+        self.kept(group, |state, now| {
+            state.nack(consumer, positions, refusal, reason, now)
+        })
+        .await
+    }
+
+    /// Has parked records delivered again, those named or all. Kept when it is answered.
+    ///
+    /// # Errors
+    /// [`GroupError::NotKept`].
+    pub async fn replay(
+        &self,
+        group: &Arc<Group>,
+        positions: Option<Vec<Position>>,
+    ) -> Result<u64, GroupError> {
+        self.kept(group, |state, _| state.replay(positions.as_deref()))
+            .await
+    }
+
+    /// Takes parked records for done, those named or all. Kept when it is answered.
+    ///
+    /// # Errors
+    /// [`GroupError::NotKept`].
+    pub async fn drop_parked(
+        &self,
+        group: &Arc<Group>,
+        positions: Option<Vec<Position>>,
+    ) -> Result<u64, GroupError> {
+        self.kept(group, |state, _| state.drop_parked(positions.as_deref()))
+            .await
+    }
+
+    /// Changes the state of a group, and keeps it.
+    async fn kept(
+        &self,
+        group: &Arc<Group>,
+        change: impl FnOnce(&mut GroupState, u64) -> u64,
+    ) -> Result<u64, GroupError> {
+        if group.is_deleted() {
+            return Err(GroupError::Unknown(group.settings.name.clone()));
+        }
+        let changed = change(&mut group.state(), group.now());
+        group.changed.notify_waiters();
+        // Also where nothing changed: what this one finds done, another one may not have kept yet.
+        self.keeper.keep(group).await?;
+        Ok(changed)
+    }
+
+    /// Takes records for a consumer; see [`Pull`].
+    ///
+    /// # Errors
+    /// [`GroupError`].
+    pub async fn pull(&self, group: &Arc<Group>, pull: Pull) -> Result<Delivered, GroupError> {
+        let before = group.state().next();
+        let delivered = group.pull(pull, &self.hub).await;
+        // What was looked at in vain need not be looked at again after a restart.
+        let now = group.state().next();
+        if now.since(before.min(now)) >= KEPT_EVERY {
+            self.keeper.keep_soon(group);
+        }
+        delivered
+    }
+}
+
+/// So many records looked at are kept although nothing was acknowledged.
+const KEPT_EVERY: u64 = 65_536;
+
+/// A group as it was kept.
+fn restored(
+    name: &str,
+    settings: &[u8],
+    values: &BTreeMap<String, Vec<u8>>,
+    tail: Position,
+) -> Option<(Settings, GroupState)> {
+    let settings = kept::read_settings(name, settings)?;
+    let (next, open) = kept::read_progress(values.get(&kept::progress_name(name))?)?;
+    if next > tail {
+        tracing::error!(
+            group = name,
+            position = next.get(),
+            tail = tail.get(),
+            "the group is further than the log, which was put back from an older copy; it goes on at the tail"
+        );
+    }
+    let prefix = kept::parked_prefix(name);
+    let parked = values
+        .range(prefix.clone()..)
+        .take_while(|(name, _)| name.starts_with(&prefix))
+        .filter_map(|(name, bytes)| {
+            let position = Position::new(name[prefix.len()..].parse().ok()?);
+            Some((position, kept::read_parked(bytes)?))
+        });
+    let open = open.into_iter().filter(|open| open.position < tail);
+    let parked = parked.filter(|(position, _)| *position < tail);
+    let state = GroupState::restored(settings.rules.clone(), next.min(tail), open, parked);
+    Some((settings, state))
+}

@@ -1,0 +1,587 @@
+//! What becomes of a group's records, as plain values: no I/O, no clock, no runtime.
+//!
+//! ```text
+//!   scanned ──> waiting ──> ready ──> with a consumer ──> done
+//!               (ordered)     ^         │      │
+//!                             │   nack, │      └─ too often ──> parked ──> replayed, dropped
+//!                             └─ delayed, timeout
+//! ```
+//!
+//! A record of the filter is *open* from when it is scanned until it is done or parked. What is below [`GroupState::next`] and neither
+//! open nor parked is done: so the open and the parked records and `next` are all that must be kept. Times are milliseconds from
+//! any beginning, given by the caller.
+
+use crate::record::Position;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The records that are scanned ahead of those with consumers.
+pub const AHEAD: usize = 1_000;
+/// Once so many are parked nothing is delivered until some are replayed or dropped.
+pub const PARKED_MAX: usize = 1_000;
+/// The most bytes of a reason that are kept.
+pub const REASON_BYTES_MAX: usize = 256;
+
+/// How records are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Any record to any consumer.
+    Shared,
+    /// Those of one entry one after the other.
+    Ordered,
+}
+
+/// The rules of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// How records are shared.
+    pub sharing: Sharing,
+    /// How long a consumer may work on a record, in milliseconds.
+    pub ack_timeout_ms: u64,
+    /// How often a record is delivered before it is parked.
+    pub deliveries_max: u32,
+    /// How many records may be with consumers at once.
+    pub in_flight_max: usize,
+}
+
+/// Who works: a name, and which of those who bear it; those who ask call by call are number 0.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Consumer {
+    /// What it calls itself.
+    pub name: String,
+    /// The stream that it works over.
+    pub stream: u64,
+}
+
+/// What becomes of a record that is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is delivered again, not before so many milliseconds.
+    Retry(u64),
+    /// It is parked.
+    Park,
+    /// It is taken for done.
+    Skip,
+}
+
+/// A record that was put aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The number of its entry.
+    pub entry: u64,
+    /// How often it was delivered.
+    pub attempts: u32,
+    /// Why it was parked.
+    pub reason: String,
+}
+
+/// An open record, as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Its position.
+    pub position: Position,
+    /// The number of its entry.
+    pub entry: u64,
+    /// How often it was delivered.
+    pub attempts: u32,
+}
+
+/// How many records are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// With consumers.
+    pub in_flight: usize,
+    /// Ready, or waiting for another one of their entry.
+    pub ready: usize,
+    /// To be delivered again later.
+    pub delayed: usize,
+    /// Put aside.
+    pub parked: usize,
+}
+
+#[derive(Clone, Debug)]
+enum At {
+    /// Behind another one of its entry, or on its way from one place to another.
+    Waiting,
+    Ready,
+    Delayed(u64),
+    With(Consumer, u64),
+}
+
+#[derive(Debug)]
+struct Item {
+    entry: u64,
+    attempts: u32,
+    /// Whether a consumer may know of it: in this run, or in one before.
+    known: bool,
+    at: At,
+}
+
+/// The open records of an entry whose records are delivered in order.
+#[derive(Debug)]
+struct Queue {
+    /// The one that is not waiting.
+    first: Position,
+    waiting: BTreeSet<Position>,
+}
+
+/// The records of a group.
+#[derive(Debug)]
+pub struct GroupState {
+    rules: Rules,
+    next: Position,
+    items: BTreeMap<Position, Item>,
+    ready: BTreeSet<Position>,
+    /// When something is due.
+    due: BTreeSet<(u64, Position)>,
+    consumers: BTreeMap<Consumer, BTreeSet<Position>>,
+    queues: HashMap<u64, Queue>,
+    parked: BTreeMap<Position, Parked>,
+    in_flight: usize,
+    /// What was parked, or is parked no more, since it was asked for.
+    parked_changes: BTreeSet<Position>,
+}
+
+impl GroupState {
+    /// A group that begins at a position.
+    pub fn new(rules: Rules, next: Position) -> Self {
+        Self {
+            rules,
+            next,
+            items: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            due: BTreeSet::new(),
+            consumers: BTreeMap::new(),
+            queues: HashMap::new(),
+            parked: BTreeMap::new(),
+            in_flight: 0,
+            parked_changes: BTreeSet::new(),
+        }
+    }
+
+    /// A group as it was kept. What was with consumers is ready again.
+    pub fn restored(
+        rules: Rules,
+        next: Position,
+        open: impl IntoIterator<Item = Open>,
+        parked: impl IntoIterator<Item = (Position, Parked)>,
+    ) -> Self {
+        let mut state = Self::new(rules, next);
+        for one in open {
+            state.open(one.position, one.entry, one.attempts);
+        }
+        // How often each was delivered may not have been kept.
+        state.items.values_mut().for_each(|item| item.known = true);
+        state.parked.extend(parked);
+        state
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The first position that was not looked at.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// Every record of the filter below is done or parked.
+    pub fn position(&self) -> Position {
+        self.items
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or(self.next)
+            .min(self.next)
+    }
+
+    /// How many records are where.
+    pub fn counts(&self) -> Counts {
+        let delayed = self.due.len() - self.in_flight;
+        Counts {
+            in_flight: self.in_flight,
+            ready: self.items.len() - self.due.len(),
+            delayed,
+            parked: self.parked.len(),
+        }
+    }
+
+    /// Who has how many records.
+    pub fn consumers(&self) -> impl Iterator<Item = (&Consumer, usize)> {
+        self.consumers
+            .iter()
+            .map(|(consumer, held)| (consumer, held.len()))
+    }
+
+    /// How many records a consumer has.
+    pub fn held(&self, consumer: &Consumer) -> usize {
+        self.consumers.get(consumer).map_or(0, BTreeSet::len)
+    }
+
+    /// How many more records of the filter are wanted.
+    pub fn wanted(&self) -> usize {
+        (self.rules.in_flight_max + AHEAD).saturating_sub(self.items.len())
+    }
+
+    /// How many records could be taken now.
+    pub fn takeable(&self) -> usize {
+        if self.parked.len() >= PARKED_MAX {
+            return 0;
+        }
+        let room = self.rules.in_flight_max.saturating_sub(self.in_flight);
+        room.min(self.ready.len())
+    }
+
+    /// When the next record is due that is delayed or with a consumer.
+    pub fn next_due(&self) -> Option<u64> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes in the records of the filter that lie from [`Self::next`] up to `through`, ascending, each with the number of its entry.
+    pub fn scanned(&mut self, found: impl IntoIterator<Item = (Position, u64)>, through: Position) {
+        for (position, entry) in found {
+            if position >= self.next && position < through {
+                self.open(position, entry, 0);
+            }
+        }
+        self.next = self.next.max(through);
+    }
+
+    fn open(&mut self, position: Position, entry: u64, attempts: u32) {
+        let mut at = At::Ready;
+        if self.rules.sharing == Sharing::Ordered {
+            match self.queues.get_mut(&entry) {
+                Some(queue) => {
+                    queue.waiting.insert(position);
+                    at = At::Waiting;
+                }
+                None => {
+                    let waiting = BTreeSet::new();
+                    let first = position;
+                    self.queues.insert(entry, Queue { first, waiting });
+                }
+            }
+        }
+        if matches!(at, At::Ready) {
+            self.ready.insert(position);
+        }
+        let known = attempts > 0;
+        let item = Item {
+            entry,
+            attempts,
+            known,
+            at,
+        };
+        self.items.insert(position, item);
+    }
+
+    /// Gives a consumer the oldest ready records, at most `max`; each with the how-manieth delivery it is.
+    pub fn take(&mut self, consumer: &Consumer, max: usize, now: u64) -> Vec<(Position, u32)> {
+        self.pass(now);
+        let count = max.min(self.takeable());
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count
+            && let Some(position) = self.ready.pop_first()
+        {
+            let until = now.saturating_add(self.rules.ack_timeout_ms);
+            let Some(item) = self.items.get_mut(&position) else {
+                continue;
+            };
+            item.attempts = item.attempts.saturating_add(1);
+            item.known = true;
+            item.at = At::With(consumer.clone(), until);
+            taken.push((position, item.attempts));
+            self.due.insert((until, position));
+            self.consumers
+                .entry(consumer.clone())
+                .or_default()
+                .insert(position);
+            self.in_flight += 1;
+        }
+        taken
+    }
+
+    /// Takes records back that were taken and not sent, as if they had not been.
+    pub fn give_back(&mut self, consumer: &Consumer, positions: &[Position]) {
+        for position in positions {
+            if self.let_go(consumer, *position)
+                && let Some(item) = self.items.get_mut(position)
+            {
+                item.attempts -= 1;
+                item.at = At::Ready;
+                self.ready.insert(*position);
+            }
+        }
+    }
+
+    /// Records are done, whoever has them now: an acknowledgement that comes late is true all the same. Answers how many were open
+    /// and had been delivered.
+    pub fn ack(&mut self, positions: impl IntoIterator<Item = Position>) -> u64 {
+        let mut acked = 0;
+        for position in positions {
+            if self.items.get(&position).is_some_and(|item| item.known) {
+                self.close(position);
+                acked += 1;
+            } else if self.parked.remove(&position).is_some() {
+                self.parked_changes.insert(position);
+                acked += 1;
+            }
+        }
+        acked
+    }
+
+    /// All that a consumer has up to and with a position is done.
+    pub fn ack_through(&mut self, consumer: &Consumer, through: Position) -> u64 {
+        let held = self.consumers.get(consumer).into_iter().flatten();
+        let held: Vec<Position> = held
+            .take_while(|position| **position <= through)
+            .copied()
+            .collect();
+        self.ack(held)
+    }
+
+    /// Records that a consumer has are not done; answers how many it had.
+    pub fn nack(
+        &mut self,
+        consumer: &Consumer,
+        positions: impl IntoIterator<Item = Position>,
+        refusal: Refusal,
+        reason: &str,
+        now: u64,
+    ) -> u64 {
+        let mut nacked = 0;
+        for position in positions {
+            if !self.let_go(consumer, position) {
+                continue;
+            }
+            nacked += 1;
+            match refusal {
+                Refusal::Skip => self.close(position),
+                Refusal::Park => self.park(position, reason),
+                Refusal::Retry(delay) => {
+                    let until = (delay > 0).then(|| now.saturating_add(delay));
+                    self.again(position, until, reason);
+                }
+            }
+        }
+        nacked
+    }
+
+    /// The time of records that a consumer has begins anew; of all where none is named.
+    pub fn extend(&mut self, consumer: &Consumer, positions: &[Position], now: u64) -> u64 {
+        let Some(held) = self.consumers.get(consumer) else {
+            return 0;
+        };
+        let named: Vec<Position> = match positions {
+            [] => held.iter().copied().collect(),
+            named => {
+                let named: BTreeSet<Position> = named.iter().copied().collect();
+                named.intersection(held).copied().collect()
+            }
+        };
+        let later = now.saturating_add(self.rules.ack_timeout_ms);
+        for position in &named {
+            if let Some(Item {
+                at: At::With(_, until),
+                ..
+            }) = self.items.get_mut(position)
+            {
+                self.due.remove(&(*until, *position));
+                *until = later;
+                self.due.insert((later, *position));
+            }
+        }
+        named.len() as u64
+    }
+
+    /// A consumer is gone: what it had is delivered to others.
+    pub fn leave(&mut self, consumer: &Consumer) {
+        let held = self.consumers.get(consumer).cloned().unwrap_or_default();
+        for position in held {
+            self.let_go(consumer, position);
+            self.again(position, None, "its consumer went away");
+        }
+    }
+
+    /// It is so late now: what was delayed until then is ready, what was with a consumer for too long is delivered again.
+    pub fn pass(&mut self, now: u64) {
+        while let Some((until, position)) = self.due.first().copied().filter(|(until, _)| *until <= now) {
+            match self.items.get(&position).map(|item| item.at.clone()) {
+                Some(At::With(consumer, _)) => {
+                    self.let_go(&consumer, position);
+                    self.again(position, None, "it was not acknowledged in time");
+                }
+                _ => {
+                    self.due.remove(&(until, position));
+                    self.make_ready(position);
+                }
+            }
+        }
+    }
+
+    /// Puts parked records back, as if they had never been delivered: those named, or all; answers how many.
+    pub fn replay(&mut self, positions: Option<&[Position]>) -> u64 {
+        let mut replayed = 0;
+        for position in self.of_parked(positions) {
+            if let Some(parked) = self.parked.remove(&position) {
+                self.parked_changes.insert(position);
+                self.open(position, parked.entry, 0);
+                self.items.entry(position).and_modify(|item| item.known = true);
+                replayed += 1;
+            }
+        }
+        replayed
+    }
+
+    /// Takes parked records for done: those named, or all; answers how many.
+    pub fn drop_parked(&mut self, positions: Option<&[Position]>) -> u64 {
+        let mut dropped = 0;
+        for position in self.of_parked(positions) {
+            dropped += u64::from(self.parked.remove(&position).is_some());
+            self.parked_changes.insert(position);
+        }
+        dropped
+    }
+
+    fn of_parked(&self, positions: Option<&[Position]>) -> Vec<Position> {
+        match positions {
+            Some(named) => (named.iter().copied())
+                .filter(|position| self.parked.contains_key(position))
+                .collect(),
+            None => self.parked.keys().copied().collect(),
+        }
+    }
+
+    /// What is parked, ascending.
+    pub fn parked(&self) -> &BTreeMap<Position, Parked> {
+        &self.parked
+    }
+
+    /// What was parked or is so no more since this was last called: with what is to be kept of each, or nothing.
+    pub fn take_parked_changes(&mut self) -> Vec<(Position, Option<Parked>)> {
+        let changed = std::mem::take(&mut self.parked_changes);
+        changed
+            .into_iter()
+            .map(|position| (position, self.parked.get(&position).cloned()))
+            .collect()
+    }
+
+    /// Says those changes once more: they could not be kept.
+    pub fn parked_changes_again(&mut self, positions: impl IntoIterator<Item = Position>) {
+        self.parked_changes.extend(positions);
+    }
+
+    /// The open records, ascending, as they are kept.
+    pub fn open_records(&self) -> impl Iterator<Item = Open> {
+        self.items.iter().map(|(position, item)| Open {
+            position: *position,
+            entry: item.entry,
+            attempts: item.attempts,
+        })
+    }
+
+    /// Takes a record away from a consumer that has it; the caller puts it somewhere else.
+    fn let_go(&mut self, consumer: &Consumer, position: Position) -> bool {
+        let Some(item) = self.items.get_mut(&position) else {
+            return false;
+        };
+        let until = match &item.at {
+            At::With(holder, until) if holder == consumer => *until,
+            _ => return false,
+        };
+        item.at = At::Waiting;
+        self.due.remove(&(until, position));
+        self.in_flight -= 1;
+        if let Some(held) = self.consumers.get_mut(consumer) {
+            held.remove(&position);
+            if held.is_empty() {
+                self.consumers.remove(consumer);
+            }
+        }
+        true
+    }
+
+    /// Has a record that nobody has delivered again, or parks it where it was delivered too often.
+    fn again(&mut self, position: Position, until: Option<u64>, reason: &str) {
+        let Some(item) = self.items.get_mut(&position) else {
+            return;
+        };
+        let attempts = item.attempts;
+        if attempts >= self.rules.deliveries_max {
+            let times = if attempts == 1 { "once" } else { "times" };
+            let reason = match attempts {
+                1 => format!("delivered {times}, then: {reason}"),
+                many => format!("delivered {many} {times}, at last: {reason}"),
+            };
+            return self.park(position, &reason);
+        }
+        match until {
+            Some(until) => {
+                item.at = At::Delayed(until);
+                self.due.insert((until, position));
+            }
+            None => self.make_ready(position),
+        }
+    }
+
+    fn make_ready(&mut self, position: Position) {
+        if let Some(item) = self.items.get_mut(&position) {
+            item.at = At::Ready;
+            self.ready.insert(position);
+        }
+    }
+
+    fn park(&mut self, position: Position, reason: &str) {
+        let Some(item) = self.items.get(&position) else {
+            return;
+        };
+        let parked = Parked {
+            entry: item.entry,
+            attempts: item.attempts,
+            reason: cut(reason).to_owned(),
+        };
+        self.close(position);
+        self.parked.insert(position, parked);
+        self.parked_changes.insert(position);
+    }
+
+    /// Forgets an open record; the next one of its entry has its turn.
+    fn close(&mut self, position: Position) {
+        if let Some(At::With(consumer, _)) = self.items.get(&position).map(|item| item.at.clone()) {
+            self.let_go(&consumer, position);
+        }
+        let Some(item) = self.items.remove(&position) else {
+            return;
+        };
+        self.ready.remove(&position);
+        if let At::Delayed(until) = item.at {
+            self.due.remove(&(until, position));
+        }
+        let Some(queue) = self.queues.get_mut(&item.entry) else {
+            return;
+        };
+        if queue.first != position {
+            queue.waiting.remove(&position);
+            return;
+        }
+        match queue.waiting.pop_first() {
+            Some(next) => {
+                queue.first = next;
+                self.make_ready(next);
+            }
+            None => drop(self.queues.remove(&item.entry)),
+        }
+    }
+}
+
+/// As much of a reason as is kept.
+fn cut(reason: &str) -> &str {
+    let mut end = REASON_BYTES_MAX.min(reason.len());
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+#[cfg(test)]
+mod tests;
