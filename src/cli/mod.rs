@@ -22,6 +22,7 @@ mod excerpts;
 mod explain;
 mod failure;
 mod get;
+mod group;
 mod groups;
 mod history;
 mod hold;
@@ -113,6 +114,8 @@ enum Command {
     Timeline(timeline::Args),
     /// Follow the log as it grows
     Watch(watch::Args),
+    /// Share work on records among consumers
+    Group(group::Args),
     /// Say how the archive stands
     Status(status::Args),
     /// List the views
@@ -194,6 +197,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Values(args) => values::run(args, screen).await,
         Command::Timeline(args) => timeline::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,
+        Command::Group(args) => group::run(args, screen).await,
         Command::Status(args) => status::run(args, screen).await,
         Command::Views(args) => views::run(args, screen).await,
         Command::Rebuild(args) => views::rebuild(args, screen).await,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tonic::Code;
 
 pub mod line;
-mod reaction;
+pub mod reaction;
 mod state;
 
 use reaction::Reaction;
@@ -59,12 +59,23 @@ pub struct Args {
     reach: Reach,
 }
 
-/// Where a watch begins that has no place yet.
+/// Where a watch begins that has no place yet, or a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beginning {
+pub enum Beginning {
     Start,
     Tail,
     Point(Point),
+}
+
+impl Beginning {
+    /// How it is asked for.
+    pub fn from(self) -> From {
+        match self {
+            Self::Start => From::Start(true),
+            Self::Tail => From::Tail(true),
+            Self::Point(point) => point.from(),
+        }
+    }
 }
 
 impl FromStr for Beginning {
@@ -248,11 +259,9 @@ impl<'a> Watch<'a> {
     }
 
     fn from(&self) -> proto::SubscribeFrom {
-        let from = match (&self.place, self.args.from) {
-            (Some(place), _) => From::ResumeToken(place.token.clone()),
-            (None, Beginning::Start) => From::Start(true),
-            (None, Beginning::Tail) => From::Tail(true),
-            (None, Beginning::Point(point)) => point.from(),
+        let from = match &self.place {
+            Some(place) => From::ResumeToken(place.token.clone()),
+            None => self.args.from.from(),
         };
         proto::SubscribeFrom { from: Some(from) }
     }
@@ -292,7 +301,7 @@ fn ended(status: tonic::Status) -> Result<Ended, Failure> {
 
 /// Ever longer waits, up to a bound.
 #[derive(Debug)]
-struct Backoff(Duration);
+pub struct Backoff(Duration);
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -301,7 +310,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    fn next(&mut self) -> Duration {
+    /// How long to wait now.
+    pub fn next(&mut self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(30);
         let wait = self.0;
         self.0 = (wait * 2).min(LONGEST);

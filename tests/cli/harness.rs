@@ -170,6 +170,13 @@ impl Daemon {
             .unwrap()
     }
 
+    /// Kills it as a power cut of the process would; the folder.
+    pub fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
     /// Stops it as an operator would; what it said, and the folder.
     pub fn stop(mut self) -> (String, TempDir) {
         let id = rustix::process::Pid::from_child(&self.child);

@@ -7,6 +7,7 @@ mod daemon;
 mod edits;
 mod erasing;
 mod found_words;
+mod groups;
 mod harness;
 mod help;
 mod imports;

@@ -19,6 +19,14 @@ pub enum Reaction {
     Command(String),
 }
 
+/// Prints a record.
+///
+/// # Errors
+/// Output that cannot be written.
+pub fn print_one(form: Form, shown: &Shown<'_>, change: Change, screen: &Screen) -> Result<(), Failure> {
+    print(form, shown, change, screen)
+}
+
 impl Reaction {
     /// Does it, and comes back only when it is done.
     ///
@@ -46,7 +54,11 @@ impl Reaction {
     }
 }
 
-async fn execute(
+/// Runs a shell command for a record, once.
+///
+/// # Errors
+/// A shell that cannot be run.
+pub async fn execute(
     command: &str,
     shown: &Shown<'_>,
     change: Change,

@@ -1,0 +1,615 @@
+//! `chancery group`: work on records that is shared among consumers, of which the archive keeps track.
+
+use super::connect::Reach;
+use super::failure::{Failure, is_lost};
+use super::name;
+use super::output::{Form, print, table};
+use super::screen::{Screen, count, stdout};
+use super::shown::Shown;
+use super::watch::{Backoff, Beginning, reaction};
+use crate::client::Client;
+use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
+use crate::rpc::proto::{self, NackAction, Sharing};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::Duration;
+use tonic::Code;
+use tonic::transport::Channel;
+
+/// How long one call waits for records.
+const WAIT_MS: u32 = 30_000;
+/// How many records one call takes.
+const TAKEN: u32 = 100;
+/// The delay after a first failure of a command; each further one doubles it.
+const DELAY_MS: u32 = 1_000;
+/// The longest delay.
+const DELAY_MS_MAX: u32 = 3_600_000;
+
+/// Shares work on records among consumers.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Make a group
+    Create(CreateArgs),
+    /// List the groups
+    List(ListArgs),
+    /// Show how a group stands
+    Show(OneArgs),
+    /// Work for a group: print each record, or run a command for it, and acknowledge it then
+    Consume(ConsumeArgs),
+    /// List what a group has parked
+    Parked(OneArgs),
+    /// Have parked records delivered again
+    Replay(ReplayArgs),
+    /// Take parked records for done
+    Drop(DropArgs),
+    /// Forget a group, how far it is and what it has parked
+    Delete(NameArgs),
+}
+
+/// A new group.
+#[derive(clap::Args, Debug)]
+struct CreateArgs {
+    /// Its name: 1 to 63 of a-z, 0-9 and -
+    name: String,
+    /// Only records that match, and those that bring an entry in or out of the filter; all where it is left out
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Where it begins: start, tail, a position, YYYY-MM-DD (its start, in UTC) or an RFC 3339 time
+    #[arg(long, value_name = "POINT", default_value = "tail")]
+    from: Beginning,
+    /// The records of one entry one after the other, in the order of their positions
+    #[arg(long)]
+    ordered: bool,
+    /// Deliver a record only by its own content, not because its entry leaves the filter
+    #[arg(long)]
+    records_only: bool,
+    /// Seconds that a consumer may work on a record before it is delivered again
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    ack_timeout: f64,
+    /// How often a record is delivered before it is parked
+    #[arg(long, value_name = "TIMES", default_value_t = 5)]
+    deliveries: u32,
+    /// How many records may be with consumers at once
+    #[arg(long, value_name = "RECORDS", default_value_t = 1_000)]
+    in_flight: u32,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// All groups.
+#[derive(clap::Args, Debug)]
+struct ListArgs {
+    /// The form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// One group, to be shown.
+#[derive(clap::Args, Debug)]
+struct OneArgs {
+    /// Its name
+    name: String,
+    /// The form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// One group.
+#[derive(clap::Args, Debug)]
+struct NameArgs {
+    /// Its name
+    name: String,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Parked records.
+#[derive(clap::Args, Debug)]
+struct ReplayArgs {
+    /// The group
+    name: String,
+    /// The records; all that are parked where none is named
+    #[arg(value_name = "POSITION")]
+    positions: Vec<u64>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Parked records.
+#[derive(clap::Args, Debug)]
+struct DropArgs {
+    /// The group
+    name: String,
+    /// The records
+    #[arg(
+        value_name = "POSITION",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    positions: Vec<u64>,
+    /// All that are parked
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Work.
+#[derive(clap::Args, Debug)]
+struct ConsumeArgs {
+    /// The group
+    name: String,
+    /// What this consumer calls itself
+    #[arg(long, value_name = "NAME", default_value = "")]
+    consumer: String,
+    /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT, _REVISION and
+    /// _CHANGE set; where it does not exit with 0 the record comes again later, and is parked in the end
+    #[arg(long, value_name = "CMD")]
+    exec: Option<String>,
+    /// End after so many records
+    #[arg(long, value_name = "RECORDS")]
+    max: Option<u64>,
+    /// End when there is nothing to take
+    #[arg(long)]
+    until_empty: bool,
+    /// The form of the records
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Does what the subcommand says.
+///
+/// # Errors
+/// The server's.
+pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    match args.command {
+        Command::Create(args) => create(args, screen).await,
+        Command::List(args) => list(args, screen).await,
+        Command::Show(args) => show(args, screen).await,
+        Command::Consume(args) => consume(args, screen).await,
+        Command::Parked(args) => parked(args, screen).await,
+        Command::Replay(args) => replay(args, screen).await,
+        Command::Drop(args) => drop_parked(args, screen).await,
+        Command::Delete(args) => {
+            let name = args.name;
+            let request = proto::DeleteGroupRequest { name: name.clone() };
+            let client = args.reach.client().await?;
+            client.subscriptions().delete_group(request).await?;
+            screen.note(format_args!("group `{name}` is forgotten"));
+            Ok(())
+        }
+    }
+}
+
+async fn create(args: CreateArgs, screen: &Screen) -> Result<(), Failure> {
+    let timeout = Duration::try_from_secs_f64(args.ack_timeout).unwrap_or(Duration::MAX);
+    let sharing = match args.ordered {
+        true => Sharing::Ordered,
+        false => Sharing::Shared,
+    };
+    let request = proto::CreateGroupRequest {
+        name: args.name,
+        filter: name::filter(&args.filter),
+        from: Some(proto::SubscribeFrom {
+            from: Some(args.from.from()),
+        }),
+        sharing: sharing.into(),
+        records_only: args.records_only,
+        // What is too small or too large the server refuses by its name.
+        ack_timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1),
+        deliveries_max: args.deliveries,
+        in_flight_max: args.in_flight,
+    };
+    let client = args.reach.client().await?;
+    let group = client.subscriptions().create_group(request).await?.into_inner();
+    screen.note(format_args!(
+        "group `{}` begins at position {}; work for it with: chancery group consume {}",
+        group.name, group.position, group.name
+    ));
+    Ok(())
+}
+
+async fn list(args: ListArgs, screen: &Screen) -> Result<(), Failure> {
+    let client = args.reach.client().await?;
+    let request = proto::ListGroupsRequest {};
+    let groups = client
+        .subscriptions()
+        .list_groups(request)
+        .await?
+        .into_inner()
+        .groups;
+    let mut out = stdout();
+    if args.output == Form::Json {
+        for group in &groups {
+            writeln!(out, "{}", as_json(group))?;
+        }
+    } else {
+        let header = [
+            "group",
+            "position",
+            "lag",
+            "in flight",
+            "parked",
+            "consumers",
+            "filter",
+        ];
+        let mut table = table(screen, &header);
+        table.add_rows(groups.iter().map(|group| {
+            let behind = || format!("of {} records", count(group.tail - group.scanned_through));
+            [
+                group.name.clone(),
+                count(group.position).to_string(),
+                group.lag.map_or_else(behind, |lag| count(lag).to_string()),
+                count(group.in_flight).to_string(),
+                count(group.parked).to_string(),
+                group.consumers.len().to_string(),
+                filter_of(group),
+            ]
+        }));
+        print(&mut out, &table)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn filter_of(group: &proto::ConsumerGroup) -> String {
+    match group.canonical_filter.as_str() {
+        "" => "everything".to_owned(),
+        filter => filter.to_owned(),
+    }
+}
+
+async fn show(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
+    let client = args.reach.client().await?;
+    let request = proto::GetGroupRequest { name: args.name };
+    let group = client.subscriptions().get_group(request).await?.into_inner();
+    let mut out = stdout();
+    if args.output == Form::Json {
+        writeln!(out, "{}", as_json(&group))?;
+        out.flush()?;
+        return Ok(());
+    }
+    let mut rows = vec![
+        ("group", group.name.clone()),
+        ("filter", filter_of(&group)),
+        ("sharing", sharing_word(&group).to_owned()),
+        (
+            "rules",
+            format!(
+                "{} s to acknowledge, {} deliveries, {} in flight at most",
+                f64::from(group.ack_timeout_ms) / 1_000.0,
+                group.deliveries_max,
+                count(group.in_flight_max.into())
+            ),
+        ),
+        (
+            "position",
+            format!("{} of {}", count(group.position), count(group.tail)),
+        ),
+        (
+            "lag",
+            group.lag.map_or_else(String::new, |lag| count(lag).to_string()),
+        ),
+        (
+            "records",
+            format!(
+                "{} in flight, {} ready, {} delayed, {} parked",
+                count(group.in_flight),
+                count(group.ready),
+                count(group.delayed),
+                count(group.parked)
+            ),
+        ),
+    ];
+    for consumer in &group.consumers {
+        let name = match consumer.name.as_str() {
+            "" => "(no name)",
+            name => name,
+        };
+        rows.push((
+            "consumer",
+            format!("{name}: {} in flight", count(consumer.in_flight)),
+        ));
+    }
+    let mut table = table(screen, &[]);
+    table.add_rows(rows.into_iter().map(|(what, value)| [what.to_owned(), value]));
+    print(&mut out, &table)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn sharing_word(group: &proto::ConsumerGroup) -> &'static str {
+    match group.sharing() {
+        Sharing::Ordered => "ordered",
+        Sharing::Shared | Sharing::Unspecified => "shared",
+    }
+}
+
+fn as_json(group: &proto::ConsumerGroup) -> Value {
+    let consumers = group.consumers.iter();
+    let consumers: Vec<Value> = consumers
+        .map(|one| json!({"name": one.name, "in_flight": one.in_flight}))
+        .collect();
+    let mut json = json!({
+        "name": group.name, "filter": group.canonical_filter, "sharing": sharing_word(group),
+        "records_only": group.records_only, "ack_timeout_ms": group.ack_timeout_ms,
+        "deliveries_max": group.deliveries_max, "in_flight_max": group.in_flight_max,
+        "position": group.position, "scanned_through": group.scanned_through, "tail": group.tail,
+        "in_flight": group.in_flight, "ready": group.ready, "delayed": group.delayed, "parked": group.parked,
+        "consumers": consumers,
+    });
+    if let Some(lag) = group.lag {
+        json["lag"] = lag.into();
+    }
+    json
+}
+
+async fn parked(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
+    let client = args.reach.client().await?;
+    let mut out = stdout();
+    let mut table = table(screen, &["position", "deliveries", "reason"]);
+    let mut from = 0;
+    loop {
+        let request = proto::ListParkedRequest {
+            group: args.name.clone(),
+            from,
+            max: 1_000,
+        };
+        let listed = client.subscriptions().list_parked(request).await?.into_inner();
+        let Some(last) = listed.parked.last() else { break };
+        from = last.position + 1;
+        for one in listed.parked {
+            match args.output {
+                Form::Json => writeln!(
+                    out,
+                    "{}",
+                    json!({"position": one.position, "attempts": one.attempts, "reason": one.reason})
+                )?,
+                Form::Table => drop(table.add_row([
+                    one.position.to_string(),
+                    one.attempts.to_string(),
+                    super::screen::plain(&one.reason).to_string(),
+                ])),
+            }
+        }
+    }
+    if args.output == Form::Table {
+        print(&mut out, &table)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+async fn replay(args: ReplayArgs, screen: &Screen) -> Result<(), Failure> {
+    let client = args.reach.client().await?;
+    let request = proto::ReplayParkedRequest {
+        group: args.name,
+        positions: args.positions,
+    };
+    let replayed = client.subscriptions().replay_parked(request).await?;
+    screen.note(format_args!(
+        "delivered again: {}",
+        count(replayed.into_inner().replayed)
+    ));
+    Ok(())
+}
+
+async fn drop_parked(args: DropArgs, screen: &Screen) -> Result<(), Failure> {
+    let client = args.reach.client().await?;
+    let request = proto::DropParkedRequest {
+        group: args.name,
+        positions: args.positions,
+        all: args.all,
+    };
+    let dropped = client.subscriptions().drop_parked(request).await?;
+    screen.note(format_args!(
+        "taken for done: {}",
+        count(dropped.into_inner().dropped)
+    ));
+    Ok(())
+}
+
+/// Works until the end that was asked for, or Ctrl-C. What it has then comes to another consumer, or again.
+async fn consume(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
+    let mut interrupted = super::interrupt::listen()?;
+    let mut worker = Worker {
+        left: args.max.unwrap_or(u64::MAX),
+        timeout: Duration::ZERO,
+        args,
+        screen,
+    };
+    tokio::select! {
+        done = worker.run() => done,
+        () = interrupted.heard() => Ok(()),
+    }
+}
+
+struct Worker<'a> {
+    args: ConsumeArgs,
+    screen: &'a Screen,
+    left: u64,
+    /// How long it may work on a record.
+    timeout: Duration,
+}
+
+impl Worker<'_> {
+    async fn run(&mut self) -> Result<(), Failure> {
+        let mut client = self.args.reach.client().await?;
+        let mut waits = Backoff::default();
+        loop {
+            match self.work(&client).await {
+                Ok(()) => return Ok(()),
+                Err(Ended::Lost(worked)) => {
+                    if worked {
+                        waits = Backoff::default();
+                    }
+                    self.screen
+                        .note("the connection to the daemon was lost; trying again");
+                }
+                Err(Ended::Failed(failure)) => return Err(failure),
+            }
+            client = loop {
+                tokio::time::sleep(waits.next()).await;
+                if let Ok(client) = Client::connect(&self.args.reach.server).await {
+                    break client;
+                }
+            };
+        }
+    }
+
+    async fn work(&mut self, client: &Client) -> Result<(), Ended> {
+        let mut calls = client.subscriptions();
+        let request = proto::GetGroupRequest {
+            name: self.args.name.clone(),
+        };
+        let group = calls.get_group(request).await?.into_inner();
+        self.timeout = Duration::from_millis(group.ack_timeout_ms.into());
+        let mut worked = false;
+        while self.left > 0 {
+            let request = proto::PullRequest {
+                group: self.args.name.clone(),
+                consumer: self.args.consumer.clone(),
+                max: u32::try_from(self.left).unwrap_or(TAKEN).min(self.taken()),
+                wait_ms: if self.args.until_empty { 0 } else { WAIT_MS },
+                ..proto::PullRequest::default()
+            };
+            let pulled = calls
+                .pull(request)
+                .await
+                .map_err(|status| ended(status, worked))?;
+            let deliveries = pulled.into_inner().deliveries;
+            if deliveries.is_empty() && self.args.until_empty {
+                return Ok(());
+            }
+            for delivery in deliveries {
+                self.deliver(&mut calls, delivery)
+                    .await
+                    .map_err(|error| match error {
+                        Ended::Lost(_) => Ended::Lost(worked),
+                        failed @ Ended::Failed(_) => failed,
+                    })?;
+                worked = true;
+                self.left = self.left.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// A command may take long: then one record at a time, so that none waits here while its time runs.
+    fn taken(&self) -> u32 {
+        match self.args.exec {
+            Some(_) => 1,
+            None => TAKEN,
+        }
+    }
+
+    async fn deliver(
+        &self,
+        calls: &mut SubscriptionsClient<Channel>,
+        delivery: proto::Delivery,
+    ) -> Result<(), Ended> {
+        let Some(record) = delivery.record else {
+            return Err(Ended::Failed(Failure::failed("the server delivered no record")));
+        };
+        let shown = Shown::record(&record).map_err(Ended::Failed)?;
+        let change = record.change();
+        let Some(command) = &self.args.exec else {
+            let printed = reaction::print_one(self.args.output, &shown, change, self.screen);
+            printed.map_err(Ended::Failed)?;
+            return self.ack(calls, record.position).await;
+        };
+        let mut running = Box::pin(reaction::execute(command, &shown, change));
+        let status = loop {
+            let beat = (self.timeout / 3).max(Duration::from_millis(10));
+            tokio::select! {
+                status = &mut running => break status.map_err(Ended::Failed)?,
+                () = tokio::time::sleep(beat) => self.extend(calls, record.position).await?,
+            }
+        };
+        match status.success() {
+            true => self.ack(calls, record.position).await,
+            false => {
+                self.nack(calls, record.position, delivery.attempt, &status.to_string())
+                    .await
+            }
+        }
+    }
+
+    async fn ack(&self, calls: &mut SubscriptionsClient<Channel>, position: u64) -> Result<(), Ended> {
+        let request = proto::AckRequest {
+            group: self.args.name.clone(),
+            consumer: self.args.consumer.clone(),
+            positions: vec![position],
+            through: None,
+        };
+        calls.ack(request).await?;
+        Ok(())
+    }
+
+    async fn nack(
+        &self,
+        calls: &mut SubscriptionsClient<Channel>,
+        position: u64,
+        attempt: u32,
+        status: &str,
+    ) -> Result<(), Ended> {
+        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+        let delay_ms = DELAY_MS.saturating_mul(doubled).min(DELAY_MS_MAX);
+        self.screen.warn(format_args!(
+            "the command failed for position {position} ({status}); it comes again, or is parked"
+        ));
+        let request = proto::NackRequest {
+            group: self.args.name.clone(),
+            consumer: self.args.consumer.clone(),
+            positions: vec![position],
+            action: NackAction::Retry.into(),
+            delay_ms,
+            reason: format!("the command failed: {status}"),
+        };
+        calls.nack(request).await?;
+        Ok(())
+    }
+
+    async fn extend(&self, calls: &mut SubscriptionsClient<Channel>, position: u64) -> Result<(), Ended> {
+        let request = proto::ExtendRequest {
+            group: self.args.name.clone(),
+            consumer: self.args.consumer.clone(),
+            positions: vec![position],
+        };
+        calls.extend(request).await?;
+        Ok(())
+    }
+}
+
+/// Why the work over one connection ended.
+enum Ended {
+    /// The daemon went away; whether something was done before.
+    Lost(bool),
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+impl From<tonic::Status> for Ended {
+    fn from(status: tonic::Status) -> Self {
+        ended(status, false)
+    }
+}
+
+fn ended(status: tonic::Status, worked: bool) -> Ended {
+    match is_lost(&status) || matches!(status.code(), Code::Unavailable | Code::Cancelled) {
+        true => Ended::Lost(worked),
+        false => Ended::Failed(status.into()),
+    }
+}

@@ -1,0 +1,102 @@
+//! `chancery group`: work that is shared, kept, and goes on after a kill.
+
+use crate::harness::*;
+
+fn append(daemon: &Daemon, keys: &[&str]) {
+    let lines = keys.iter().map(|key| {
+        format!(r#"{{"series":"desk","key":"{key}","kind":"document","title":"Dispatch {key}"}}"#)
+    });
+    daemon.append(&lines.collect::<Vec<_>>().join("\n"));
+}
+
+fn keys(text: &str) -> Vec<String> {
+    let lines = lines(text).into_iter();
+    lines
+        .map(|line| line["key"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn group(daemon: &Daemon) -> serde_json::Value {
+    json(&daemon.ok(&["group", "show", "desk", "-o", "json"]))
+}
+
+#[test]
+fn a_group_is_made_worked_for_and_shown() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b", "c"]);
+    daemon.ok(&["group", "create", "desk", "--from", "start", "kind = document"]);
+    let shown = daemon.ok(&["group", "show", "desk"]);
+    for part in [
+        "kind = document",
+        "0 of 3",
+        "30 s to acknowledge, 5 deliveries",
+        "0 in flight",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let taken = daemon.ok(&["group", "consume", "desk", "--max", "2", "-o", "json"]);
+    assert_eq!(keys(&taken), ["a", "b"]);
+    assert_eq!(
+        (
+            group(&daemon)["lag"].as_u64(),
+            group(&daemon)["position"].as_u64()
+        ),
+        (Some(1), Some(2))
+    );
+    let rest = daemon.ok(&["group", "consume", "desk", "--until-empty", "-o", "json"]);
+    assert_eq!(keys(&rest), ["c"]);
+    assert_eq!(daemon.ok(&["group", "consume", "desk", "--until-empty"]), "");
+    let listed = daemon.ok(&["group", "list"]);
+    assert!(
+        listed.contains("desk") && listed.contains("kind = document"),
+        "{listed}"
+    );
+    daemon.ok(&["group", "delete", "desk"]);
+    let error = daemon.refused(&["group", "show", "desk"]);
+    assert!(error.contains("there is no group `desk`"), "{error}");
+}
+
+#[test]
+fn a_command_that_fails_has_its_record_parked_with_the_reason() {
+    let daemon = Daemon::start();
+    append(&daemon, &["good", "bad"]);
+    daemon.ok(&["group", "create", "desk", "--from", "start", "--deliveries", "1"]);
+    let exec = r#"test "$CHANCERY_KEY" = good"#;
+    daemon.ok(&["group", "consume", "desk", "--exec", exec, "--until-empty"]);
+    let parked = json(&daemon.ok(&["group", "parked", "desk", "-o", "json"]));
+    assert_eq!(parked["position"], 1);
+    let reason = parked["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("delivered once, then: the command failed: exit status: 1"),
+        "{reason}"
+    );
+    daemon.ok(&["group", "replay", "desk", "1"]);
+    let again = daemon.ok(&["group", "consume", "desk", "--until-empty", "-o", "json"]);
+    assert_eq!(keys(&again), ["bad"]);
+    assert_eq!(group(&daemon)["lag"], 0);
+    let both = run(&mut daemon.ask(&["group", "drop", "desk", "7", "--all"]));
+    assert_eq!(both.code, 2, "{both:?}");
+}
+
+#[test]
+fn what_was_acknowledged_before_a_kill_is_never_delivered_again() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b", "c", "d"]);
+    daemon.ok(&["group", "create", "desk", "--from", "start"]);
+    let taken = daemon.ok(&["group", "consume", "desk", "--max", "2", "-o", "json"]);
+    assert_eq!(keys(&taken), ["a", "b"]);
+    let folder = daemon.kill();
+    let again = Daemon::on(folder, "127.0.0.1:0");
+    let rest = again.ok(&["group", "consume", "desk", "--until-empty", "-o", "json"]);
+    assert_eq!(keys(&rest), ["c", "d"]);
+    assert_eq!(group(&again)["lag"], 0);
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_by_their_names() {
+    let daemon = Daemon::start();
+    let error = daemon.refused(&["group", "create", "Desk"]);
+    assert!(error.contains("`Desk` is no name of a group"), "{error}");
+    let error = daemon.refused(&["group", "create", "desk", "--ack-timeout", "0.01"]);
+    assert!(error.contains("ack_timeout_ms: 10 is not 0"), "{error}");
+}
