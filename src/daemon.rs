@@ -119,14 +119,9 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     raise_open_files();
-    let mut options = archive_options(&config);
     let views = config.data.join("views");
-    let folder = views.clone();
-    let opening = tokio::task::spawn_blocking(move || {
-        options.names = names::taken(&folder);
-        open(options)
-    });
-    let archive = opening.await??;
+    let of_archive = config.clone();
+    let archive = tokio::task::spawn_blocking(move || open(archive_options(&of_archive))).await??;
     serve(&config, &archive.log, Some(views), listeners, shutdown).await?;
     tokio::task::spawn_blocking(move || close(archive)).await?;
     Ok(())
@@ -324,7 +319,7 @@ fn core(config: &Config, log: Log, search: Arc<OnceLock<Arc<Search>>>, views: Ar
     }
 }
 
-/// How the archive of these settings is opened.
+/// How the archive of these settings is opened. Reads what lies in files of names: call it where blocking is allowed.
 pub fn archive_options(config: &Config) -> ArchiveOptions {
     ArchiveOptions {
         origin: Some(config.origin.clone()).filter(|origin| !origin.is_empty()),
@@ -333,6 +328,7 @@ pub fn archive_options(config: &Config) -> ArchiveOptions {
         hot_bytes: config.hot_bytes,
         recent_bytes: bounded(config.recent_bytes),
         unsealed_bytes: config.unsealed_bytes,
+        names: names::taken(&config.data.join("views")),
         ..ArchiveOptions::new(&config.data)
     }
 }
