@@ -128,14 +128,8 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     raise_open_files();
-    let mut options = archive_options(&config);
-    let views = config.data.join("views");
-    let folder = views.clone();
-    let opening = tokio::task::spawn_blocking(move || {
-        options.names = names::taken(&folder);
-        open(options)
-    });
-    let archive = opening.await??;
+    let of_archive = config.clone();
+    let archive = tokio::task::spawn_blocking(move || open(archive_options(&of_archive))).await??;
     serve(
         &config,
         &archive.log,
@@ -371,7 +365,7 @@ fn core(
     })
 }
 
-/// How the archive of these settings is opened.
+/// How the archive of these settings is opened. Reads what lies in files of names: call it where blocking is allowed.
 pub fn archive_options(config: &Config) -> ArchiveOptions {
     ArchiveOptions {
         origin: Some(config.origin.clone()).filter(|origin| !origin.is_empty()),
@@ -380,6 +374,7 @@ pub fn archive_options(config: &Config) -> ArchiveOptions {
         hot_bytes: config.hot_bytes,
         recent_bytes: bounded(config.recent_bytes),
         unsealed_bytes: config.unsealed_bytes,
+        names: names::taken(&config.data.join("views")),
         ..ArchiveOptions::new(&config.data)
     }
 }

@@ -288,9 +288,14 @@ async fn show(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
         (
             "rules",
             format!(
-                "{} s to acknowledge, {} deliveries, {} in flight at most",
+                "{} s to acknowledge, {} {}, {} in flight at most",
                 f64::from(group.ack_timeout_ms) / 1_000.0,
                 group.deliveries_max,
+                if group.deliveries_max == 1 {
+                    "delivery"
+                } else {
+                    "deliveries"
+                },
                 count(group.in_flight_max.into())
             ),
         ),

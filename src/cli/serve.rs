@@ -44,8 +44,8 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         .transpose()?;
     let signals = daemon::signals().map_err(|error| Failure::failed(format!("signals: {error}")))?;
     daemon::raise_open_files();
-    let options = daemon::archive_options(&config);
-    let opened = tokio::task::spawn_blocking(move || open::open(options)).await;
+    let of_archive = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open::open(daemon::archive_options(&of_archive))).await;
     let archive = opened.map_err(failed)?.map_err(failed)?;
     if !config.log_json {
         started(screen, address, http, &config.data, &archive.log);

@@ -206,6 +206,9 @@ pub(super) fn verify_held(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         report.find(Finding::of_file(Kind::State, &name, &fault));
     }
+    for (name, fault) in beside(disk, &folder, options.mode != Mode::Stopped)? {
+        report.find(Finding::of_file(Kind::State, &name, &fault));
+    }
     report.origin = said.origin;
     if options.mode == Mode::Stopped {
         let archive = archive.unwrap_or_default();
@@ -213,6 +216,28 @@ pub(super) fn verify_held(
     }
     report.settle();
     Ok((report, shelf))
+}
+
+/// What is wrong with the journals in the folders of the state folder: a file and what it is. Where a daemon may be writing they are
+/// read once more.
+fn beside(disk: &dyn Disk, state: &Path, running: bool) -> Result<Vec<(String, String)>, VerifyError> {
+    let read = || {
+        let folder = state.join(state::GROUPS);
+        let copies = state::journal::read(disk, &folder)
+            .map_err(|cause| VerifyError::State(StateError::Io { path: folder, cause }))?;
+        let name = |copy: &state::journal::Copy| {
+            let name = copy.path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{}/{name}", state::GROUPS)
+        };
+        let faults = copies
+            .iter()
+            .filter_map(|copy| Some((name(copy), copy.fault.clone()?)));
+        Ok::<_, VerifyError>(faults.collect::<Vec<_>>())
+    };
+    match read()? {
+        faults if running && !faults.is_empty() => read(),
+        faults => Ok(faults),
+    }
 }
 
 /// Verifies an archive of which nothing is open, without its hot log; answers it as a shelf too.

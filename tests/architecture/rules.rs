@@ -71,6 +71,7 @@ const PURE: &[&str] = &[
     "log/prepare.rs",
     "log/entry.rs",
     "subscription/cursor.rs",
+    "subscription/group/state.rs",
 ];
 
 /// One rule about names.

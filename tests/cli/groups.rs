@@ -100,3 +100,26 @@ fn settings_that_cannot_be_are_refused_by_their_names() {
     let error = daemon.refused(&["group", "create", "desk", "--ack-timeout", "0.01"]);
     assert!(error.contains("ack_timeout_ms: 10 is not 0"), "{error}");
 }
+
+#[test]
+fn a_damaged_copy_of_the_groups_is_named_by_verify_and_written_again_by_the_next_start() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a"]);
+    daemon.ok(&["group", "create", "desk", "--from", "start"]);
+    let (_, folder) = daemon.stop();
+    let data = folder.path().join("data");
+    let copy = data.join("state/groups/journal.2");
+    let mut bytes = std::fs::read(&copy).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&copy, bytes).unwrap();
+    let verify = || run(&mut chancery(&["verify", "--data", data.to_str().unwrap()]));
+    let found = verify();
+    assert_eq!(found.code, 3, "{found:?}");
+    assert!(format!("{found:?}").contains("groups/journal.2"), "{found:?}");
+    let again = Daemon::on(folder, "127.0.0.1:0");
+    assert_eq!(group(&again)["lag"], 1);
+    let (_, folder) = again.stop();
+    assert_eq!(verify().code, 0);
+    drop(folder);
+}

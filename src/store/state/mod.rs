@@ -26,6 +26,8 @@ const CHECKPOINT: &str = "checkpoint";
 const CHECKED: &str = "checked";
 const ERASING: &str = "erasing";
 const ERASED: &str = "erased";
+/// The folder of the consumer groups in the state folder: a journal of their own.
+pub const GROUPS: &str = "groups";
 /// The most bytes a name may have.
 pub const ORIGIN_BYTES_MAX: usize = 255;
 
