@@ -188,16 +188,18 @@ async fn answer(
         screen,
         file: None,
         shown: 0,
+        begun: false,
         without_rows: 0,
         named: Named::default(),
     };
     let mut total = 0;
+    let mut told = false;
     let mut out = stdout();
     while printer.shown < limit {
         let Some(page) = pages.try_next().await? else {
             break;
         };
-        if printer.shown == 0 {
+        if !std::mem::replace(&mut told, true) {
             page.notes
                 .iter()
                 .for_each(|note| screen.note(format_args!("note: {note}")));
@@ -239,6 +241,8 @@ struct Printer<'a> {
     /// The Parquet file, begun once an answer is there: where the question fails nothing is written.
     file: Option<File<BufWriter<Stdout>>>,
     shown: u64,
+    /// Whether the header is written.
+    begun: bool,
     /// Entries that have nothing to be taken apart into.
     without_rows: u64,
     /// Of the participants of the entries that were shown.
@@ -341,7 +345,7 @@ impl Printer<'_> {
     /// What stands behind the last row. An answer without entries still says its columns where a program reads it.
     fn end(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.args.output {
-            Form::Csv if self.shown == 0 => self.csv(&[], out),
+            Form::Csv if !self.begun => self.csv(&[], out),
             Form::Parquet => match self.file.take() {
                 Some(file) => file.finish(),
                 None => File::new(stdout(), self.chosen)?.finish(),
@@ -354,9 +358,9 @@ impl Printer<'_> {
         self.chosen.iter().map(|column| column.name).collect()
     }
 
-    fn csv(&self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
+    fn csv(&mut self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
         let mut writer = csv::Writer::from_writer(out);
-        if self.shown == 0 {
+        if !std::mem::replace(&mut self.begun, true) {
             writer.write_record(self.header())?;
         }
         for entry in entries {

@@ -25,8 +25,8 @@ pub struct Shown<'a> {
     pub leaf: Leaf<'a>,
     /// Its payload; absent where it was erased or not sent.
     pub payload: Option<&'a [u8]>,
-    /// Its content; empty where it has none.
-    pub content: Content,
+    /// Its content; empty where it has none. The rows of one entry share it.
+    pub content: Arc<Content>,
     /// The status, where the answer says one.
     pub status: Option<Status>,
     /// What is derived from it, where the answer says so.
@@ -53,7 +53,7 @@ impl<'a> Shown<'a> {
             position: Position::new(record.position),
             leaf,
             payload: (!record.erased).then_some(&record.payload),
-            content: content.unwrap_or_default(),
+            content: Arc::new(content.unwrap_or_default()),
             status: record.erased.then_some(Status::Erased),
             derived: Arc::default(),
             withdrawn: &[],

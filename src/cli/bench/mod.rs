@@ -4,6 +4,7 @@
 //! stands beside what the machine itself gives: its sync rate and its empty call. Nothing here touches another archive.
 
 mod events;
+mod groups;
 mod limits;
 mod load;
 mod queries;
@@ -34,6 +35,8 @@ pub enum Workload {
     Prove,
     /// Live subscribers while records arrive at a steady rate.
     FanOut,
+    /// Members of a consumer group that take and acknowledge the whole log.
+    Group,
     /// From kill -9 to the first record read.
     Restart,
 }
@@ -143,6 +146,7 @@ pub async fn run(args: &Args, out: &mut (dyn Write + Send)) -> Result<(), BenchE
         Workload::Query,
         Workload::Prove,
         Workload::FanOut,
+        Workload::Group,
         Workload::Restart,
     ]
     .into_iter()
@@ -225,6 +229,9 @@ async fn on_a_full_log(
     if wanted(Workload::FanOut) {
         report.row(load::fan_out(&server, args.subscribers, args.rate, args.seconds).await?)?;
         report.row(Row::memory("memory, after fan-out", server.memory()))?;
+    }
+    if wanted(Workload::Group) {
+        report.row(groups::consume(&server, args.seconds).await?)?;
     }
     if wanted(Workload::Restart) {
         server.kill()?;

@@ -1,6 +1,7 @@
 //! What a row has in its columns, and that the document says the same.
 
 use super::*;
+use crate::cli::shown::Explode;
 use crate::cli::shown::tests::record;
 use serde_json::json;
 
@@ -43,6 +44,23 @@ fn a_row_has_every_side_and_the_main_type() {
     check("reported_until", "2021-10-14");
     check("recorded", "2026-11-23T10:00:00.000000001Z");
     check("revision", "1");
+}
+
+#[test]
+fn the_rows_that_an_entry_is_taken_apart_into_share_its_content() {
+    let body = "x".repeat(1 << 19);
+    let people: Vec<String> = (0..256).map(|at| format!(r#"{{"name":"P{at}"}}"#)).collect();
+    let record = record(&format!(
+        r#"{{"series":"desk","title":"t","body":"{body}","participants":[{}]}}"#,
+        people.join(",")
+    ));
+    let shown = Shown::record(&record).unwrap();
+    let rows = shown.exploded(Explode::Participant);
+    assert_eq!(rows.len(), 256);
+    assert!(
+        rows.iter()
+            .all(|row| std::sync::Arc::ptr_eq(&row.content, &shown.content))
+    );
 }
 
 #[test]
