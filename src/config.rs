@@ -4,6 +4,7 @@
 //! default. Nothing here reads the environment or a file: [`Settings`] are given from outside, and [`Config::gather`]
 //! puts them together. An unknown key is refused, and a value out of bounds is an error, never moved.
 
+use crate::alert::{Alert, AlertError, settings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -34,6 +35,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong, with line and key.
         problem: String,
+    },
+    /// An alert that cannot be.
+    #[error("`{path}`: {problem}")]
+    Alert {
+        /// The file.
+        path: PathBuf,
+        /// Which alert, and what is wrong with it.
+        problem: AlertError,
     },
     /// A variable that is no setting.
     #[error("environment variable `{0}` is not a setting; remove it, or see `chancery serve --help`")]
@@ -95,21 +104,27 @@ impl TryFrom<String> for Http {
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $flag:literal $(, $least:literal..=$most:literal)?;)*) => {
         /// Settings from one source; what is absent is left to the next.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Settings {
             $($(#[doc = $doc])+ #[arg(long)] pub $name: Option<$type>,)*
+            /// What is done for each match of which filter; a file alone says it.
+            #[arg(skip)]
+            #[serde(default, deserialize_with = "pass_over")]
+            pub alerts: Vec<Alert>,
         }
 
         /// The settings of one daemon.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
             $($(#[doc = $doc])+ pub $name: $type,)*
+            /// What is done for each match of which filter.
+            pub alerts: Vec<Alert>,
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { $($name: $default,)* }
+                Self { $($name: $default,)* alerts: Vec::new() }
             }
         }
 
@@ -120,7 +135,8 @@ macro_rules! settings {
             /// These settings, and where they say nothing those of `next`.
             #[must_use]
             pub fn over(self, next: Self) -> Self {
-                Self { $($name: self.$name.or(next.$name),)* }
+                let alerts = if self.alerts.is_empty() { next.alerts } else { self.alerts };
+                Self { $($name: self.$name.or(next.$name),)* alerts }
             }
 
             fn set(&mut self, key: &str, value: &str) -> Result<bool, ConfigError> {
@@ -135,7 +151,7 @@ macro_rules! settings {
         impl Config {
             fn of(settings: Settings) -> Self {
                 let default = Self::default();
-                Self { $($name: settings.$name.unwrap_or(default.$name),)* }
+                Self { $($name: settings.$name.unwrap_or(default.$name),)* alerts: settings.alerts }
             }
 
             fn check_bounds(&self) -> Result<(), ConfigError> {
@@ -196,12 +212,22 @@ impl Settings {
     /// The settings of a `chancery.toml`.
     ///
     /// # Errors
-    /// [`ConfigError::File`] names line and key.
+    /// [`ConfigError::File`] names line and key, [`ConfigError::Alert`] alert and field.
     pub fn from_toml(path: &std::path::Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::File {
+        let wrong = |error: toml::de::Error| ConfigError::File {
             path: path.to_owned(),
             problem: error.to_string().trim_end().to_owned(),
-        })
+        };
+        let mut settings: Self = toml::from_str(text).map_err(wrong)?;
+        let table: toml::Table = toml::from_str(text).map_err(wrong)?;
+        if let Some(alerts) = table.get("alerts") {
+            let wrong = |problem| ConfigError::Alert {
+                path: path.to_owned(),
+                problem,
+            };
+            settings.alerts = settings::read(alerts).map_err(wrong)?;
+        }
+        Ok(settings)
     }
 
     /// The settings among environment variables. What has not our prefix is passed over, whatever its bytes.
@@ -254,6 +280,11 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// Alerts are read by themselves, with sentences of their own.
+fn pass_over<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Alert>, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| Vec::new())
 }
 
 fn parse<T: FromStr>(key: &str, value: &str) -> Result<T, ConfigError> {
@@ -333,6 +364,19 @@ mod tests {
         let error = variables(&[("CHANCERY_LISTE", "1")]).unwrap_err().to_string();
         assert!(error.contains("CHANCERY_LISTE"), "{error}");
         assert!(variables(&[("CHANCERY_SERVER", "http://x"), ("HOME", "/")]).is_ok());
+    }
+
+    #[test]
+    fn the_alerts_of_a_file_are_the_daemons() {
+        let file = toml("scans-max = 8\n[alerts.desk]\nfilter = 'kind = event'\ncommand = ['true']").unwrap();
+        let config = Config::gather(Settings::default(), Settings::default(), file).unwrap();
+        assert_eq!((config.scans_max, config.alerts[0].name.as_str()), (8, "desk"));
+        let error =
+            toml("[alerts.desk]\nfilter = 'kind = event'\ntimeout-s = 0\ncommand = ['true']").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`chancery.toml`: alert `desk`: timeout-s is `0`, allowed is 1 to 3600"
+        );
     }
 
     #[test]

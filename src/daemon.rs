@@ -1,11 +1,12 @@
 //! The wiring: what starts, in which order, and what stops.
 //!
 //! Start: the archive is opened and its log recovered, then the services are put on the listener. Stop: health says so,
-//! appends are refused while those under way are answered, subscribers are told where to resume, calls are given a
-//! bounded time to end, and last the log is covered and synced.
+//! appends are refused while those under way are answered, subscribers are told where to resume, calls and what alerts have
+//! begun are given a bounded time to end, and last the log is covered and synced.
 
 pub mod groups;
 
+use crate::alert::Alerts;
 use crate::config::{Config, Http};
 use crate::http;
 use crate::log::Log;
@@ -34,6 +35,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tonic_health::server::HealthReporter;
+
+mod places;
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +186,9 @@ pub async fn serve(
         Some(state) => groups::open(state)?,
         None => groups::nowhere(),
     };
-    let core = core(config, log.clone(), search, all, groups).map_err(DaemonError::Thread)?;
+    let core = core(config, log.clone(), search, all, groups)
+        .await
+        .map_err(DaemonError::Thread)?;
     let core = Arc::new(core);
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
@@ -213,6 +218,7 @@ pub async fn serve(
             () = core.stop.notified() => {}
         }
         drain(&core, &health).await;
+        core.alerts.stop(Duration::from_secs(config.shutdown_s));
         stopping.send_replace(true);
         tokio::time::sleep(Duration::from_secs(config.shutdown_s)).await;
         tracing::warn!(
@@ -225,6 +231,9 @@ pub async fn serve(
         () = stop => Ok(()),
     };
     scrub.abort();
+    // Where the services ended by themselves nobody has told them.
+    core.alerts.stop(Duration::from_secs(config.shutdown_s));
+    core.alerts.ended().await;
     if let Some(http) = http {
         // Whoever still copies asks the next daemon for the rest.
         http.abort();
@@ -337,7 +346,7 @@ fn start<V: View>(
     started.ok()
 }
 
-fn core(
+async fn core(
     config: &Config,
     log: Log,
     search: Arc<OnceLock<Arc<Search>>>,
@@ -357,12 +366,29 @@ fn core(
         scanner: Scanner::new(log.clone(), options, search),
         views,
         hub,
+        alerts: alerts(config, &log, &readers).await,
         readers,
         draining: watch::Sender::new(false),
         stop: Notify::new(),
         started: log.now(),
         log,
     })
+}
+
+/// Starts the alerts of the settings; where there are none nothing of theirs is opened.
+async fn alerts(config: &Config, log: &Log, readers: &Arc<Readers>) -> Alerts {
+    let places = match config.alerts.is_empty() {
+        true => Err("there are no alerts".to_owned()),
+        false => {
+            let data = config.data.clone();
+            let opened = tokio::task::spawn_blocking(move || places::open(&data)).await;
+            opened.unwrap_or_else(|error| Err(error.to_string()))
+        }
+    };
+    if let (Err(error), false) = (&places, config.alerts.is_empty()) {
+        tracing::error!(%error, "no alert is started");
+    }
+    Alerts::start(&config.alerts, log, Arc::clone(readers), places)
 }
 
 /// How the archive of these settings is opened. Reads what lies in files of names: call it where blocking is allowed.

@@ -72,6 +72,7 @@
 //! - [`index`]: documents of terms, behind searches.
 //! - [`view`]: answers made of the log.
 //! - [`subscription`]: change feeds, without a gap and without a repeat.
+//! - [`alert`]: what the daemon itself does for each match of a filter.
 //!
 //! The outside:
 //!
@@ -83,6 +84,7 @@
 // Module heads are read in the source too, where a link to a private module leads somewhere.
 #![allow(rustdoc::private_intra_doc_links)]
 
+pub mod alert;
 pub mod cli;
 pub mod client;
 pub mod config;

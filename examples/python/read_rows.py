@@ -159,6 +159,7 @@ def main():
     frame = pd.read_parquet(args.parquet, dtype_backend="pyarrow")
     codes = sorted(set(frame["type"].dropna()))
     print(f"codes are text   {' '.join(codes[:8])}")
+    print(f"types are        {' '.join(sorted(set(frame['type_basis'].dropna())))}")
     days = frame["occurred_from"].dropna()
     print(f"dates are dates  {days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}, {frame['occurred_from'].isna().sum()} absent")
     print(f"times are UTC    {frame['recorded'].max().isoformat()}")

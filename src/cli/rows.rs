@@ -65,7 +65,7 @@ const fn column(name: &'static str, meaning: &'static str, holds: Holds) -> Colu
 
 /// The columns of the flat row, in order. New ones are added at the end. Several values of a text are joined by `; `.
 #[rustfmt::skip]
-pub static COLUMNS: [Column; 41] = {
+pub static COLUMNS: [Column; 42] = {
     use Holds::{Date, Integer, Number, Text, Time};
     [
     column("series", "the series of the entry", Text(|one| one.leaf.series.to_owned())),
@@ -109,6 +109,7 @@ pub static COLUMNS: [Column; 41] = {
     column("plover", "PLOVER types, derived where none is stated", Text(|one| in_scheme(one, PLOVER_SCHEME))),
     column("quad", "quad classes, 1 to 4, derived where none is stated", Text(|one| joined(one.quads().into_iter().map(|quad| quad.to_string())))),
     column("retracted_documents", "the documents that report it and are retracted", Text(|one| joined(one.withdrawn.iter().map(|document| format!("{}/{}", document.series, document.key))))),
+    column("type_basis", "whether `cameo`, `plover` and `quad` are `stated`, `derived` or `mixed`, some so and some so", Text(type_basis)),
     ]
 };
 
@@ -222,21 +223,46 @@ fn of_type(row: &Shown<'_>, part: fn(&TypeCode) -> &String) -> String {
         .map_or_else(String::new, |(_, one)| part(one).clone())
 }
 
-/// The codes of its types in a scheme, stated or derived.
-fn in_scheme(row: &Shown<'_>, scheme: &str) -> String {
-    let stated = row
-        .content
-        .types
-        .iter()
-        .filter(|one| is_scheme(&one.scheme, scheme));
+/// The codes of its types in a scheme, those stated and those derived, which are no code that is stated.
+fn codes_in<'r>(row: &'r Shown<'_>, scheme: &str) -> (Vec<&'r str>, Vec<&'r str>) {
+    let types = row.content.types.iter();
+    let stated = types.filter(|one| is_scheme(&one.scheme, scheme));
+    let stated: Vec<&str> = stated
+        .map(|one| one.code.as_str())
+        .filter(|code| !code.is_empty())
+        .collect();
     let derived = row.derived_types().filter(|one| one.scheme == scheme);
-    let mut codes: Vec<String> = Vec::new();
-    for code in stated.map(|one| &one.code).chain(derived.map(|one| &one.code)) {
-        if !code.is_empty() && !codes.contains(code) {
-            codes.push(code.clone());
-        }
+    let derived = derived
+        .map(|one| one.code.as_str())
+        .filter(|code| !code.is_empty() && !stated.contains(code))
+        .collect();
+    (stated, derived)
+}
+
+fn in_scheme(row: &Shown<'_>, scheme: &str) -> String {
+    let (stated, derived) = codes_in(row, scheme);
+    joined(stated.into_iter().chain(derived).map(str::to_owned))
+}
+
+/// Where the values of the three columns of types come from that may be derived.
+fn type_basis(row: &Shown<'_>) -> String {
+    let (mut stated, mut derived) = (false, false);
+    for scheme in [CAMEO_SCHEME, PLOVER_SCHEME] {
+        let codes = codes_in(row, scheme);
+        stated |= !codes.0.is_empty();
+        derived |= !codes.1.is_empty();
     }
-    joined(codes.into_iter())
+    match row.states_quads() {
+        true => stated = true,
+        false => derived |= !row.quads().is_empty(),
+    }
+    let basis = match (stated, derived) {
+        (true, true) => "mixed",
+        (true, false) => "stated",
+        (false, true) => "derived",
+        (false, false) => "",
+    };
+    basis.to_owned()
 }
 
 fn of_place(row: &Shown<'_>, part: fn(&Place) -> &String) -> String {

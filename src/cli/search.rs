@@ -4,6 +4,7 @@ use super::cite::held;
 use super::collapse::Collapse;
 use super::connect::Source;
 use super::failure::Failure;
+use super::key::KeyArg;
 use super::name::{self, Point};
 use super::output::{self, members, print_entries};
 use super::rows::parquet::File;
@@ -12,6 +13,7 @@ use super::screen::{Screen, TERMINAL_ROWS, count, plain, stdout};
 use super::shown::{Explode, Shown};
 use crate::client::{CitationId, Client};
 use crate::filter::Filter;
+use crate::merkle::VerifierKey;
 use crate::rpc::proto;
 use crate::view::QueryError;
 use clap::ValueEnum;
@@ -38,6 +40,9 @@ pub struct Args {
     /// Answer what was cited under this id, as `chancery cite` printed it, less what was erased since, which is named
     #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "as_of", "collapse"])]
     cite: Option<CitationId>,
+    /// For --cite: the archive's public key, or a file that holds it; without it the server is asked for its key and trusted
+    #[arg(long, value_name = "KEY")]
+    key: Option<KeyArg>,
     /// The order of the answer
     #[arg(long, value_enum, default_value_t)]
     order: Order,
@@ -111,6 +116,11 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             "--explode makes rows for programs; say -o csv, -o rows, -o parquet or -o json too",
         ));
     }
+    if args.key.is_some() && args.cite.is_none() {
+        return Err(Failure::usage(
+            "--key is for what is proved, which an answer is only with --cite; leave it out, or cite the answer first: chancery cite",
+        ));
+    }
     if args.excerpts {
         match args.output {
             Form::Csv | Form::Rows | Form::Parquet => {
@@ -142,8 +152,9 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         Form::Parquet if screen.out_terminal => return Err(for_no_terminal()),
         Form::Table | Form::Csv | Form::Rows | Form::Parquet => rows::chosen(&args.fields)?,
     };
+    let key = args.key.as_ref().map(KeyArg::read).transpose()?;
     args.source
-        .with(async |client| answer(client, &args, &chosen, screen).await)
+        .with(async |client| answer(client, &args, key.as_ref(), &chosen, screen).await)
         .await
 }
 
@@ -156,6 +167,7 @@ fn for_no_terminal() -> Failure {
 async fn answer(
     client: Client,
     args: &Args,
+    key: Option<&VerifierKey>,
     chosen: &[&'static Column],
     screen: &Screen,
 ) -> Result<(), Failure> {
@@ -166,7 +178,7 @@ async fn answer(
         .unwrap_or(u64::MAX);
     let (filter, as_of) = match &args.cite {
         Some(id) => {
-            held::check(&client, id).await?.say(id, screen);
+            held::check(&client, id, key).await?.say(id, screen);
             (id.filter.clone(), Some(Point::Position(id.position)))
         }
         None => (name::filter(&args.filter), args.as_of),
@@ -187,22 +199,19 @@ async fn answer(
         chosen,
         screen,
         file: None,
-        shown: 0,
         begun: false,
+        shown: 0,
         without_rows: 0,
         named: Named::default(),
     };
     let mut total = 0;
-    let mut told = false;
     let mut out = stdout();
     while printer.shown < limit {
         let Some(page) = pages.try_next().await? else {
             break;
         };
-        if !std::mem::replace(&mut told, true) {
-            page.notes
-                .iter()
-                .for_each(|note| screen.note(format_args!("note: {note}")));
+        for note in printer.notes(&page) {
+            screen.note(format_args!("note: {note}"));
         }
         total = page.total;
         let room = usize::try_from(limit - printer.shown).unwrap_or(usize::MAX);
@@ -240,9 +249,10 @@ struct Printer<'a> {
     screen: &'a Screen,
     /// The Parquet file, begun once an answer is there: where the question fails nothing is written.
     file: Option<File<BufWriter<Stdout>>>,
-    shown: u64,
-    /// Whether the header is written.
+    /// Whether a page has come, maybe one without entries.
     begun: bool,
+    /// Entries that were shown; there is a header from the first one on.
+    shown: u64,
     /// Entries that have nothing to be taken apart into.
     without_rows: u64,
     /// Of the participants of the entries that were shown.
@@ -281,6 +291,14 @@ impl Named {
 }
 
 impl Printer<'_> {
+    /// What an answer takes for granted, which all its pages say: to be told with the first of them, whatever that holds.
+    fn notes<'p>(&mut self, page: &'p proto::SearchResponse) -> &'p [String] {
+        match std::mem::replace(&mut self.begun, true) {
+            true => &[],
+            false => &page.notes,
+        }
+    }
+
     fn page(
         &mut self,
         entries: &[proto::Entry],
@@ -293,34 +311,15 @@ impl Printer<'_> {
             entry.excerpts = Some(excerpts);
         }
         entries.iter().for_each(|entry| self.named.add(entry));
-        let entries = self.exploded(entries);
         match self.args.output {
-            Form::Json => {
-                for entry in &entries {
-                    let object = members(entry.json(false), &self.args.fields);
-                    writeln!(out, "{}", Value::Object(object))?;
-                }
-            }
-            Form::Rows => {
-                for entry in &entries {
-                    writeln!(out, "{}", Value::Object(rows::json(entry, self.chosen)))?;
-                }
-            }
-            // Its header is written at the end.
-            Form::Csv if count == 0 => {}
-            Form::Csv => self.csv(&entries, out)?,
-            Form::Parquet => {
-                let file = match &mut self.file {
-                    Some(file) => file,
-                    none => none.insert(File::new(stdout(), self.chosen)?),
-                };
-                entries.iter().try_for_each(|entry| file.push(entry))?;
-            }
-            Form::Table if entries.is_empty() => {}
+            _ if entries.is_empty() => {}
             Form::Table if self.chosen.is_empty() => {
                 print_entries(out, self.screen, &entries, self.shown == 0)?;
             }
             Form::Table => self.columns(&entries, out)?,
+            Form::Json | Form::Rows => self.json(&entries, out)?,
+            Form::Csv => self.csv(&entries, out)?,
+            Form::Parquet => self.parquet(&entries)?,
         }
         self.shown += count;
         // Whoever reads along sees a page as soon as it is there.
@@ -328,24 +327,50 @@ impl Printer<'_> {
         Ok(())
     }
 
-    /// The rows of entries: themselves, unless they are to be taken apart.
-    fn exploded<'s>(&mut self, entries: Vec<Shown<'s>>) -> Vec<Shown<'s>> {
-        let Some(by) = self.args.explode else {
-            return entries;
+    fn json(&mut self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
+        let (args, chosen) = (self.args, self.chosen);
+        self.each_row(entries, |row| {
+            let object = match args.output {
+                Form::Json => members(row.json(false), &args.fields),
+                _ => rows::json(row, chosen),
+            };
+            writeln!(out, "{}", Value::Object(object))?;
+            Ok(())
+        })
+    }
+
+    fn parquet(&mut self, entries: &[Shown<'_>]) -> Result<(), Failure> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => File::new(stdout(), self.chosen)?,
         };
-        let mut rows = Vec::new();
-        for entry in &entries {
-            let own = entry.exploded(by);
-            self.without_rows += u64::from(own.is_empty());
-            rows.extend(own);
+        self.each_row(entries, |row| file.push(row))?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Hands over the rows of entries, which are themselves unless they are to be taken apart. There is one of them at a time: an
+    /// entry may have many thousands.
+    fn each_row(
+        &mut self,
+        entries: &[Shown<'_>],
+        mut take: impl FnMut(&Shown<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Some(by) = self.args.explode else {
+            return entries.iter().try_for_each(take);
+        };
+        for entry in entries {
+            let mut rows = entry.exploded(by).peekable();
+            self.without_rows += u64::from(rows.peek().is_none());
+            rows.try_for_each(|row| take(&row))?;
         }
-        rows
+        Ok(())
     }
 
     /// What stands behind the last row. An answer without entries still says its columns where a program reads it.
     fn end(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.args.output {
-            Form::Csv if !self.begun => self.csv(&[], out),
+            Form::Csv if self.shown == 0 => self.csv(&[], out),
             Form::Parquet => match self.file.take() {
                 Some(file) => file.finish(),
                 None => File::new(stdout(), self.chosen)?.finish(),
@@ -360,12 +385,14 @@ impl Printer<'_> {
 
     fn csv(&mut self, entries: &[Shown<'_>], out: &mut dyn Write) -> Result<(), Failure> {
         let mut writer = csv::Writer::from_writer(out);
-        if !std::mem::replace(&mut self.begun, true) {
+        if self.shown == 0 {
             writer.write_record(self.header())?;
         }
-        for entry in entries {
-            writer.write_record(self.chosen.iter().map(|column| column.text(entry)))?;
-        }
+        let chosen = self.chosen;
+        self.each_row(entries, |row| {
+            writer.write_record(chosen.iter().map(|column| column.text(row)))?;
+            Ok(())
+        })?;
         writer.flush()?;
         Ok(())
     }
@@ -388,6 +415,7 @@ impl Printer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::shown::tests::record;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -405,5 +433,38 @@ mod tests {
         let sentence = failure.sentence().unwrap();
         assert!(matches!(failure, Failure::Usage(_)), "{sentence}");
         assert!(sentence.contains("-o parquet > rows.parquet"), "{sentence}");
+    }
+
+    #[test]
+    fn notes_and_header_come_once_although_a_page_is_empty() {
+        let typed = Typed::parse_from(["search", "-o", "csv", "--fields", "title"]);
+        let chosen = rows::chosen(&typed.args.fields).unwrap();
+        let mut printer = Printer {
+            args: &typed.args,
+            chosen: &chosen,
+            screen: &Screen::of_process(),
+            file: None,
+            begun: false,
+            shown: 0,
+            without_rows: 0,
+            named: Named::default(),
+        };
+        let entry = |title: &str| proto::Entry {
+            record: Some(record(&format!(r#"{{"series":"desk","title":"{title}"}}"#))),
+            ..proto::Entry::default()
+        };
+        let (mut said, mut out) = (Vec::new(), Vec::new());
+        for entries in [vec![], vec![entry("A")], vec![], vec![entry("B")]] {
+            let page = proto::SearchResponse {
+                notes: vec!["note".to_owned()],
+                entries,
+                ..proto::SearchResponse::default()
+            };
+            said.extend_from_slice(printer.notes(&page));
+            printer.page(&page.entries, &[], &mut out).unwrap();
+        }
+        printer.end(&mut out).unwrap();
+        assert_eq!(said, ["note"]);
+        assert_eq!(String::from_utf8(out).unwrap(), "title\nA\nB\n");
     }
 }

@@ -25,7 +25,7 @@ pub struct Shown<'a> {
     pub leaf: Leaf<'a>,
     /// Its payload; absent where it was erased or not sent.
     pub payload: Option<&'a [u8]>,
-    /// Its content; empty where it has none. The rows of one entry share it.
+    /// Its content; empty where it has none. All rows of an entry share it.
     pub content: Arc<Content>,
     /// The status, where the answer says one.
     pub status: Option<Status>,
@@ -108,8 +108,8 @@ impl<'a> Shown<'a> {
         members
     }
 
-    /// A row for each dyad or participant of the entry; none where it has none.
-    pub fn exploded(&self, by: Explode) -> Vec<Self> {
+    /// A row for each dyad or participant of the entry, made when it is asked for; none where it has none.
+    pub fn exploded(&self, by: Explode) -> impl Iterator<Item = Self> {
         let groups: Vec<Vec<usize>> = match by {
             Explode::Participant => (0..self.content.participants.len()).map(|at| vec![at]).collect(),
             Explode::Dyad => dyads(&self.content)
@@ -117,11 +117,11 @@ impl<'a> Shown<'a> {
                 .map(|(a, b)| vec![a, b])
                 .collect(),
         };
-        let row = |only| Self {
+        let row = move |only| Self {
             only: Some((by, only)),
             ..self.clone()
         };
-        groups.into_iter().map(row).collect()
+        groups.into_iter().map(row)
     }
 
     /// When it happened; else when it was reported, published, or is dated otherwise.
@@ -243,6 +243,11 @@ impl<'a> Shown<'a> {
     /// The types that follow from those stated.
     pub fn derived_types(&self) -> impl Iterator<Item = &proto::DerivedType> {
         self.derived.types.iter()
+    }
+
+    /// Whether a quad class is stated, so that none is derived.
+    pub fn states_quads(&self) -> bool {
+        !stated_quads(&self.content).is_empty()
     }
 
     /// Its quad classes, stated or derived.
@@ -507,6 +512,24 @@ pub mod tests {
                 {"side":"party","name":"B"},{"side":"party","name":"C"},{"side":"host","name":"D"}]}"#,
         );
         assert_eq!(Shown::record(&record).unwrap().who(), "A · B +1 · D");
+    }
+
+    #[test]
+    fn the_rows_of_an_entry_share_its_content() {
+        let parties: Vec<String> = (0..256)
+            .map(|n| format!(r#"{{"side":"party","name":"P{n}"}}"#))
+            .collect();
+        let record = record(&format!(
+            r#"{{"series":"desk","title":"Summit","participants":[{}]}}"#,
+            parties.join(",")
+        ));
+        let shown = Shown::record(&record).unwrap();
+        for (by, rows) in [(Explode::Dyad, 256 * 255 / 2), (Explode::Participant, 256)] {
+            let shared = shown
+                .exploded(by)
+                .filter(|row| Arc::ptr_eq(&row.content, &shown.content));
+            assert_eq!(shared.count(), rows);
+        }
     }
 
     #[test]

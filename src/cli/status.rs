@@ -78,15 +78,23 @@ fn as_json(answers: &Answers) -> Value {
         "check_findings": (status.last_checked != 0).then_some(status.check_findings),
         "erasures_pending": status.erasures_pending,
         "erasure_fault": Some(&status.erasure_fault).filter(|text| !text.is_empty()),
+        "erasure_wait": status.erasure_wait.as_ref().map(|wait| json!({
+            "records": wait.records,
+            "view": Some(&wait.view).filter(|view| !view.is_empty()),
+            "rebuilding": wait.rebuilding,
+            "behind": wait.behind,
+        })),
         "sled_bytes": status.sled_bytes,
         "hot_through": status.hot_through,
         "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
         "possibly_acknowledged": spans,
         "subscribers": status.subscribers,
+        "alerts": status.alerts.iter().map(alert_json).collect::<Vec<Value>>(),
         "epoch": status.epoch,
         "version": info.version,
         "started": time(info.started),
         "derivation": info.derivation,
+        "rules": (info.rules != 0).then_some(info.rules),
     });
     if let (true, Some(fields)) = (status.root.is_empty(), json.as_object_mut()) {
         fields.shift_remove("root");
@@ -181,11 +189,21 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
     for (name, value) in lines {
         writeln!(out, "{} {value}", ink.dim(format_args!("{name:<15}")))?;
     }
+    for alert in &status.alerts {
+        let name = format!("alert {}", plain(&alert.name));
+        writeln!(
+            out,
+            "{} {}",
+            ink.dim(format_args!("{name:<15}")),
+            alert_line(ink, alert)
+        )?;
+    }
     if !status.erasures_pending.is_empty() {
         let at: Vec<String> = status.erasures_pending.iter().map(u64::to_string).collect();
-        let why = match status.erasure_fault.as_str() {
-            "" => "being removed from the disk".to_owned(),
-            fault => format!(
+        let why = match (status.erasure_fault.as_str(), &status.erasure_wait) {
+            ("", None) => "being removed from the disk".to_owned(),
+            ("", Some(wait)) => waits(wait),
+            (fault, _) => format!(
                 "cannot be removed from the disk now, it is tried again: {}",
                 plain(fault)
             ),
@@ -211,6 +229,63 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
     Ok(())
 }
 
+fn alert_json(alert: &proto::AlertStatus) -> Value {
+    let success = (alert.last_success != 0).then(|| Recorded::from_nanos(alert.last_success).to_string());
+    json!({
+        "name": alert.name,
+        "position": alert.position,
+        "lag": alert.lag,
+        "last_success": success,
+        "failures": alert.failures,
+        "last_error": Some(&alert.last_error).filter(|text| !text.is_empty()),
+        "stopped": alert.stopped,
+    })
+}
+
+/// `at 512, 3 behind, last done 2026-11-27 22:30:45Z; failed 4 times in a row: the answer was 500`.
+fn alert_line(ink: Ink, alert: &proto::AlertStatus) -> String {
+    let at = match alert.position {
+        None => "not begun".to_owned(),
+        Some(position) if alert.lag == 0 => format!("at {}, up to date", count(position)),
+        Some(position) => format!("at {}, {} behind", count(position), count(alert.lag)),
+    };
+    let done = match alert.last_success {
+        0 => String::new(),
+        nanos => format!(", last done {}", moment(Recorded::from_nanos(nanos))),
+    };
+    let why = plain(&alert.last_error);
+    let trouble = match (alert.stopped, alert.failures) {
+        (true, _) => ink.red(format_args!("; stopped: {why}")),
+        (false, 0) => String::new(),
+        (false, failures) => {
+            let s = if failures == 1 { "" } else { "s" };
+            ink.yellow(format_args!(
+                "; failed {} time{s} in a row: {why}",
+                count(failures)
+            ))
+        }
+    };
+    format!("{at}{done}{trouble}")
+}
+
+/// What erasures wait for: `erasure of 1 record waits for the search view, 12,000 records behind`.
+fn waits(wait: &proto::ErasureWait) -> String {
+    let records = |number| match number {
+        1 => "1 record".to_owned(),
+        number => format!("{} records", count(number)),
+    };
+    let begun = format!("erasure of {} waits for", records(wait.records));
+    if wait.view.is_empty() {
+        return format!("{begun} a view that is not open; the daemon's log says why");
+    }
+    let anew = if wait.rebuilding { " that is made anew" } else { "" };
+    format!(
+        "{begun} the {} view{anew}, {} behind",
+        plain(&wait.view),
+        records(wait.behind)
+    )
+}
+
 /// The bytes of a sealed record; `None` where nothing is sealed.
 fn a_record(status: &proto::GetStatusResponse) -> Option<f64> {
     (status.sealed_through > 0).then(|| status.sealed_bytes as f64 / status.sealed_through as f64)
@@ -223,6 +298,30 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_erasure_that_waits_says_for_what() {
+        let wait = |records, view: &str, rebuilding, behind| {
+            waits(&proto::ErasureWait {
+                records,
+                view: view.to_owned(),
+                rebuilding,
+                behind,
+            })
+        };
+        assert_eq!(
+            wait(1, "search", false, 12_000),
+            "erasure of 1 record waits for the search view, 12,000 records behind"
+        );
+        assert_eq!(
+            wait(2, "search", true, 1),
+            "erasure of 2 records waits for the search view that is made anew, 1 record behind"
+        );
+        assert_eq!(
+            wait(3, "", false, 0),
+            "erasure of 3 records waits for a view that is not open; the daemon's log says why"
+        );
+    }
 
     #[test]
     fn after_a_loss_no_root_is_shown() {

@@ -11,7 +11,9 @@ use super::output::Form;
 use super::screen::{Screen, stdout};
 use super::shown::Shown;
 use crate::client::{Client, Feed, FeedError};
+use crate::record::json::with_change;
 use crate::rpc::proto::{self, subscribe_from::From, subscribe_response::Message};
+use crate::view::Change;
 use bytes::Bytes;
 use serde_json::Value;
 use std::io::Write;
@@ -321,21 +323,18 @@ impl Backoff {
 
 /// The word of a change; empty where the subscription is not one to changes.
 fn change_word(change: proto::Change) -> &'static str {
-    match change {
-        proto::Change::Unspecified => "",
-        proto::Change::Enters => "enters",
-        proto::Change::Stays => "stays",
-        proto::Change::Leaves => "leaves",
-    }
+    let change = match change {
+        proto::Change::Unspecified => Change::Untold,
+        proto::Change::Enters => Change::Enters,
+        proto::Change::Stays => Change::Stays,
+        proto::Change::Leaves => Change::Leaves,
+    };
+    change.word()
 }
 
-/// A record with its change in the JSON form.
+/// A record with its change in the JSON form, as alerts tell it too.
 fn json(shown: &Shown<'_>, change: proto::Change) -> Value {
-    let mut object = shown.json(false);
-    if change != proto::Change::Unspecified {
-        object.insert("change".to_owned(), change_word(change).into());
-    }
-    Value::Object(object)
+    with_change(Value::Object(shown.json(false)), change_word(change))
 }
 
 /// Prints a record at once.

@@ -2,9 +2,13 @@
 //! question was answered.
 //!
 //! ```text
-//! chancery:1:chancery.local/898db84e16f7df6d:502:fe6f3e938e12871585e34ed228139140:2:2026-1:dyad.=.IRN-PAK
-//!         form  origin                  position  beginning of the root  entries  tables  filter
+//! chancery:1:chancery.local/898db84e16f7df6d:502:fe6f3e938e12871585e34ed228139140:2:2026-1/1:dyad.=.IRN-PAK
+//!         form  origin                  position  beginning of the root  entries  derivation  filter
 //! ```
+//!
+//! The derivation is the version of the tables, a slash, and the version of the rules. An id of before there were versions of
+//! rules has no slash there: by which rules it was answered is unknown. Who knows none takes both for a version of tables that
+//! is not his, which is right.
 //!
 //! It is printed in papers and typed into shells, so that it holds nothing that a shell, a URL, TeX or BibTeX would read as its
 //! own: letters, digits and `- . / : = ,`. In a filter a space is written `.`; what has no character of its own is `,` and two
@@ -15,6 +19,7 @@
 
 use crate::record::Hash;
 use std::fmt::{self, Write as _};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 /// What every id of this form begins with.
@@ -31,7 +36,7 @@ const PARTS: [&str; 6] = [
     "position",
     "root",
     "count",
-    "version of the tables",
+    "version of tables and rules",
     "filter",
 ];
 /// The most bytes of a text in a message.
@@ -48,10 +53,56 @@ pub struct CitationId {
     root: String,
     /// How many entries the answer had.
     pub count: u64,
-    /// The version of the tables of countries and types by which it was answered.
-    pub tables: String,
+    /// By what it was answered.
+    pub derivation: Derivation,
     /// The filter, in its canonical form; empty for every entry.
     pub filter: String,
+}
+
+/// By what values were derived: an answer by others may be another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derivation {
+    /// The version of the tables of countries and types.
+    pub tables: String,
+    /// The version of the rules in the program; `None` where it is unknown.
+    pub rules: Option<NonZeroU32>,
+}
+
+impl Derivation {
+    /// What an id has of it, read back.
+    fn read(text: &str) -> Option<Self> {
+        let (tables, rules) = match text.split_once('/') {
+            None => (text, None),
+            Some((tables, rules)) => {
+                let number: NonZeroU32 = rules.parse().ok()?;
+                (tables, Some(number).filter(|number| number.to_string() == rules))
+            }
+        };
+        let read = Self {
+            tables: tables.to_owned(),
+            rules,
+        };
+        (!tables.is_empty() && read.written() == text).then_some(read)
+    }
+
+    /// What an id has of it.
+    fn written(&self) -> String {
+        match self.rules {
+            Some(rules) => format!("{}/{rules}", self.tables),
+            None => self.tables.clone(),
+        }
+    }
+}
+
+/// For people: `tables 2026-1, rules 1`.
+impl fmt::Display for Derivation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "tables {}, rules ", self.tables)?;
+        match self.rules {
+            Some(rules) => write!(out, "{rules}"),
+            None => out.write_str("unknown"),
+        }
+    }
 }
 
 /// Text that is no citation id.
@@ -76,17 +127,18 @@ pub enum CitationError {
 }
 
 impl CitationId {
-    /// The id of an answer. `None` where the origin or the version is empty, or the filter begins or ends with a space: no archive
-    /// answers so.
+    /// The id of an answer. `None` where the origin or the version of the tables is empty, that has a slash, or the filter begins or
+    /// ends with a space: no archive answers so.
     pub fn new(
         origin: &str,
         position: u64,
         root: &Hash,
         count: u64,
-        tables: &str,
+        derivation: Derivation,
         filter: &str,
     ) -> Option<Self> {
-        if origin.is_empty() || tables.is_empty() || filter.trim() != filter {
+        let tables = &derivation.tables;
+        if origin.is_empty() || tables.is_empty() || tables.contains('/') || filter.trim() != filter {
             return None;
         }
         let mut root = hex::encode(root);
@@ -96,7 +148,7 @@ impl CitationId {
             position,
             root,
             count,
-            tables: tables.to_owned(),
+            derivation,
             filter: filter.to_owned(),
         })
     }
@@ -115,10 +167,14 @@ impl CitationId {
 impl fmt::Display for CitationId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // No colon is among the characters that stand for themselves: it divides the parts.
-        let (origin, tables) = (written(&self.origin, "."), written(&self.tables, "."));
+        let origin = written(&self.origin, ".");
+        let derivation = written(&self.derivation.written(), ".");
         let (position, root, count) = (self.position, &self.root, self.count);
         let filter = written_filter(&self.filter);
-        write!(out, "{FORM}{origin}:{position}:{root}:{count}:{tables}:{filter}")
+        write!(
+            out,
+            "{FORM}{origin}:{position}:{root}:{count}:{derivation}:{filter}"
+        )
     }
 }
 
@@ -134,7 +190,7 @@ impl FromStr for CitationId {
             Some("") | None => Err(CitationError::Cut(part)),
             Some(found) => Ok(found),
         };
-        let [origin, position, root, count, tables, filter] = PARTS;
+        let [origin, position, root, count, derivation, filter] = PARTS;
         let wrong = |part, found: &str, expected| CitationError::Part {
             part,
             found: shown(found),
@@ -164,7 +220,12 @@ impl FromStr for CitationId {
                 found.to_owned()
             },
             count: number(count, next(count)?)?,
-            tables: name(tables, next(tables)?)?,
+            derivation: {
+                let found = next(derivation)?;
+                let expected = "a version of tables, and behind a slash one of rules, from 1";
+                let text = name(derivation, found)?;
+                Derivation::read(&text).ok_or_else(|| wrong(derivation, found, expected))?
+            },
             filter: {
                 let found = next(filter)?;
                 let expected = "a filter as `chancery cite` writes it";
@@ -247,8 +308,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn derivation(tables: &str, rules: u32) -> Derivation {
+        Derivation {
+            tables: tables.to_owned(),
+            rules: NonZeroU32::new(rules),
+        }
+    }
+
     fn id(origin: &str, filter: &str) -> CitationId {
-        CitationId::new(origin, 502, &[0xfe; 32], 2, "2026-1", filter).unwrap()
+        CitationId::new(origin, 502, &[0xfe; 32], 2, derivation("2026-1", 1), filter).unwrap()
+    }
+
+    #[test]
+    fn an_id_from_before_there_were_versions_of_rules_is_read_and_written_as_it_was() {
+        let text = "chancery:1:a:5:fe6f3e938e128715:2:2026-1:x";
+        let old: CitationId = text.parse().unwrap();
+        assert_eq!(old.derivation, derivation("2026-1", 0));
+        assert_eq!(old.derivation.to_string(), "tables 2026-1, rules unknown");
+        assert_eq!(old.to_string(), text);
+        let new: CitationId = text.replace("2026-1", "2026-1/12").parse().unwrap();
+        assert_eq!(new.derivation, derivation("2026-1", 12));
+        assert_eq!(new.derivation.to_string(), "tables 2026-1, rules 12");
     }
 
     #[test]
@@ -256,7 +336,7 @@ mod tests {
         let check = |filter, end: &str| {
             let text = id("chancery.local/898db84e16f7df6d", filter).to_string();
             let begin =
-                "chancery:1:chancery.local/898db84e16f7df6d:502:fefefefefefefefefefefefefefefefe:2:2026-1:";
+                "chancery:1:chancery.local/898db84e16f7df6d:502:fefefefefefefefefefefefefefefefe:2:2026-1/1:";
             assert_eq!(text, format!("{begin}{end}"));
             assert_eq!(text.parse::<CitationId>().unwrap().filter, filter);
         };
@@ -312,6 +392,12 @@ mod tests {
                 &format!("the position of the citation id is `{number}`, expected a number"),
             );
         }
+        for version in ["2026-1/", "2026-1/0", "2026-1/01", "2026-1/x", "2026-1/1/2", "/1"] {
+            check(
+                &format!("chancery:1:a:5:{root}:2:{version}:x"),
+                &format!("the version of tables and rules of the citation id is `{version}`, expected"),
+            );
+        }
         for short in ["fe6f3e938e12871", "FE6F3E938E128715", "fe6f3e938e12871g"] {
             check(
                 &format!("chancery:1:a:5:{short}:2:2026-1:x"),
@@ -351,9 +437,10 @@ mod tests {
             root: [u8; 32],
             count: u64,
             tables in "[0-9]{4}-[0-9]",
+            rules in 0..3_u32,
             filter in "\\PC{0,80}",
         ) {
-            let made = CitationId::new(&origin, position, &root, count, &tables, filter.trim()).unwrap();
+            let made = CitationId::new(&origin, position, &root, count, derivation(&tables, rules), filter.trim()).unwrap();
             let text = made.to_string();
             prop_assert_eq!(text.parse::<CitationId>(), Ok(made));
             let safe = |c: char| c.is_ascii_alphanumeric() || "-./:=,".contains(c);

@@ -7,7 +7,7 @@ pub mod citation;
 mod feed;
 mod proofs;
 
-pub use citation::{CitationError, CitationId};
+pub use citation::{CitationError, CitationId, Derivation};
 pub use feed::{Feed, FeedError};
 pub use proofs::IntegrityError;
 

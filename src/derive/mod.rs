@@ -7,7 +7,8 @@
 //! and every view ask here, so that they agree.
 //!
 //! Nothing here is ever written into a record, reads a file or a clock, or depends on the order of records. A
-//! changed table is a new [`Countries::version`] or [`Types::version`], and old records profit from it.
+//! changed table is a new [`Countries::version`] or [`Types::version`], a changed rule a new [`RULES`], and old records profit from
+//! it.
 
 mod actor;
 mod code;
@@ -19,6 +20,11 @@ mod stated;
 #[cfg(test)]
 mod tests;
 mod types;
+
+/// The version of the rules by which values are derived with the tables: those here, and those of filters that decide what
+/// beats what. It is raised with every change to them by which some content is read otherwise: views are then made anew, and
+/// citations say so.
+pub const RULES: u32 = 1;
 
 pub use actor::{
     Basis, When, any_of_participant, countries_of_participant, country_of_place, of_participant, of_place,

@@ -135,6 +135,14 @@ fn basis_word(basis: Basis) -> &'static str {
 fn note_of(test: &Test, basis: Basis) -> Option<String> {
     Some(match test {
         Test::Country { .. } | Test::Dyad { .. } => country_note(basis),
+        Test::Has(
+            Field::Country
+            | Field::SourceCountry
+            | Field::TargetCountry
+            | Field::MentionedCountry
+            | Field::PlaceCountry
+            | Field::Dyad,
+        ) => country_note(basis),
         Test::Code {
             field: Field::Type,
             scheme: Some(scheme),
@@ -159,8 +167,11 @@ const STATED_NOTE: &str = "`basis = stated` is for the filter; groups are by der
 
 fn root_note(basis: Basis) -> String {
     let how = match basis {
-        Basis::Stated => "",
-        Basis::Derived => ", stated, else derived from event texts",
+        Basis::Stated => String::new(),
+        Basis::Derived => format!(
+            ", stated, else derived from event texts by the type tables of version {}",
+            types().version()
+        ),
     };
     format!("roots are the first two digits of codes of the scheme `cameo`{how}")
 }
@@ -178,7 +189,9 @@ fn country_note(basis: Basis) -> String {
 
 fn quad_note() -> String {
     format!(
-        "quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`, else from PLOVER types"
+        "quad classes are as stated, else derived from CAMEO roots by the table `{CAMEO_QUAD}`, else from PLOVER types, by the type \
+         tables of version {}",
+        types().version()
     )
 }
 
@@ -191,8 +204,13 @@ fn derived_note(test: &Test) -> Option<String> {
         }
         | Test::Text {
             field: Field::Mode, ..
-        } => Some(type_note()),
-        Test::Measure { name, .. } if name == GOLDSTEIN => Some(goldstein_note()),
+        }
+        | Test::Has(Field::Mode | Field::Context) => Some(type_note()),
+        Test::Has(Field::Root) => Some(root_note(Basis::Derived)),
+        Test::Has(Field::Quad) => Some(quad_note()),
+        Test::Measure { name, .. } | Test::Has(Field::Measure(name)) if name == GOLDSTEIN => {
+            Some(goldstein_note())
+        }
         _ => None,
     }
 }

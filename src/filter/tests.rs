@@ -303,6 +303,50 @@ fn every_field_is_on_the_page_of_the_language() {
 }
 
 #[test]
+fn what_derived_values_decide_names_the_version_of_their_tables() {
+    let (country, kind) = (
+        format!(
+            "country tables of version {}",
+            crate::derive::countries().version()
+        ),
+        format!("type tables of version {}", crate::derive::types().version()),
+    );
+    let versions = |filter: &str| {
+        let notes = Filter::parse(filter).unwrap().notes(Asked::Entries).join("\n");
+        [&country, &kind].map(|version| notes.contains(version))
+    };
+    for filter in ["has:country", "has:place.country", "NOT has:dyad"] {
+        assert_eq!(versions(filter), [true, false], "{filter}");
+        assert_eq!(
+            versions(&format!("{filter} basis = stated")),
+            [true, false],
+            "{filter}"
+        );
+    }
+    for filter in [
+        "has:root",
+        "has:quad",
+        "has:mode",
+        "has:context",
+        "has:measure.goldstein",
+        "root = 04",
+        "quad = 1",
+    ] {
+        assert_eq!(versions(filter), [false, true], "{filter}");
+        assert_eq!(
+            versions(&format!("{filter} basis = stated")),
+            [false, false],
+            "{filter}"
+        );
+    }
+    assert_eq!(versions("has:measure.tone AND has:title"), [false, false]);
+    for name in ["root", "quad", "mode", "type.cameo", "type.plover"] {
+        let notes = Filter::all().group_notes(&[Grouped::named(name).unwrap()], None);
+        assert!(notes.iter().any(|note| note.contains(&kind)), "{name}: {notes:?}");
+    }
+}
+
+#[test]
 fn a_note_is_said_once() {
     let filter = Filter::parse("measure.goldstein > 0").unwrap();
     let notes = filter.group_notes(&[], Some("goldstein"));

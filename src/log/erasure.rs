@@ -8,6 +8,7 @@
 //! are pending again where an old file was put back. The leaves stay, and with them every proof.
 
 mod complete;
+mod holder;
 
 use super::entry::EntryState;
 use super::error::{AppendError, ReadError, Rule, Violation};
@@ -28,6 +29,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Wea
 pub const PRIMARY: &str = "primary";
 
 pub use complete::{CompleteError, Completion, ErasureState};
+pub use holder::{Holder, HolderName, Rid, Waiting};
 
 /// The revisions that an ERASE takes, and what it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,36 +222,8 @@ impl Shared {
     }
 }
 
-/// Whoever keeps on disk what follows from records, beside the store: a view.
-pub trait Holder: Send + Sync {
-    /// Every ERASE below this position has been taken in: nothing here, and no file of it, has what it removed.
-    fn rid_through(&self) -> Position;
-}
-
-/// For views, and for the store, which removes from the disk what is erased.
+/// For the store, which removes from the disk what is erased.
 impl Log {
-    /// No erasure is complete any more before this holder is rid of it.
-    pub fn add_holder(&self, holder: Weak<dyn Holder>) {
-        let mut inner = self.shared.erasures.write();
-        inner.holders.push(holder);
-        inner.is_holder_awaited = false;
-    }
-
-    /// No erasure is complete any more before a holder has been added: its files are there already.
-    pub fn await_holder(&self) {
-        self.shared.erasures.write().is_holder_awaited = true;
-    }
-
-    /// Whether every holder is rid of what an ERASE removed.
-    pub fn is_held_nowhere(&self, erase: Position) -> bool {
-        let inner = self.shared.erasures.read();
-        let rid = |holder: &Weak<dyn Holder>| {
-            let holder = holder.upgrade();
-            holder.is_some_and(|holder| erase < holder.rid_through())
-        };
-        !inner.is_holder_awaited && inner.holders.iter().all(rid)
-    }
-
     /// What is to be removed, oldest first.
     pub fn erasures_pending(&self) -> Vec<Arc<Erasure>> {
         self.shared.erasures.pending()

@@ -126,6 +126,8 @@ pub struct LogStatus {
     pub erasures_pending: Vec<Position>,
     /// Why it could not be removed, if the last attempt failed.
     pub erasure_fault: Option<String>,
+    /// Whom those that are pending wait for, beside the store.
+    pub erasure_waits: Option<erasure::Waiting>,
 }
 
 /// A commit group as it was published: what live subscribers are given.

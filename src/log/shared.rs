@@ -149,6 +149,7 @@ impl Shared {
             epoch: self.epoch.get(),
             erasures_pending: self.erasures.pending().iter().map(|one| one.position).collect(),
             erasure_fault: self.erasures.fault(),
+            erasure_waits: self.erasures.waiting(tail),
         }
     }
 

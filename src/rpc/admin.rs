@@ -2,7 +2,7 @@
 
 use super::status::RequestError;
 use super::{Core, convert, erasure, peer, proto, status};
-use crate::derive::countries;
+use crate::derive::{RULES, countries};
 use crate::log::{Appended, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft, Receipt, audit};
 use crate::record::codec::{self, Payload, Statement};
 use crate::record::{Act, EntryKey, Position, Principal, Reason, Revision, leaf, name};
@@ -36,6 +36,7 @@ impl proto::admin_server::Admin for Admin {
             }),
             started: self.0.started.nanos(),
             derivation: countries().version().to_owned(),
+            rules: RULES,
         }))
     }
 

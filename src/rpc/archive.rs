@@ -3,9 +3,10 @@
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{Core, blocking, convert, peer, proto, status, wire};
+use crate::alert;
 use crate::filter::Filter;
 use crate::log::{AppendError, Appended, Closed, Door, Log, ReadError};
-use crate::record::{Position, Principal, Revision};
+use crate::record::{Position, Principal, Recorded, Revision};
 use crate::view::ahead::{Ahead, Cancel, Readers, Source};
 use crate::view::{EntryError, EntryRef, Matcher, Mode, Parts, Plan, Reader, Selection, entry};
 use bytes::Bytes;
@@ -76,11 +77,14 @@ impl proto::archive_server::Archive for Archive {
         let name = convert::entry_ref(request.entry)?;
         let (name, as_of) = whole_name(&self.0, name, request.as_of).await?;
         let log = self.0.log.clone();
+        // An entry may be reported in many documents.
+        let cancel = Cancel::default();
+        let cancelled = cancel.flag();
         let job = move || {
             let as_of = convert::as_of(&log, as_of.as_ref())?;
             let found = entry::find(&log, &name, as_of)?;
             let revision = request.revision.map(Revision::new);
-            Ok((entry::answer(&log, &found, as_of, revision)?, as_of))
+            Ok((entry::answer(&log, &found, as_of, revision, &cancelled)?, as_of))
         };
         let (answer, as_of) = blocking(job, status::entry).await?;
         Ok(Response::new(proto::GetEntryResponse {
@@ -137,7 +141,26 @@ impl proto::archive_server::Archive for Archive {
             check_findings: checked.map_or(0, |checked| checked.findings),
             erasures_pending: now.erasures_pending.iter().map(|at| at.get()).collect(),
             erasure_fault: now.erasure_fault.unwrap_or_default(),
+            alerts: self.0.alerts.now().into_iter().map(alert_status).collect(),
+            erasure_wait: now.erasure_waits.map(|waiting| proto::ErasureWait {
+                records: waiting.records,
+                view: waiting.holder.map_or("", |holder| holder.view).to_owned(),
+                rebuilding: waiting.holder.is_some_and(|holder| holder.is_made_anew),
+                behind: waiting.behind,
+            }),
         }))
+    }
+}
+
+fn alert_status(now: alert::Now) -> proto::AlertStatus {
+    proto::AlertStatus {
+        name: now.name,
+        position: now.position.map(Position::get),
+        lag: now.lag,
+        last_success: now.last_success.map_or(0, Recorded::nanos),
+        failures: now.failures,
+        last_error: now.last_error,
+        stopped: now.stands == alert::Stands::Stopped,
     }
 }
 

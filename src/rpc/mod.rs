@@ -27,6 +27,7 @@ pub mod subscriptions;
 pub mod views;
 pub mod wire;
 
+use crate::alert::Alerts;
 use crate::log::{Log, ReadError};
 use crate::subscription::Hub;
 use crate::subscription::group::Groups;
@@ -50,6 +51,8 @@ pub struct Core {
     pub hub: Arc<Hub>,
     /// The consumer groups.
     pub groups: Groups,
+    /// What is done for each match of which filter.
+    pub alerts: Alerts,
     /// True from when the server is stopping: streams of appends then end.
     pub draining: watch::Sender<bool>,
     /// Told when `Admin.Drain` asks for the end.

@@ -4,10 +4,9 @@ use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{Core, blocking, consume, convert, groups, proto, status, wire};
 use crate::filter::Filter;
-use crate::log::{Log, ReadError};
 use crate::record::{Position, Recorded};
 use crate::subscription::group::GroupError;
-use crate::subscription::{From, Item, Session, Subscribe};
+use crate::subscription::{From, Item, Session, Subscribe, has_passed};
 use crate::view::Mode;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -220,22 +219,6 @@ impl RawCall<proto::SubscribeRequest> for Subscriptions {
             Ok(messages.boxed())
         })
     }
-}
-
-/// A feed from a time that has not passed would begin with records from before it.
-fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
-    let From::Recorded(time) = from else {
-        return Ok(());
-    };
-    let now = log.now();
-    if *time < now {
-        return Ok(());
-    }
-    Err(ReadError::NotPassed {
-        time: time.to_string(),
-        clock: now.to_string(),
-        tail: log.tail(),
-    })
 }
 
 fn subscribe(request: proto::SubscribeRequest) -> Result<Subscribe, RequestError> {

@@ -222,17 +222,21 @@ pub(super) fn verify_held(
 /// read once more.
 fn beside(disk: &dyn Disk, state: &Path, running: bool) -> Result<Vec<(String, String)>, VerifyError> {
     let read = || {
-        let folder = state.join(state::GROUPS);
-        let copies = state::journal::read(disk, &folder)
-            .map_err(|cause| VerifyError::State(StateError::Io { path: folder, cause }))?;
-        let name = |copy: &state::journal::Copy| {
-            let name = copy.path.file_name().unwrap_or_default().to_string_lossy();
-            format!("{}/{name}", state::GROUPS)
-        };
-        let faults = copies
-            .iter()
-            .filter_map(|copy| Some((name(copy), copy.fault.clone()?)));
-        Ok::<_, VerifyError>(faults.collect::<Vec<_>>())
+        let mut faults = Vec::new();
+        for name in state::BESIDE {
+            let folder = state.join(name);
+            let copies = state::journal::read(disk, &folder).map_err(|cause| {
+                VerifyError::State(StateError::Io {
+                    path: folder.clone(),
+                    cause,
+                })
+            })?;
+            faults.extend(copies.iter().filter_map(|copy| {
+                let file = copy.path.file_name().unwrap_or_default().to_string_lossy();
+                Some((format!("{name}/{file}"), copy.fault.clone()?))
+            }));
+        }
+        Ok::<_, VerifyError>(faults)
     };
     match read()? {
         faults if running && !faults.is_empty() => read(),

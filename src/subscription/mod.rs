@@ -16,3 +16,24 @@ pub mod session;
 pub use cursor::{Cursor, ResumeToken, TokenError};
 pub use hub::{Encode, Form, From, Hub, Subscribe, SubscribeError};
 pub use session::{Item, Session};
+
+use crate::log::{Log, ReadError};
+
+/// A feed from a time that has not passed would begin with records from before it.
+///
+/// # Errors
+/// [`ReadError::NotPassed`].
+pub fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
+    let From::Recorded(time) = from else {
+        return Ok(());
+    };
+    let now = log.now();
+    if *time < now {
+        return Ok(());
+    }
+    Err(ReadError::NotPassed {
+        time: time.to_string(),
+        clock: now.to_string(),
+        tail: log.tail(),
+    })
+}

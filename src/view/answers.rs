@@ -14,6 +14,7 @@ use crate::filter::{Excerpt, Wording};
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
 use crate::record::{Hash, Position, Status, codec};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of leaves and payloads after which a page ends.
 const PAGE_BYTES: usize = 3_000_000;
@@ -33,7 +34,7 @@ pub(super) struct Cut {
     pub excerpts: Option<Wording>,
 }
 
-/// A page of an answer.
+/// A page of an answer; nobody is to be given it once `cancelled` is set, and it is left unfinished.
 ///
 /// # Errors
 /// As reading the log.
@@ -42,17 +43,25 @@ pub(super) fn page(
     view: Option<&search::Search>,
     found: &Found,
     cut: &Cut,
+    cancelled: &AtomicBool,
 ) -> Result<Page, ReadError> {
     let (as_of, binding) = (cut.as_of, cut.binding);
     let mut ahead = Ahead::new(log, &found.positions);
-    let mut documents = (!cut.records_only).then(|| Documents::new(log, as_of));
+    let mut documents = (!cut.records_only).then(|| Documents::new(log, as_of, cancelled));
     let fetch = |at: usize, position| {
+        if cancelled.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let run = ahead.take(at, Position::new(position))?;
         let answer = answer_of(log, view, run, Position::new(position), as_of, documents.as_mut())?;
         let told = |answer: EntryAnswer| {
             let excerpts = cut.excerpts.as_ref().map(|words| excerpts(words, &answer));
             let own: usize = excerpts.iter().flatten().map(bytes_of).sum();
-            (answer.run.bytes() + own, (answer, excerpts))
+            let named = answer.retracted_documents.iter();
+            let named: usize = named
+                .map(|one| one.series.as_str().len() + one.key.as_str().len())
+                .sum();
+            (answer.run.bytes() + own + named, (answer, excerpts))
         };
         Ok(answer.map(told))
     };

@@ -77,7 +77,8 @@ pub fn find(log: &Log, name: &EntryRef, as_of: Position) -> Result<EntryKey, Ent
     }
 }
 
-/// The entry as the records below `as_of` make it, with the newest revision or the one asked for.
+/// The entry as the records below `as_of` make it, with the newest revision or the one asked for. Nobody is to be given it once
+/// `cancelled` is set, and it is left unfinished.
 ///
 /// # Errors
 /// [`EntryError::Unknown`] where the log did not hold it then; [`EntryError::Revision`].
@@ -86,6 +87,7 @@ pub fn answer(
     entry: &EntryKey,
     as_of: Position,
     revision: Option<Revision>,
+    cancelled: &AtomicBool,
 ) -> Result<EntryAnswer, EntryError> {
     let state = log
         .entry(entry, as_of)?
@@ -109,7 +111,7 @@ pub fn answer(
         false => state.status_of(revision_answered),
     };
     let retracted_documents = match run.get(at) {
-        Some(record) => Documents::new(log, as_of).retracted(&record, &state)?,
+        Some(record) => Documents::new(log, as_of, cancelled).retracted(&record, &state)?,
         None => Vec::new(),
     };
     Ok(EntryAnswer {

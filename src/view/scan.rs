@@ -214,7 +214,7 @@ impl Scanner {
             excerpts: search.excerpts.then(|| search.filter.wording()),
         };
         let page = self
-            .blocking(move |_| page(&log, view.as_deref(), &found, &cut))
+            .blocking(move |cancelled| page(&log, view.as_deref(), &found, &cut, cancelled))
             .await??;
         if page.next.is_none() {
             self.kept.release(&key);

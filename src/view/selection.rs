@@ -61,6 +61,16 @@ pub enum Change {
 }
 
 impl Change {
+    /// Its word; empty where changes are not followed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Untold => "",
+            Self::Enters => "enters",
+            Self::Stays => "stays",
+            Self::Leaves => "leaves",
+        }
+    }
+
     /// The change that a record is for whoever follows everything.
     ///
     /// Everything is every entry that is not retracted or erased, as in a search without a filter.

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "subscription",
         &["record", "merkle", "derive", "filter", "log", "view"],
     ),
+    ("alert", &["record", "filter", "log", "view", "subscription"]),
     ("store", &["record", "merkle", "log"]),
     ("import", &["record", "derive"]),
     (
@@ -32,13 +33,16 @@ const LAYERS: &[(&str, &[&str])] = &[
             "log",
             "view",
             "subscription",
+            // `GetStatus` shows how alerts stand.
+            "alert",
         ],
     ),
     ("http", &["record", "merkle", "log"]),
     ("scrub", &["record", "log"]),
     // A client proves for itself that nothing was skipped, by the same pure cursor as the server.
     ("client", &["record", "merkle", "filter", "subscription", "rpc"]),
-    ("config", &[]),
+    // Alerts read their own settings; config only gathers them.
+    ("config", &["alert"]),
     ("telemetry", &[]),
     (
         "daemon",
@@ -48,6 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "log",
             "view",
             "subscription",
+            "alert",
             "store",
             "rpc",
             "http",

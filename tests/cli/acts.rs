@@ -305,3 +305,38 @@ fn an_event_whose_dispatch_is_retracted_says_so() {
     daemon.ok(&["reinstate", "desk/dispatch", "--reason", "error"]);
     assert!(marked(&[]).is_empty());
 }
+
+/// However many dispatches tell of an event, the one that is taken back is found.
+#[test]
+fn an_event_of_many_dispatches_says_which_of_all_of_them_is_retracted() {
+    const DISPATCHES: usize = 300;
+    let daemon = Daemon::start();
+    let dispatch = |n: usize| {
+        format!("{{\"series\":\"wire\",\"key\":\"d{n}\",\"kind\":\"document\",\"title\":\"A dispatch\"}}\n")
+    };
+    daemon.append(&(0..DISPATCHES).map(dispatch).collect::<String>());
+    let relation = |n| format!(r#"{{"type":"reported-in","series":"wire","key":"d{n}"}}"#);
+    let relations: Vec<String> = (0..DISPATCHES - 1).map(relation).collect();
+    daemon.append(&format!(
+        r#"{{"series":"desk","key":"event","kind":"event","title":"Talks","relations":[{}]}}"#,
+        relations.join(",")
+    ));
+    let last = format!("wire/d{}", DISPATCHES - 1);
+    daemon.ok(&["link", "desk/event", "reported-in", &last]);
+    for entry in ["wire/d0", "wire/d298", &last] {
+        daemon.ok(&["retract", entry, "--reason", "source-retracted"]);
+    }
+    let keys = |entry: &serde_json::Value| -> Vec<String> {
+        let documents = entry["retracted_documents"].as_array().unwrap().iter();
+        documents
+            .map(|one| one["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let expected = ["d0", "d298", "d299"];
+    assert_eq!(
+        keys(&json(&daemon.ok(&["get", "desk/event", "-o", "json"]))),
+        expected
+    );
+    let found = lines(&daemon.ok(&["search", "kind = event", "-o", "json"]));
+    assert_eq!(keys(&found[0]), expected);
+}

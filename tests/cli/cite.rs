@@ -1,6 +1,10 @@
 //! cite and search --cite: a fixed answer by a name, and the same answer again.
 
 use crate::harness::{Daemon, Ended, chancery, json, lines, run};
+use chancery::client::Client;
+use chancery::rpc::proto;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const RECORDS: &str = r#"
 {"series":"desk","key":"meeting","kind":"event","title":"Bajwa and Bagheri meet","occurred":"2021-10-13",
@@ -54,7 +58,7 @@ fn a_citation_says_what_is_cited_for_people_for_programs_and_for_bibtex() {
             .contains("leaves retracted entries out")
     );
     let root = &cited["root"].as_str().unwrap()[..32];
-    let id = format!("chancery:1:example.org/test:3:{root}:3:2026-1:country.=.IRN");
+    let id = format!("chancery:1:example.org/test:3:{root}:3:2026-1/1:country.=.IRN");
     assert_eq!(cited["citation"], id);
 
     let ended = run(&mut daemon.ask(&["cite", IRAN, "--author", "Doe, Jane"]));
@@ -123,7 +127,7 @@ fn what_was_cited_comes_again_whatever_was_recorded_since() {
     // Nothing, and everything, can be cited too.
     for point in ["0", "2"] {
         let id = cite(&daemon, &["--as-of", point]);
-        assert!(id.ends_with(&format!(":{point}:2026-1:-")), "{id}");
+        assert!(id.ends_with(&format!(":{point}:2026-1/1:-")), "{id}");
         assert_eq!(lines(&again(&daemon, &id).out).len().to_string(), point);
     }
 }
@@ -165,6 +169,55 @@ fn what_was_erased_since_is_named() {
     ));
     assert!(cited.out.contains("2 entries match country = IRN"), "{cited:?}");
     drop(folder);
+}
+
+/// An erasure may be committed between any two questions of a check.
+#[test]
+fn erasures_in_between_are_no_finding() {
+    let daemon = Daemon::start();
+    let keys: Vec<String> = (0..600).map(|n| format!("k{n}")).collect();
+    for some in keys.chunks(200) {
+        let record = |key: &String| {
+            format!("{{\"series\":\"desk\",\"key\":\"{key}\",\"kind\":\"event\",\"title\":\"Talks\"}}\n")
+        };
+        daemon.append(&some.iter().map(record).collect::<String>());
+    }
+    let id = cite(&daemon, &["kind = event"]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let address = daemon.address().to_owned();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&is_over);
+    let erasing = runtime.spawn(async move {
+        let client = Client::connect(&address).await.unwrap();
+        let mut erased = 0;
+        for key in keys {
+            if until.load(Ordering::Relaxed) {
+                break;
+            }
+            let request = proto::EraseRequest {
+                entry: Some(proto::EntryKey {
+                    series: "desk".to_owned(),
+                    key,
+                }),
+                authority: "court order 7".to_owned(),
+                reason: "court-order".to_owned(),
+                ..proto::EraseRequest::default()
+            };
+            client.admin().erase(request).await.unwrap();
+            erased += 1;
+        }
+        erased
+    });
+    for _ in 0..5 {
+        let ended = run(&mut daemon.ask(&["cite", "--check", &id, "-o", "json"]));
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let erased: u64 = runtime.block_on(erasing).unwrap();
+    assert!(erased > 0);
+    let held = json(&daemon.ok(&["cite", "--check", &id, "-o", "json"]));
+    assert_eq!(held["count"], 600 - erased);
+    assert_eq!(held["erased_since"].as_array().unwrap().len() as u64, erased);
 }
 
 #[test]
@@ -229,11 +282,13 @@ fn an_archive_that_is_not_the_cited_one_is_told() {
         3,
         &["the cited answer had 2 entries and has 3 now, but nothing was erased"],
     );
-    let many = id.replacen(":3:2026-1", ":7:2020-1", 1);
+    let many = id.replacen(":3:2026-1/1", ":7:2020-1", 1);
     said(
         &many,
         3,
-        &["tables of version 2020-1, and is answered by those of 2026-1"],
+        &[
+            "cited by tables 2020-1, rules unknown and is answered by tables 2026-1, rules 1, which may be why",
+        ],
     );
 }
 
@@ -247,6 +302,34 @@ fn a_fork_of_the_archive_is_found_by_the_root() {
     let ended = again(&fork, &id);
     assert_eq!((ended.code, ended.out.as_str()), (3, ""), "{ended:?}");
     assert!(ended.err.contains("these are not the records"), "{}", ended.err);
+}
+
+#[test]
+fn only_the_key_that_is_given_is_believed() {
+    let daemon = filled();
+    let id = cite(&daemon, &[IRAN]);
+    let own = daemon.ok(&["key", "show"]);
+    let other = Daemon::start().ok(&["key", "show"]);
+    let (own, other) = (own.trim(), daemon.file("other.key", &other));
+    let questions: [&[&str]; 3] = [
+        &["cite", IRAN, "--key"],
+        &["cite", "--check", &id, "--key"],
+        &["search", "--cite", &id, "-o", "csv", "--key"],
+    ];
+    for question in questions {
+        assert!(!daemon.ok(&[question, &[own]].concat()).is_empty());
+        let ended = run(&mut daemon.ask(&[question, &[&other]].concat()));
+        assert_eq!(
+            (ended.code, ended.out.as_str()),
+            (3, ""),
+            "{question:?}: {ended:?}"
+        );
+        assert!(ended.err.contains("checkpoint does not hold"), "{}", ended.err);
+        let ended = run(&mut daemon.ask(&[question, &["no+key"]].concat()));
+        assert_eq!(ended.code, 2, "{question:?}: {ended:?}");
+    }
+    let ended = run(&mut daemon.ask(&["search", IRAN, "--key", own]));
+    assert_eq!(ended.code, 2, "there is no proof in a search: {ended:?}");
 }
 
 #[test]
@@ -326,7 +409,7 @@ fn a_citation_by_other_tables_says_that_other_entries_may_match() {
     let id = cited["citation"]
         .as_str()
         .unwrap()
-        .replacen(":2026-1:", ":2019-7:", 1);
+        .replacen(":2026-1/1:", ":2019-7/4:", 1);
     let ended = run(&mut daemon.ask(&["search", "--cite", &id, "-o", "csv", "--fields", "key"]));
     assert_eq!((ended.code, ended.out.as_str()), (0, "key\na\n"));
     assert!(
@@ -335,10 +418,21 @@ fn a_citation_by_other_tables_says_that_other_entries_may_match() {
         ended.err
     );
     assert!(
-        ended.err.contains("cited by the tables of version 2019-7"),
+        ended
+            .err
+            .contains("cited by tables 2019-7, rules 4 and is answered by"),
         "{}",
         ended.err
     );
     let checked = json(&daemon.ok(&["cite", "--check", &id, "-o", "json"]));
     assert_eq!(checked["tables"]["cited"], "2019-7");
+    assert_eq!(
+        (&checked["rules"]["cited"], &checked["rules"]["now"]),
+        (&4.into(), &1.into())
+    );
+    // An id of before there were versions of rules.
+    let old = id.replacen("2019-7/4", "2026-1", 1);
+    let ended = run(&mut daemon.ask(&["search", "--cite", &old, "-o", "csv", "--fields", "key"]));
+    assert_eq!((ended.code, ended.out.as_str()), (0, "key\na\n"));
+    assert!(ended.err.contains("rules unknown"), "{}", ended.err);
 }

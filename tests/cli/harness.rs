@@ -170,7 +170,7 @@ impl Daemon {
             .unwrap()
     }
 
-    /// Kills it as a power cut of the process would; the folder.
+    /// Ends it as a power cut would; the folder.
     pub fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -1,6 +1,7 @@
 //! The command line, asked as a user asks it: the real binary, against a real daemon.
 
 mod acts;
+mod alerts;
 mod cite;
 mod counts;
 mod daemon;

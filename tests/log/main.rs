@@ -1,5 +1,6 @@
 //! The log against a real file system: append, read, restart.
 
+mod alerts;
 mod basics;
 mod harness;
 mod names;

@@ -250,6 +250,45 @@ fn values_of_a_measure_are_added_up_of_those_that_have_one() {
     }
 }
 
+/// To state a value twice is to state it once: a value that is repeated is no second observation, and which spelling it has does
+/// not matter. Two values that differ are two.
+#[test]
+fn a_value_that_an_entry_states_twice_is_added_up_once() {
+    let mut viewed = Viewed::new();
+    let entries: [(&str, &[&str]); 3] = [
+        ("a b", &["1.0", "1", "2"]),
+        ("b", &["-4", "-4.00", "-40e-1"]),
+        ("c", &["1"]),
+    ];
+    for (key, values) in entries {
+        let (_, mut content) = event(key, "2021-10-13", ["Pakistan", "Iran"], "040", "");
+        let measure = |value: &&str| Measure {
+            name: "tone".into(),
+            value: (*value).into(),
+        };
+        content.measures = values.iter().map(measure).collect();
+        append(
+            viewed.log(),
+            batch(vec![draft(Act::Create, key, encode_content(content))]),
+        )
+        .unwrap();
+    }
+    for step in [None, Some(Step::Seal)] {
+        step.into_iter().for_each(|step| viewed.take(step));
+        let (scan, view) = scanners(&viewed);
+        for scanner in [scan, view] {
+            let asked = named(&["kind"], Some("tone"));
+            let (answer, _) = aggregated(&scanner, "", viewed.log().tail(), &asked);
+            let tally = answer.groups[0].tally;
+            // 1 and 2, -4, and the 1 of another entry.
+            assert_eq!(
+                (tally.count, tally.measured, tally.sum, tally.min, tally.max),
+                (3, 4, 0.0, -4.0, 2.0)
+            );
+        }
+    }
+}
+
 #[test]
 fn corrections_and_retractions_count_as_of_the_point_that_is_asked_for() {
     let mut viewed = archive();

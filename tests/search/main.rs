@@ -2,6 +2,8 @@
 //! kills, damage and rebuilds.
 
 mod aggregates;
+#[cfg(target_os = "linux")]
+mod faults;
 #[path = "../log/harness.rs"]
 #[allow(dead_code, reason = "the tests of the log use all of it")]
 mod harness;
@@ -12,7 +14,7 @@ mod relevance;
 
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::Log;
-use chancery::log::erasure::{Holder, Order as ErasureOrder};
+use chancery::log::erasure::{Holder, HolderName, Order as ErasureOrder, Waiting};
 use chancery::record::codec::{Content, Country, Date, Measure, Participant, encode_content};
 use chancery::record::{Act, EntryKey, Position, Principal, Reason, Revision};
 use chancery::view::likeness::{Collapse, Likened};
@@ -552,6 +554,26 @@ fn fill(viewed: &Viewed, records: usize) {
     }
 }
 
+/// Waits for a state that comes by itself.
+fn comes(what: &str, mut is_there: impl FnMut() -> bool) {
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while !is_there() {
+        assert!(std::time::Instant::now() < until, "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Erases the contents of two more entries, one after the other: when the store has removed the second from its files, it has
+/// looked at everything that was erased before the first.
+fn store_looks(viewed: &mut Viewed, keys: [&str; 2]) {
+    for key in keys {
+        append(viewed.log(), batch(vec![harness::create(key, "Envoys part")])).unwrap();
+        viewed.erase(key, None);
+        let erase = Position::new(viewed.log().tail().get() - 2);
+        comes("the store", || viewed.log().is_removed(erase));
+    }
+}
+
 #[test]
 fn an_erasure_is_complete_only_when_the_view_is_rid_of_it() {
     let mut viewed = Viewed::new();
@@ -559,17 +581,73 @@ fn an_erasure_is_complete_only_when_the_view_is_rid_of_it() {
     viewed.take(Step::Seal);
     viewed.take(Step::Restart);
     viewed.erase("b", None);
-    let looks = || (0..3_000).map(|_| std::thread::sleep(Duration::from_millis(10)));
-    // The store is done in the meantime; nobody knows of the view yet, and then it lags.
-    looks().take(30).for_each(drop);
-    assert_eq!(viewed.log().erasures_pending().len(), 1);
+    let waits = |viewed: &Viewed| viewed.log().status().erasure_waits;
+    // Nobody knows of the view yet.
+    store_looks(&mut viewed, ["c", "d"]);
+    assert_eq!(viewed.log().erasures_pending().len(), 3);
+    let (records, holder, behind) = (3, None, 0);
+    assert_eq!(
+        waits(&viewed),
+        Some(Waiting {
+            records,
+            holder,
+            behind
+        })
+    );
+    // Then it lags.
     let holder: Arc<dyn Holder> = viewed.search();
     viewed.log().add_holder(Arc::downgrade(&holder));
-    looks().take(30).for_each(drop);
-    assert_eq!(viewed.log().erasures_pending().len(), 1);
+    store_looks(&mut viewed, ["e", "f"]);
+    assert_eq!(viewed.log().erasures_pending().len(), 5);
+    let name = HolderName {
+        view: "search",
+        is_made_anew: false,
+    };
+    assert_eq!(
+        waits(&viewed),
+        Some(Waiting {
+            records: 5,
+            holder: Some(name),
+            behind: viewed.log().tail().get() - 1
+        })
+    );
     viewed.follow();
-    let done = looks().any(|()| viewed.log().erasures_pending().is_empty());
-    assert!(done, "{:?}", viewed.log().status());
+    comes("the end of it", || viewed.log().erasures_pending().is_empty());
+    assert_eq!(waits(&viewed), None);
+}
+
+#[test]
+fn an_erasure_says_that_it_waits_for_the_view_that_is_made_anew() {
+    let mut viewed = Viewed::new();
+    append(
+        viewed.log(),
+        batch(vec![harness::create("b", "Whistleblower unmasked")]),
+    )
+    .unwrap();
+    fill(&viewed, 9_000);
+    viewed.take(Step::Seal);
+    let holder: Arc<dyn Holder> = viewed.search();
+    viewed.log().add_holder(Arc::downgrade(&holder));
+    viewed.search().state().want(true);
+    let step = |viewed: &mut Viewed| {
+        let follower = viewed.follower.as_mut().unwrap();
+        follower.step(viewed.opened.log()).unwrap()
+    };
+    assert!(step(&mut viewed));
+    viewed.erase("b", None);
+    // The one that answers is rid of it, the new one has not come so far.
+    assert!(step(&mut viewed));
+    let waiting = viewed.log().status().erasure_waits.unwrap();
+    let name = HolderName {
+        view: "search",
+        is_made_anew: true,
+    };
+    assert_eq!((waiting.records, waiting.holder), (1, Some(name)));
+    let behind = viewed.log().tail().since(viewed.search().rid_through());
+    assert_eq!(waiting.behind, behind);
+    viewed.follow();
+    comes("the end of it", || viewed.log().erasures_pending().is_empty());
+    assert_eq!(viewed.log().status().erasure_waits, None);
 }
 
 #[test]

@@ -4,18 +4,14 @@
 //! say any more whether an erased content matched, so that what is named here are the entries that may have been in the cited
 //! answer; where they are as many as are missing, they were.
 
+use super::erased::{self, Erased};
 use crate::cli::failure::Failure;
 use crate::cli::screen::{Screen, count, plain};
-use crate::cli::shown::moment;
-use crate::client::{CitationId, Client};
-use crate::filter::{Filter, LazyContent, Subject};
-use crate::record::{Act, Hash, Leaf, Position, Recorded, Revision, Status};
-use crate::rpc::proto;
-use futures::{StreamExt, TryStreamExt};
+use crate::client::{CitationId, Client, Derivation};
+use crate::filter::Filter;
+use crate::merkle::VerifierKey;
+use crate::record::Hash;
 use serde_json::{Value, json};
-use std::collections::HashSet;
-use std::pin::pin;
-use tonic::Code;
 
 /// The most erased entries that are named to a person.
 const NAMED_MAX: usize = 20;
@@ -31,28 +27,41 @@ pub struct Held {
     by_status: bool,
     /// The entries erased since that may have been in the answer.
     erased: Vec<Erased>,
-    /// The version of the tables that answer now, where it is another one than that of the citation.
-    other_tables: Option<String>,
+    /// By what is answered now, where it is not what the citation was answered by.
+    derived_otherwise: Option<Derivation>,
 }
 
-/// An entry that was erased since.
-#[derive(Debug)]
-struct Erased {
-    series: String,
-    key: String,
-    /// The ERASE.
-    position: u64,
-    recorded: Recorded,
-    reason: String,
-}
-
-/// Holds a citation against an archive.
+/// Holds a citation against an archive, whose checkpoint must be signed with a key; without one its own is asked for and trusted.
 ///
 /// # Errors
 /// The server's; another archive, or one with fewer records; a filter that this program does not read. Exit code 3 where the
 /// records below the position are others, or where no erasure explains another number of entries.
-pub async fn check(client: &Client, id: &CitationId) -> Result<Held, Failure> {
+pub async fn check(client: &Client, id: &CitationId, key: Option<&VerifierKey>) -> Result<Held, Failure> {
     let filter = read(&id.filter)?;
+    is_of_this_archive(client, id).await?;
+    let (root, _) = super::root(client, id.position, key).await?;
+    if !id.agrees(&root) {
+        return Err(Failure::Wrong(format!(
+            "as of position {} the root of `{}` is {}, and the cited one begins with {}: these are not the records that were \
+             cited; compare the archive with a checkpoint that somebody has kept",
+            id.position,
+            plain(&id.origin),
+            hex::encode(root),
+            id.root()
+        )));
+    }
+    let mut held = look(client, id, &filter, root).await?;
+    if !held.is_explained(id.count) {
+        // What is being erased is masked a moment before its ERASE is among the records.
+        held = look(client, id, &filter, root).await?;
+    }
+    if held.is_explained(id.count) {
+        return Ok(held);
+    }
+    Err(Failure::Wrong(unexplained(id, &held)))
+}
+
+async fn is_of_this_archive(client: &Client, id: &CitationId) -> Result<(), Failure> {
     let status = client.status().await?;
     if status.origin != id.origin {
         return Err(Failure::failed(format!(
@@ -70,36 +79,29 @@ pub async fn check(client: &Client, id: &CitationId) -> Result<Held, Failure> {
             plain(&id.origin)
         )));
     }
-    let key = client.verifier_key().await?;
-    let (root, _) = client.root_at(id.position, &key).await?;
-    if !id.agrees(&root) {
-        return Err(Failure::Wrong(format!(
-            "as of position {} the root of `{}` is {}, and the cited one begins with {}: these are not the records that were \
-             cited; compare the archive with a checkpoint that somebody has kept",
-            id.position,
-            plain(&id.origin),
-            hex::encode(root),
-            id.root()
-        )));
-    }
+    Ok(())
+}
+
+/// What the archive answers now, and what was erased since.
+async fn look(client: &Client, id: &CitationId, filter: &Filter, root: Hash) -> Result<Held, Failure> {
     let now = super::search(client, &id.filter, id.position).await?.total;
     let by_status = filter.names_status();
     let erased = match now == id.count && !by_status {
         true => Vec::new(),
-        false => erased_since(client, id.position, status.tail, &filter).await?,
+        false => {
+            // Only now: every ERASE that the answer has felt is among the records, or about to be.
+            let tail = client.status().await?.tail;
+            erased::since(client, id.position, tail, filter).await?
+        }
     };
-    let tables = super::tables(client).await?;
-    let held = Held {
-        other_tables: (tables != id.tables).then_some(tables),
+    let derivation = super::derivation(client).await?;
+    Ok(Held {
+        derived_otherwise: (derivation != id.derivation).then_some(derivation),
         root,
         now,
         by_status,
         erased,
-    };
-    if held.is_explained(id.count) {
-        return Ok(held);
-    }
-    Err(Failure::Wrong(unexplained(client, id, &held).await?))
+    })
 }
 
 /// The filter of a citation.
@@ -117,15 +119,10 @@ fn read(text: &str) -> Result<Filter, Failure> {
 }
 
 /// Why the archive is not the one that was cited although its records are.
-async fn unexplained(client: &Client, id: &CitationId, held: &Held) -> Result<String, Failure> {
-    let tables = super::tables(client).await?;
-    let by_tables = match tables == id.tables {
-        true => String::new(),
-        false => format!(
-            "; it was cited by the tables of version {}, and is answered by those of {}, which may be why",
-            plain(&id.tables),
-            plain(&tables)
-        ),
+fn unexplained(id: &CitationId, held: &Held) -> String {
+    let by_others = match &held.derived_otherwise {
+        None => String::new(),
+        Some(now) => format!("; {}, which may be why", derived_by(&id.derivation, now)),
     };
     let may_have_been = match held.erased.len() as u64 {
         0 => "nothing was erased since that may have been among them".to_owned(),
@@ -135,13 +132,23 @@ async fn unexplained(client: &Client, id: &CitationId, held: &Held) -> Result<St
             count(more)
         ),
     };
-    Ok(format!(
-        "as of position {} the cited answer had {} and has {} now, but {may_have_been}{by_tables}; see what is wrong with: \
+    format!(
+        "as of position {} the cited answer had {} and has {} now, but {may_have_been}{by_others}; see what is wrong with: \
          chancery verify",
         id.position,
         entries(id.count),
         count(held.now)
-    ))
+    )
+}
+
+/// By what it was cited, and by what it is answered.
+fn derived_by(then: &Derivation, now: &Derivation) -> String {
+    let (then, now) = (then.to_string(), now.to_string());
+    format!(
+        "it was cited by {} and is answered by {}",
+        plain(&then),
+        plain(&now)
+    )
 }
 
 impl Held {
@@ -168,8 +175,10 @@ impl Held {
         let erased = self.erased.len() as u64;
         let missing = id.count.saturating_sub(self.now);
         let said = match (missing, erased) {
-            (0, 0) if self.other_tables.is_some() => {
-                return vec![format!("note: {cited}; as many come"), self.of_tables(id)];
+            (0, 0) if self.derived_otherwise.is_some() => {
+                return std::iter::once(format!("note: {cited}; as many come"))
+                    .chain(self.of_derivation(id))
+                    .collect();
             }
             (0, 0) => return vec![format!("note: {cited}; all of them come")],
             _ if self.by_status => format!(
@@ -187,29 +196,32 @@ impl Held {
         std::iter::once(format!("note: {cited}; {said}"))
             .chain(named)
             .chain((more > 0).then(|| format!("  ... {} more", count(more))))
-            .chain(self.other_tables.as_ref().map(|_| self.of_tables(id)))
+            .chain(self.of_derivation(id))
             .collect()
     }
 
-    /// What is not known where other tables answer.
-    fn of_tables(&self, id: &CitationId) -> String {
-        format!(
-            "note: it was cited by the tables of version {} and is answered by those of {}, by which other entries may match",
-            plain(&id.tables),
-            plain(self.other_tables.as_deref().unwrap_or_default())
-        )
+    /// What is not known where values are derived otherwise.
+    fn of_derivation(&self, id: &CitationId) -> Option<String> {
+        let now = self.derived_otherwise.as_ref()?;
+        let by = derived_by(&id.derivation, now);
+        Some(format!("note: {by}, by which other entries may match"))
     }
 
     /// What holds, for `cite --check`.
     pub fn json(&self, id: &CitationId) -> Value {
         let erased: Vec<Value> = self.erased.iter().map(Erased::json).collect();
+        let (then, now) = (
+            &id.derivation,
+            self.derived_otherwise.as_ref().unwrap_or(&id.derivation),
+        );
         json!({
             "holds": true,
             "origin": id.origin,
             "position": id.position,
             "root": hex::encode(self.root),
             "filter": id.filter,
-            "tables": { "cited": id.tables, "now": self.other_tables.as_ref().unwrap_or(&id.tables) },
+            "tables": { "cited": then.tables, "now": now.tables },
+            "rules": { "cited": then.rules, "now": now.rules },
             "cited": id.count,
             "count": self.now,
             "erased_since": erased,
@@ -219,32 +231,6 @@ impl Held {
     /// The root at the cited position.
     pub fn root(&self) -> &Hash {
         &self.root
-    }
-}
-
-impl Erased {
-    fn line(&self) -> String {
-        let reason = match self.reason.as_str() {
-            "" => String::new(),
-            reason => format!(" ({})", plain(reason)),
-        };
-        format!(
-            "  {}/{}, by the ERASE at position {} of {}{reason}",
-            plain(&self.series),
-            plain(&self.key),
-            self.position,
-            moment(self.recorded)
-        )
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "series": self.series,
-            "key": self.key,
-            "position": self.position,
-            "recorded": self.recorded.to_string(),
-            "reason": self.reason,
-        })
     }
 }
 
@@ -263,168 +249,10 @@ fn was(number: u64) -> String {
     }
 }
 
-/// The entries that an ERASE from `position` to `tail` took the content from that was their newest as of `position`, without
-/// those that the filter leaves out whatever they said.
-async fn erased_since(
-    client: &Client,
-    position: u64,
-    tail: u64,
-    filter: &Filter,
-) -> Result<Vec<Erased>, Failure> {
-    let request = proto::ReadRequest {
-        from: Some(position),
-        until: Some(tail),
-        filter: "act = erase".to_owned(),
-        parts: proto::Parts::Leaf.into(),
-        ..proto::ReadRequest::default()
-    };
-    let mut records = pin!(client.records(request).await?);
-    let (mut found, mut seen) = (Vec::new(), HashSet::new());
-    while let Some(record) = records.try_next().await? {
-        let leaf = decoded(record.position, &record.leaf)?;
-        let Some(range) = leaf.erased else { continue };
-        let name = (leaf.series.to_owned(), leaf.key.to_owned());
-        if seen.contains(&name) {
-            continue;
-        }
-        let Some(standing) = standing(client, leaf.series, leaf.key, position).await? else {
-            continue;
-        };
-        if standing.is_taken_by(range) {
-            if standing.may_have_matched(leaf.series, leaf.key, filter) {
-                found.push(Erased {
-                    series: leaf.series.to_owned(),
-                    key: leaf.key.to_owned(),
-                    position: record.position,
-                    recorded: leaf.recorded,
-                    reason: leaf.reason.to_owned(),
-                });
-            }
-            seen.insert(name);
-        }
-    }
-    Ok(found)
-}
-
-/// An entry as of a position, as its leaves tell it.
-struct Standing {
-    /// The record of its newest content, as the filter sees it.
-    content: Newest,
-    retracted: bool,
-    /// Its newest content was erased before.
-    erased: bool,
-}
-
-struct Newest {
-    position: Position,
-    act: Act,
-    kind: crate::record::Kind,
-    revision: Revision,
-    recorded: Recorded,
-    principal: String,
-}
-
-impl Standing {
-    /// Whether the newest content is among these revisions, and was there until then.
-    fn is_taken_by(&self, (from, to): (Revision, Revision)) -> bool {
-        let revision = self.content.revision;
-        !self.erased && from <= revision && revision < to
-    }
-
-    fn may_have_matched(&self, series: &str, key: &str, filter: &Filter) -> bool {
-        if filter.names_status() {
-            // It may have been in the answer by its status then, or come into it by the one that it has now.
-            return true;
-        }
-        let content = &self.content;
-        let subject = Subject {
-            position: content.position,
-            act: content.act,
-            kind: content.kind,
-            series,
-            key,
-            revision: content.revision,
-            recorded: content.recorded,
-            status: Status::Current,
-            principal: &content.principal,
-            content: LazyContent::absent(),
-        };
-        !self.retracted && filter.could_match(&subject)
-    }
-}
-
-/// The entry as of a position; `None` where it had no content then.
-async fn standing(
-    client: &Client,
-    series: &str,
-    key: &str,
-    position: u64,
-) -> Result<Option<Standing>, Failure> {
-    let key = proto::EntryKey {
-        series: series.to_owned(),
-        key: key.to_owned(),
-    };
-    let request = proto::GetHistoryRequest {
-        entry: Some(proto::EntryName {
-            name: Some(proto::entry_name::Name::Key(key)),
-        }),
-        as_of: Some(proto::AsOf {
-            at: Some(proto::as_of::At::Position(position)),
-        }),
-        parts: proto::Parts::Leaf.into(),
-    };
-    let mut messages = match client.archive().get_history(request).await {
-        Ok(answer) => answer.into_inner(),
-        Err(status) if status.code() == Code::NotFound => return Ok(None),
-        Err(status) => return Err(status.into()),
-    };
-    let mut standing: Option<Standing> = None;
-    while let Some(message) = messages.next().await {
-        let message = match message {
-            Ok(message) => message,
-            Err(status) if status.code() == Code::NotFound => return Ok(None),
-            Err(status) => return Err(status.into()),
-        };
-        for record in &message.records {
-            let leaf = decoded(record.position, &record.leaf)?;
-            fold(&mut standing, Position::new(record.position), &leaf);
-        }
-    }
-    Ok(standing)
-}
-
-fn fold(standing: &mut Option<Standing>, position: Position, leaf: &Leaf<'_>) {
-    if leaf.act.has_content() {
-        *standing = Some(Standing {
-            content: Newest {
-                position,
-                act: leaf.act,
-                kind: leaf.kind,
-                revision: leaf.revision,
-                recorded: leaf.recorded,
-                principal: leaf.principal.to_owned(),
-            },
-            retracted: false,
-            erased: false,
-        });
-        return;
-    }
-    let Some(standing) = standing else { return };
-    match (leaf.act, leaf.erased) {
-        (Act::Retract, _) => standing.retracted = true,
-        (Act::Reinstate, _) => standing.retracted = false,
-        (Act::Erase, Some(range)) if standing.is_taken_by(range) => standing.erased = true,
-        _ => {}
-    }
-}
-
-fn decoded(position: u64, leaf: &[u8]) -> Result<Leaf<'_>, Failure> {
-    Leaf::decode(leaf).map_err(|error| Failure::failed(format!("position {position}: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Recorded;
 
     fn held(now: u64, by_status: bool, erased: u64) -> Held {
         let one = |n| Erased {
@@ -439,13 +267,38 @@ mod tests {
             now,
             by_status,
             erased: (0..erased).map(one).collect(),
-            other_tables: None,
+            derived_otherwise: None,
         }
+    }
+
+    fn cited() -> CitationId {
+        let derivation = Derivation {
+            tables: "1".into(),
+            rules: None,
+        };
+        CitationId::new("example.org/test", 9, &[0; 32], 3, derivation, "x").unwrap()
+    }
+
+    #[test]
+    fn other_rules_are_told_as_other_tables_are() {
+        let now = Derivation {
+            tables: "1".into(),
+            rules: std::num::NonZeroU32::new(2),
+        };
+        let held = Held {
+            derived_otherwise: Some(now),
+            ..held(3, false, 0)
+        };
+        assert_eq!(
+            held.lines(&cited())[1],
+            "note: it was cited by tables 1, rules unknown and is answered by tables 1, rules 2, by which other entries may match"
+        );
+        assert_eq!(held.json(&cited())["rules"], json!({"cited": null, "now": 2}));
     }
 
     #[test]
     fn what_is_missing_is_told_as_surely_as_it_is_known() {
-        let id = CitationId::new("example.org/test", 9, &[0; 32], 3, "1", "x").unwrap();
+        let id = cited();
         let first = |held: Held| held.lines(&id)[0].clone();
         let cited = "note: cited: 3 entries of example.org/test as of position 9; ";
         let check = |held, says: &str| assert_eq!(first(held), format!("{cited}{says}"));

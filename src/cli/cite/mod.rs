@@ -6,21 +6,25 @@
 //! done. [`held`] holds a citation against an archive, [`bibtex`] writes it for a paper.
 
 mod bibtex;
+mod erased;
 pub mod held;
 
 use super::connect::Source;
 use super::failure::Failure;
+use super::key::KeyArg;
 use super::name::{self, Point};
 use super::output::Form;
 use super::screen::{Screen, count, plain, stdout};
 use super::shown::moment;
-use crate::client::{CitationId, Client};
+use crate::client::{CitationId, Client, Derivation};
+use crate::merkle::{Signed, VerifierKey};
 use crate::record::{Hash, Leaf, Recorded};
 use crate::rpc::proto;
 use clap::ValueEnum;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::pin::pin;
 
 /// Cites what a filter finds.
@@ -41,6 +45,9 @@ pub struct Args {
     /// Say instead whether the citation of this id still holds
     #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "as_of", "title", "authors"])]
     check: Option<CitationId>,
+    /// The archive's public key, or a file that holds it; without it the server is asked for its key and trusted
+    #[arg(long, value_name = "KEY")]
+    key: Option<KeyArg>,
     /// The form of the citation
     #[arg(short, long, value_enum, default_value_t)]
     output: CitationForm,
@@ -79,6 +86,7 @@ struct Cited {
 /// # Errors
 /// The server's; exit code 3 where a root does not hold, or a citation that is checked.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
+    let key = args.key.as_ref().map(KeyArg::read).transpose()?;
     if let Some(id) = &args.check {
         let form = match args.output {
             CitationForm::Table => Form::Table,
@@ -89,13 +97,13 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
                 ));
             }
         };
-        let ask = async |client: Client| held::check(&client, id).await;
+        let ask = async |client: Client| held::check(&client, id, key.as_ref()).await;
         let held = args.source.with(ask).await?;
         return print_held(id, &held, form, screen);
     }
     let cited = args
         .source
-        .with(async |client| cite(&client, &args).await)
+        .with(async |client| cite(&client, &args, key.as_ref()).await)
         .await?;
     if args.output != CitationForm::Json {
         cited
@@ -113,7 +121,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn cite(client: &Client, args: &Args) -> Result<Cited, Failure> {
+async fn cite(client: &Client, args: &Args, key: Option<&VerifierKey>) -> Result<Cited, Failure> {
     let request = proto::ExplainRequest {
         filter: name::filter(&args.filter),
         as_of: args.as_of.map(Point::as_of),
@@ -121,11 +129,10 @@ async fn cite(client: &Client, args: &Args) -> Result<Cited, Failure> {
     let asked = client.query().explain(request).await?.into_inner();
     let (filter, position) = (asked.canonical, asked.view_position);
     let answer = search(client, &filter, position).await?;
-    let key = client.verifier_key().await?;
-    let (root, signed) = client.root_at(position, &key).await?;
-    let tables = tables(client).await?;
+    let (root, signed) = root(client, position, key).await?;
+    let derivation = derivation(client).await?;
     let origin = signed.checkpoint.origin;
-    let id = CitationId::new(&origin, position, &root, answer.total, &tables, &filter).ok_or_else(|| {
+    let id = CitationId::new(&origin, position, &root, answer.total, derivation, &filter).ok_or_else(|| {
         Failure::failed("the daemon answered what cannot be cited: a filter or a version of another form; use a newer chancery")
     })?;
     let title = args.title.clone().unwrap_or_else(|| match filter.as_str() {
@@ -154,11 +161,23 @@ async fn search(client: &Client, filter: &str, position: u64) -> Result<proto::S
     Ok(client.query().search(request).await?.into_inner())
 }
 
-/// The version of the tables of countries and types.
-async fn tables(client: &Client) -> Result<String, Failure> {
+/// The root at a position, and the checkpoint of the log that begins so, by this key; without one the server is asked for its
+/// key and trusted.
+async fn root(client: &Client, position: u64, key: Option<&VerifierKey>) -> Result<(Hash, Signed), Failure> {
+    Ok(match key {
+        Some(key) => client.root_at(position, key).await?,
+        None => client.root_at(position, &client.verifier_key().await?).await?,
+    })
+}
+
+/// By what the archive derives values now.
+async fn derivation(client: &Client) -> Result<Derivation, Failure> {
     let request = proto::GetServerInfoRequest {};
     let info = client.admin().get_server_info(request).await?.into_inner();
-    Ok(info.derivation)
+    Ok(Derivation {
+        tables: info.derivation,
+        rules: NonZeroU32::new(info.rules),
+    })
 }
 
 /// When the last record below a position was committed.
@@ -248,7 +267,8 @@ impl Cited {
             "checkpoint": self.signed,
             "filter": self.id.filter,
             "count": self.id.count,
-            "tables": self.id.tables,
+            "tables": self.id.derivation.tables,
+            "rules": self.id.derivation.rules,
             "notes": self.notes,
             "title": self.title,
             "authors": self.authors,

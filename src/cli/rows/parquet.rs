@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The most rows of a group.
 const GROUP_ROWS: usize = 65_536;
-/// The bytes of text after which a group is closed, though it has fewer rows.
+/// The bytes of values after which a group is closed, though it has fewer rows.
 const GROUP_BYTES: usize = 64 << 20;
 
 /// A Parquet file that is being written.
@@ -124,12 +124,12 @@ impl Gathered {
         }
     }
 
-    /// Takes the value of a row; how many bytes of text it holds.
+    /// Takes the value of a row; how many bytes it takes here.
     fn push(&mut self, cell: Option<Cell>) -> usize {
-        let mut bytes = 0;
+        let mut bytes = size_of::<i16>() + size_of::<u64>();
         let taken = match (&mut self.values, cell) {
             (Values::Text(values), Some(Cell::Text(text))) => {
-                bytes = text.len();
+                bytes += text.len() + size_of::<ByteArray>();
                 values.push(text.into_bytes().into());
                 true
             }

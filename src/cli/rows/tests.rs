@@ -1,7 +1,6 @@
 //! What a row has in its columns, and that the document says the same.
 
 use super::*;
-use crate::cli::shown::Explode;
 use crate::cli::shown::tests::record;
 use serde_json::json;
 
@@ -44,23 +43,6 @@ fn a_row_has_every_side_and_the_main_type() {
     check("reported_until", "2021-10-14");
     check("recorded", "2026-11-23T10:00:00.000000001Z");
     check("revision", "1");
-}
-
-#[test]
-fn the_rows_that_an_entry_is_taken_apart_into_share_its_content() {
-    let body = "x".repeat(1 << 19);
-    let people: Vec<String> = (0..256).map(|at| format!(r#"{{"name":"P{at}"}}"#)).collect();
-    let record = record(&format!(
-        r#"{{"series":"desk","title":"t","body":"{body}","participants":[{}]}}"#,
-        people.join(",")
-    ));
-    let shown = Shown::record(&record).unwrap();
-    let rows = shown.exploded(Explode::Participant);
-    assert_eq!(rows.len(), 256);
-    assert!(
-        rows.iter()
-            .all(|row| std::sync::Arc::ptr_eq(&row.content, &shown.content))
-    );
 }
 
 #[test]
@@ -112,6 +94,48 @@ fn a_measure_that_is_stated_twice_is_a_value_only_where_both_agree() {
     };
     assert_eq!(stated("-2.50", "-2.5"), "-2.50");
     assert_eq!(stated("-2.5", "2.5"), "");
+}
+
+#[test]
+fn a_row_says_whether_its_types_are_stated_or_derived() {
+    use crate::rpc::proto::{Derived, DerivedType};
+    let basis = |types: &str, measures: &str, derived: &[(&str, &str)], quads: &[u32]| {
+        let record = record(&format!(
+            r#"{{"series":"desk","title":"t","types":{types},"measures":{measures}}}"#
+        ));
+        let mut shown = Shown::record(&record).unwrap();
+        let of = |(scheme, code): &(&str, &str)| DerivedType {
+            scheme: (*scheme).to_owned(),
+            code: (*code).to_owned(),
+            ..DerivedType::default()
+        };
+        shown.derived = std::sync::Arc::new(Derived {
+            types: derived.iter().map(of).collect(),
+            quads: quads.to_vec(),
+            ..Derived::default()
+        });
+        let column = COLUMNS.iter().find(|column| column.name == "type_basis").unwrap();
+        column.text(&shown)
+    };
+    assert_eq!(basis("[]", "{}", &[], &[]), "");
+    let of_texts = [("cameo", "042"), ("plover", "CONSULT")];
+    assert_eq!(
+        basis(r#"["icews-text:Make a visit"]"#, "{}", &of_texts, &[1]),
+        "derived"
+    );
+    // What is told of a stated code is no other one.
+    assert_eq!(basis(r#"["cameo:042"]"#, "{}", &of_texts[..1], &[]), "stated");
+    assert_eq!(basis(r#"["cameo:042"]"#, "{}", &of_texts, &[1]), "mixed");
+    assert_eq!(
+        basis(
+            r#"["cameo:042","plover:CONSULT"]"#,
+            r#"{"quad":"1"}"#,
+            &of_texts[..1],
+            &[]
+        ),
+        "stated"
+    );
+    assert_eq!(basis("[]", r#"{"quad":"1"}"#, &[], &[]), "stated");
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod syntax;
 
 pub use error::{JsonError, JsonProblem, nearest};
 pub use input::{ENVELOPE, Input, Member, SHORT_DATES};
-pub use output::{RecordView, line, payload, record};
+pub use output::{RecordView, line, payload, record, with_change};
 pub use path::set_path;
 pub use pretty::pretty;
 pub use short::{forms, is_pair};

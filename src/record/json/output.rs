@@ -71,6 +71,17 @@ pub fn record(view: &RecordView) -> Value {
     Value::Object(out)
 }
 
+/// A record as a feed tells it: behind its other members the word of its change, where it has one.
+pub fn with_change(record: Value, change: &str) -> Value {
+    match record {
+        Value::Object(mut members) if !change.is_empty() => {
+            put(&mut members, "change", change);
+            Value::Object(members)
+        }
+        record => record,
+    }
+}
+
 /// What a payload says, flat as in a record: for a record that is not in the log yet.
 pub fn payload(payload: &[u8]) -> Map<String, Value> {
     let mut out = Map::new();

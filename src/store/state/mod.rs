@@ -28,6 +28,8 @@ const ERASING: &str = "erasing";
 const ERASED: &str = "erased";
 /// The folder of the consumer groups in the state folder: a journal of their own.
 pub const GROUPS: &str = "groups";
+/// The folders in the state folder that have a journal of their own: the groups, and the places of alerts.
+pub const BESIDE: [&str; 2] = [GROUPS, "alerts"];
 /// The most bytes a name may have.
 pub const ORIGIN_BYTES_MAX: usize = 255;
 

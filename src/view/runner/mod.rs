@@ -179,14 +179,14 @@ impl<V: View> Runner<V> {
             Ok(view) if is_of(view.mark(), log)? => view,
             Ok(view) => {
                 tracing::warn!(
-                    view = V::NAME,
-                    "it is of other records than the log's, and is made anew"
+                    "the {} view is of other records than the log's; it is made anew",
+                    V::NAME
                 );
                 drop(view);
                 anew(&folders.own)?
             }
             Err(error) => {
-                tracing::warn!(view = V::NAME, %error, "it cannot be opened, and is made anew");
+                tracing::warn!(%error, "the {} view cannot be opened and is made anew", V::NAME);
                 anew(&folders.own)?
             }
         };
@@ -209,7 +209,7 @@ impl<V: View> Runner<V> {
     pub fn step(&mut self, log: &Log) -> Result<bool, FoldError> {
         let asked = self.view.asked();
         if asked.state().is_damaged() {
-            tracing::warn!(view = V::NAME, "it is damaged, and is made anew");
+            tracing::warn!("the {} view is damaged and is made anew", V::NAME);
             asked.begins_anew();
             self.view.clear()?;
             asked.state().set_damaged(false);

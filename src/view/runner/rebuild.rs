@@ -21,7 +21,7 @@ impl<V: View> Runner<V> {
         match step(other.as_mut(), log).and_then(|()| self.is_overtaken_by(other, log)) {
             Ok(more) => Ok(more),
             Err(error) => {
-                tracing::error!(view = V::NAME, %error, "it could not be made anew; the one that answers stays");
+                tracing::error!(%error, "the {} view could not be made anew; the one that answers stays", V::NAME);
                 self.give_up_rebuild();
                 Ok(false)
             }
@@ -34,7 +34,7 @@ impl<V: View> Runner<V> {
         match self.folders.clean() {
             Ok(()) => self.asked().state().set_beside(None),
             Err(error) => {
-                tracing::error!(view = V::NAME, %error, "what is left beside the one that answers stays");
+                tracing::error!(%error, "what is left of the {} view beside the one that answers stays", V::NAME);
             }
         }
     }
@@ -52,7 +52,7 @@ impl<V: View> Runner<V> {
         let other = match index::remove(new).and_then(|()| V::open(new)) {
             Ok(other) => other,
             Err(error) => {
-                tracing::error!(view = V::NAME, %error, "it cannot be made anew");
+                tracing::error!(%error, "the {} view cannot be made anew", V::NAME);
                 state.want(false);
                 return Ok(None);
             }
@@ -60,7 +60,7 @@ impl<V: View> Runner<V> {
         // Before it is not asked for any more: who looks for that first sees one or the other.
         state.set_beside(Some(other.asked()));
         state.want(false);
-        tracing::info!(view = V::NAME, tail = log.tail().get(), "it is made anew");
+        tracing::info!(tail = log.tail().get(), "the {} view is made anew", V::NAME);
         Ok(Some(Box::new(other)))
     }
 
@@ -77,9 +77,9 @@ impl<V: View> Runner<V> {
         asked.state().was_made_anew();
         asked.state().set_beside(None);
         tracing::info!(
-            view = V::NAME,
             through = self.view.through().get(),
-            "it was made anew"
+            "the {} view was made anew",
+            V::NAME
         );
         Ok(false)
     }

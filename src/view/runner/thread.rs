@@ -56,7 +56,7 @@ impl Following {
             let runner = match Runner::<V>::open(&views, &open) {
                 Ok(runner) => runner,
                 Err(error) => {
-                    tracing::error!(view = V::NAME, %error, "it cannot be opened; everything goes on without it");
+                    tracing::error!(%error, "there is no {} view; everything goes on without it", V::NAME);
                     return;
                 }
             };
@@ -79,7 +79,7 @@ fn step_back<V: View>() {
     // Elsewhere it would be said of the whole process.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(view = V::NAME, %error, "it runs at the same priority as everything else");
+        tracing::debug!(%error, "the {} view runs at the same priority as everything else", V::NAME);
     }
 }
 
@@ -91,7 +91,7 @@ fn follow<V: View>(mut runner: Runner<V>, log: &WeakLog, stop: &Stop) {
             Ok(true) => Duration::ZERO,
             Ok(false) => LOOK_EVERY,
             Err(error) => {
-                tracing::error!(view = V::NAME, %error, "it does not follow; it is tried again");
+                tracing::error!(%error, "the {} view does not follow; it is tried again", V::NAME);
                 runner.failed(&error);
                 AFTER_FAILURE
             }
@@ -104,7 +104,7 @@ fn follow<V: View>(mut runner: Runner<V>, log: &WeakLog, stop: &Stop) {
         if let Some(open) = log.upgrade()
             && let Err(error) = runner.seal(&open)
         {
-            tracing::warn!(view = V::NAME, %error, "it could not be sealed");
+            tracing::warn!(%error, "the {} view could not be sealed", V::NAME);
         }
         return;
     }

@@ -4,7 +4,7 @@
 //! the files written anew, before any volume has the ERASE itself: so a crash in between has it folded again.
 
 use super::Search;
-use crate::derive::{Likeness, countries};
+use crate::derive::{Likeness, RULES, countries};
 use crate::filter::{LazyContent, Subject, each_term};
 use crate::index::{self, Dates, Document, IndexError, Writer};
 use crate::log::{Columns, Erasure, Log, Stored};
@@ -34,7 +34,7 @@ pub struct SearchView {
 }
 
 impl View for SearchView {
-    const NAME: &'static str = "search";
+    const NAME: &'static str = super::NAME;
     const COLUMNS: Columns = Columns::All;
     type Asked = Search;
 
@@ -178,10 +178,10 @@ impl SearchView {
     }
 }
 
-/// The version of what is in an index, and of the tables that it is made with.
+/// The version of what is in an index, and of the tables and rules that it is made with.
 pub fn version() -> String {
     // Those of types have the same version.
-    format!("{VERSION}-{}", countries().version())
+    format!("{VERSION}-{}-{RULES}", countries().version())
 }
 
 /// Fills a document with what the index holds of a record: of a content its terms, only those of the leaf where it was erased; of

@@ -17,7 +17,7 @@ use super::runner::standing::State;
 use super::scan::{self, Known};
 use crate::filter::{Filter, Term};
 use crate::index::{Dates, IndexError, Shelf, Snapshot};
-use crate::log::erasure::Holder;
+use crate::log::erasure::{Holder, HolderName, Rid};
 use crate::log::{Columns, Log, ReadError, Run};
 use crate::record::{Position, Status};
 use plan::Plan;
@@ -26,6 +26,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+/// What this view is called.
+pub const NAME: &str = "search";
 /// Records that must be asked themselves are fetched so many at a time.
 const ASKED_RECORDS: usize = 512;
 /// Where more candidates than this share of the log must be asked themselves, to look at every record is no slower.
@@ -129,12 +131,20 @@ impl From<ReadError> for Unanswered {
 }
 
 impl Holder for Search {
-    fn rid_through(&self) -> Position {
-        let own = Position::new(self.rid.load(Ordering::Acquire));
+    fn rid(&self) -> Rid {
+        let rid = |of: &Self, is_made_anew| Rid {
+            through: Position::new(of.rid.load(Ordering::Acquire)),
+            name: HolderName {
+                view: NAME,
+                is_made_anew,
+            },
+        };
+        let own = rid(self, false);
         // The files of the one that is made anew count too.
-        self.state
-            .beside()
-            .map_or(own, |beside| own.min(beside.rid_through()))
+        let rebuilt = self.state.beside().map(|rebuilt| rid(&rebuilt, true));
+        rebuilt
+            .filter(|rebuilt| rebuilt.through < own.through)
+            .unwrap_or(own)
     }
 }
 

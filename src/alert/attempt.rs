@@ -1,0 +1,88 @@
+//! One attempt at a match: whose it is, and why it may fail.
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Whose match it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Of<'a> {
+    /// The alert.
+    pub alert: &'a str,
+    /// The log's name.
+    pub origin: &'a str,
+}
+
+/// Why a match was not done, and the end of what the command wrote to stderr.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub why: Why,
+    /// The last 1 KiB of stderr.
+    pub stderr: String,
+}
+
+/// Why a match was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// The program could not be started.
+    #[error("`{program}` cannot be run: {cause}")]
+    Unstarted {
+        /// The program.
+        program: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// It was not waited for.
+    #[error("the command cannot be waited for: {0}")]
+    Unwaited(io::Error),
+    /// It ended, and not with 0.
+    #[error("the command ended with {0}")]
+    Exit(ExitStatus),
+    /// It took too long and was ended.
+    #[error("not done within {} s, and cut off", .0.as_secs())]
+    Timeout(Duration),
+    /// The daemon stops.
+    #[error("cut off because the daemon is stopping")]
+    Stopping,
+    /// Nobody is there.
+    #[error("cannot connect to {address}: {cause}")]
+    Unconnected {
+        /// Where.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The connection broke, or what came was no HTTP.
+    #[error("the connection was lost before an answer: {0}")]
+    Lost(hyper::Error),
+    /// The request cannot be made.
+    #[error("the request cannot be made: {0}")]
+    Request(http::Error),
+    /// The answer was not one of success.
+    #[error("the answer was {0}")]
+    Answer(http::StatusCode),
+}
+
+impl From<Why> for Failed {
+    fn from(why: Why) -> Self {
+        let stderr = String::new();
+        Self { why, stderr }
+    }
+}
+
+impl Failed {
+    /// In one line: why, and the last line of stderr.
+    pub fn line(&self) -> String {
+        const CHARS_MAX: usize = 200;
+        let last = self.stderr.lines().rev().find(|line| !line.trim().is_empty());
+        match last {
+            Some(last) => format!(
+                "{}: {}",
+                self.why,
+                last.trim().chars().take(CHARS_MAX).collect::<String>()
+            ),
+            None => self.why.to_string(),
+        }
+    }
+}

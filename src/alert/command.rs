@@ -1,0 +1,245 @@
+//! Runs a command for a match: a program with its arguments, never a shell.
+//!
+//! The command has a process group of its own. Whoever cuts it off kills the whole group while its leader is not yet
+//! waited for, so that the number cannot be another's by then, and waits for it afterwards: no zombie stays.
+
+use super::attempt::{Failed, Of, Why};
+use super::matched::Told;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::VecDeque;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+/// How much of the end of stderr is kept.
+const STDERR_BYTES: usize = 1024;
+/// How long stderr is still read after the command has ended: something that it left behind may hold it open for ever.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Runs it and returns once it has ended; `cut` says when it is cut off, and why.
+///
+/// # Errors
+/// [`Failed`]; only an exit with 0 is none.
+pub async fn run(
+    argv: &[String],
+    of: &Of<'_>,
+    told: &Told,
+    cut: impl Future<Output = Why>,
+) -> Result<(), Failed> {
+    let mut group = Group::start(argv, of.alert, told)?;
+    let tail = Tail::default();
+    let why = tokio::select! {
+        ended = group.ended(&told.line, &tail) => match ended {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => Why::Exit(status),
+            Err(cause) => Why::Unwaited(cause),
+        },
+        why = cut => {
+            group.kill().await;
+            why
+        }
+    };
+    let stderr = tail.text();
+    Err(Failed { why, stderr })
+}
+
+/// A command and whatever it starts.
+struct Group(Child);
+
+impl Group {
+    fn start(argv: &[String], alert: &str, told: &Told) -> Result<Self, Why> {
+        // There is a program, or the settings would have been refused.
+        let (program, arguments) = argv
+            .split_first()
+            .map_or(("", &[][..]), |(first, rest)| (first, rest));
+        let child = Command::new(program)
+            .args(arguments)
+            .env("CHANCERY_ALERT", alert)
+            .env("CHANCERY_POSITION", told.position.to_string())
+            .env("CHANCERY_SERIES", &told.series)
+            .env("CHANCERY_KEY", &told.key)
+            .env("CHANCERY_ACT", told.act.word())
+            .env("CHANCERY_REVISION", told.revision.to_string())
+            .env("CHANCERY_CHANGE", told.change.word())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn();
+        child.map(Self).map_err(|cause| Why::Unstarted {
+            program: program.to_owned(),
+            cause,
+        })
+    }
+
+    async fn ended(&mut self, input: &str, tail: &Tail) -> io::Result<ExitStatus> {
+        let (stdin, stderr) = (self.0.stdin.take(), self.0.stderr.take());
+        let talk = async {
+            if let Some(mut stdin) = stdin {
+                // A command need not read what it is given; its exit code is what counts.
+                let _ = stdin.write_all(input.as_bytes()).await;
+            }
+        };
+        let listen = async {
+            if let Some(stderr) = stderr {
+                tail.fill(stderr).await;
+            }
+        };
+        let mut both = std::pin::pin!(async { tokio::join!(talk, listen) });
+        tokio::select! {
+            status = self.0.wait() => {
+                // What has not come by then is not waited for.
+                let _ = tokio::time::timeout(LINGER, both).await;
+                status
+            }
+            _ = &mut both => self.0.wait().await,
+        }
+    }
+
+    /// Ends it and whatever it started, and waits for it.
+    async fn kill(&mut self) {
+        self.signal();
+        // It cannot resist; if the system cannot wait for it nobody can.
+        let _ = self.0.wait().await;
+    }
+
+    fn signal(&self) {
+        // There is no number once it was waited for.
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = id.and_then(Pid::from_raw) {
+            // It may have ended just now.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal();
+    }
+}
+
+/// The end of what was written to stderr.
+#[derive(Default)]
+struct Tail(Mutex<VecDeque<u8>>);
+
+impl Tail {
+    async fn fill(&self, mut from: impl tokio::io::AsyncRead + Unpin) {
+        let mut buffer = [0; STDERR_BYTES];
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.extend(&buffer[..read]);
+            let over = kept.len().saturating_sub(STDERR_BYTES);
+            kept.drain(..over);
+        }
+    }
+
+    fn text(&self) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: Vec<u8> = kept.iter().copied().collect();
+        String::from_utf8_lossy(&bytes).trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Act, Position, Revision};
+    use crate::view::Change;
+
+    fn told() -> Told {
+        Told {
+            position: Position::new(7),
+            series: "desk".into(),
+            key: "k".into(),
+            act: Act::Create,
+            revision: Revision::FIRST,
+            change: Change::Enters,
+            line: "{\"key\":\"k\"}\n".into(),
+        }
+    }
+
+    async fn sh(script: &str, cut: impl Future<Output = Why>) -> Result<(), Failed> {
+        let argv = ["/bin/sh", "-c", script].map(str::to_owned);
+        let of = Of {
+            alert: "a",
+            origin: "example.org/test",
+        };
+        run(&argv, &of, &told(), cut).await
+    }
+
+    #[tokio::test]
+    async fn a_command_is_told_on_stdin_and_in_its_environment() {
+        let script = "read line; [ \"$line\" = '{\"key\":\"k\"}' ] && \
+                      [ \"$CHANCERY_ALERT $CHANCERY_POSITION $CHANCERY_SERIES $CHANCERY_KEY $CHANCERY_ACT \
+                      $CHANCERY_REVISION $CHANCERY_CHANGE\" = 'a 7 desk k create 1 enters' ]";
+        sh(script, std::future::pending()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failure_has_the_end_of_what_was_said() {
+        let script = "head -c 3000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the disk is full >&2; exit 3";
+        let failed = sh(script, std::future::pending()).await.unwrap_err();
+        assert_eq!(
+            failed.line(),
+            "the command ended with exit status: 3: the disk is full"
+        );
+        assert!(failed.stderr.len() < STDERR_BYTES && failed.stderr.starts_with("xxx"));
+        let argv = ["no-such-program-anywhere".to_owned()];
+        let of = Of {
+            alert: "a",
+            origin: "o",
+        };
+        let failed = run(&argv, &of, &told(), std::future::pending())
+            .await
+            .unwrap_err();
+        assert!(
+            failed
+                .line()
+                .starts_with("`no-such-program-anywhere` cannot be run"),
+            "{}",
+            failed.line()
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_command_leaves_behind_does_not_hold_it_up() {
+        sh("sleep 300 & exit 0", std::future::pending()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_is_cut_off_is_dead_with_what_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = folder.path().join("ids");
+        let script = format!(
+            "sleep 300 & echo $$ $! > {0}.new && mv {0}.new {0}; wait",
+            ids.display()
+        );
+        let cut = async {
+            while !ids.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Why::Timeout(Duration::from_secs(1))
+        };
+        let failed = sh(&script, cut).await.unwrap_err();
+        assert_eq!(failed.line(), "not done within 1 s, and cut off");
+        let ids = std::fs::read_to_string(ids).unwrap();
+        for id in ids.split_whitespace() {
+            let is_gone = || {
+                let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+                // What it started is waited for by the machine's init, in its own time.
+                stat.is_empty() || stat.contains(") Z ")
+            };
+            let gone = async {
+                while !is_gone() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! One alert, from its place to the daemon's end.
+//!
+//! Four steps for each match, in this order: 1 the token behind it is made, 2 the command or webhook succeeds, 3 the token is
+//! on disk, 4 the next match is looked at. A failure of 2 or 3 is tried again at that step; what fails before is begun again
+//! from the place.
+
+use super::attempt::{Failed, Of, Why};
+use super::matched::{Batch, Told};
+use super::settings::{Alert, Beginning, Target};
+use super::standing::Standing;
+use super::waits::{Stop, Waits, random};
+use super::{Places, command, webhook};
+use crate::log::{Log, ReadError};
+use crate::record::{Hash, Position, Recorded};
+use crate::subscription::{From, Hub, Item, ResumeToken, Subscribe, SubscribeError, TokenError, has_passed};
+use crate::view::Parts;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where nothing matched a place is not kept before it has moved so far: a crash costs another look at as many records.
+const UNKEPT_POSITIONS: u64 = 65_536;
+/// Nor before it is so old.
+const UNKEPT: Duration = Duration::from_secs(60);
+/// An alert does not need to hear that nothing happens.
+const HEARTBEAT: Duration = Duration::from_secs(3_600);
+
+/// Where an alert stands, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    token: ResumeToken,
+    last_success: Option<Recorded>,
+}
+
+impl Place {
+    /// When a match was last done, in nanoseconds since 1970 and 0 for never (8, little-endian), and the token.
+    fn encode(&self) -> Vec<u8> {
+        let nanos = self.last_success.map_or(0, Recorded::nanos);
+        [&nanos.to_le_bytes()[..], &self.token.encode()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+        let (nanos, token) = bytes.split_first_chunk().ok_or(TokenError::Unreadable)?;
+        let nanos = i64::from_le_bytes(*nanos);
+        Ok(Self {
+            token: ResumeToken::decode(token)?,
+            last_success: (nanos != 0).then(|| Recorded::from_nanos(nanos)),
+        })
+    }
+}
+
+/// Follows the log for one alert.
+pub(super) struct Follower {
+    alert: Alert,
+    hub: Arc<Hub>,
+    log: Log,
+    places: Arc<dyn Places>,
+    standing: Arc<Standing>,
+    stop: Stop,
+    waits: Waits,
+    /// `None` before it has begun.
+    place: Option<Place>,
+    /// Up to where, and when, the place is on disk.
+    kept: (Option<Position>, Instant),
+}
+
+/// Why a session is not followed any further.
+enum Ended {
+    /// The daemon is stopping.
+    Stopping,
+    /// What was read ahead may hold what was erased since: it is read again.
+    Erased,
+}
+
+/// What went wrong beside the command or webhook.
+enum Trouble {
+    /// It may pass.
+    Passing(String),
+    /// A person must decide.
+    Final(String),
+}
+
+impl std::convert::From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+impl Follower {
+    pub(super) fn new(
+        alert: Alert,
+        hub: Arc<Hub>,
+        log: Log,
+        places: Arc<dyn Places>,
+        standing: Arc<Standing>,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            waits: Waits::new(alert.retry_max),
+            alert,
+            hub,
+            log,
+            places,
+            standing,
+            stop,
+            place: None,
+            kept: (None, Instant::now()),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut ended = match self.recall() {
+            Ok(()) => self.follow().await,
+            Err(trouble) => Err(trouble),
+        };
+        loop {
+            match ended {
+                Ok(Ended::Stopping) => return,
+                Ok(Ended::Erased) => {}
+                Err(Trouble::Passing(why)) => {
+                    if !self.failed(&why, "it cannot follow the log").await {
+                        return;
+                    }
+                }
+                Err(Trouble::Final(why)) => {
+                    tracing::error!(alert = self.alert.name, reason = why, "an alert is stopped");
+                    self.standing.stopped(&why);
+                    return;
+                }
+            }
+            ended = self.follow().await;
+        }
+    }
+
+    /// Finds the place that was kept. One of another filter is taken over, with a word: the new filter begins there.
+    fn recall(&mut self) -> Result<(), Trouble> {
+        let Some(bytes) = self.places.get(&self.alert.name) else {
+            return Ok(());
+        };
+        let mut place = Place::decode(&bytes).map_err(|error| Trouble::Final(of_token(&error)))?;
+        let filter = self.alert.filter.sha256();
+        let position = place.token.position;
+        if place.token.filter != filter {
+            tracing::warn!(
+                alert = self.alert.name,
+                position = position.get(),
+                "the filter of the alert was changed: the new one begins where the old one stood"
+            );
+            place.token.filter = filter;
+        } else {
+            self.kept = (Some(position), Instant::now());
+        }
+        self.standing.at(position, place.last_success);
+        self.place = Some(place);
+        Ok(())
+    }
+
+    async fn follow(&mut self) -> Result<Ended, Trouble> {
+        // A match that was read before an erasure is never done after it.
+        let erasures = self.log.erasures();
+        let mut session = match self.hub.subscribe(self.request().await?).await {
+            Ok(session) => session,
+            Err(SubscribeError::Draining) => return Ok(Ended::Stopping),
+            Err(SubscribeError::Token(error)) => return Err(Trouble::Final(of_token(&error))),
+            Err(SubscribeError::Read(error)) => return Err(error.into()),
+        };
+        while let Some(item) = session.next().await {
+            match item? {
+                Item::Started { token, .. } => {
+                    let token = read(&token)?;
+                    // From here on it begins here, whatever `from` says and however long nothing matches.
+                    if !self.stand_at(token, None, true).await {
+                        return Ok(Ended::Stopping);
+                    }
+                    self.standing.well();
+                }
+                Item::Batch(bytes) => {
+                    if let Some(ended) = self.batch(bytes, erasures).await? {
+                        return Ok(ended);
+                    }
+                }
+                Item::Draining { token, .. } => {
+                    let token = read(&token)?;
+                    self.stand_at(token, None, true).await;
+                    return Ok(Ended::Stopping);
+                }
+                Item::CaughtUp { .. } | Item::FellBehind { .. } | Item::Heartbeat { .. } => {}
+            }
+        }
+        Ok(Ended::Stopping)
+    }
+
+    async fn request(&self) -> Result<Subscribe, Trouble> {
+        let from = match (&self.place, self.alert.from) {
+            (Some(place), _) => From::Token(place.token.encode().into()),
+            (None, Beginning::Start) => From::Start,
+            (None, Beginning::Tail) => From::Tail,
+            (None, Beginning::Position(position)) => From::Position(position),
+            (None, Beginning::Recorded(time)) => From::Recorded(time),
+        };
+        let (log, asked) = (self.log.clone(), from.clone());
+        blocking(move || has_passed(&log, &asked)).await?;
+        Ok(Subscribe {
+            from,
+            filter: self.alert.filter.clone(),
+            parts: Parts::Both,
+            until: None,
+            heartbeat: HEARTBEAT,
+            mode: self.alert.mode,
+        })
+    }
+
+    async fn batch(&mut self, bytes: bytes::Bytes, erasures: u64) -> Result<Option<Ended>, Trouble> {
+        let unread = |error: bytes::TryGetError| Trouble::Passing(error.to_string());
+        let batch = Batch::decode(bytes).map_err(unread)?;
+        for matched in &batch.matches {
+            let told = matched.told()?;
+            let behind = matched.position.next();
+            let token = self.token(behind).await?;
+            if let Some(ended) = self.deliver(&told, erasures).await {
+                return Ok(Some(ended));
+            }
+            if !self.stand_at(token, Some(self.log.now()), true).await {
+                return Ok(Some(Ended::Stopping));
+            }
+        }
+        let (kept, at) = self.kept;
+        let due = kept.is_none_or(|kept| batch.through.since(kept) >= UNKEPT_POSITIONS);
+        let due = due || at.elapsed() >= UNKEPT;
+        let goes_on = self.stand_at(read(&batch.token)?, None, due).await;
+        Ok((!goes_on).then_some(Ended::Stopping))
+    }
+
+    async fn token(&self, position: Position) -> Result<ResumeToken, Trouble> {
+        let log = self.log.clone();
+        let root: Hash = blocking(move || log.root_at(position)).await?;
+        Ok(ResumeToken::new(
+            self.log.origin(),
+            self.alert.filter.sha256(),
+            position,
+            root,
+        ))
+    }
+
+    /// Does it until it succeeds; answers why it did not.
+    async fn deliver(&mut self, told: &Told, erasures: u64) -> Option<Ended> {
+        loop {
+            if self.stop.is_told() {
+                return Some(Ended::Stopping);
+            }
+            if self.log.erasures() != erasures {
+                return Some(Ended::Erased);
+            }
+            let failed = match self.once(told).await {
+                Ok(()) => {
+                    self.waits.reset();
+                    self.standing.well();
+                    return None;
+                }
+                Err(Failed {
+                    why: Why::Stopping, ..
+                }) => return Some(Ended::Stopping),
+                Err(failed) => failed,
+            };
+            let what = format!("position {} is not done", told.position);
+            if !failed.stderr.is_empty() {
+                let (alert, position) = (&self.alert.name, told.position.get());
+                tracing::warn!(
+                    alert,
+                    position,
+                    stderr = failed.stderr,
+                    "the command of an alert wrote"
+                );
+            }
+            if !self.failed(&failed.line(), &what).await {
+                return Some(Ended::Stopping);
+            }
+        }
+    }
+
+    async fn once(&self, told: &Told) -> Result<(), Failed> {
+        let (mut stop, timeout) = (self.stop.clone(), self.alert.timeout);
+        let cut = async {
+            tokio::select! {
+                () = tokio::time::sleep(timeout) => Why::Timeout(timeout),
+                () = stop.cut_off() => Why::Stopping,
+            }
+        };
+        let of = Of {
+            alert: &self.alert.name,
+            origin: self.log.origin(),
+        };
+        match &self.alert.target {
+            Target::Command(argv) => command::run(argv, &of, told, cut).await,
+            Target::Webhook(to) => webhook::post(to, &of, told, cut).await.map_err(Failed::from),
+        }
+    }
+
+    /// Moves the place, on disk too where `keep` says so; answers whether the daemon still runs. What cannot be kept is tried
+    /// again, since nothing may be done beyond it.
+    async fn stand_at(&mut self, token: ResumeToken, succeeded: Option<Recorded>, keep: bool) -> bool {
+        let before = self.place.as_ref();
+        let last_success = succeeded.or(before.and_then(|place| place.last_success));
+        let place = Place { token, last_success };
+        let keep =
+            keep && before.is_none_or(|before| *before != place || self.kept.0 != Some(token.position));
+        let position = token.position;
+        while keep && let Err(error) = self.put(place.encode()).await {
+            if !self
+                .failed(
+                    &error.to_string(),
+                    "its place cannot be kept, nothing more is done",
+                )
+                .await
+            {
+                return false;
+            }
+        }
+        if keep {
+            self.kept = (Some(position), Instant::now());
+            self.standing.well();
+        }
+        self.standing.at(position, last_success);
+        self.place = Some(place);
+        true
+    }
+
+    async fn put(&self, bytes: Vec<u8>) -> Result<(), ReadError> {
+        let (places, name) = (Arc::clone(&self.places), self.alert.name.clone());
+        blocking(move || {
+            places.put(&name, &bytes).map_err(|cause| ReadError::Io {
+                what: "state/alerts".to_owned(),
+                cause: cause.to_string(),
+            })
+        })
+        .await
+    }
+
+    /// Tells of a failure and waits; answers whether the daemon still runs.
+    async fn failed(&mut self, why: &str, what: &str) -> bool {
+        let failures = self.standing.failed(why);
+        let wait = self.waits.next(random());
+        tracing::warn!(
+            alert = self.alert.name,
+            failures,
+            retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "{what}: {why}"
+        );
+        self.stop.wait(wait).await
+    }
+}
+
+fn read(token: &[u8]) -> Result<ResumeToken, Trouble> {
+    ResumeToken::decode(token).map_err(|error| Trouble::Final(of_token(&error)))
+}
+
+/// Why a place cannot be gone on from, and what to do.
+fn of_token(error: &TokenError) -> String {
+    let why = match error {
+        TokenError::Unreadable => "its place in state/alerts cannot be read".to_owned(),
+        TokenError::OtherLog(origin) => {
+            format!("its place in state/alerts belongs to another archive, not to `{origin}`")
+        }
+        TokenError::OtherFilter(_) => "its place in state/alerts belongs to another filter".to_owned(),
+        TokenError::Forked { position, why } => format!(
+            "it stands at position {position}, after records that this archive does not hold ({why}); the archive was \
+             restored or forked"
+        ),
+    };
+    format!("{why}; compare what was done with the archive, then give the alert another name to begin anew")
+}
+
+async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    let done = tokio::task::spawn_blocking(job).await;
+    done.map_err(|cause| ReadError::Io {
+        what: "the log".to_owned(),
+        cause: cause.to_string(),
+    })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_round_trips_and_a_changed_one_is_refused() {
+        let token = ResumeToken::new("example.org/log", [1; 32], Position::new(9), [2; 32]);
+        for last_success in [None, Some(Recorded::from_nanos(5))] {
+            let place = Place { token, last_success };
+            let mut bytes = place.encode();
+            assert_eq!(Place::decode(&bytes), Ok(place));
+            bytes[20] ^= 1;
+            assert_eq!(Place::decode(&bytes), Err(TokenError::Unreadable));
+        }
+        assert_eq!(Place::decode(b"short"), Err(TokenError::Unreadable));
+    }
+}

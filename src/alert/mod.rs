@@ -1,0 +1,118 @@
+//! Alerts: named filters of the settings, each with something that is done for every match.
+//!
+//! An alert follows the log through a [`Hub`] as any subscriber does, so that nothing is judged in a second way. For each
+//! match it runs one command or posts one webhook, and waits for it to succeed; only then does its place move, and the place
+//! is on disk before the next match is begun. So each match is done at least once and in order: a daemon that ends between a
+//! success and its place does that one match again, and a match that fails is tried again for ever, with nothing skipped.
+//!
+//! [`settings`] reads what the file of settings says, [`matched`] is what a match is, [`command`] and [`webhook`] do it,
+//! `follow` is the loop of one alert, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
+//! the seam, and the daemon joins it to a journal in `state/alerts/`. Nothing here ends the daemon or waits for another alert.
+
+pub mod attempt;
+pub mod command;
+mod follow;
+pub mod matched;
+pub mod settings;
+pub mod standing;
+mod waits;
+pub mod webhook;
+
+use crate::log::Log;
+use crate::subscription::Hub;
+use crate::view::ahead::Readers;
+use follow::Follower;
+pub use settings::{Alert, AlertError, Beginning, Target};
+use standing::Standing;
+pub use standing::{Now, Stands};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use waits::Stop;
+
+/// Keeps where alerts stand.
+pub trait Places: Send + Sync {
+    /// The place that was kept for an alert.
+    fn get(&self, alert: &str) -> Option<Vec<u8>>;
+
+    /// Keeps a place; returns once it is on disk. May wait for the disk.
+    ///
+    /// # Errors
+    /// What the system says; the place may be there after a restart all the same.
+    fn put(&self, alert: &str, place: &[u8]) -> io::Result<()>;
+}
+
+/// All alerts of a daemon.
+pub struct Alerts {
+    log: Log,
+    hub: Arc<Hub>,
+    standings: Vec<Arc<Standing>>,
+    stop: watch::Sender<Option<Instant>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Alerts {
+    /// Starts every alert, beside each other. `readers` are those of the whole server. Where there are no `places` none is
+    /// started, and each says why.
+    pub fn start(
+        alerts: &[Alert],
+        log: &Log,
+        readers: Arc<Readers>,
+        places: Result<Arc<dyn Places>, String>,
+    ) -> Self {
+        let (stop, told) = watch::channel(None);
+        // A hub of their own: their messages are not those of the wire, and they are no subscribers that an operator counts.
+        let hub = Arc::new(Hub::new(log.clone(), readers, matched::encode));
+        let mut tasks = Vec::new();
+        let mut standings = Vec::new();
+        for alert in alerts {
+            let standing = Arc::new(Standing::new(&alert.name));
+            standings.push(Arc::clone(&standing));
+            match &places {
+                Err(why) => standing.stopped(why),
+                Ok(places) => {
+                    let (hub, places, stop) = (Arc::clone(&hub), Arc::clone(places), Stop::new(told.clone()));
+                    let follower = Follower::new(alert.clone(), hub, log.clone(), places, standing, stop);
+                    tasks.push(tokio::spawn(follower.run()));
+                }
+            }
+        }
+        Self {
+            log: log.clone(),
+            hub,
+            standings,
+            stop,
+            tasks: Mutex::new(tasks),
+        }
+    }
+
+    /// How each of them stands.
+    pub fn now(&self) -> Vec<Now> {
+        let tail = self.log.tail();
+        self.standings.iter().map(|standing| standing.now(tail)).collect()
+    }
+
+    /// Tells them to end: nothing new is begun, and what is under way is given so long and then cut off.
+    pub fn stop(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        self.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(deadline);
+            first
+        });
+        self.hub.drain();
+    }
+
+    /// Returns once all of them have ended; only after [`Alerts::stop`] do they.
+    pub async fn ended(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the task of an alert was lost");
+            }
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! What the file of settings says of an alert: `[alerts.NAME]`, read field by field, so that whatever is wrong is said in one
+//! sentence with the alert, the field, the value and what to write instead.
+
+use super::webhook::OWN_HEADERS;
+use crate::filter::Filter;
+use crate::record::{Position, Recorded};
+use crate::view::Mode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Scheme, Uri};
+use std::fmt;
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// The most characters of a name.
+const NAME_CHARS_MAX: usize = 64;
+const TIMEOUT_S: u64 = 30;
+const TIMEOUT_S_MAX: u64 = 3_600;
+const RETRY_MAX_S: u64 = 300;
+const RETRY_MAX_S_MAX: u64 = 86_400;
+const FIELDS: [&str; 8] = [
+    "filter",
+    "from",
+    "command",
+    "webhook",
+    "headers",
+    "timeout-s",
+    "retry-max-s",
+    "records-only",
+];
+
+/// A named filter, and what is done for each match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Its name: places are kept by it.
+    pub name: String,
+    /// What it follows.
+    pub filter: Filter,
+    /// Where it begins that has no place yet.
+    pub from: Beginning,
+    /// What is done.
+    pub target: Target,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// The longest wait between two attempts.
+    pub retry_max: Duration,
+    /// Records or changes.
+    pub mode: Mode,
+}
+
+/// Where an alert begins that has no place yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// The first record.
+    Start,
+    /// What is appended from now on.
+    Tail,
+    /// This position.
+    Position(Position),
+    /// The first record recorded at or after this time.
+    Recorded(Recorded),
+}
+
+/// What is done for each match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A program is run with these arguments: the program first, and no shell.
+    Command(Vec<String>),
+    /// It is posted.
+    Webhook(Webhook),
+}
+
+/// Where a match is posted to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// The host to connect to.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Host and port as they were written.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// What is sent besides: it may hold secrets, and is never shown.
+    pub headers: HeaderMap,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Webhook(http://{}{})", self.authority, self.path)
+    }
+}
+
+/// An alert that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("alert `{alert}`: {what}")]
+pub struct AlertError {
+    /// Its name.
+    pub alert: String,
+    /// Which field has which value, and what may be written.
+    pub what: String,
+}
+
+/// Reads the table `alerts`.
+///
+/// # Errors
+/// [`AlertError`] names the first alert that cannot be.
+pub fn read(alerts: &Value) -> Result<Vec<Alert>, AlertError> {
+    let error = |alert: &str, what: String| AlertError {
+        alert: alert.to_owned(),
+        what,
+    };
+    let Value::Table(alerts) = alerts else {
+        return Err(error("", format!("alerts is `{alerts}`; write [alerts.NAME]")));
+    };
+    let of = |(name, value): (&String, &Value)| alert(name, value).map_err(|what| error(name, what));
+    alerts.iter().map(of).collect()
+}
+
+fn alert(name: &str, value: &Value) -> Result<Alert, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(is_plain) {
+        return Err(format!(
+            "its name is `{name}`; write 1 to {NAME_CHARS_MAX} ASCII letters, digits, `-`, `_`, `.`"
+        ));
+    }
+    let Value::Table(fields) = value else {
+        return Err(format!(
+            "it is `{value}`; write [alerts.{name}] with its fields below"
+        ));
+    };
+    if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+        return Err(format!(
+            "`{unknown}` is none of its fields; they are {}",
+            FIELDS.join(", ")
+        ));
+    }
+    let seconds = |field, default, most| number(fields, field, default, 1, most).map(Duration::from_secs);
+    Ok(Alert {
+        name: name.to_owned(),
+        filter: filter(fields)?,
+        from: fields.get("from").map_or(Ok(Beginning::Tail), beginning)?,
+        target: target(fields)?,
+        timeout: seconds("timeout-s", TIMEOUT_S, TIMEOUT_S_MAX)?,
+        retry_max: seconds("retry-max-s", RETRY_MAX_S, RETRY_MAX_S_MAX)?,
+        mode: match fields.get("records-only") {
+            None | Some(Value::Boolean(false)) => Mode::Changes,
+            Some(Value::Boolean(true)) => Mode::Records,
+            Some(other) => return Err(format!("records-only is `{other}`; write true or false")),
+        },
+    })
+}
+
+fn filter(fields: &Table) -> Result<Filter, String> {
+    match fields.get("filter") {
+        None => Err("filter is missing; write which records it follows, \"\" for all".to_owned()),
+        Some(Value::String(text)) => Filter::parse(text)
+            .map_err(|error| format!("filter is `{text}`; put it right, as chancery explain shows: {error}")),
+        Some(other) => Err(format!("filter is `{other}`; write it as text, in quotes")),
+    }
+}
+
+fn beginning(value: &Value) -> Result<Beginning, String> {
+    let wrong = || {
+        format!(
+            "from is `{}`; write start, tail, a position, YYYY-MM-DD (its start, in UTC) or a time as 2026-11-23T10:00:00Z",
+            bare(value)
+        )
+    };
+    if let Value::Integer(position) = value {
+        let position = u64::try_from(*position).map_err(|_| wrong())?;
+        return Ok(Beginning::Position(Position::new(position)));
+    }
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Datetime(time) => time.to_string(),
+        _ => return Err(wrong()),
+    };
+    let time = |text: &str| text.parse().map(Beginning::Recorded).map_err(|_| wrong());
+    match text.as_str() {
+        "start" => Ok(Beginning::Start),
+        "tail" => Ok(Beginning::Tail),
+        digits if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
+            .parse()
+            .map(|position| Beginning::Position(Position::new(position)))
+            .map_err(|_| wrong()),
+        day if day.len() == 10 => time(&format!("{day}T00:00:00Z")),
+        moment => time(moment),
+    }
+}
+
+fn target(fields: &Table) -> Result<Target, String> {
+    match (
+        fields.get("command"),
+        fields.get("webhook"),
+        fields.get("headers"),
+    ) {
+        (Some(_), Some(_), _) => Err("command and webhook are both given; keep one of them".to_owned()),
+        (None, None, _) => Err(
+            "command is missing; write command = [\"program\", \"argument\"], or webhook = \"http://...\""
+                .to_owned(),
+        ),
+        (Some(_), None, Some(_)) => Err("headers are given for a command; they go with a webhook".to_owned()),
+        (Some(value), None, None) => command(value).map(Target::Command),
+        (None, Some(value), headers) => webhook(value, headers).map(Target::Webhook),
+    }
+}
+
+fn command(value: &Value) -> Result<Vec<String>, String> {
+    let wrong = || {
+        format!(
+            "command is `{}`; write the program and its arguments as texts in an array, as [\"notify\", \"--now\"]: \
+             there is no shell",
+            bare(value)
+        )
+    };
+    let Value::Array(all) = value else {
+        return Err(wrong());
+    };
+    let words = all.iter().map(|word| word.as_str().map(str::to_owned));
+    let words: Vec<String> = words.collect::<Option<_>>().ok_or_else(wrong)?;
+    let is_one = words.first().is_some_and(|program| !program.is_empty());
+    if !is_one || words.iter().any(|word| word.contains('\0')) {
+        return Err(wrong());
+    }
+    Ok(words)
+}
+
+fn webhook(value: &Value, headers: Option<&Value>) -> Result<Webhook, String> {
+    let wrong = |remedy: &str| format!("webhook is `{}`; {remedy}", bare(value));
+    let form = "write an address as http://127.0.0.1:8080/alerts";
+    let text = value.as_str().ok_or_else(|| wrong(form))?;
+    let uri: Uri = text.parse().map_err(|_| wrong(form))?;
+    if uri.scheme() == Some(&Scheme::HTTPS) {
+        return Err(wrong(
+            "https is not spoken here; post over http:// to a proxy on this machine that speaks it",
+        ));
+    }
+    let authority = uri
+        .authority()
+        .filter(|_| uri.scheme() == Some(&Scheme::HTTP))
+        .ok_or_else(|| wrong(form))?;
+    if authority.as_str().contains('@') {
+        return Err(
+            "webhook has a name before its host; write it as headers = { authorization = \"...\" }"
+                .to_owned(),
+        );
+    }
+    let host = authority.host();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    if host.is_empty() {
+        return Err(wrong(form));
+    }
+    Ok(Webhook {
+        host: host.to_owned(),
+        port: authority.port_u16().unwrap_or(80),
+        authority: authority.as_str().to_owned(),
+        path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        headers: headers.map(self::headers).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// A value of a header may be a secret: no sentence shows one.
+fn headers(value: &Value) -> Result<HeaderMap, String> {
+    let Value::Table(all) = value else {
+        return Err("headers is no table; write headers = { authorization = \"...\" }".to_owned());
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in all {
+        let wrong = |remedy: &str| format!("headers has `{name}`; {remedy}");
+        let key = HeaderName::try_from(name).map_err(|_| wrong("that is not the name of a header"))?;
+        if OWN_HEADERS.contains(&key.as_str()) {
+            return Err(wrong("leave it out: it is set for each request"));
+        }
+        let text = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
+        let mut text = text.ok_or_else(|| wrong("write its value as text of visible ASCII characters"))?;
+        text.set_sensitive(true);
+        headers.insert(key, text);
+    }
+    Ok(headers)
+}
+
+fn number(fields: &Table, field: &str, default: u64, least: u64, most: u64) -> Result<u64, String> {
+    let Some(value) = fields.get(field) else {
+        return Ok(default);
+    };
+    let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("{field} is `{}`, allowed is {least} to {most}", bare(value)))
+}
+
+/// A text without its quotes.
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(fields: &str) -> Result<Alert, AlertError> {
+        let table: Table = toml::from_str(&format!("[alerts.desk]\n{fields}")).unwrap();
+        read(&table["alerts"]).map(|mut all| all.remove(0))
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let alert = one("filter = ''\ncommand = ['true']").unwrap();
+        assert!(alert.filter.is_all());
+        assert_eq!((alert.from, alert.mode), (Beginning::Tail, Mode::Changes));
+        assert_eq!(
+            (alert.timeout, alert.retry_max),
+            (Duration::from_secs(30), Duration::from_secs(300))
+        );
+        assert_eq!(alert.target, Target::Command(vec!["true".into()]));
+    }
+
+    #[test]
+    fn every_form_of_a_beginning_is_read() {
+        let from =
+            |text: &str| one(&format!("filter = ''\ncommand = ['true']\nfrom = {text}")).map(|one| one.from);
+        let day = Beginning::Recorded("2026-11-01T00:00:00Z".parse().unwrap());
+        let cases = [
+            ("'start'", Beginning::Start),
+            ("'tail'", Beginning::Tail),
+            ("17", Beginning::Position(Position::new(17))),
+            ("'17'", Beginning::Position(Position::new(17))),
+            ("'2026-11-01'", day),
+            ("2026-11-01", day),
+            ("2026-11-01T00:00:00Z", day),
+        ];
+        for (text, is) in cases {
+            assert_eq!(from(text), Ok(is), "{text}");
+        }
+        for bad in ["-1", "'soon'", "true", "2026-11-01T00:00:00", "''"] {
+            assert!(
+                from(bad).unwrap_err().to_string().contains("write start, tail"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_apart_and_its_headers_are_not_shown() {
+        let alert = one(
+            "filter = ''\nwebhook = 'http://[::1]:8080/in?desk=1'\nheaders = { Authorization = 'Bearer s3cret' }",
+        )
+        .unwrap();
+        assert!(!format!("{alert:?}").contains("s3cret"));
+        let Target::Webhook(to) = alert.target else {
+            panic!("{:?}", alert.target);
+        };
+        assert_eq!(
+            (to.host.as_str(), to.port, to.authority.as_str(), to.path.as_str()),
+            ("::1", 8080, "[::1]:8080", "/in?desk=1")
+        );
+        assert_eq!(to.headers["authorization"], "Bearer s3cret");
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_named_with_its_remedy() {
+        let cases = [
+            ("command = ['true']", "filter is missing; write"),
+            (
+                "filter = 'country ='\ncommand = ['true']",
+                "filter is `country =`; put it right",
+            ),
+            ("filter = ''", "command is missing; write command ="),
+            (
+                "filter = ''\ncommand = 'rm -rf'",
+                "command is `rm -rf`; write the program",
+            ),
+            ("filter = ''\ncommand = []", "command is `[]`; write the program"),
+            (
+                "filter = ''\ncommand = ['a']\nwebhook = 'http://x'",
+                "both given; keep one",
+            ),
+            (
+                "filter = ''\ncommand = ['a']\nheaders = {}",
+                "they go with a webhook",
+            ),
+            (
+                "filter = ''\nwebhook = 'https://x/'",
+                "webhook is `https://x/`; https is not spoken",
+            ),
+            (
+                "filter = ''\nwebhook = 'x/y'",
+                "webhook is `x/y`; write an address",
+            ),
+            ("filter = ''\nwebhook = 'http://me:pw@x/'", "write it as headers"),
+            (
+                "filter = ''\nwebhook = 'http://x/'\nheaders = { Host = 'y' }",
+                "headers has `Host`; leave it out",
+            ),
+            (
+                "filter = ''\ncommand = ['a']\ntimeout-s = 0",
+                "timeout-s is `0`, allowed is 1 to 3600",
+            ),
+            (
+                "filter = ''\ncommand = ['a']\nretry-max-s = 'x'",
+                "retry-max-s is `x`, allowed is 1 to 86400",
+            ),
+            (
+                "filter = ''\ncommand = ['a']\ntimeout_s = 1",
+                "`timeout_s` is none of its fields; they are",
+            ),
+            (
+                "filter = ''\ncommand = ['a']\nrecords-only = 1",
+                "records-only is `1`; write true or false",
+            ),
+        ];
+        for (fields, says) in cases {
+            let error = one(fields).unwrap_err().to_string();
+            assert!(
+                error.starts_with("alert `desk`: ") && error.contains(says),
+                "{error}"
+            );
+            assert!(!error.contains('\n') && !error.contains("pw"), "{error}");
+        }
+        let name: Table = toml::from_str("[alerts.'a b']").unwrap();
+        assert!(
+            read(&name["alerts"])
+                .unwrap_err()
+                .to_string()
+                .contains("its name is `a b`")
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Posts a match to an HTTP server: the same JSON that a command is given, one request for each attempt.
+//!
+//! Plain HTTP/1.1 to any host, over a connection of its own. There is no TLS: what this program is made of has none that is
+//! free of C. No redirect is followed; whoever answers with one is told of in the failure.
+
+use super::attempt::{Of, Why};
+use super::matched::Told;
+use super::settings::Webhook;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::pin::pin;
+use tokio::net::TcpStream;
+
+/// The header by which a receiver knows a match that comes again.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header that names the alert.
+pub const ALERT: &str = "chancery-alert";
+/// What is set here and not by the settings.
+pub const OWN_HEADERS: [&str; 8] = [
+    "host",
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "user-agent",
+    IDEMPOTENCY_KEY,
+    ALERT,
+];
+
+/// Posts it and returns once it was answered; `cut` says when it is cut off, and why.
+///
+/// # Errors
+/// [`Why`]; only a 2xx is none.
+pub async fn post(to: &Webhook, of: &Of<'_>, told: &Told, cut: impl Future<Output = Why>) -> Result<(), Why> {
+    let request = request(to, of, told).map_err(Why::Request)?;
+    let answer = tokio::select! {
+        answer = ask(to, request) => answer?,
+        why = cut => return Err(why),
+    };
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(Why::Answer(status)),
+    }
+}
+
+fn request(to: &Webhook, of: &Of<'_>, told: &Told) -> Result<Request<String>, http::Error> {
+    let key = format!("{}/{}", of.origin, told.position);
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(&to.path)
+        .header(HOST, &to.authority)
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, concat!("chancery/", env!("CARGO_PKG_VERSION")))
+        .header(CONNECTION, "close")
+        .header(IDEMPOTENCY_KEY, key)
+        .header(ALERT, HeaderValue::from_str(of.alert)?)
+        .body(told.line.clone())?;
+    request.headers_mut().extend(to.headers.clone());
+    Ok(request)
+}
+
+async fn ask(to: &Webhook, request: Request<String>) -> Result<Response<Incoming>, Why> {
+    let stream = TcpStream::connect((to.host.as_str(), to.port)).await;
+    let stream = stream.map_err(|cause| Why::Unconnected {
+        address: to.authority.clone(),
+        cause,
+    })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Why::Lost)?;
+    let mut asking = pin!(sender.send_request(request));
+    // The connection moves the bytes of both directions for as long as it is polled.
+    let answer = tokio::select! {
+        answer = &mut asking => answer,
+        _ = connection => asking.await,
+    };
+    answer.map_err(Why::Lost)
+}
