@@ -572,6 +572,46 @@ async fn what_was_erased_meanwhile_is_delivered_without_its_content() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_is_sent_the_parts_that_it_asks_for() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3, 3).await;
+    let request = CreateGroupRequest {
+        records_only: true,
+        ..group()
+    };
+    create(&server, request).await;
+    server.stop().await;
+    std::fs::remove_dir_all(folder.path().join("sled")).unwrap();
+    let server = Server::start(folder.path()).await;
+    for parts in [
+        proto::Parts::Payload,
+        proto::Parts::Leaf,
+        proto::Parts::LeafAndPayload,
+    ] {
+        let request = PullRequest {
+            group: GROUP.into(),
+            parts: parts.into(),
+            max: 1,
+            ..Default::default()
+        };
+        let pulled = server.client.subscriptions().pull(request).await.unwrap();
+        let record = pulled.into_inner().deliveries.remove(0).record.unwrap();
+        assert_eq!(
+            record.leaf.is_empty(),
+            parts == proto::Parts::Payload,
+            "{parts:?}"
+        );
+        assert_eq!(
+            record.payload.is_empty(),
+            parts == proto::Parts::Leaf,
+            "{parts:?}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_is_told_that_the_server_stops() {
     let folder = folder();
     let mut server = Server::start(folder.path()).await;

@@ -183,10 +183,15 @@ impl Group {
     /// Reads records, as many as one message carries.
     fn read(&self, positions: Vec<Position>, parts: Parts) -> Result<Selection, ReadError> {
         let first = positions.first().copied().unwrap_or_default();
+        // Each record is judged once more, and whoever judges looks at its leaf.
+        let columns = match parts.columns() {
+            Columns::Payloads => Columns::All,
+            columns => columns,
+        };
         let mut reader = Reader::new(
             self.log.clone(),
             self.matcher.clone(),
-            parts.columns(),
+            columns,
             parts.weight(),
             Plan::Positions(positions),
             None,
