@@ -360,7 +360,7 @@ async fn core(
         min_position_wait: Duration::from_millis(config.min_position_wait_ms),
     };
     let readers = Arc::new(Readers::default());
-    let hub = Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch));
+    let hub = Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch).with_view(&search));
     Ok(Core {
         groups: Groups::open(&log, Arc::clone(&hub), groups)?,
         scanner: Scanner::new(log.clone(), options, search),

@@ -142,24 +142,60 @@ pub fn terms(subject: &Subject) -> impl Iterator<Item = Term> + use<> {
 
 /// Calls `add` with every term of a record; a term may come more than once.
 pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
+    add_leaf_terms(subject, &mut add);
+    if let Some(content) = subject.content.get(Parts::ALL) {
+        add_countries(content, &mut add);
+        add_other_terms(content, |_| true, &mut add);
+    }
+}
+
+pub(super) fn add_leaf_terms(subject: &Subject, add: &mut impl FnMut(TermField, &[u8])) {
     add(TermField::Kind, subject.kind.word().as_bytes());
     add(TermField::Act, subject.act.word().as_bytes());
     add(TermField::Series, cut(subject.series).as_bytes());
-    KEYS.add(subject.key, &mut add);
+    KEYS.add(subject.key, add);
     add(TermField::Principal, cut(subject.principal).as_bytes());
     if subject.revision != Revision::FIRST {
         add(TermField::Revision, &subject.revision.get().to_be_bytes());
     }
-    if let Some(content) = subject.content.get(Parts::ALL) {
-        add_countries(content, &mut add);
-        add_classes(content, &mut add);
-        add_texts(content, &mut add);
-        add_codes(content, &mut add);
-        add_words(content, &mut add);
-        add_stated(content, &mut add);
-        add_types(content, &mut add);
-        add_measures(content, &mut add);
-        add_cells(content, &mut add);
+}
+
+/// Adds the terms of a content that are not of countries, at least those of which a field is wanted.
+pub(super) fn add_other_terms(
+    content: &Content,
+    wanted: impl Fn(&[TermField]) -> bool,
+    add: &mut impl FnMut(TermField, &[u8]),
+) {
+    use TermField::{
+        Actor, ActorCode, Blank, CameoType, Cell, Context, DerivedMeasure, Flag, Identifier, Language,
+        Measure, Mode, Name, OddMeasure, Place, PloverType, Publisher, Quad, Root, Sector, SourceName,
+        StatedActor, StatedPlace, StatedType, TargetName, Topic, Type, Url, UrlStart, Word,
+    };
+    if wanted(&[Flag, Quad, Root]) {
+        add_classes(content, add);
+    }
+    if wanted(&[
+        Actor, Name, SourceName, TargetName, Place, Publisher, Mode, Url, UrlStart, Language,
+    ]) {
+        add_texts(content, add);
+    }
+    if wanted(&[Sector, Identifier, Type, Topic, Context, ActorCode, Blank]) {
+        add_codes(content, add);
+    }
+    if wanted(&[Word]) {
+        add_words(content, add);
+    }
+    if wanted(&[StatedActor, StatedPlace, StatedType]) {
+        add_stated(content, add);
+    }
+    if wanted(&[CameoType, PloverType]) {
+        add_types(content, add);
+    }
+    if wanted(&[Measure, DerivedMeasure, OddMeasure]) {
+        add_measures(content, add);
+    }
+    if wanted(&[Cell]) {
+        add_cells(content, add);
     }
 }
 
@@ -232,7 +268,7 @@ pub(super) fn of_table(table: &[(Field, TermField)], field: &Field) -> Option<Te
     table.iter().find(|(own, _)| own == field).map(|(_, term)| *term)
 }
 
-fn add_countries(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+pub(super) fn add_countries(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
     for (field, term) in &COUNTRIES {
         values::any_country(field, content, Basis::Derived, |code| {
             add(*term, &code.as_bytes());

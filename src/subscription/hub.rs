@@ -1,12 +1,14 @@
 //! What all subscriptions of a server share: the log, the frames, the news that the server is stopping.
 
 use super::cursor::{ResumeToken, TokenError};
+use super::dispatch::Dispatch;
 use super::frames::Frames;
 use super::session::Session;
 use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
 use crate::view::ahead::Readers;
+use crate::view::reader::Viewed;
 use crate::view::{Mode, Parts, Selection};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -78,7 +80,10 @@ pub enum SubscribeError {
 pub struct Hub {
     pub(super) log: Log,
     pub(super) frames: Frames,
+    pub(super) dispatch: Arc<Dispatch>,
     pub(super) readers: Arc<Readers>,
+    /// Names the records of a catch-up that may match.
+    pub(super) view: Viewed,
     pub(super) encode: Encode,
     draining: watch::Sender<bool>,
     subscribers: Arc<AtomicU64>,
@@ -99,10 +104,21 @@ impl Hub {
         Self {
             log,
             frames: Frames::default(),
+            dispatch: Arc::default(),
             readers,
+            view: Viewed::default(),
             encode,
             draining: watch::Sender::new(false),
             subscribers: Arc::default(),
+        }
+    }
+
+    /// Has catch-ups ask the search view, once there is one.
+    #[must_use]
+    pub fn with_view(self, view: &Viewed) -> Self {
+        Self {
+            view: Arc::clone(view),
+            ..self
         }
     }
 

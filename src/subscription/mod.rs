@@ -5,12 +5,14 @@
 //! session is live; where it no longer does, the session goes back to the log and says so.
 //!
 //! [`cursor`] holds the rules as plain values; [`hub`] is what all sessions share; [`frames`] lets them share their
-//! messages. Messages are encoded by a function that the transport gives: nothing here knows gRPC.
+//! messages; [`dispatch`] looks at each new record once for all filters and [`routes`] knows which of them it may concern. Messages are encoded by a function that the transport gives: nothing here knows gRPC.
 
 pub mod cursor;
+pub mod dispatch;
 pub mod frames;
 pub mod group;
 pub mod hub;
+pub mod routes;
 pub mod session;
 
 pub use cursor::{Cursor, ResumeToken, TokenError};

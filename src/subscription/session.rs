@@ -5,8 +5,10 @@
 //! ends everything it started.
 
 use super::cursor::{Cursor, ResumeToken};
+use super::dispatch::Routed;
 use super::frames::{Frame, FrameKey};
 use super::hub::{Counted, Form, Hub, Subscribe};
+use super::routes::{Hit, Look};
 use crate::log::{Group, ReadError, Run};
 use crate::record::{Hash, Position};
 use crate::view::ahead::{Ahead, Cancel, MESSAGE_BYTES_MAX, Source};
@@ -23,6 +25,10 @@ use tokio::time::Instant;
 pub const QUEUE_BYTES: usize = 1024 * 1024;
 /// How long a live subscriber waits to hear that nothing of what was appended matched.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Above so many subscribers each waits longer, so that all together are told no more often.
+const PROGRESS_SUBSCRIBERS: u64 = 1_000;
+/// None waits longer than this.
+const PROGRESS_LONGEST: u32 = 10;
 
 /// One message of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +80,8 @@ pub struct Session {
     form: Form,
     draining: watch::Receiver<bool>,
     phase: Phase,
+    /// Where records are that may match, once a filter is followed live.
+    routed: Option<Routed>,
     /// What the subscriber was told of.
     told: Cursor,
     /// The first position not looked at; at or after what was told.
@@ -92,6 +100,8 @@ enum Phase {
     Starting,
     Reading(Ahead<ReadBatch>),
     Live(VecDeque<Arc<Group>>),
+    /// Live, and woken only for what may match.
+    Routed,
     Ended,
 }
 
@@ -123,6 +133,7 @@ impl Session {
             request,
             draining,
             phase: Phase::Starting,
+            routed: None,
             told: Cursor::new(from),
             looked: from,
             root,
@@ -163,6 +174,7 @@ impl Session {
             Phase::Starting => self.start(),
             Phase::Reading(ahead) => return self.read(ahead).await,
             Phase::Live(groups) => return self.follow(groups).await,
+            Phase::Routed => return self.follow_route().await,
             Phase::Ended => {}
         }
         Ok(())
@@ -219,12 +231,16 @@ impl Session {
 
     async fn follow(&mut self, mut groups: VecDeque<Arc<Group>>) -> Result<(), ReadError> {
         if let Some(group) = groups.pop_front() {
-            let end = self.take(&group).await?;
+            let end = self.take(&group.run, group.root, None).await?;
             if end < group.run.end() {
                 groups.push_front(group);
             }
             self.phase = Phase::Live(groups);
             return self.end_at_until();
+        }
+        if self.is_on_its_route() {
+            self.phase = Phase::Routed;
+            return Ok(());
         }
         self.say_caught_up();
         match self.hub.log.recent(self.looked) {
@@ -240,20 +256,89 @@ impl Session {
         Ok(())
     }
 
-    /// Looks at the group from where the session stands, as far as one message goes, and answers where that is.
-    async fn take(&mut self, group: &Arc<Group>) -> Result<Position, ReadError> {
-        let until = self.request.until.unwrap_or(group.run.end());
-        let run = one_message(&group.run.slice(self.looked, until), self.request.parts.weight());
+    /// Whether the session knows where to look for what may match. Whoever follows everything, or up to a position, looks at
+    /// every group.
+    fn is_on_its_route(&mut self) -> bool {
+        if self.request.filter.is_all() || self.request.until.is_some() {
+            return false;
+        }
+        if self.routed.is_none() {
+            let follows = (&self.form, &self.request.filter);
+            let stands = (self.looked, self.root);
+            self.routed = self
+                .hub
+                .dispatch
+                .join(&self.hub.log, &self.draining, follows, stands);
+        }
+        let look = self.routed.as_ref().map(|routed| routed.look(self.looked));
+        look.is_some_and(|look| look != Look::Unknown)
+    }
+
+    async fn follow_route(&mut self) -> Result<(), ReadError> {
+        let look = self.routed.as_ref().map(|routed| routed.look(self.looked));
+        match look.unwrap_or(Look::Unknown) {
+            Look::Unknown => self.phase = Phase::Live(VecDeque::new()),
+            Look::Hit(hit) => return self.take_hit(hit).await,
+            Look::Nothing { through, root } => {
+                self.pass_to(through, root);
+                self.say_caught_up();
+                if self.progress_is_due() {
+                    self.tell_progress();
+                }
+                self.phase = Phase::Routed;
+                if self.ready.is_empty() {
+                    self.wait_for_hit().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over what cannot match.
+    fn pass_to(&mut self, through: Position, root: Hash) {
+        if through > self.looked {
+            (self.looked, self.root) = (through, root);
+        }
+    }
+
+    async fn take_hit(&mut self, hit: Hit) -> Result<(), ReadError> {
+        self.pass_to(hit.range.start, hit.root);
+        let groups = self.hub.log.recent(self.looked);
+        // Where it may match the log has it: the group is there, or is memory's no longer.
+        let Some(group) = groups.as_ref().and_then(|groups| groups.first()) else {
+            self.fall_behind();
+            return Ok(());
+        };
+        let run = group.run.slice(self.looked, hit.range.end);
+        let root = match run.end() == group.run.end() {
+            true => group.root,
+            false => self.root_at(run.end()).await?,
+        };
+        self.take(&run, root, hit.which).await?;
+        self.phase = Phase::Routed;
+        Ok(())
+    }
+
+    /// Looks at a run from where the session stands, as far as one message goes, and answers where that is. `root` is that of the
+    /// tree that ends with the run; of its records only those at `which` may match, where that is said.
+    async fn take(
+        &mut self,
+        whole: &Run,
+        root: Hash,
+        which: Option<Arc<[Position]>>,
+    ) -> Result<Position, ReadError> {
+        let until = self.request.until.unwrap_or(whole.end());
+        let run = one_message(&whole.slice(self.looked, until), self.request.parts.weight());
         let (first, end) = (run.first(), run.end());
         if run.is_empty() {
-            return Ok(group.run.end());
+            return Ok(whole.end());
         }
-        let root = if end == group.run.end() {
-            group.root
+        let root = if end == whole.end() {
+            root
         } else {
             self.root_at(end).await?
         };
-        let frame = self.frame(run, root).await?;
+        let frame = self.frame(run, root, which).await?;
         if frame.is_some() {
             self.tell_progress();
         }
@@ -267,7 +352,7 @@ impl Session {
         Ok(end)
     }
 
-    async fn frame(&self, run: Run, root: Hash) -> Result<Frame, ReadError> {
+    async fn frame(&self, run: Run, root: Hash, which: Option<Arc<[Position]>>) -> Result<Frame, ReadError> {
         // The group may have waited here since before something of it was erased.
         let erasures = self.hub.log.erasures();
         let run = self.hub.log.masked(run);
@@ -278,14 +363,14 @@ impl Session {
         };
         let (hub, matcher, form) = (Arc::clone(&self.hub), self.matcher.clone(), self.form.clone());
         let bytes = run.bytes();
+        // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
+        let in_place = self.request.filter.is_all() || reader::is_quick(&run, which.as_deref());
         let make = move || {
-            let selection = reader::select(&run, &matcher)?;
+            let selection = reader::select(&run, &matcher, which.as_deref())?;
             let token = ResumeToken::new(hub.log.origin(), form.filter, run.end(), root);
             let message = || (hub.encode)(&selection, form.parts, &token.encode());
             Ok((!selection.is_empty()).then(message))
         };
-        // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
-        let in_place = self.request.filter.is_all();
         let make = || async move { if in_place { make() } else { blocking(make).await } };
         self.hub.frames.get(key, bytes, erasures, make).await
     }
@@ -298,7 +383,7 @@ impl Session {
     async fn wait(&mut self) {
         let mut late = self.last_sent + self.request.heartbeat;
         if self.told.next() < self.looked {
-            late = late.min(self.last_sent + PROGRESS_EVERY);
+            late = late.min(self.last_sent + progress_every(self.hub.subscribers()));
         }
         let woken = tokio::select! {
             biased;
@@ -309,12 +394,42 @@ impl Session {
         match woken {
             Woken::Appended | Woken::Draining => {}
             Woken::Late if self.told.next() < self.looked => self.tell_progress(),
-            Woken::Late => {
-                let tail = self.hub.log.tail();
-                let lag = tail.since(self.looked);
-                self.ready.push_back(Item::Heartbeat { tail, lag });
-            }
+            Woken::Late => self.beat(),
         }
+    }
+
+    /// Waits for what may match, but not longer than the subscriber waits to hear how far everything was looked at.
+    async fn wait_for_hit(&mut self) {
+        let Some(routed) = &mut self.routed else { return };
+        let now = Instant::now();
+        let progress = now + progress_every(self.hub.subscribers());
+        let late = progress.min((self.last_sent + self.request.heartbeat).max(now));
+        let woken = tokio::select! {
+            biased;
+            _ = self.draining.wait_for(|draining| *draining) => Woken::Draining,
+            () = routed.hit_beyond(self.looked) => Woken::Appended,
+            () = tokio::time::sleep_until(late) => Woken::Late,
+        };
+        if !matches!(woken, Woken::Late) {
+            return;
+        }
+        // What was passed over meanwhile is told instead of a heartbeat.
+        if let Some(Look::Nothing { through, root }) =
+            self.routed.as_ref().map(|routed| routed.look(self.looked))
+        {
+            self.pass_to(through, root);
+        }
+        if self.told.next() < self.looked {
+            self.tell_progress();
+        } else if self.last_sent.elapsed() >= self.request.heartbeat {
+            self.beat();
+        }
+    }
+
+    fn beat(&mut self) {
+        let tail = self.hub.log.tail();
+        let lag = tail.since(self.looked);
+        self.ready.push_back(Item::Heartbeat { tail, lag });
     }
 
     fn end_at_until(&mut self) -> Result<(), ReadError> {
@@ -357,7 +472,8 @@ impl Session {
     }
 
     fn progress_is_due(&self) -> bool {
-        self.looked.since(self.told.next()) >= SCANNED_MAX || self.last_sent.elapsed() >= PROGRESS_EVERY
+        let silent = self.last_sent.elapsed();
+        self.looked.since(self.told.next()) >= SCANNED_MAX || silent >= progress_every(self.hub.subscribers())
     }
 
     /// Tells the subscriber of what was looked at without a match.
@@ -386,6 +502,11 @@ impl Session {
     fn token(&self) -> Vec<u8> {
         ResumeToken::new(self.hub.log.origin(), self.form.filter, self.looked, self.root).encode()
     }
+}
+
+fn progress_every(subscribers: u64) -> Duration {
+    let times = u32::try_from(subscribers / PROGRESS_SUBSCRIBERS).unwrap_or(u32::MAX);
+    PROGRESS_EVERY * times.clamp(1, PROGRESS_LONGEST)
 }
 
 /// The part of a run that one message carries: at least one record.
@@ -450,7 +571,8 @@ impl CatchUp {
         let log = session.hub.log.clone();
         Self {
             reader: Reader::new(log, matcher, parts.columns(), parts.weight(), plan, None)
-                .among(&session.hub.readers),
+                .among(&session.hub.readers)
+                .by(&session.hub.view),
             hub: Arc::clone(&session.hub),
             form: session.form.clone(),
         }

@@ -5,7 +5,8 @@
 
 use crate::log::Erasure;
 use crate::record::{Act, Leaf, Position, Status};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// What a record does to an entry's newest content. The numbers are part of the format of indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +49,44 @@ pub struct Fates {
     touched: Vec<u64>,
     /// By content, then by the record that did it.
     steps: BTreeMap<(u64, u64), Fate>,
-    /// The content that an act speaks of; the act itself where there is none.
-    acts: HashMap<u64, u64>,
+    /// Every record that follows a content or has none, ascending.
+    followers: Vec<Kept>,
     erased: BTreeSet<u64>,
+    /// The ERASEs that removed contents.
+    erasures: BTreeSet<u64>,
+}
+
+/// A record, and the content before it: that of its entry, or the act itself where there is none.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    at: u64,
+    /// With [`HAS_CONTENT`] where the record has a content of its own.
+    on: u64,
+}
+
+/// No position is so high.
+const HAS_CONTENT: u64 = 1 << 63;
+
+/// A record that comes after another one of its entry, or has no content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// Its position.
+    pub at: Position,
+    /// The content that its entry had before it; `None` where it had none.
+    pub on: Option<Position>,
+    /// Whether it has a content of its own.
+    pub has_content: bool,
+}
+
+impl Kept {
+    fn told(self) -> Follower {
+        let on = self.on & !HAS_CONTENT;
+        Follower {
+            at: Position::new(self.at),
+            on: (on != self.at).then(|| Position::new(on)),
+            has_content: self.on & HAS_CONTENT != 0,
+        }
+    }
 }
 
 impl Fates {
@@ -70,7 +106,7 @@ impl Fates {
 
     /// The contents that an ERASE removes.
     pub fn of_erasure(&self, erasure: &Erasure) -> Vec<Position> {
-        let is_content = |target: &&Position| !self.acts.contains_key(&target.get());
+        let is_content = |target: &&Position| self.follower(**target).is_none_or(|one| one.has_content);
         erasure.targets.iter().filter(is_content).copied().collect()
     }
 
@@ -78,11 +114,15 @@ impl Fates {
     pub fn apply(&mut self, at: Position, fate: Fate, on: Position) {
         let (at, on) = (at.get(), on.get());
         match fate {
-            Fate::Superseded => {}
-            Fate::Erased => drop(self.erased.insert(on)),
-            Fate::Retracted | Fate::Reinstated | Fate::Touched | Fate::Nothing => {
-                self.acts.insert(at, on);
+            Fate::Superseded => self.keep(Kept {
+                at,
+                on: on | HAS_CONTENT,
+            }),
+            Fate::Erased => {
+                self.erased.insert(on);
+                self.erasures.insert(at);
             }
+            Fate::Retracted | Fate::Reinstated | Fate::Touched | Fate::Nothing => self.keep(Kept { at, on }),
         }
         if fate != Fate::Nothing {
             self.touch(on);
@@ -94,10 +134,45 @@ impl Fates {
 
     /// The newest content of an entry as of one of its records.
     pub fn content_of(&self, record: Position) -> Option<Position> {
-        match self.acts.get(&record.get()) {
-            None => Some(record),
-            Some(on) if *on == record.get() => None,
-            Some(on) => Some(Position::new(*on)),
+        match self.follower(record) {
+            Some(act) if !act.has_content => act.on,
+            Some(_) | None => Some(record),
+        }
+    }
+
+    /// The records at these positions that follow a content or have none, ascending.
+    pub fn followers(&self, range: Range<Position>) -> impl Iterator<Item = Follower> + '_ {
+        let from = self.followers.partition_point(|one| one.at < range.start.get());
+        let from = self.followers[from..].iter();
+        from.take_while(move |one| one.at < range.end.get())
+            .map(|one| one.told())
+    }
+
+    /// Whether the record at a position is an ERASE that removed a content.
+    pub fn erases(&self, at: Position) -> bool {
+        self.erasures.contains(&at.get())
+    }
+
+    /// Whether a content was erased.
+    pub fn is_erased(&self, content: Position) -> bool {
+        self.erased.contains(&content.get())
+    }
+
+    fn follower(&self, at: Position) -> Option<Follower> {
+        let found = self.followers.binary_search_by_key(&at.get(), |one| one.at);
+        found.ok().map(|found| self.followers[found].told())
+    }
+
+    /// They come in order, but where records are folded once more.
+    fn keep(&mut self, one: Kept) {
+        match self.followers.last() {
+            Some(last) if last.at >= one.at => {
+                match self.followers.binary_search_by_key(&one.at, |kept| kept.at) {
+                    Ok(at) => self.followers[at] = one,
+                    Err(at) => self.followers.insert(at, one),
+                }
+            }
+            Some(_) | None => self.followers.push(one),
         }
     }
 
@@ -211,6 +286,28 @@ mod tests {
         assert_eq!(statuses(77, &[78]), [Current], "of most nothing is known");
         assert_eq!(fates.content_of(position(6)), Some(position(3)));
         assert_eq!(fates.content_of(position(201)), Some(position(200)));
+        let told = fates.followers(position(6)..position(201));
+        let told: Vec<_> = told.map(|one| (one.at, one.on, one.has_content)).collect();
+        let on = Some(position(3));
+        assert_eq!(
+            told,
+            [
+                (position(6), on, false),
+                (position(9), on, false),
+                (position(200), on, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_that_is_folded_once_more_is_kept_once() {
+        let mut fates = folded(&[(3, Act::Create), (5, Act::Link), (6, Act::Amend)]);
+        fates.apply(position(5), Fate::Touched, position(3));
+        let all: Vec<_> = fates.followers(position(0)..position(9)).collect();
+        assert_eq!(all.len(), 2);
+        fates.apply(position(4), Fate::Nothing, position(4));
+        let first = fates.followers(position(0)..position(9)).next().unwrap();
+        assert_eq!((first.at, first.on), (position(4), None));
     }
 
     #[test]

@@ -64,6 +64,14 @@ pub struct Matcher {
     states: Arc<Mutex<States>>,
 }
 
+/// An entry just before one of its records.
+pub struct Before {
+    /// The record before, its leaf alone; `None` where there is none.
+    pub last: Option<Run>,
+    /// The record of its content, the payload alone; `None` where there is none, or it was erased.
+    pub content: Option<Run>,
+}
+
 /// What a filter is held against besides a record: where its entry's content lies, and the entry's status.
 #[derive(Clone, Copy)]
 struct Standing {
@@ -135,6 +143,22 @@ impl Matcher {
                 Ok(change(before, after, leaf.act))
             }
         }
+    }
+
+    /// What is known of a record's entry just before it, where that can be read.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn before(&self, record: &Stored<'_>) -> Result<Before, ReadError> {
+        let leaf = decode(record)?;
+        let (before, _) = self.standings(record.position, &leaf)?;
+        let last = leaf.previous.map(|last| self.one(last, Columns::Leaves));
+        let content = before.newest.filter(|content| !content.erased);
+        let content = content.map(|content| self.one(content.position, Columns::Payloads));
+        Ok(Before {
+            last: last.transpose()?,
+            content: content.transpose()?,
+        })
     }
 
     /// The entry just before and just after a record.

@@ -1,13 +1,19 @@
 //! Records in order, filtered, cut into selections of about one message.
 //!
 //! Reads and the catch-up of subscriptions both go through [`Reader`]. It holds at most one read of the log at a time
-//! and says of every selection what it looked at, so that whoever follows can prove that nothing was skipped.
+//! and says of every selection what it looked at, so that whoever follows can prove that nothing was skipped. Where the search
+//! view names the records that may match, only these are looked at ([`indexed`]), and the others are known not to.
+
+mod indexed;
+
+pub use indexed::Viewed;
 
 use super::ahead::{Cancel, MESSAGE_BYTES_MAX, Readers, Source};
-use super::matching::{Matcher, Mode};
+use super::matching::{self, Matcher, Mode};
 use super::selection::{Change, Picked, Selection};
 use crate::log::{Columns, Log, ReadError, ReadLimit, Run, Stored};
 use crate::record::Position;
+use indexed::Index;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +69,7 @@ pub struct Reader {
     window: u64,
     cancelled: Arc<AtomicBool>,
     readers: Arc<Readers>,
+    index: Option<Index>,
 }
 
 impl Reader {
@@ -89,6 +96,16 @@ impl Reader {
             window: 256,
             cancelled: Arc::default(),
             readers: Arc::default(),
+            index: None,
+        }
+    }
+
+    /// Has the search view name the records to be looked at, where a forward plan has a filter that it can narrow down.
+    #[must_use]
+    pub fn by(self, view: &Viewed) -> Self {
+        Self {
+            index: (!self.picks_all()).then(|| Index::new(view)),
+            ..self
         }
     }
 
@@ -117,6 +134,9 @@ impl Reader {
     ) -> Result<Option<Selection>, ReadError> {
         if from >= until || self.left == 0 {
             return Ok(None);
+        }
+        if let Some(selection) = self.indexed(from, until, bytes)? {
+            return Ok(Some(selection));
         }
         let mut gather = Gather::new(self.picks_all(), self.weight, bytes);
         gather.cancelled = Arc::clone(&self.cancelled);
@@ -263,20 +283,41 @@ impl Source for Reader {
     }
 }
 
-/// What the records of a commit group are to one filter.
+/// What the records of a commit group are to one filter; only those at `which` are judged, ascending, where that is said.
 ///
 /// # Errors
 /// As [`Matcher::judge`].
-pub fn select(run: &Run, matcher: &Matcher) -> Result<Selection, ReadError> {
+pub fn select(run: &Run, matcher: &Matcher, which: Option<&[Position]>) -> Result<Selection, ReadError> {
     let mut gather = Gather::new(matcher.filter().is_all(), 1, usize::MAX);
-    if !gather.all {
-        for record in run.iter() {
-            gather.judge(&record, matcher)?;
+    match which {
+        _ if gather.all => {}
+        Some(which) => {
+            for record in which.iter().filter_map(|at| run.get(*at)) {
+                gather.judge(&record, matcher)?;
+            }
+        }
+        None => {
+            for record in run.iter() {
+                gather.judge(&record, matcher)?;
+            }
         }
     }
     gather.runs.push(run.clone());
     gather.mode = matcher.mode();
     Ok(gather.finish(run.first(), run.end()))
+}
+
+/// Whether the records that are judged of a run are so few, and so plainly by themselves, that nothing is waited for.
+pub fn is_quick(run: &Run, which: Option<&[Position]>) -> bool {
+    const FEW: usize = 16;
+    let is_first = |record: Stored<'_>| {
+        let leaf = matching::decode(&record);
+        leaf.is_ok_and(|leaf| leaf.act.has_content() && leaf.previous.is_none())
+    };
+    match which {
+        Some(which) => which.len() <= FEW && which.iter().filter_map(|at| run.get(*at)).all(is_first),
+        None => run.len() <= FEW && run.iter().all(is_first),
+    }
 }
 
 /// A selection in the making.

@@ -2,7 +2,7 @@
 
 mod made;
 
-use chancery::filter::{Filter, LazyContent, Subject, Term, TermField, terms};
+use chancery::filter::{Filter, LazyContent, Subject, Term, TermField, TermFields, each_term_of, terms};
 use chancery::record::codec::{Content, Measure, encode_content};
 use chancery::record::{Act, Kind, Position, Recorded, Revision, Status};
 use made::{CONDITIONS, MORE, VALUES, content, filter};
@@ -90,6 +90,22 @@ proptest! {
         let decided = lookup.decide(&terms);
         prop_assert!(decided.is_none_or(|passes| passes == filter.matches(&subject)), "{filter}: {decided:?}");
         prop_assert!(!lookup.is_exact() || decided.is_some());
+    }
+
+    #[test]
+    fn what_passes_has_a_term_that_is_required(text in filter(), content in content(), envelope in envelope()) {
+        let texts = CONDITIONS.iter().chain(&MORE).copied().chain([text.as_str()]);
+        for filter in texts.map(|text| Filter::parse(text).unwrap()) {
+            let payload = encode_content(content.clone());
+            let subject = subject(envelope, LazyContent::payload(&payload));
+            let Some(required) = filter.lookup().required() else { continue };
+            let fields = required.iter().fold(TermFields::default(), |all, term| all.with(term.field));
+            let mut has_one = false;
+            each_term_of(&subject, fields, |field, bytes| {
+                has_one |= required.iter().any(|term| term.field == field && term.bytes == bytes);
+            });
+            prop_assert!(has_one || !filter.matches(&subject), "{filter}");
+        }
     }
 
     #[test]

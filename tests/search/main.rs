@@ -4,6 +4,7 @@
 mod aggregates;
 #[cfg(target_os = "linux")]
 mod faults;
+mod feeds;
 #[path = "../log/harness.rs"]
 #[allow(dead_code, reason = "the tests of the log use all of it")]
 mod harness;
@@ -11,6 +12,7 @@ mod harness;
 mod made;
 mod numbers;
 mod relevance;
+mod sessions;
 
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::Log;
@@ -239,21 +241,24 @@ impl Viewed {
     }
 
     fn erase(&mut self, key: &str, revision: Option<u64>) {
-        let entry = EntryKey::new("desk", key).unwrap();
-        let order = ErasureOrder {
-            entry,
-            revisions: revision.map(|number| (Revision::new(number), Revision::new(number + 1))),
-            authority: "the court".into(),
-            explanation: String::new(),
-            reason: Reason::default(),
-            replacement: None,
-            principal: Principal::anonymous(),
-            request_id: None,
-            expected_revision: None,
-            validate_only: false,
-        };
-        let _ = runtime().block_on(self.log().erase(&order));
+        erase_entry(self, EntryKey::new("desk", key).unwrap(), revision);
     }
+}
+
+fn erase_entry(viewed: &mut Viewed, entry: EntryKey, revision: Option<u64>) {
+    let order = ErasureOrder {
+        entry,
+        revisions: revision.map(|number| (Revision::new(number), Revision::new(number + 1))),
+        authority: "the court".into(),
+        explanation: String::new(),
+        reason: Reason::default(),
+        replacement: None,
+        principal: Principal::anonymous(),
+        request_id: None,
+        expected_revision: None,
+        validate_only: false,
+    };
+    let _ = runtime().block_on(viewed.log().erase(&order));
 }
 
 /// A content that is valid whatever it was made of.

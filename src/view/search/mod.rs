@@ -4,8 +4,10 @@
 //! by [`Fates`] as of the point that is asked for; so an answer is the same whether the index is there, lags or is gone. Where
 //! the index cannot narrow a filter down, [`super::scan`] looks at everything.
 //!
-//! [`follow`] fills it, [`plan`] says what to ask of it, [`near`] what comes near to a name that nobody has.
+//! [`follow`] fills it, [`plan`] says what to ask of it, [`feed`] which records a feed may deliver, [`near`] what
+//! comes near to a name that nobody has.
 
+pub mod feed;
 pub mod follow;
 mod near;
 pub mod plan;

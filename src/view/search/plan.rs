@@ -45,6 +45,42 @@ impl Plan {
     }
 }
 
+/// All documents that may pass once what their record says besides its content is another record's: an act is judged by its own
+/// leaf and by the content before it.
+pub fn of_another_record(filter: &Filter) -> Ask {
+    most(&without_leaf(&filter.lookup()))
+}
+
+/// A lookup that leaves open what differs between the records of an entry though its content stays.
+fn without_leaf(lookup: &Lookup) -> Lookup {
+    let each = |each: &[Lookup]| each.iter().map(without_leaf).collect();
+    match lookup {
+        Lookup::Exactly(Term { field, .. })
+        | Lookup::Prefix(Term { field, .. })
+        | Lookup::Range(field, _)
+            if is_of_leaf(*field) =>
+        {
+            Lookup::Scan
+        }
+        Lookup::Positions(_) => Lookup::Scan,
+        Lookup::Days(test) if test.of == DaysOf::Recorded => Lookup::Scan,
+        Lookup::Narrow(inner) => Lookup::Narrow(Box::new(without_leaf(inner))),
+        Lookup::Not(inner) => Lookup::Not(Box::new(without_leaf(inner))),
+        Lookup::And(inner) => Lookup::And(each(inner)),
+        Lookup::Or(inner) => Lookup::Or(each(inner)),
+        Lookup::All | Lookup::Scan | Lookup::Days(_) => lookup.clone(),
+        Lookup::Exactly(_) | Lookup::Prefix(_) | Lookup::Range(..) => lookup.clone(),
+    }
+}
+
+/// Series and key are the entry's; these are each record's own.
+fn is_of_leaf(field: TermField) -> bool {
+    matches!(
+        field,
+        TermField::Kind | TermField::Act | TermField::Principal | TermField::Revision
+    )
+}
+
 /// What an index holds of a term.
 pub fn bytes_of(term: &Term) -> Vec<u8> {
     [&[term.field as u8], term.bytes.as_slice()].concat()
@@ -259,6 +295,27 @@ mod tests {
             "revision < 1",
         ] {
             assert!(!plan(text).is_open(), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_another_record_of_the_entry_only_the_content_is_asked() {
+        use crate::filter::TermField::Country;
+        let asked = |text: &str| of_another_record(&Filter::parse(text).unwrap());
+        let pak = term(Country, "PAK");
+        assert_eq!(asked("country = PAK"), pak);
+        for open in [
+            "act = retract",
+            "NOT act = retract",
+            "revision = 1",
+            "position > 4",
+            "recorded > 2020-01-01",
+            "principal = x*",
+            "kind = event",
+            "status = retracted",
+        ] {
+            assert_eq!(asked(open), Ask::All, "{open}");
+            assert_eq!(asked(&format!("country = PAK AND {open}")), pak, "{open}");
         }
     }
 

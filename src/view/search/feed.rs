@@ -1,0 +1,235 @@
+//! Which records a feed may deliver.
+//!
+//! A feed judges each record by its own content, or by the content that its entry has before and after it. So these may be
+//! delivered: the contents that the index has by the filter's terms; the acts and later contents on a content that it has by
+//! them, whatever the leaves of the entry's records say; and the records of which the index cannot tell, which are few: those on
+//! an erased content, those without any, and each ERASE. Whoever asks judges every one of them.
+
+use super::{Search, plan};
+use crate::filter::Filter;
+use crate::index::{IndexError, Snapshot};
+use crate::log::Log;
+use crate::record::Position;
+use crate::view::Mode;
+use std::collections::HashSet;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Positions of which the candidates are gathered at a time.
+const WINDOW: u64 = 1 << 20;
+/// Where more than one record in so many is a candidate, to look at every record is no slower.
+const SHARE: u64 = 5;
+/// So many candidates are never too many.
+const FEW: u64 = 64;
+/// Records that are looked at before the view is asked again, where it was behind.
+const BEHIND: u64 = 1_024;
+/// Where no more followers than one record in so many are in a window, all of them are candidates.
+const FOLLOWERS_SHARE: u64 = 128;
+
+/// The records of a range that a feed may deliver.
+pub struct Candidates {
+    first: Position,
+    end: Position,
+    /// Ascending, counted from the first position.
+    offsets: Vec<u32>,
+    /// How many erasures there were when they were gathered.
+    erasures: u64,
+}
+
+impl Candidates {
+    /// The position after the range.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// Whether they can be asked at a position, and nothing was erased since they were gathered.
+    pub fn hold(&self, at: Position, erasures: u64) -> bool {
+        self.first <= at && at < self.end && self.erasures == erasures
+    }
+
+    /// Those from a position on, ascending.
+    pub fn from(&self, at: Position) -> impl Iterator<Item = Position> + '_ {
+        let offset = at.since(self.first);
+        let next = self
+            .offsets
+            .partition_point(|candidate| u64::from(*candidate) < offset);
+        let offsets = self.offsets[next..].iter();
+        offsets.map(|offset| self.first.plus(u64::from(*offset)))
+    }
+}
+
+impl Search {
+    /// The records that a feed of a filter may deliver, from the beginning of a range on; not always to its end.
+    ///
+    /// # Errors
+    /// Where every record must be looked at instead: the position up to which that is so.
+    pub fn deliverable(
+        &self,
+        log: &Log,
+        filter: &Filter,
+        mode: Mode,
+        range: Range<Position>,
+        cancelled: &AtomicBool,
+    ) -> Result<Candidates, Position> {
+        // Counted first: what is erased from here on has them gathered anew.
+        let erasures = log.erasures();
+        let snapshot = self.snapshot();
+        let plan = plan::Plan::of(filter);
+        let end = range.end.min(range.start.plus(WINDOW)).min(snapshot.through());
+        if plan.is_useless() {
+            return Err(range.end);
+        }
+        if end <= range.start {
+            return Err(range.start.plus(BEHIND).min(range.end));
+        }
+        let mut gathering = Gathering {
+            search: self,
+            snapshot: &snapshot,
+            cancelled,
+            range: range.start..end,
+            found: Vec::new(),
+            most: end.since(range.start) / SHARE + FEW,
+        };
+        let erased: HashSet<Position> = log.erased_now().into_iter().collect();
+        let gathered = gathering
+            .all(&plan, filter, mode, &erased)
+            .unwrap_or_else(|error| {
+                self.failed(&error, &snapshot);
+                ControlFlow::Break(())
+            });
+        if gathered.is_break() {
+            return Err(end);
+        }
+        let mut offsets = gathering.found;
+        offsets.sort_unstable();
+        offsets.dedup();
+        Ok(Candidates {
+            first: range.start,
+            end,
+            offsets,
+            erasures,
+        })
+    }
+}
+
+/// Candidates as they are gathered; where they become too many it breaks off.
+struct Gathering<'g> {
+    search: &'g Search,
+    snapshot: &'g Snapshot,
+    cancelled: &'g AtomicBool,
+    range: Range<Position>,
+    found: Vec<u32>,
+    most: u64,
+}
+
+impl Gathering<'_> {
+    fn all(
+        &mut self,
+        plan: &plan::Plan,
+        filter: &Filter,
+        mode: Mode,
+        erased: &HashSet<Position>,
+    ) -> Result<ControlFlow<()>, IndexError> {
+        for ask in [&plan.sure, &plan.left] {
+            if self.contents(ask)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        // The index may still have them by what is gone.
+        for content in erased {
+            if self.add(*content).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        self.followers(filter, mode, erased)
+    }
+
+    fn add(&mut self, position: Position) -> ControlFlow<()> {
+        if self.range.contains(&position) {
+            // The window is far below the numbers of 32 bits.
+            self.found.push(position.since(self.range.start) as u32);
+        }
+        if self.found.len() as u64 > self.most {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The contents that are asked for.
+    fn contents(&mut self, ask: &plan::Ask) -> Result<ControlFlow<()>, IndexError> {
+        let mut going = ControlFlow::Continue(());
+        let snapshot = self.snapshot;
+        snapshot.find(ask, None, |hits| {
+            going = match self.cancelled.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => hits.map(|hit| hit.position).try_for_each(|at| self.add(at)),
+            };
+            going
+        })?;
+        Ok(going)
+    }
+
+    /// The records on contents that may pass, and those of which the index cannot tell.
+    fn followers(
+        &mut self,
+        filter: &Filter,
+        mode: Mode,
+        erased: &HashSet<Position>,
+    ) -> Result<ControlFlow<()>, IndexError> {
+        let (mut open, mut on_contents) = (Vec::new(), Vec::new());
+        {
+            let fates = self.search.fates();
+            for one in fates.followers(self.range.clone()) {
+                match one.on {
+                    // By itself such a record is among the contents.
+                    _ if mode == Mode::Records && one.has_content => {}
+                    Some(on) if !fates.is_erased(on) && !erased.contains(&on) && !fates.erases(one.at) => {
+                        on_contents.push((on, one.at));
+                    }
+                    Some(_) | None => open.push(one.at),
+                }
+            }
+        }
+        if self.add_each(open).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let few = self.range.end.since(self.range.start) / FOLLOWERS_SHARE + FEW / 8;
+        let ask = plan::of_another_record(filter);
+        if on_contents.len() as u64 <= few || ask == plan::Ask::All {
+            return Ok(self.add_each(on_contents.into_iter().map(|(_, at)| at)));
+        }
+        self.on(&ask, on_contents)
+    }
+
+    fn add_each(&mut self, positions: impl IntoIterator<Item = Position>) -> ControlFlow<()> {
+        positions.into_iter().try_for_each(|at| self.add(at))
+    }
+
+    /// Of records, each behind the content it is on, those on a content that is asked for.
+    fn on(
+        &mut self,
+        ask: &plan::Ask,
+        mut followers: Vec<(Position, Position)>,
+    ) -> Result<ControlFlow<()>, IndexError> {
+        followers.sort_unstable();
+        let mut going = ControlFlow::Continue(());
+        let snapshot = self.snapshot;
+        snapshot.find(ask, None, |hits| {
+            if self.cancelled.load(Ordering::Relaxed) {
+                going = ControlFlow::Break(());
+            }
+            // Both are ascending.
+            let mut left = followers.as_slice();
+            for hit in hits {
+                left = &left[left.partition_point(|(on, _)| *on < hit.position)..];
+                if left.is_empty() || going.is_break() {
+                    break;
+                }
+                let of_hit = left.partition_point(|(on, _)| *on == hit.position);
+                going = self.add_each(left[..of_hit].iter().map(|(_, at)| *at));
+            }
+            going
+        })?;
+        Ok(going)
+    }
+}

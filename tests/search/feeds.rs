@@ -1,0 +1,227 @@
+//! A feed is the same by the search view as by a look at every record.
+
+use crate::harness::{self, act, append, batch, draft};
+use crate::{BROAD, Step, Viewed, filter, plain, step};
+use chancery::filter::Filter;
+use chancery::log::{Columns, Draft, Log};
+use chancery::record::codec::{Content, Country, Participant, RelationType, encode_content};
+use chancery::record::{Act, EntryKey, Position};
+use chancery::view::ahead::{Readers, Source};
+use chancery::view::reader::Viewed as View;
+use chancery::view::{Change, Matcher, Mode, Plan, Reader};
+use proptest::prelude::*;
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+/// What a feed delivers.
+pub type Delivered = Vec<(u64, Change, Vec<u8>)>;
+
+/// All that a feed delivers of a range, which it must have looked at without a gap.
+pub fn fed(
+    log: &Log,
+    filter: &Filter,
+    mode: Mode,
+    range: Range<u64>,
+    view: &View,
+    bytes: usize,
+) -> Delivered {
+    let matcher = Matcher::new(log.clone(), filter.clone(), mode);
+    let plan = Plan::Forward {
+        from: Position::new(range.start),
+        until: Position::new(range.end),
+    };
+    let readers = Arc::new(Readers::default());
+    let mut reader = Reader::new(log.clone(), matcher, Columns::All, 1, plan, None)
+        .among(&readers)
+        .by(view);
+    let (mut next, mut delivered) = (range.start, Vec::new());
+    while let Some(selection) = reader.step(bytes).unwrap() {
+        assert_eq!(selection.first.get(), next, "ranges join");
+        assert!(selection.through > selection.first, "it goes on");
+        next = selection.through.get();
+        selection.for_each(|record, change| {
+            assert!((selection.first..selection.through).contains(&record.position));
+            delivered.push((record.position.get(), change, record.payload.to_vec()));
+        });
+    }
+    assert_eq!(next, range.end.max(range.start));
+    delivered
+}
+
+/// Links of the entries too: they are acts on a content.
+fn linked(viewed: &Viewed, n: usize) {
+    let keys = crate::KEYS;
+    let link = |act_: Act| Draft {
+        relation: Some((
+            RelationType::PartOf,
+            EntryKey::new("desk", keys[(n + 1) % keys.len()]).unwrap(),
+        )),
+        ..act(act_, keys[n % keys.len()])
+    };
+    let _ = append(viewed.log(), batch(vec![link(Act::Link)]));
+    if n.is_multiple_of(2) {
+        let _ = append(viewed.log(), batch(vec![link(Act::Unlink)]));
+    }
+}
+
+fn feed_filter() -> impl Strategy<Value = String> {
+    let of_acts = prop::sample::select(vec![
+        "act = erase",
+        "act = retract OR country = PAK",
+        "country = PAK AND act = reinstate",
+        "country = PAK AND NOT act = amend",
+        "country = IRN revision > 1",
+        "country = JPN AND position >= 9",
+        "principal = anon* country = PAK",
+        "status = retracted country = PAK",
+        "key = c",
+    ]);
+    prop_oneof![
+        2 => filter(),
+        1 => prop::sample::select(BROAD.to_vec()).prop_map(str::to_owned),
+        2 => of_acts.prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn complete_a_feed_by_the_view_is_the_feed_by_a_look_at_every_record(
+        steps in prop::collection::vec((step(), 0..12usize), 5..60),
+        filters in prop::collection::vec((feed_filter(), any::<u64>(), any::<u64>()), 16),
+    ) {
+        let mut viewed = Viewed::new();
+        for (step, n) in steps {
+            viewed.take(step);
+            if n < 3 {
+                linked(&viewed, n);
+            }
+        }
+        let log = viewed.log();
+        let tail = log.tail().get();
+        let view = Arc::new(OnceLock::from(viewed.search()));
+        for (text, from, until) in filters {
+            let filter = Filter::parse(&text).unwrap();
+            let from = from % (tail + 1);
+            let until = from + until % (tail - from + 1);
+            for (mode, range) in [Mode::Changes, Mode::Records].into_iter().flat_map(|mode| [(mode, 0..tail), (mode, from..until)]) {
+                let by_scan = fed(log, &filter, mode, range.clone(), &View::default(), 1 << 20);
+                for bytes in [64, 1 << 20] {
+                    let by_view = fed(log, &filter, mode, range.clone(), &view, bytes);
+                    prop_assert_eq!(&by_view, &by_scan, "{} {:?} {:?}", &text, mode, &range);
+                }
+            }
+        }
+    }
+}
+
+fn of(country: &str, n: usize) -> Content {
+    Content {
+        participants: vec![Participant {
+            name: "Foreign Ministry".into(),
+            countries: vec![Country {
+                scheme: "iso3".into(),
+                code: country.into(),
+            }],
+            ..Participant::default()
+        }],
+        ..plain(&Content {
+            title: "x".repeat(n % 5),
+            ..Content::default()
+        })
+    }
+}
+
+/// A thousand records of which few are of one country, and some are amended, linked and erased.
+fn mixed() -> Viewed {
+    let mut viewed = Viewed::new();
+    for n in 0..50 {
+        let drafts = (0..20).map(|m| {
+            let country = if m == n % 20 && n % 5 == 0 { "NLD" } else { "IRN" };
+            draft(
+                Act::Create,
+                &format!("key {n} {m}"),
+                encode_content(of(country, m)),
+            )
+        });
+        append(viewed.log(), batch(drafts.collect())).unwrap();
+        if n == 25 {
+            viewed.take(Step::Seal);
+        }
+    }
+    let amended = |key: &str, country: &str| draft(Act::Amend, key, encode_content(of(country, 3)));
+    for one in [
+        amended("key 5 5", "IRN"),
+        amended("key 6 1", "NLD"),
+        act(Act::Retract, "key 10 10"),
+        act(Act::Retract, "key 7 7"),
+    ] {
+        append(viewed.log(), batch(vec![one])).unwrap();
+    }
+    viewed.follow();
+    viewed
+}
+
+#[test]
+fn of_a_rare_country_only_its_records_are_looked_at() {
+    let viewed = mixed();
+    let filter = Filter::parse("country = NLD").unwrap();
+    let tail = viewed.log().tail();
+    let view = Arc::new(OnceLock::from(viewed.search()));
+    for (mode, delivered) in [(Mode::Changes, 13), (Mode::Records, 12)] {
+        let known = viewed.search().deliverable(
+            viewed.log(),
+            &filter,
+            mode,
+            Position::START..tail,
+            &AtomicBool::default(),
+        );
+        let known = known
+            .map_err(|scan| format!("a look at all below {scan}"))
+            .unwrap();
+        assert_eq!(known.end(), tail);
+        let named = known.from(Position::START).count();
+        assert!(named <= 15, "{named} records are looked at");
+        let fed = fed(viewed.log(), &filter, mode, 0..tail.get(), &view, 1 << 20);
+        assert_eq!(fed.len(), delivered, "{mode:?}");
+    }
+    let common = Filter::parse("country = IRN").unwrap();
+    let known = viewed.search().deliverable(
+        viewed.log(),
+        &common,
+        Mode::Changes,
+        Position::START..tail,
+        &AtomicBool::default(),
+    );
+    assert_eq!(known.err(), Some(tail), "there every record is looked at");
+}
+
+#[test]
+fn an_erasure_after_the_candidates_were_gathered_has_them_gathered_anew() {
+    let mut viewed = mixed();
+    let view: View = Arc::new(OnceLock::from(viewed.search()));
+    let filter = Filter::parse("NOT country = IRN").unwrap();
+    let tail = viewed.log().tail().get();
+    let matcher = Matcher::new(viewed.log().clone(), filter.clone(), Mode::Records);
+    let plan = Plan::Forward {
+        from: Position::START,
+        until: Position::new(tail),
+    };
+    let mut reader = Reader::new(viewed.log().clone(), matcher, Columns::All, 1, plan, None).by(&view);
+    let first = reader.step(64).unwrap().unwrap();
+    // It had the country until now; without a content it has none.
+    append(viewed.log(), batch(vec![harness::create("other", "x")])).unwrap();
+    let entry = EntryKey::new("desk", "key 49 0").unwrap();
+    crate::erase_entry(&mut viewed, entry, None);
+    let mut delivered = Vec::new();
+    let mut take = |selection: chancery::view::Selection| {
+        selection.for_each(|record, _| delivered.push(record.position.get()));
+    };
+    take(first);
+    while let Some(selection) = reader.step(1 << 20).unwrap() {
+        take(selection);
+    }
+    assert!(delivered.contains(&(49 * 20)), "{delivered:?}");
+}
