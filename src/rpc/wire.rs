@@ -6,7 +6,7 @@
 
 use super::proto;
 use crate::log::Stored;
-use crate::record::Position;
+use crate::record::{Act, Leaf, Position};
 use crate::view::{Change, Parts, Selection};
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -100,11 +100,15 @@ fn put_records(out: &mut BytesMut, selection: &Selection, parts: Parts) {
 }
 
 fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Parts) {
-    let payload_sent = parts.has_payload() && !record.erased;
+    let only_leaf = change == Change::Leaves && parts != Parts::Exact && is_erase(record);
+    let (leaf_sent, payload_sent) = match only_leaf {
+        true => (true, false),
+        false => (parts.has_leaf(), parts.has_payload() && !record.erased),
+    };
     let exact = (parts == Parts::Exact).then(|| exact_len(record));
     let change = change_number(change);
     let mut length = number_len(record.position.get());
-    if parts.has_leaf() {
+    if leaf_sent {
         length += field_len(record.leaf.len());
     }
     if payload_sent {
@@ -119,7 +123,7 @@ fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Pa
     head.byte(1 << 3 | 2);
     head.varint(length as u64);
     head.number(1, record.position.get());
-    if parts.has_leaf() {
+    if leaf_sent {
         head.before(2, record.leaf.len()).put(out, record.leaf);
     }
     if payload_sent {
@@ -134,6 +138,11 @@ fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Pa
     head.number(5, change);
     head.number(6, u64::from(record.erased));
     head.put(out, &[]);
+}
+
+/// Whoever follows changes is told of an ERASE by its leaf alone: what it says of the case is not for every subscriber.
+fn is_erase(record: &Stored<'_>) -> bool {
+    Leaf::decode(record.leaf).is_ok_and(|leaf| leaf.act == Act::Erase)
 }
 
 /// Tags, lengths and numbers that are gathered and written in one piece with what follows them: a record has several, of

@@ -218,6 +218,69 @@ fn fifty_kills_during_concurrent_appends_lose_nothing_that_was_acknowledged() {
     });
 }
 
+/// A subscriber that keeps its token in memory only, so that each of its places is one between two kills.
+#[test]
+fn resumable_feeds_go_on_after_each_kill_and_deliver_what_was_acknowledged_once() {
+    use proto::subscribe_from::From;
+    use proto::subscribe_response::Message;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut from, mut through, mut delivered) = (From::Start(true), 0, Vec::new());
+        for round in 0..12 {
+            let mut daemon = Daemon::on(folder.path());
+            let connection = Client::connect(&daemon.address).await.unwrap();
+            let request = proto::SubscribeRequest {
+                from: Some(proto::SubscribeFrom {
+                    from: Some(from.clone()),
+                }),
+                heartbeat_ms: 100,
+                ..Default::default()
+            };
+            let mut feed = connection.subscribe(request).await.unwrap();
+            // The kill comes somewhere in the appends, and somewhere in the feed.
+            let appending = async {
+                for n in 0..3 + round * 5 % 11 {
+                    connection.append(batch(round, 0, n)).await.unwrap();
+                }
+            };
+            let reading = async {
+                for _ in 0..2 + round * 7 % 13 {
+                    match feed.next().await.unwrap().unwrap() {
+                        Message::Started(started) => assert_eq!(started.from, through, "round {round}"),
+                        Message::Batch(batch) => {
+                            assert_eq!(batch.first_scanned, through, "round {round}");
+                            through = batch.scanned_through;
+                            delivered.extend(batch.records.iter().map(|record| record.leaf.clone()));
+                        }
+                        _ => {}
+                    }
+                    from = From::ResumeToken(feed.token().clone());
+                }
+            };
+            tokio::join!(appending, reading);
+            daemon.kill();
+        }
+        let daemon = Daemon::on(folder.path());
+        let connection = Client::connect(&daemon.address).await.unwrap();
+        let all = everything(&connection).await;
+        let request = proto::SubscribeRequest {
+            from: Some(proto::SubscribeFrom { from: Some(from) }),
+            until: Some(all.len() as u64 - 1),
+            ..Default::default()
+        };
+        let mut feed = connection.subscribe(request).await.unwrap();
+        while let Some(message) = feed.next().await.unwrap() {
+            if let Message::Batch(batch) = message {
+                assert_eq!(batch.first_scanned, through);
+                through = batch.scanned_through;
+                delivered.extend(batch.records.iter().map(|record| record.leaf.clone()));
+            }
+        }
+        assert!(delivered.iter().eq(all.iter().map(|record| &record.leaf)));
+    });
+}
+
 /// Sealing begins at 65,536 records: while it goes on the daemon is killed again and again.
 #[test]
 fn kills_while_the_log_is_sealed_lose_nothing_and_leave_nothing_half_done() {

@@ -6,6 +6,7 @@ mod bad_input;
 mod erasing;
 mod feeds;
 mod fixity;
+mod following;
 mod found_words;
 mod groups;
 mod guarantees;

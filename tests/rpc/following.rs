@@ -1,0 +1,345 @@
+//! The promises of `Subscribe`, each by its name: `docs/subscriptions.md` names these tests.
+
+use crate::harness::*;
+use chancery::client::{Client, Feed};
+use chancery::config::Config;
+use chancery::record::Leaf;
+use chancery::record::codec::Act;
+use chancery::rpc::proto::{self, Change, Parts, subscribe_from::From, subscribe_response::Message};
+use std::time::Duration;
+
+/// Numbers that follow from a seed.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+}
+
+/// One subscriber over all its connections: what it was delivered, and where it stands.
+struct Subscriber {
+    request: proto::SubscribeRequest,
+    delivered: Vec<u64>,
+    through: u64,
+}
+
+impl Subscriber {
+    fn new(filter: &str) -> Self {
+        Self {
+            request: proto::SubscribeRequest {
+                filter: filter.to_owned(),
+                heartbeat_ms: 100,
+                ..from_start()
+            },
+            delivered: Vec::new(),
+            through: 0,
+        }
+    }
+
+    async fn connect(&self, server: &Server) -> Feed {
+        // On a connection of its own, which breaks with it.
+        let client = Client::connect(&server.address).await.unwrap();
+        client.subscribe(self.request.clone()).await.unwrap()
+    }
+
+    /// Takes messages until so many positions were looked at, and keeps the place.
+    async fn take(&mut self, feed: &mut Feed, until: u64) {
+        while self.through < until {
+            match next(feed).await {
+                Message::Started(started) => {
+                    assert_eq!(started.from, self.through, "it goes on where it stood")
+                }
+                Message::Batch(batch) => {
+                    assert_eq!(batch.first_scanned, self.through, "ranges join");
+                    self.through = batch.scanned_through;
+                    self.delivered.extend(positions(&batch.records));
+                }
+                _ => {}
+            }
+            self.request = proto::SubscribeRequest {
+                filter: self.request.filter.clone(),
+                heartbeat_ms: 100,
+                ..from_token(feed.token().clone())
+            };
+        }
+    }
+}
+
+/// Events of three countries in turn.
+async fn append_some(server: &Server, from: u64, count: u64) {
+    for first in (from..from + count).step_by(100) {
+        let records = (first..(first + 100).min(from + count)).map(|at| {
+            let country = ["PAK", "IRN", "IND"][at as usize % 3];
+            event_of(&format!("key-{at}"), country, "2021-10-13")
+        });
+        server.append(records.collect()).await.unwrap();
+    }
+}
+
+async fn indexed(server: &Server, through: u64) {
+    for _ in 0..3_000 {
+        let name = "search".to_owned();
+        let view = server
+            .client
+            .views()
+            .get_view(proto::GetViewRequest { name })
+            .await;
+        if view.is_ok_and(|view| view.into_inner().view_position >= through) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the view does not follow");
+}
+
+async fn rebuild(server: &Server) {
+    let name = "search".to_owned();
+    let request = proto::RebuildViewRequest { name };
+    server.client.views().rebuild_view(request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ordered_unique_and_complete_under_random_disconnects_while_records_are_appended() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    append_some(&server, 0, 1_000).await;
+    indexed(&server, 1_000).await;
+    let follow = async |filter: &'static str, seed: u64| {
+        let (mut one, mut draw) = (Subscriber::new(filter), Draw(seed));
+        while one.through < 3_000 {
+            let mut feed = one.connect(&server).await;
+            let until = (one.through + 1 + draw.below(400)).min(3_000);
+            one.take(&mut feed, until).await;
+        }
+        one.delivered
+    };
+    let append = async {
+        append_some(&server, 1_000, 1_000).await;
+        rebuild(&server).await;
+        append_some(&server, 2_000, 1_000).await;
+    };
+    let (all, some, open, ()) = tokio::join!(
+        follow("", 3),
+        follow("country = PAK", 5),
+        follow("NOT country = PAK", 7),
+        append
+    );
+    assert!(all.into_iter().eq(0..3_000));
+    assert!(some.into_iter().eq((0..3_000).step_by(3)));
+    assert!(open.into_iter().eq((0..3_000).filter(|at| at % 3 != 0)));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resumable_after_a_restart_the_loss_of_sled_and_the_loss_of_the_views() {
+    let folder = folder();
+    let mut all = [Subscriber::new(""), Subscriber::new("country = IRN")];
+    for round in 0..4 {
+        let server = Server::start(folder.path()).await;
+        append_some(&server, round * 500, 500).await;
+        for one in &mut all {
+            let mut feed = one.connect(&server).await;
+            one.take(&mut feed, round * 500 + 250).await;
+        }
+        server.stop().await;
+        match round {
+            1 => std::fs::remove_dir_all(folder.path().join("sled")).unwrap(),
+            2 => std::fs::remove_dir_all(folder.path().join("views")).unwrap(),
+            _ => {}
+        }
+    }
+    let server = Server::start(folder.path()).await;
+    for one in &mut all {
+        let mut feed = one.connect(&server).await;
+        one.take(&mut feed, 2_000).await;
+    }
+    assert!(all[0].delivered.iter().copied().eq(0..2_000));
+    assert!(all[1].delivered.iter().copied().eq((1..2_000).step_by(3)));
+    server.stop().await;
+}
+
+/// Thousands of filters are held against a record at once: each is delivered its own, and whoever comes late or reads slowly too.
+#[tokio::test(flavor = "multi_thread")]
+async fn complete_each_of_many_filters_is_delivered_its_own() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let mut feeds = Vec::new();
+    for at in 0..200 {
+        let request = proto::SubscribeRequest {
+            filter: format!("key = key-{at}"),
+            heartbeat_ms: 100,
+            ..from_start()
+        };
+        feeds.push(server.subscribe(request).await);
+    }
+    append_some(&server, 0, 100).await;
+    // These are amended out of a country and into it, retracted and taken back: by another record of the entry.
+    server.put(amend("key-7", "JPN")).await;
+    server.put(act(Act::Retract, "key-8")).await;
+    server.put(act(Act::Reinstate, "key-8")).await;
+    append_some(&server, 100, 100).await;
+    let tail = server.tail().await;
+    for (at, feed) in (0..).zip(&mut feeds) {
+        let own = positions(&records_until(feed, tail).await);
+        let first = if at < 100 { at } else { at + 3 };
+        let expected = match at {
+            7 => vec![7, 100],
+            8 => vec![8, 101, 102],
+            _ => vec![first],
+        };
+        assert_eq!(own, expected, "key-{at}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erase_is_delivered_leaf_only_to_every_subscription_that_follows_changes() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event_of("k", "PAK", "2021")).await;
+    server.put(event_of("other", "IND", "2021")).await;
+    let filters = [
+        "",
+        "country = PAK",
+        "country = FRA",
+        "NOT country = PAK",
+        "key = nobody",
+    ];
+    let request = |filter: &str, parts: Parts, records_only: bool| proto::SubscribeRequest {
+        filter: filter.to_owned(),
+        parts: parts.into(),
+        records_only,
+        heartbeat_ms: 100,
+        ..from_start()
+    };
+    let mut live = Vec::new();
+    for filter in filters {
+        for parts in [Parts::LeafAndPayload, Parts::Payload, Parts::Leaf] {
+            live.push((parts, server.subscribe(request(filter, parts, false)).await));
+        }
+    }
+    let erase = proto::EraseRequest {
+        entry: Some(proto::EntryKey {
+            series: "desk".into(),
+            key: "k".into(),
+        }),
+        authority: "the court".into(),
+        explanation: "nobody may read why".into(),
+        ..Default::default()
+    };
+    let done = server.client.admin().erase(erase).await.unwrap().into_inner();
+    let position = done.receipt.unwrap().position;
+    let check = |records: &[proto::Record], what: &str| {
+        let told = records.iter().find(|record| record.position == position);
+        let told = told.unwrap_or_else(|| panic!("{what} is not told: {records:?}"));
+        assert_eq!(told.change(), Change::Leaves, "{what}");
+        assert!(told.payload.is_empty(), "{what}");
+        assert_eq!(
+            Leaf::decode(&told.leaf).unwrap().act,
+            chancery::record::Act::Erase,
+            "{what}"
+        );
+    };
+    for (parts, mut feed) in live {
+        let records = records_until(&mut feed, position + 1).await;
+        check(&records, &format!("{parts:?}, live"));
+    }
+    indexed(&server, position).await;
+    for filter in filters {
+        let mut feed = server
+            .subscribe(request(filter, Parts::LeafAndPayload, false))
+            .await;
+        check(&records_until(&mut feed, position + 1).await, filter);
+    }
+    // By themselves records are delivered as they match.
+    let mut feed = server
+        .subscribe(request("country = FRA", Parts::LeafAndPayload, true))
+        .await;
+    assert!(records_until(&mut feed, position + 1).await.is_empty());
+    server.stop().await;
+}
+
+/// A catch-up over many records while others arrive. `CHANCERY_LONG=1` has a million of them and 5,000 a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn ordered_unique_and_complete_in_a_catch_up_while_records_arrive() {
+    let is_long = std::env::var_os("CHANCERY_LONG").is_some();
+    let (before, during, pace) = if is_long {
+        (1_000_000, 50_000, Duration::from_millis(20))
+    } else {
+        (20_000, 2_000, Duration::from_millis(5))
+    };
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let step = if is_long { 1_000 } else { 500 };
+    server.fill(0, before, step).await;
+    let tail = before + during;
+    let follow = async |filter: &'static str| {
+        let mut one = Subscriber::new(filter);
+        let mut feed = one.connect(&server).await;
+        one.take(&mut feed, tail).await;
+        one.delivered
+    };
+    let append = async {
+        for first in (before..tail).step_by(100) {
+            server.fill(first, 100, 100).await;
+            tokio::time::sleep(pace).await;
+        }
+    };
+    let (all, some, ()) = tokio::join!(follow(""), follow("country = PAK"), append);
+    assert!(all.into_iter().eq(0..tail));
+    assert!(some.into_iter().eq(0..tail));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_a_filtered_reader_that_stops_gets_the_rest_from_the_log() {
+    let folder = folder();
+    let config = Config {
+        recent_bytes: 1 << 16,
+        ..Default::default()
+    };
+    let server = Server::start_with(folder.path(), config).await;
+    let mut one = Subscriber::new("country = PAK");
+    let mut feed = one.connect(&server).await;
+    append_some(&server, 0, 300).await;
+    one.take(&mut feed, 100).await;
+    append_some(&server, 300, 9_000).await;
+    // It reads on as fast as it can: whatever it was told of meanwhile, nothing is missing.
+    one.take(&mut feed, 9_300).await;
+    assert!(one.delivered.into_iter().eq((0..9_300).step_by(3)));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resumable_a_start_is_any_position_with_any_filter() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    append_some(&server, 0, 300).await;
+    indexed(&server, 300).await;
+    for from in [0, 1, 2, 150, 299, 300] {
+        let request = proto::SubscribeRequest {
+            from: Some(proto::SubscribeFrom {
+                from: Some(From::Position(from)),
+            }),
+            filter: "country = IND".into(),
+            until: Some(299),
+            ..Default::default()
+        };
+        let mut feed = server.subscribe(request).await;
+        let mut delivered = Vec::new();
+        while let Some(message) = feed.next().await.unwrap() {
+            if let Message::Batch(batch) = message {
+                delivered.extend(positions(&batch.records));
+            }
+        }
+        assert!(
+            delivered.into_iter().eq((from..300).filter(|at| at % 3 == 2)),
+            "from {from}"
+        );
+    }
+    server.stop().await;
+}
