@@ -44,6 +44,9 @@ pub struct Events {
     state: u64,
     prefix: u64,
     count: u64,
+    /// The countries that take turns; the usual ones where there are none.
+    countries: Vec<String>,
+    pair: (String, String),
 }
 
 impl Events {
@@ -54,6 +57,31 @@ impl Events {
             state: prefix | 1,
             prefix,
             count: 0,
+            countries: Vec::new(),
+            pair: Default::default(),
+        }
+    }
+
+    /// The same, of these countries.
+    pub fn of(client: u64, countries: Vec<String>) -> Self {
+        Self {
+            countries,
+            ..Self::new(client)
+        }
+    }
+
+    /// Source and target of the last event.
+    pub fn pair(&self) -> (String, String) {
+        self.pair.clone()
+    }
+
+    fn country(&mut self) -> String {
+        match self.countries.len() {
+            0 => COUNTRIES[self.draw(COUNTRIES.len())].to_owned(),
+            some => {
+                let at = self.draw(some);
+                self.countries[at].clone()
+            }
         }
     }
 
@@ -66,12 +94,12 @@ impl Events {
 
     /// The next event. `due` leads the title, at a fixed place, so that a subscriber finds it without decoding.
     pub fn next(&mut self, due: u64) -> AppendRecord {
-        let source = if self.draw(100) == 0 {
-            RARE
+        let source = if self.draw(100) == 0 && self.countries.is_empty() {
+            RARE.to_owned()
         } else {
-            COUNTRIES[self.draw(COUNTRIES.len())]
+            self.country()
         };
-        let target = COUNTRIES[self.draw(COUNTRIES.len())];
+        let target = self.country();
         let (code, verb) = TYPES[self.draw(TYPES.len())];
         let (place, topic) = (PLACES[self.draw(PLACES.len())], TOPICS[self.draw(TOPICS.len())]);
         let day = format!(
@@ -108,8 +136,8 @@ impl Events {
                 ..Date::default()
             }],
             participants: vec![
-                side(codec::Side::Source, source),
-                side(codec::Side::Target, target),
+                side(codec::Side::Source, &source),
+                side(codec::Side::Target, &target),
             ],
             types: vec![TypeCode {
                 scheme: "cameo".into(),
@@ -128,6 +156,7 @@ impl Events {
             ..Content::default()
         };
         self.count += 1;
+        self.pair = (source, target);
         AppendRecord {
             act: codec::Act::Create as i32,
             kind: codec::Kind::Event as i32,

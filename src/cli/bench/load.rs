@@ -1,17 +1,14 @@
 //! The workloads.
 
 use super::BenchError;
-use super::events::{Events, clock, due_of};
+use super::events::Events;
 use super::report::{Latencies, Row};
 use super::server::Server;
 use crate::client::Client;
 use crate::merkle::proof::verify_inclusion;
 use crate::record::Hash;
 use crate::rpc::proto::append_stream_response::Result as Answer;
-use crate::rpc::proto::subscribe_response::Message;
-use crate::rpc::proto::{
-    AppendRequest, Parts, ProveInclusionRequest, ProveInclusionResponse, ReadRequest, SubscribeRequest,
-};
+use crate::rpc::proto::{AppendRequest, Parts, ProveInclusionRequest, ProveInclusionResponse, ReadRequest};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -240,105 +237,6 @@ fn check(answer: &ProveInclusionResponse) -> Result<(), tonic::Status> {
     let (leaf, root) = (hash(&answer.leaf_hash)?, hash(&checkpoint.root)?);
     verify_inclusion(&leaf, answer.position, answer.size, &path, &root)
         .map_err(|error| wrong(&error.to_string()))
-}
-
-/// Live subscribers while records arrive at a steady rate; latencies run from when a record was due.
-///
-/// # Errors
-/// [`BenchError`].
-pub async fn fan_out(server: &Server, subscribers: u32, rate: u64, seconds: f64) -> Result<Row, BenchError> {
-    let total = (rate as f64 * seconds) as u64;
-    let base = Instant::now();
-    let from = Arc::new(AtomicU64::new(u64::MAX));
-    let mut tasks = Vec::new();
-    for _ in 0..subscribers {
-        let client = Client::connect(server.address()).await?;
-        let request = SubscribeRequest {
-            parts: Parts::Payload as i32,
-            ..SubscribeRequest::default()
-        };
-        let mut feed = client.subscriptions().subscribe(request).await?.into_inner();
-        feed.message().await?; // Started: the subscription stands.
-        tasks.push(tokio::spawn(follow(feed, base, Arc::clone(&from), total)));
-    }
-    let (sent, time) = feed_at_rate(server, base, &from, rate, total).await?;
-    let mut all = Latencies::default();
-    let mut delivered = 0;
-    for task in tasks {
-        let (count, latencies) = task.await??;
-        delivered += count;
-        all.merge(latencies);
-    }
-    let expected = sent * u64::from(subscribers);
-    let name = format!("fan-out, {subscribers} subscribers at {rate}/s");
-    let row = Row::rate(&name, sent, time, all);
-    Ok(row.noted(format!("{delivered} of {expected} delivered")))
-}
-
-/// How long a subscriber waits for what is still missing.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-async fn follow(
-    mut feed: tonic::Streaming<crate::rpc::proto::SubscribeResponse>,
-    base: Instant,
-    from: Arc<AtomicU64>,
-    total: u64,
-) -> Result<(u64, Latencies), tonic::Status> {
-    let mut latencies = Latencies::default();
-    let mut count = 0;
-    while count < total {
-        let Ok(message) = tokio::time::timeout(PATIENCE, feed.message()).await else {
-            break;
-        };
-        let Some(Message::Batch(batch)) = message?.and_then(|message| message.message) else {
-            continue;
-        };
-        let now = clock(base);
-        for record in &batch.records {
-            count += 1;
-            let due = due_of(&record.payload).filter(|due| *due >= from.load(Ordering::Relaxed));
-            if let Some(due) = due {
-                latencies.add(Duration::from_nanos(now.saturating_sub(due)));
-            }
-        }
-    }
-    Ok((count, latencies))
-}
-
-/// Sends what is due each millisecond as one append; the first half second is left out of the latencies.
-async fn feed_at_rate(
-    server: &Server,
-    base: Instant,
-    from: &AtomicU64,
-    rate: u64,
-    total: u64,
-) -> Result<(u64, Duration), BenchError> {
-    let mut archive = Client::connect(server.address()).await?.archive();
-    let mut events = Events::new(fresh(0));
-    let start = clock(base);
-    from.store(start + 500_000_000, Ordering::Relaxed);
-    let mut tick = tokio::time::interval(Duration::from_millis(1));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut sent = 0;
-    while sent < total {
-        tick.tick().await;
-        let passed = u128::from(clock(base) - start);
-        let due = u64::try_from(passed * u128::from(rate) / 1_000_000_000).unwrap_or(total);
-        let due = due.min(total).min(sent + 1_000);
-        if due > sent {
-            let records = (sent..due)
-                .map(|k| events.next(start + k * 1_000_000_000 / rate))
-                .collect();
-            archive
-                .append(AppendRequest {
-                    records,
-                    ..AppendRequest::default()
-                })
-                .await?;
-            sent = due;
-        }
-    }
-    Ok((sent, Duration::from_nanos(clock(base) - start)))
 }
 
 /// Waits until whatever is full is sealed, and says how long that took.

@@ -4,6 +4,7 @@
 //! stands beside what the machine itself gives: its sync rate and its empty call. Nothing here touches another archive.
 
 mod events;
+mod feeds;
 mod groups;
 mod limits;
 mod load;
@@ -11,8 +12,10 @@ mod queries;
 mod report;
 mod server;
 
+use crate::client::Client;
 use crate::rpc::proto::Parts;
 use clap::ValueEnum;
+use feeds::Wanted;
 use report::{Report, Row, figure};
 use server::Server;
 use std::io::Write;
@@ -33,10 +36,12 @@ pub enum Workload {
     Query,
     /// Inclusion proofs of records anywhere in the log.
     Prove,
-    /// Live subscribers while records arrive at a steady rate.
+    /// Live subscribers while records arrive at a steady rate: who follow everything, a country each, or what never comes.
     FanOut,
     /// Members of a consumer group that take and acknowledge the whole log.
     Group,
+    /// A subscriber that catches up with one record in a hundred.
+    CatchUp,
     /// From kill -9 to the first record read.
     Restart,
 }
@@ -62,6 +67,9 @@ pub struct Args {
     /// Live subscribers, each on a connection of its own.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub subscribers: u32,
+    /// Live subscribers to whom nothing is due, a hundred on a connection; 0 leaves them out.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub idle: u32,
     /// Records a second for the live subscribers.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: u64,
@@ -147,6 +155,7 @@ pub async fn run(args: &Args, out: &mut (dyn Write + Send)) -> Result<(), BenchE
         Workload::Prove,
         Workload::FanOut,
         Workload::Group,
+        Workload::CatchUp,
         Workload::Restart,
     ]
     .into_iter()
@@ -223,12 +232,15 @@ async fn on_a_full_log(
         report.row(queries::rebuild(&server).await?)?;
         report.row(queries::lag(&server, args.seconds).await?)?;
     }
+    if wanted(Workload::CatchUp) {
+        queries::caught_up(&Client::connect(server.address()).await?).await?;
+        report.row(feeds::catch_up(&server).await?)?;
+    }
     if wanted(Workload::Prove) {
         report.row(load::prove(&server, args.clients.unwrap_or(64), args.records, args.seconds).await?)?;
     }
     if wanted(Workload::FanOut) {
-        report.row(load::fan_out(&server, args.subscribers, args.rate, args.seconds).await?)?;
-        report.row(Row::memory("memory, after fan-out", server.memory()))?;
+        fan_out(args, &server, report).await?;
     }
     if wanted(Workload::Group) {
         report.row(groups::consume(&server, args.seconds).await?)?;
@@ -245,6 +257,25 @@ async fn on_a_full_log(
         args.records,
     ))?;
     server.kill()
+}
+
+async fn fan_out(args: &Args, server: &Server, report: &mut Report<'_>) -> Result<(), BenchError> {
+    for wanted in [Wanted::All, Wanted::Countries] {
+        for row in feeds::fan_out(server, wanted, args.subscribers, args.rate, args.seconds).await? {
+            report.row(row)?;
+        }
+        let memory = match wanted {
+            Wanted::All => "memory, after fan-out",
+            Wanted::Countries => "memory, after country filters",
+        };
+        report.row(Row::memory(memory, server.memory()))?;
+    }
+    if args.idle > 0 {
+        for row in feeds::idle(server, args.idle, args.seconds).await? {
+            report.row(row)?;
+        }
+    }
+    Ok(())
 }
 
 /// A folder that goes away with its handle.

@@ -138,7 +138,10 @@ async fn view(client: &Client) -> Result<proto::View, BenchError> {
 }
 
 /// Waits until the index has everything.
-async fn caught_up(client: &Client) -> Result<Row, BenchError> {
+///
+/// # Errors
+/// [`BenchError`].
+pub async fn caught_up(client: &Client) -> Result<Row, BenchError> {
     let begun = Instant::now();
     loop {
         let view = view(client).await?;

@@ -77,6 +77,17 @@ impl Server {
         Ok(())
     }
 
+    /// The seconds of a core that it has used; `None` where the system does not tell.
+    pub fn cpu(&self) -> Option<f64> {
+        // Ticks are hundredths of a second wherever Linux runs.
+        const TICKS: f64 = 100.0;
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // After the name, which may hold anything: state, ten numbers, then user and system time.
+        let mut numbers = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut ticks = || numbers.next()?.parse::<f64>().ok();
+        Some((ticks()? + ticks()?) / TICKS)
+    }
+
     /// Its resident memory in bytes, shared pages in proportion; `None` where the system does not tell.
     pub fn memory(&self) -> Option<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).ok()?;
