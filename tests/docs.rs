@@ -330,3 +330,37 @@ fn every_grpcurl_line_is_a_request_that_the_services_know() {
     assert!(request("chancery.v1.Query/Count", r#"{"filtre": ""}"#).is_err());
     assert!(request("chancery.v1.Query/Cound", "{}").is_err());
 }
+
+/// Each promise names the tests that hold it.
+#[test]
+fn the_tests_that_the_contract_of_subscriptions_names_are_there() {
+    let contract = read(&Path::new(ROOT).join("docs/subscriptions.md"));
+    let mut sources = String::new();
+    for folder in ["src", "tests"] {
+        gather_sources(&Path::new(ROOT).join(folder), &mut sources);
+    }
+    // Names of tests are sentences; those of fields have fewer words.
+    let is_sentence = |span: &&str| span.matches('_').count() > 3 && !span.contains(' ');
+    let spans = contract.text.split('`').skip(1).step_by(2);
+    let named = spans.filter(is_sentence);
+    let names: Vec<&str> = named.collect();
+    assert!(names.len() > 35, "{names:?}");
+    for name in names {
+        let is_there = sources.contains(&format!("fn {name}("));
+        assert!(is_there, "docs/subscriptions.md names `{name}`, which is no test");
+    }
+    for promise in ["Ordered", "Unique", "Complete", "Resumable", "Bounded", "Durable"] {
+        assert!(contract.text.contains(&format!("**{promise}.**")), "{promise}");
+    }
+}
+
+fn gather_sources(folder: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            gather_sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            *into += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+}
