@@ -44,8 +44,11 @@ fn compile_record(set: FileDescriptorSet, out: PathBuf) -> std::io::Result<()> {
 
 fn compile_services(mut set: FileDescriptorSet, out: PathBuf) -> std::io::Result<()> {
     std::fs::create_dir_all(&out)?;
+    // A program that is only a client has no server to implement.
+    let has_server = std::env::var_os("CARGO_FEATURE_SERVER").is_some();
     let mut config = tonic_prost_build::configure()
         .bytes(".")
+        .build_server(has_server)
         .codec_path("crate::rpc::codec::ProtoCodec")
         .out_dir(out);
     for name in names_of_record(&set) {

@@ -80,26 +80,67 @@
 //! - [`rpc`]: the gRPC services. [`client`]: the other end of them.
 //! - [`config`], [`telemetry`], [`daemon`]: settings, the daemon's own log, the wiring.
 //! - [`cli`]: the commands.
+//!
+//! # A client alone
+//!
+//! Without the feature `server`, which is on unless it is turned off, the crate is [`client`], [`record`], [`merkle`] and the
+//! generated code of the services, and depends on none of what the daemon needs:
+//!
+//! ```toml
+//! chancery = { default-features = false, features = ["client"] }
+//! ```
 
 // Module heads are read in the source too, where a link to a private module leads somewhere.
 #![allow(rustdoc::private_intra_doc_links)]
 
+#[cfg(feature = "server")]
 pub mod alert;
+#[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod daemon;
+#[cfg(feature = "server")]
 pub mod derive;
+#[cfg(feature = "server")]
 pub mod filter;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
 pub mod import;
+#[cfg(feature = "server")]
 pub mod index;
+#[cfg(feature = "server")]
 pub mod log;
 pub mod merkle;
 pub mod record;
+#[cfg(feature = "server")]
 pub mod rpc;
+#[cfg(feature = "server")]
 pub mod scrub;
+#[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
 pub mod subscription;
+#[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
 pub mod view;
+
+/// The generated code of the services: what a client needs of `src/rpc`.
+#[cfg(all(feature = "client", not(feature = "server")))]
+pub mod rpc {
+    pub mod codec;
+    pub mod proto;
+}
+
+/// The rules by which nothing is skipped: what a client needs of `src/subscription`.
+#[cfg(all(feature = "client", not(feature = "server")))]
+pub mod subscription {
+    pub mod cursor;
+
+    pub use cursor::{Cursor, ResumeToken, TokenError};
+}

@@ -1,10 +1,19 @@
 //! The codec of every generated service and client: prost's, with our own answer to bytes that are no message.
 
-use super::status;
+#[cfg(feature = "server")]
+use super::status::undecodable;
 use prost::Message;
 use std::marker::PhantomData;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
+
+/// As the server says it, without the details that only a server gives.
+#[cfg(not(feature = "server"))]
+fn undecodable(error: &prost::DecodeError) -> tonic::Status {
+    tonic::Status::invalid_argument(format!(
+        "the answer cannot be decoded ({error}); use a client that knows the server's protos"
+    ))
+}
 
 /// Encodes `T`, decodes `U`.
 pub struct ProtoCodec<T, U>(PhantomData<(T, U)>);
@@ -49,6 +58,6 @@ impl<T: Message + Default> Decoder for ProtoDecoder<T> {
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<T>, tonic::Status> {
         let decoded = T::decode(bytes);
-        decoded.map(Some).map_err(|error| status::undecodable(&error))
+        decoded.map(Some).map_err(|error| undecodable(&error))
     }
 }

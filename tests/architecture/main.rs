@@ -4,6 +4,7 @@
 //! ([`rules`]) looks for the names that its files must not hold, and says in one sentence why. ARCHITECTURE.md explains
 //! the layers.
 
+mod client;
 mod rules;
 mod source;
 
