@@ -1,15 +1,23 @@
 //! The client library: a daemon's services for Rust programs.
 //!
 //! [`Client`] connects as the daemon is best talked to, and wraps the calls that most programs make; the generated
-//! clients are there for the others. [`CitationId`] names a fixed answer of an archive. [`Feed`] follows the log and checks on the way that nothing was skipped.
+//! clients are there for the others. [`Client::append_until_known`] sends a batch until its fate is known. [`Client::follow`] is a
+//! [`Subscription`], which goes on by itself over any number of connections; it is made of [`Feed`]s, each of which is one call and
+//! checks on the way that nothing was skipped. [`CitationId`] names a fixed answer of an archive. `docs/clients.md` shows it at work.
 
+mod append;
 pub mod citation;
 mod feed;
+mod follow;
 mod proofs;
+mod retry;
 
+pub use append::AppendError;
 pub use citation::{CitationError, CitationId, Derivation};
 pub use feed::{Feed, FeedError};
+pub use follow::{Event, FollowError, Mark, Subscription};
 pub use proofs::IntegrityError;
+pub use retry::Retry;
 
 use crate::rpc::proto;
 use crate::rpc::proto::admin_client::AdminClient;
@@ -61,7 +69,19 @@ pub enum ConnectError {
     },
 }
 
-/// A connection to a daemon; cheap to clone.
+/// A connection to a daemon; cheap to clone. One that was lost is made again when the next call needs it.
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use chancery::client::{Client, DEFAULT_SERVER};
+///
+/// let client = Client::connect(DEFAULT_SERVER).await?;
+/// let status = client.status().await?;
+/// println!("{} holds {} records", status.origin, status.tail);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Channel,
@@ -76,29 +96,31 @@ impl Client {
         Self::connect_with(server, KEEPALIVE).await
     }
 
+    /// A client that connects when it is first asked for something, so that it can be made before its daemon is there.
+    ///
+    /// # Errors
+    /// [`ConnectError::Address`].
+    ///
+    /// ```no_run
+    /// use chancery::client::Client;
+    ///
+    /// # fn example() -> Result<(), chancery::client::ConnectError> {
+    /// // Within a runtime of tokio.
+    /// let client = Client::lazy("127.0.0.1:4710")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lazy(server: &str) -> Result<Self, ConnectError> {
+        let (_, endpoint) = endpoint(server, KEEPALIVE)?;
+        Ok(Self {
+            channel: endpoint.connect_lazy(),
+        })
+    }
+
     async fn connect_with(server: &str, keepalive: Duration) -> Result<Self, ConnectError> {
-        let server = if server.contains("://") {
-            server.to_owned()
-        } else {
-            format!("http://{server}")
-        };
-        let endpoint = Endpoint::from_shared(server.clone()).map_err(|source| ConnectError::Address {
-            server: server.clone(),
-            source,
-        })?;
-        let channel = endpoint
-            // Without it a small request waits some 40 ms for the server's delayed acknowledgement.
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_WAIT)
-            .http2_keep_alive_interval(keepalive)
-            .keep_alive_timeout(keepalive)
-            .keep_alive_while_idle(true)
-            .max_frame_size(FRAME_BYTES)
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
-            .connect()
-            .await
-            .map_err(|source| ConnectError::NoDaemon { server, source })?;
+        let (server, endpoint) = endpoint(server, keepalive)?;
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|source| ConnectError::NoDaemon { server, source })?;
         Ok(Self { channel })
     }
 
@@ -136,6 +158,18 @@ impl Client {
     ///
     /// # Errors
     /// The server's status; see `docs/errors.md`.
+    ///
+    /// ```no_run
+    /// use chancery::rpc::proto::AppendRequest;
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> Result<(), tonic::Status> {
+    /// // The call as it is; `append_until_known` is the one that survives a lost answer.
+    /// let request = AppendRequest { validate_only: true, ..AppendRequest::default() };
+    /// let response = client.append(request).await?;
+    /// println!("the tail would be {}", response.tail);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn append(&self, request: proto::AppendRequest) -> Result<proto::AppendResponse, Status> {
         Ok(self.archive().append(request).await?.into_inner())
     }
@@ -144,6 +178,25 @@ impl Client {
     ///
     /// # Errors
     /// The status of the stream as a whole; each batch's own is in its answer.
+    ///
+    /// ```no_run
+    /// use chancery::client::refused;
+    /// use chancery::rpc::proto::AppendRequest;
+    /// use chancery::rpc::proto::append_stream_response::Result;
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> std::result::Result<(), tonic::Status> {
+    /// # let batches: Vec<AppendRequest> = Vec::new();
+    /// let mut answers = client.append_stream(futures::stream::iter(batches)).await?;
+    /// while let Some(answer) = answers.message().await? {
+    ///     match answer.result {
+    ///         Some(Result::Response(response)) => println!("durable up to {}", response.tail),
+    ///         Some(Result::Refusal(refusal)) => println!("refused: {}", refused(refusal).message()),
+    ///         None => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn append_stream(
         &self,
         requests: impl Stream<Item = proto::AppendRequest> + Send + 'static,
@@ -155,6 +208,19 @@ impl Client {
     ///
     /// # Errors
     /// The server's status, at once or in the stream.
+    ///
+    /// ```no_run
+    /// use chancery::rpc::proto::ReadRequest;
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> Result<(), tonic::Status> {
+    /// let request = ReadRequest { from: Some(100), limit: 50, ..ReadRequest::default() };
+    /// let mut messages = client.read(request).await?;
+    /// while let Some(message) = messages.message().await? {
+    ///     println!("looked at everything up to {}", message.scanned_through);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read(&self, request: proto::ReadRequest) -> Result<Streaming<proto::ReadResponse>, Status> {
         Ok(self.archive().read(request).await?.into_inner())
     }
@@ -163,6 +229,22 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::read`].
+    ///
+    /// ```no_run
+    /// use chancery::record::Leaf;
+    /// use chancery::rpc::proto::ReadRequest;
+    /// use futures::TryStreamExt;
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> Result<(), tonic::Status> {
+    /// let request = ReadRequest { filter: "dyad = PAK-IRN".into(), ..ReadRequest::default() };
+    /// let mut records = std::pin::pin!(client.records(request).await?);
+    /// while let Some(record) = records.try_next().await? {
+    ///     let leaf = Leaf::decode(&record.leaf).expect("the archive stores leaves that can be read");
+    ///     println!("{} {}", record.position, leaf.act);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn records(
         &self,
         request: proto::ReadRequest,
@@ -176,6 +258,18 @@ impl Client {
     ///
     /// # Errors
     /// NOT_FOUND, or another status of the server.
+    ///
+    /// ```no_run
+    /// use chancery::rpc::proto::{EntryName, GetEntryRequest, entry_name::Name};
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> Result<(), tonic::Status> {
+    /// let entry = EntryName { name: Some(Name::Position(7)) };
+    /// let request = GetEntryRequest { entry: Some(entry), ..GetEntryRequest::default() };
+    /// let answer = client.get_entry(request).await?;
+    /// println!("as of position {}", answer.view_position);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn get_entry(
         &self,
         request: proto::GetEntryRequest,
@@ -193,6 +287,20 @@ impl Client {
     }
 
     /// The pages of a search, from the one that the request asks for to the last. All speak of the same position.
+    ///
+    /// ```no_run
+    /// use chancery::rpc::proto::SearchRequest;
+    /// use futures::TryStreamExt;
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> Result<(), tonic::Status> {
+    /// let request = SearchRequest { filter: "title : friendship".into(), ..SearchRequest::default() };
+    /// let mut pages = std::pin::pin!(client.pages(request));
+    /// while let Some(page) = pages.try_next().await? {
+    ///     println!("{} of {} entries", page.entries.len(), page.total);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pages(
         &self,
         request: proto::SearchRequest,
@@ -223,11 +331,47 @@ impl Client {
     ///
     /// # Errors
     /// The server's status.
+    ///
+    /// ```no_run
+    /// use chancery::rpc::proto::SubscribeRequest;
+    ///
+    /// # async fn example(client: &chancery::client::Client) -> Result<(), chancery::client::FeedError> {
+    /// // One call; `follow` is the one that survives a lost connection.
+    /// let mut feed = client.subscribe(SubscribeRequest::default()).await?;
+    /// while let Some(message) = feed.next().await? {
+    ///     println!("{message:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn subscribe(&self, request: proto::SubscribeRequest) -> Result<Feed, Status> {
-        Ok(Feed::new(
-            self.subscriptions().subscribe(request).await?.into_inner(),
-        ))
+        let messages = self.subscriptions().subscribe(request).await?;
+        Ok(Feed::new(messages.into_inner(), None))
     }
+}
+
+/// The address as it is connected to, and the settings with which a daemon is best talked to.
+fn endpoint(server: &str, keepalive: Duration) -> Result<(String, Endpoint), ConnectError> {
+    let server = if server.contains("://") {
+        server.to_owned()
+    } else {
+        format!("http://{server}")
+    };
+    let endpoint = Endpoint::from_shared(server.clone()).map_err(|source| ConnectError::Address {
+        server: server.clone(),
+        source,
+    })?;
+    let endpoint = endpoint
+        // Without it a small request waits some 40 ms for the server's delayed acknowledgement.
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_WAIT)
+        .http2_keep_alive_interval(keepalive)
+        .keep_alive_timeout(keepalive)
+        .keep_alive_while_idle(true)
+        .max_frame_size(FRAME_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    Ok((server, endpoint))
 }
 
 /// A future that is worked on before it is asked for, until it is dropped.

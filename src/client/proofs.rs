@@ -42,6 +42,18 @@ impl From<Status> for IntegrityError {
     }
 }
 
+/// ```no_run
+/// use chancery::client::{Client, IntegrityError};
+/// use chancery::merkle::{Checkpoint, VerifierKey};
+///
+/// # async fn example(client: &Client, kept: &Checkpoint, key: &VerifierKey) -> Result<(), IntegrityError> {
+/// // The key came from the archive's keeper, on another way than this connection.
+/// let newest = client.checkpoint_since(kept, key).await?;
+/// let receipt = client.receipt(kept.size - 1, true, key).await?;
+/// println!("{} records, each as it was; proof of one:\n{}", newest.checkpoint.size, receipt.to_text());
+/// # Ok(())
+/// # }
+/// ```
 impl Client {
     /// The key that the server says its checkpoints are signed with: to trust it is to trust the server.
     ///

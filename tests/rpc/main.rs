@@ -3,6 +3,8 @@
 mod admin;
 mod appending;
 mod bad_input;
+mod cutting;
+mod endurance;
 mod erasing;
 mod feeds;
 mod fixity;
