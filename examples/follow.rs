@@ -8,16 +8,15 @@
 //!
 //! Everything goes through [`chancery::client`]. Copy what you need: each function is one thing that a client does.
 
-use chancery::client::{Client, DEFAULT_SERVER, Feed};
+use chancery::client::{Client, DEFAULT_SERVER, Event, Mark, Retry, Subscription};
 use chancery::record::codec::{self, Content, Country, Date, DateRole, Participant, Payload, Side};
 use chancery::record::{Act, Leaf};
 use chancery::rpc::proto::subscribe_from::From;
-use chancery::rpc::proto::subscribe_response::Message;
 use chancery::rpc::proto::{
-    AppendRecord, AppendRequest, Batch, Change, Outcome, ReadRequest, Receipt, SubscribeFrom,
+    AppendRecord, AppendRequest, Change, Outcome, ReadRequest, Receipt, Record, SubscribeFrom,
     SubscribeRequest,
 };
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use std::error::Error;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -48,8 +47,8 @@ async fn run() -> Result<()> {
 
     let receipts = append(&client).await?;
     read_back(&client, &receipts).await?;
-    let token = follow(&client, status.tail, &receipts[0]).await?;
-    resume(&client, token).await
+    let mark = follow(&client, status.tail, &receipts[0]).await?;
+    resume(&client, mark).await
 }
 
 /// One batch is recorded whole or not at all, and the answer comes once it is on disk.
@@ -60,11 +59,10 @@ async fn append(client: &Client) -> Result<Vec<Receipt>> {
     ];
     let request = AppendRequest {
         records,
-        // A name of our own: should the answer be lost, sending the same batch again gives the same receipts.
-        request_id: request_id("first").into(),
         ..AppendRequest::default()
     };
-    let response = client.append(request).await?;
+    // The batch is given a name. Should the answer be lost it is sent again, and the same name gives the same receipts.
+    let response = client.append_until_known(request, Retry::default()).await?;
     for receipt in &response.receipts {
         println!(
             "  {} at position {}, revision {}",
@@ -91,32 +89,30 @@ async fn read_back(client: &Client, receipts: &[Receipt]) -> Result<()> {
     Ok(())
 }
 
-/// Follows from `from` on: first what the log holds, then what is appended. Answers a token to resume from.
-async fn follow(client: &Client, from: u64, first: &Receipt) -> Result<bytes::Bytes> {
+/// Follows from `from` on: first what the log holds, then what is appended. Where the connection is lost, or the daemon is
+/// stopped and started again, the subscription goes on where it stood. Answers the mark to resume from.
+async fn follow(client: &Client, from: u64, first: &Receipt) -> Result<Mark> {
     println!("following {FILTER}:");
-    let mut feed = subscribe(client, From::Position(from)).await?;
-    while let Some(message) = feed.next().await? {
-        match message {
-            // Every batch says which positions were looked at, also where nothing matched. The client library has
-            // checked that this range begins where the one before ended.
-            Message::Batch(batch) => {
-                print_batch(&batch)?;
-                if batch
-                    .records
-                    .iter()
-                    .any(|record| record.position > first.position)
-                {
-                    break;
+    let mut subscription = subscribe(client, from);
+    while let Some(event) = subscription.next().await {
+        match event? {
+            Event::Record(record) => {
+                print_record(&record)?;
+                // What is made of a record is saved together with the mark: then each counts once, whatever happens.
+                if record.position > first.position {
+                    return Ok(subscription.mark().clone());
                 }
             }
+            // Which positions were looked at is told also where nothing matched. The client library has checked that each
+            // range begins where the one before ended.
+            Event::Scanned(mark) => println!("  everything below {} was looked at", mark.position),
             // All that was there has been seen. Correct the first event: the subscription will tell.
-            Message::CaughtUp(_) => amend(client, first).await?,
-            // The server goes; the token of the feed works on the next one.
-            Message::Draining(_) => break,
-            Message::Started(_) | Message::FellBehind(_) | Message::Heartbeat(_) => {}
+            Event::CaughtUp(_) => amend(client, first).await?,
+            Event::Lost { why, wait } => println!("  lost ({}); again in {wait:?}", why.message()),
+            Event::Started(_) | Event::Draining(_) | Event::FellBehind(_) | Event::Heartbeat(_) => {}
         }
     }
-    Ok(feed.token().clone())
+    Err("the subscription ended".into())
 }
 
 /// A correction is the whole new content, for the revision that it was made from. If somebody else was faster, the
@@ -134,10 +130,9 @@ async fn amend(client: &Client, first: &Receipt) -> Result<()> {
     };
     let request = AppendRequest {
         records: vec![record],
-        request_id: request_id("amend").into(),
         ..AppendRequest::default()
     };
-    let response = client.append(request).await?;
+    let response = client.append_until_known(request, Retry::default()).await?;
     println!(
         "  {} at position {}",
         outcome(&response.receipts[0]),
@@ -146,39 +141,41 @@ async fn amend(client: &Client, first: &Receipt) -> Result<()> {
     Ok(())
 }
 
-/// Takes up where the token stands. Nothing is sent twice and nothing is skipped; a token of another archive, of
-/// another filter or of a fork is refused.
-async fn resume(client: &Client, token: bytes::Bytes) -> Result<()> {
-    let mut feed = subscribe(client, From::ResumeToken(token)).await?;
-    while let Some(message) = feed.next().await? {
-        if let Message::CaughtUp(caught_up) = message {
-            println!("resumed: caught up at {}, nothing missed", caught_up.position);
-            break;
+/// Takes up where the mark stands, as after a crash. Nothing is handed out twice and nothing is skipped; a mark of another
+/// archive, of another filter or of a fork is refused.
+async fn resume(client: &Client, mark: Mark) -> Result<()> {
+    let mut subscription = subscribe(client, mark.position).resume(mark);
+    while let Some(event) = subscription.next().await {
+        match event? {
+            Event::Record(record) => return Err(format!("{} was handed out twice", record.position).into()),
+            Event::CaughtUp(caught_up) => {
+                println!("resumed: caught up at {}, nothing missed", caught_up.position);
+                break;
+            }
+            _ => {}
         }
     }
     Ok(())
 }
 
-async fn subscribe(client: &Client, from: From) -> Result<Feed> {
-    let request = SubscribeRequest {
-        from: Some(SubscribeFrom { from: Some(from) }),
+fn subscribe(client: &Client, from: u64) -> Subscription {
+    client.follow(SubscribeRequest {
+        from: Some(SubscribeFrom {
+            from: Some(From::Position(from)),
+        }),
         filter: FILTER.to_owned(),
         ..SubscribeRequest::default()
-    };
-    Ok(client.subscribe(request).await?)
+    })
 }
 
-fn print_batch(batch: &Batch) -> Result<()> {
-    println!("  scanned {}..{}", batch.first_scanned, batch.scanned_through);
-    for record in &batch.records {
-        let change = match record.change() {
-            Change::Enters => "enters",
-            Change::Stays => "stays ",
-            Change::Leaves => "leaves",
-            Change::Unspecified => "      ",
-        };
-        println!("    {} {change} {}", record.position, title(&record.payload)?);
-    }
+fn print_record(record: &Record) -> Result<()> {
+    let change = match record.change() {
+        Change::Enters => "enters",
+        Change::Stays => "stays ",
+        Change::Leaves => "leaves",
+        Change::Unspecified => "      ",
+    };
+    println!("    {} {change} {}", record.position, title(&record.payload)?);
     Ok(())
 }
 
@@ -232,9 +229,4 @@ fn outcome(receipt: &Receipt) -> &'static str {
         Outcome::Duplicate => "already there",
         Outcome::Unspecified => "unknown",
     }
-}
-
-/// A name for a batch: unique to this run, and the same when the batch is sent again.
-fn request_id(step: &str) -> String {
-    format!("follow-{step}-{}", std::process::id())
 }

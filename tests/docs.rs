@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Folders that hold no documents of ours.
-const NOT_OURS: [&str; 2] = ["target", ".git"];
+const NOT_OURS: [&str; 4] = ["target", ".git", "node_modules", "venv"];
 
 /// A Markdown file.
 struct Document {

@@ -1,4 +1,4 @@
-"""Appends a small batch, reads it back, and follows the archive, resuming from a token.
+"""Appends a small batch, reads it back, and follows the archive, resuming after a cut.
 
 Run it against a daemon (``chancery serve``), from this folder:
 
@@ -11,7 +11,9 @@ Run it against a daemon (``chancery serve``), from this folder:
 Copy what you need: each function is one thing that a client does.
 """
 
+import random
 import sys
+import time
 import uuid
 
 import grpc
@@ -20,6 +22,18 @@ from chancery.v1 import archive_pb2, archive_pb2_grpc, record_pb2, subscriptions
 SERIES = "example-python"
 # The filter language: meetings of these two countries, whoever stands first.
 FILTER = f"series = {SERIES} AND dyad = PAK-IRN"
+
+ATTEMPTS_MAX = 10
+# Where nobody knows whether a batch was written, or the server will take it a moment later.
+FATE_OPEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED)
+# Where asking again brings the same answer.
+FINAL = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.NOT_FOUND,
+)
 
 OPTIONS = [
     # Messages are cut below 4 MiB; one record with its payload may be larger than the default allows.
@@ -44,27 +58,40 @@ def meeting(title, countries):
     )
 
 
-def append(archive):
-    """One batch is recorded whole or not at all. The answer comes once it is on disk."""
-    records = [
-        archive_pb2.AppendRecord(
-            act=record_pb2.ACT_CREATE,
-            series=SERIES,
-            # No key: the server makes a random one and answers it.
-            payload=record_pb2.Payload(content=meeting(title, countries)),
-        )
-        for title, countries in [
-            ("Talks on the border markets", ["PAK", "IRN"]),
-            ("Talks on the river commission", ["PAK", "IND"]),
-        ]
-    ]
-    # The id makes a retry safe: sent again, the same batch gets the first receipts and is recorded once.
-    request = archive_pb2.AppendRequest(records=records, request_id=uuid.uuid4().bytes)
-    response = archive.Append(request, timeout=10)
-    for receipt in response.receipts:
+def talks(title, countries):
+    return archive_pb2.AppendRecord(
+        act=record_pb2.ACT_CREATE,
+        series=SERIES,
+        # No key: the server makes a random one and answers it.
+        payload=record_pb2.Payload(content=meeting(title, countries)),
+    )
+
+
+def pause(attempt):
+    """A part of each wait is left to chance, so that clients that lost the same server do not come back all at once."""
+    time.sleep(min(0.1 * 2**attempt, 5) * random.uniform(0.5, 1))
+
+
+def append(archive, request):
+    """One batch is recorded whole or not at all. The answer comes once it is on disk.
+
+    Where the answer is lost the same batch is sent again under the same id: it is recorded once. What the server refused is
+    not sent again. A program that may crash before it has the answer keeps the id with the batch.
+    """
+    request.request_id = request.request_id or uuid.uuid4().bytes
+    for attempt in range(ATTEMPTS_MAX + 1):
+        try:
+            return archive.Append(request, timeout=10)
+        except grpc.RpcError as error:
+            if error.code() not in FATE_OPEN or attempt == ATTEMPTS_MAX:
+                raise
+            pause(attempt)
+
+
+def show_receipts(receipts):
+    for receipt in receipts:
         outcome = archive_pb2.Outcome.Name(receipt.outcome).removeprefix("OUTCOME_").lower()
         print(f"  {outcome} at position {receipt.position}, revision {receipt.revision}")
-    return response.receipts
 
 
 def read_back(archive, receipts):
@@ -77,21 +104,21 @@ def read_back(archive, receipts):
 
 def amend(archive, receipt):
     """A correction is the whole new content, for the revision that it was made from."""
-    record = archive_pb2.AppendRecord(
-        act=record_pb2.ACT_AMEND,
-        series=SERIES,
-        key=receipt.key,
-        payload=record_pb2.Payload(content=meeting("Talks on the border markets, second day", ["PAK", "IRN"])),
-        # If somebody else was faster, the answer is ABORTED and nothing is overwritten.
-        expected_revision=receipt.revision,
-        reason="corrected",
-    )
-    request = archive_pb2.AppendRequest(records=[record], request_id=uuid.uuid4().bytes)
-    return archive.Append(request, timeout=10).receipts[0]
+    record = talks("Talks on the border markets, second day", ["PAK", "IRN"])
+    record.act = record_pb2.ACT_AMEND
+    record.key = receipt.key
+    record.reason = "corrected"
+    # If somebody else was faster, the answer is ABORTED and nothing is overwritten.
+    record.expected_revision = receipt.revision
+    append(archive, archive_pb2.AppendRequest(records=[record]))
+
+
+class SkippedError(Exception):
+    """A batch does not begin where the one before ended, which the server never lets happen."""
 
 
 class Reader:
-    """Follows the archive and checks that no position was skipped.
+    """Follows the archive over any number of connections, and checks that no position was skipped.
 
     Keep ``token`` and ``next`` together with what you made of the records, in one transaction. After a crash, a new
     Reader with them goes on exactly there.
@@ -101,37 +128,49 @@ class Reader:
         self.subscriptions = subscriptions
         self.next = start
         self.token = token
+        self.call = None
 
-    def records_until_caught_up(self):
-        """Yields every matching record up to the tail. Leave out the ``return`` to follow for ever."""
+    def records(self):
+        """Yields every matching record, for ever. Where the connection is lost it resumes."""
+        failures = 0
+        while True:
+            before = self.next
+            try:
+                yield from self.records_of_one_connection()
+                why = "the server stops"
+            except grpc.RpcError as error:
+                failures = 0 if self.next > before else failures + 1
+                # A token of another archive or a filter that cannot be read will not become better.
+                if error.code() in FINAL or failures > ATTEMPTS_MAX:
+                    raise
+                why = error.details()
+            print(f"  cut ({why}); resuming at {self.next}")
+            pause(failures)
+
+    def records_of_one_connection(self):
         if self.token:
             start = subscriptions_pb2.SubscribeFrom(resume_token=self.token)
         else:
             start = subscriptions_pb2.SubscribeFrom(position=self.next)
         # `from` is a word of Python, so that it cannot be written as a keyword argument.
         request = subscriptions_pb2.SubscribeRequest(**{"from": start, "filter": FILTER})
-        call = self.subscriptions.Subscribe(request)
+        self.call = self.subscriptions.Subscribe(request)
         try:
-            for response in call:
-                kind = response.WhichOneof("message")
-                if kind == "batch":
+            for response in self.call:
+                # "draining" announces the end of this connection; "fell_behind" and "heartbeat" need nothing.
+                if response.WhichOneof("message") == "batch":
                     self.check(response.batch)
                     yield from response.batch.records
                     # Only now: a token kept earlier would lead past records that were not handled.
                     self.next = response.batch.scanned_through
                     self.token = response.batch.resume_token
-                elif kind == "started":
-                    self.token = response.started.resume_token
-                elif kind in ("caught_up", "draining"):
-                    return
-                # "fell_behind" and "heartbeat" need nothing: no record is ever left out.
         finally:
-            call.cancel()
+            self.call.cancel()
 
     def check(self, batch):
         """Each batch begins where the one before ended, also where nothing in between matched."""
         if batch.first_scanned != self.next:
-            raise RuntimeError(f"skipped: expected {self.next}, the batch begins at {batch.first_scanned}")
+            raise SkippedError(f"expected {self.next}, the batch begins at {batch.first_scanned}")
         print(f"  scanned {batch.first_scanned}..{batch.scanned_through}")
 
 
@@ -152,24 +191,29 @@ def main():
         status = archive.GetStatus(archive_pb2.GetStatusRequest(), timeout=10)
         print(f"connected to {status.origin} at tail {status.tail}")
 
-        receipts = append(archive)
-        print("read back:")
+        request = archive_pb2.AppendRequest(
+            records=[
+                talks("Talks on the border markets", ["PAK", "IRN"]),
+                talks("Talks on the river commission", ["PAK", "IND"]),
+            ]
+        )
+        append(archive, request)
+        receipts = append(archive, request).receipts
+        show_receipts(receipts)
+        print("sent twice, recorded once; read back:")
         read_back(archive, receipts)
 
         print(f"following {FILTER}:")
         reader = Reader(subscriptions, start=status.tail)
-        for record in reader.records_until_caught_up():
+        for record in reader.records():
             show(record)
-
-        amended = amend(archive, receipts[0])
-        print(f"  amended at position {amended.position}")
-
-        # As after a restart: all that is left of the first reader is its place and its token.
-        resumed = Reader(subscriptions, start=reader.next, token=reader.token)
-        print(f"resumed at {resumed.next}:")
-        for record in resumed.records_until_caught_up():
-            show(record)
-        print(f"scanned {status.tail}..{resumed.next}: no position was skipped")
+            if record.change == archive_pb2.CHANGE_ENTERS:
+                # The connection is lost, and the first event corrected meanwhile: the subscription will tell.
+                reader.call.cancel()
+                amend(archive, receipts[0])
+            elif record.change == archive_pb2.CHANGE_STAYS:
+                break
+        print("every range joined the one before: no position was skipped")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,276 @@
+// Appends a small batch, reads it back, and follows the archive, resuming after a cut.
+//
+//	chancery serve                   # in one terminal
+//	./generate                       # in another, in this folder: the stubs, from the protos
+//	go run . 127.0.0.1:4710
+//
+// Copy what you need: each function is one thing that a client does.
+package main
+
+import (
+	"context"
+	crypto "crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/rand"
+	"os"
+	"strings"
+	"time"
+
+	pb "chancery.example/follow/chanceryv1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	series = "example-go"
+	// The filter language: meetings of these two countries, whoever stands first.
+	filter      = "series = " + series + " AND dyad = PAK-IRN"
+	attemptsMax = 10
+	// Messages are cut below 4 MiB; one record with its payload may be larger than the default allows.
+	answerBytesMax = 64 << 20
+)
+
+var errSkipped = errors.New("skipped")
+
+// requestID names a batch. A program that may crash before it has the answer keeps the name with the batch.
+func requestID() []byte {
+	id := make([]byte, 16)
+	if _, err := crypto.Read(id); err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// pause waits before another attempt. A part of each wait is left to chance, so that clients that lost the same server do not
+// come back all at once.
+func pause(attempt int) {
+	longest := 5 * time.Second
+	if attempt < 6 {
+		longest = 100 * time.Millisecond << attempt
+	}
+	time.Sleep(longest/2 + time.Duration(rand.Int63n(int64(longest/2))))
+}
+
+// meeting is an event, invented for this example. Leave out what you do not know.
+func meeting(title string, countries ...string) *pb.Payload {
+	content := &pb.Content{
+		Title: title,
+		Dates: []*pb.Date{{Role: pb.DateRole_DATE_ROLE_OCCURRED, Edtf: "2021-12-01"}},
+	}
+	for _, code := range countries {
+		content.Participants = append(content.Participants, &pb.Participant{
+			Side:      pb.Side_SIDE_PARTY,
+			Countries: []*pb.Country{{Scheme: "iso3", Code: code}},
+		})
+	}
+	return &pb.Payload{Content: content}
+}
+
+// appendBatch appends one batch, whole or not at all; the answer comes once it is on disk. Where the answer is lost the same
+// batch is sent again under the same id: it is recorded once. What the server refused is not sent again.
+func appendBatch(archive pb.ArchiveClient, request *pb.AppendRequest) (*pb.AppendResponse, error) {
+	if len(request.RequestId) == 0 {
+		request.RequestId = requestID()
+	}
+	for attempt := 0; ; attempt++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		response, err := archive.Append(ctx, request)
+		cancel()
+		switch status.Code(err) {
+		case codes.Unavailable, codes.Unknown, codes.DeadlineExceeded:
+			if attempt < attemptsMax {
+				pause(attempt)
+				continue
+			}
+		}
+		return response, err
+	}
+}
+
+func showReceipts(receipts []*pb.Receipt) {
+	for _, receipt := range receipts {
+		outcome := strings.ToLower(strings.TrimPrefix(receipt.Outcome.String(), "OUTCOME_"))
+		fmt.Printf("  %s at position %d, revision %d\n", outcome, receipt.Position, receipt.Revision)
+	}
+}
+
+// readBack reads records by position; From and Until read a range, Filter what matches.
+func readBack(archive pb.ArchiveClient, receipts []*pb.Receipt) error {
+	request := &pb.ReadRequest{}
+	for _, receipt := range receipts {
+		request.Positions = append(request.Positions, receipt.Position)
+	}
+	answers, err := archive.Read(context.Background(), request)
+	if err != nil {
+		return err
+	}
+	for {
+		answer, err := answers.Recv()
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for _, record := range answer.Records {
+			fmt.Printf("  %d %s/%.8s... %s\n", record.Position, record.Leaf.Series, record.Leaf.Key, title(record))
+		}
+	}
+}
+
+// reader follows the archive over any number of connections, and checks that no position was skipped.
+//
+// Keep token and next together with what you made of the records, in one transaction. After a crash, a new reader with them
+// goes on exactly there.
+type reader struct {
+	subscriptions pb.SubscriptionsClient
+	next          uint64
+	token         []byte
+}
+
+// follow hands every matching record to handle, until that answers true. The cut that handle is given breaks the connection,
+// for this example only.
+func (r *reader) follow(handle func(record *pb.Record, cut func()) bool) error {
+	for failures := 0; ; failures++ {
+		before := r.next
+		done, err := r.followOnce(handle)
+		if done {
+			return nil
+		}
+		if r.next > before {
+			failures = 0
+		}
+		switch status.Code(err) {
+		// A token of another archive or a filter that cannot be read will not become better.
+		case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.DataLoss, codes.NotFound:
+			return err
+		}
+		if errors.Is(err, errSkipped) || failures == attemptsMax {
+			return err
+		}
+		fmt.Printf("  cut (%s); resuming at %d\n", status.Convert(err).Message(), r.next)
+		pause(failures)
+	}
+}
+
+// followOnce follows over one connection.
+func (r *reader) followOnce(handle func(*pb.Record, func()) bool) (bool, error) {
+	ctx, cut := context.WithCancel(context.Background())
+	defer cut()
+	from := &pb.SubscribeFrom{From: &pb.SubscribeFrom_Position{Position: r.next}}
+	if len(r.token) > 0 {
+		from = &pb.SubscribeFrom{From: &pb.SubscribeFrom_ResumeToken{ResumeToken: r.token}}
+	}
+	messages, err := r.subscriptions.Subscribe(ctx, &pb.SubscribeRequest{From: from, Filter: filter})
+	if err != nil {
+		return false, err
+	}
+	for {
+		message, err := messages.Recv()
+		if err != nil {
+			return false, err
+		}
+		// Draining announces the end of this connection; FellBehind and Heartbeat need nothing.
+		if batch := message.GetBatch(); batch != nil {
+			if done, err := r.take(batch, handle, cut); done || err != nil {
+				return done, err
+			}
+		}
+	}
+}
+
+// take checks that a batch begins where the one before ended, and handles all of it, since its token stands behind all of it.
+func (r *reader) take(batch *pb.Batch, handle func(*pb.Record, func()) bool, cut func()) (bool, error) {
+	if batch.FirstScanned != r.next {
+		return false, fmt.Errorf("%w: expected %d, the batch begins at %d", errSkipped, r.next, batch.FirstScanned)
+	}
+	fmt.Printf("  scanned %d..%d\n", batch.FirstScanned, batch.ScannedThrough)
+	done := false
+	for _, record := range batch.Records {
+		done = handle(record, cut) || done
+	}
+	// Only now: a token kept earlier would lead past records that were not handled.
+	r.next, r.token = batch.ScannedThrough, batch.ResumeToken
+	return done, nil
+}
+
+func title(record *pb.Record) string { return record.GetPayload().GetContent().GetTitle() }
+
+func create(title string, countries ...string) *pb.AppendRecord {
+	// No key: the server makes a random one and answers it.
+	return &pb.AppendRecord{Act: pb.Act_ACT_CREATE, Series: series, Payload: meeting(title, countries...)}
+}
+
+func run(server string) error {
+	// WithInsecure: the daemon speaks without TLS, on this machine.
+	connection, err := grpc.Dial(server, grpc.WithInsecure(),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(answerBytesMax)))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	archive := pb.NewArchiveClient(connection)
+	state, err := archive.GetStatus(context.Background(), &pb.GetStatusRequest{})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("connected to %s at tail %d\n", state.Origin, state.Tail)
+
+	batch := &pb.AppendRequest{Records: []*pb.AppendRecord{
+		create("Talks on the border markets", "PAK", "IRN"),
+		create("Talks on the river commission", "PAK", "IND"),
+	}}
+	if _, err = appendBatch(archive, batch); err != nil {
+		return err
+	}
+	appended, err := appendBatch(archive, batch)
+	if err != nil {
+		return err
+	}
+	showReceipts(appended.Receipts)
+	fmt.Println("sent twice, recorded once; read back:")
+	if err := readBack(archive, appended.Receipts); err != nil {
+		return err
+	}
+
+	fmt.Printf("following %s:\n", filter)
+	follower := &reader{subscriptions: pb.NewSubscriptionsClient(connection), next: state.Tail}
+	err = follower.follow(func(record *pb.Record, cut func()) bool {
+		change := strings.ToLower(strings.TrimPrefix(record.Change.String(), "CHANGE_"))
+		fmt.Printf("    %d %s %s\n", record.Position, change, title(record))
+		if record.Change == pb.Change_CHANGE_ENTERS {
+			// The connection is lost, and the first event corrected meanwhile: the subscription will tell.
+			cut()
+			amend(archive, appended.Receipts[0])
+		}
+		return record.Change == pb.Change_CHANGE_STAYS
+	})
+	if err == nil {
+		fmt.Printf("scanned %d..%d: no position was skipped\n", state.Tail, follower.next)
+	}
+	return err
+}
+
+// amend corrects an entry: the whole new content, for the revision that it was made from. If somebody else was faster, the
+// answer is ABORTED and nothing is overwritten.
+func amend(archive pb.ArchiveClient, receipt *pb.Receipt) {
+	record := create("Talks on the border markets, second day", "PAK", "IRN")
+	record.Act, record.Key, record.Reason = pb.Act_ACT_AMEND, receipt.Key, "corrected"
+	record.ExpectedRevision = &receipt.Revision
+	if _, err := appendBatch(archive, &pb.AppendRequest{Records: []*pb.AppendRecord{record}}); err != nil {
+		log.Fatalf("error: %v", err)
+	}
+}
+
+func main() {
+	server := "127.0.0.1:4710"
+	if len(os.Args) > 1 {
+		server = os.Args[1]
+	}
+	if err := run(server); err != nil {
+		log.Fatalf("error: %v", err)
+	}
+}

@@ -1,0 +1,213 @@
+/**
+ * Appends a small batch, reads it back, and follows the archive, resuming after a cut.
+ *
+ *     chancery serve                      # in one terminal
+ *     npm install && npm run build        # in another, in this folder
+ *     npm start -- http://127.0.0.1:4710
+ *
+ * Copy what you need: each function is one thing that a client does.
+ */
+
+import { setTimeout as wait } from "node:timers/promises";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import {
+  type AppendResponse,
+  Archive,
+  AppendRequestSchema,
+  Change,
+  Outcome,
+  type Receipt,
+  type Record,
+} from "./generated/chancery/v1/archive_pb.js";
+import { Act, ContentSchema, DateRole, Side } from "./generated/chancery/v1/record_pb.js";
+import { type Batch, Subscriptions } from "./generated/chancery/v1/subscriptions_pb.js";
+
+const SERIES = "example-typescript";
+// The filter language: meetings of these two countries, whoever stands first.
+const FILTER = `series = ${SERIES} AND dyad = PAK-IRN`;
+const ATTEMPTS_MAX = 10;
+
+/** Names a batch. A program that may crash before it has the answer keeps the name with the batch. */
+const requestId = () => crypto.getRandomValues(new Uint8Array(16));
+
+/** A part of each wait is left to chance, so that clients that lost the same server do not come back all at once. */
+const pause = (attempt: number) => wait(Math.min(100 * 2 ** attempt, 5_000) * (0.5 + Math.random() / 2));
+
+/** An event, invented for this example. Leave out what you do not know. */
+function meeting(title: string, countries: string[]): MessageInitShape<typeof ContentSchema> {
+  return {
+    title,
+    dates: [{ role: DateRole.OCCURRED, edtf: "2021-12-01" }],
+    participants: countries.map((code) => ({ side: Side.PARTY, countries: [{ scheme: "iso3", code }] })),
+  };
+}
+
+/**
+ * One batch is recorded whole or not at all, and the answer comes once it is on disk. Where the answer is lost the same batch is
+ * sent again under the same id: it is recorded once. What the server refused is not sent again.
+ */
+async function append(
+  archive: Client<typeof Archive>,
+  request: MessageInitShape<typeof AppendRequestSchema>,
+): Promise<AppendResponse> {
+  const named = create(AppendRequestSchema, { requestId: requestId(), ...request });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await archive.append(named, { timeoutMs: 10_000 });
+    } catch (error) {
+      const { code } = ConnectError.from(error);
+      const isOpen = [Code.Unavailable, Code.Unknown, Code.DeadlineExceeded, Code.Aborted].includes(code);
+      // ABORTED is a conflict where the server says so, and a lost connection where it says nothing.
+      const isConflict = code === Code.Aborted && ConnectError.from(error).details.length > 0;
+      if (!isOpen || isConflict || attempt === ATTEMPTS_MAX) throw error;
+      await pause(attempt);
+    }
+  }
+}
+
+function showReceipts(response: AppendResponse) {
+  for (const receipt of response.receipts) {
+    console.log(`  ${Outcome[receipt.outcome].toLowerCase()} at position ${receipt.position}, revision ${receipt.revision}`);
+  }
+}
+
+/** Reads records by position; `from` and `until` read a range, `filter` what matches. */
+async function readBack(archive: Client<typeof Archive>, receipts: Receipt[]) {
+  for await (const response of archive.read({ positions: receipts.map((receipt) => receipt.position) })) {
+    for (const record of response.records) {
+      console.log(`  ${record.position} ${record.leaf?.series}/${record.leaf?.key.slice(0, 8)}... ${titleOf(record)}`);
+    }
+  }
+}
+
+/**
+ * Follows the archive over any number of connections, and checks that no position was skipped.
+ *
+ * Keep `token` and `next` together with what you made of the records, in one transaction. After a crash, a new Reader with them
+ * goes on exactly there.
+ */
+class Reader {
+  constructor(
+    private readonly subscriptions: Client<typeof Subscriptions>,
+    public next: bigint,
+    public token: Uint8Array = new Uint8Array(),
+  ) {}
+
+  /** Hands every matching record to `handle`, until that answers true. `cut` breaks the connection, for this example only. */
+  async follow(handle: (record: Record, cut: () => void) => boolean) {
+    for (let failures = 0; ; failures++) {
+      try {
+        for await (const batch of this.batches(() => (failures = 0))) {
+          const { signal, records } = batch;
+          // All of a batch, since the token stands behind all of it.
+          const ends = records.map((record) => handle(record, () => signal.abort()));
+          // Only now: a token kept earlier would lead past records that were not handled.
+          this.next = batch.scannedThrough;
+          this.token = batch.resumeToken;
+          if (ends.includes(true)) return;
+        }
+      } catch (error) {
+        // A token of another archive or a filter that cannot be read will not become better.
+        const { code, message } = ConnectError.from(error);
+        const final = [Code.InvalidArgument, Code.FailedPrecondition, Code.OutOfRange, Code.DataLoss, Code.NotFound];
+        if (error instanceof SkippedError || final.includes(code) || failures === ATTEMPTS_MAX) throw error;
+        console.log(`  cut (${message}); resuming at ${this.next}`);
+      }
+      await pause(failures);
+    }
+  }
+
+  /** The batches of one connection, each checked to begin where the one before ended. */
+  private async *batches(heard: () => void) {
+    const signal = new AbortController();
+    const from = this.token.length
+      ? ({ case: "resumeToken", value: this.token } as const)
+      : ({ case: "position", value: this.next } as const);
+    const call = this.subscriptions.subscribe({ from: { from }, filter: FILTER }, { signal: signal.signal });
+    try {
+      for await (const { message } of call) {
+        if (message.case === "batch") {
+          heard();
+          this.check(message.value);
+          yield { ...message.value, signal };
+        }
+        // "draining" announces the end of this connection; "fellBehind" and "heartbeat" need nothing.
+      }
+    } finally {
+      signal.abort();
+    }
+  }
+
+  private check(batch: Batch) {
+    if (batch.firstScanned !== this.next) {
+      throw new SkippedError(`skipped: expected ${this.next}, the batch begins at ${batch.firstScanned}`);
+    }
+    console.log(`  scanned ${batch.firstScanned}..${batch.scannedThrough}`);
+  }
+}
+
+class SkippedError extends Error {}
+
+const titleOf = (record: Record) => record.payload?.content?.title;
+
+function show(record: Record) {
+  console.log(`    ${record.position} ${Change[record.change].toLowerCase()} ${titleOf(record)}`);
+}
+
+async function main() {
+  // Plain gRPC, over HTTP/2. Messages are cut below 4 MiB; one record with its payload may be larger.
+  const baseUrl = process.argv[2] ?? "http://127.0.0.1:4710";
+  const transport = createGrpcTransport({ baseUrl, readMaxBytes: 64 * 1024 * 1024 });
+  const archive = createClient(Archive, transport);
+  const subscriptions = createClient(Subscriptions, transport);
+  const status = await archive.getStatus({});
+  console.log(`connected to ${status.origin} at tail ${status.tail}`);
+
+  const talks = (title: string, countries: string[]) => ({
+    act: Act.CREATE,
+    series: SERIES,
+    // No key: the server makes a random one and answers it.
+    payload: { content: meeting(title, countries) },
+  });
+  const batch = {
+    records: [
+      talks("Talks on the border markets", ["PAK", "IRN"]),
+      talks("Talks on the river commission", ["PAK", "IND"]),
+    ],
+    requestId: requestId(),
+  };
+  const { receipts } = await append(archive, batch);
+  showReceipts(await append(archive, batch));
+  console.log("sent twice, recorded once; read back:");
+  await readBack(archive, receipts);
+
+  const amendment = {
+    ...talks("Talks on the border markets, second day", ["PAK", "IRN"]),
+    act: Act.AMEND,
+    key: receipts[0].key,
+    // If somebody else was faster, the answer is ABORTED and nothing is overwritten.
+    expectedRevision: receipts[0].revision,
+    reason: "corrected",
+  };
+  const amending: Promise<AppendResponse>[] = [];
+  console.log(`following ${FILTER}:`);
+  const reader = new Reader(subscriptions, status.tail);
+  await reader.follow((record, cut) => {
+    show(record);
+    if (record.change === Change.ENTERS) {
+      // The connection is lost, and the first event corrected meanwhile: the subscription will tell.
+      cut();
+      amending.push(append(archive, { records: [amendment] }));
+    }
+    return record.change === Change.STAYS;
+  });
+  await Promise.all(amending);
+  console.log(`scanned ${status.tail}..${reader.next}: no position was skipped`);
+}
+
+main().catch((error) => {
+  console.error(`error: ${ConnectError.from(error).message}`);
+  process.exitCode = 1;
+});
