@@ -4,6 +4,10 @@
 //! default. Nothing here reads the environment or a file: [`Settings`] are given from outside, and [`Config::gather`]
 //! puts them together. An unknown key is refused, and a value out of bounds is an error, never moved.
 
+mod origins;
+
+pub use origins::Origins;
+
 use crate::alert::{Alert, AlertError, settings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -170,6 +174,9 @@ settings! {
     /// The address of the HTTP port, where the whole log can be copied and checked as files; `off` for none. Default: the
     /// port after that of the gRPC services, on 127.0.0.1, where it is free.
     http: Http = Http::Beside, "http";
+    /// The origins of web pages that may call, with commas between, as `https://desk.example`. Default: none; a page that is
+    /// not named is refused.
+    web_origins: Origins = Origins::default(), "web-origins";
     /// Serve other machines without TLS. Default false.
     insecure: bool = false, "insecure";
     /// The name of a new archive, as `example.org/archive`. Default: a random one.
@@ -297,6 +304,7 @@ fn parse<T: FromStr>(key: &str, value: &str) -> Result<T, ConfigError> {
             .map_or_else(String::new, |kind| match kind {
                 "SocketAddr" => "an address and port, as 127.0.0.1:4710".to_owned(),
                 "Http" => "off, or an address and port, as 127.0.0.1:4711".to_owned(),
+                "Origins" => "origins with commas between, as https://desk.example".to_owned(),
                 "bool" => "true or false".to_owned(),
                 "u64" => "a whole number".to_owned(),
                 kind => kind.to_owned(),

@@ -193,8 +193,9 @@ pub async fn serve(
     let options = server::Options {
         streams_max: u32::try_from(config.streams_max).unwrap_or(u32::MAX),
         keepalive: Duration::from_secs(config.keepalive_s),
+        web_origins: config.web_origins.as_written().to_vec(),
     };
-    let (router, health) = server::router(&core, &options).await?;
+    let (services, health) = server::services(&core).await?;
     let (stopping, mut stopped) = watch::channel(false);
     if let Ok(address) = listener.local_addr() {
         let http = http.as_ref().and_then(|http| http.local_addr().ok());
@@ -208,7 +209,7 @@ pub async fn serve(
     };
     let scrub = tokio::spawn(scrub::run(log.clone(), scrub, stopped.clone()));
     let sockets = Arc::new(Sockets::new(system_text));
-    let served = server::serve(router, listener, sockets, async move {
+    let served = server::serve(services, &options, (listener, sockets), async move {
         // Both an order and a lost sender end the service.
         let _ = stopped.wait_for(|stopping| *stopping).await;
     });

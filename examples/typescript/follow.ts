@@ -3,7 +3,8 @@
  *
  *     chancery serve                      # in one terminal
  *     npm install && npm run build        # in another, in this folder
- *     npm start -- http://127.0.0.1:4710
+ *     npm start -- http://127.0.0.1:4710             # gRPC-Web over HTTP/1.1
+ *     npm start -- http://127.0.0.1:4710 --http2     # plain gRPC
  *
  * Copy what you need: each function is one thing that a client does.
  */
@@ -11,7 +12,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import {
   type AppendResponse,
   Archive,
@@ -157,9 +158,12 @@ function show(record: Record) {
 }
 
 async function main() {
-  // Plain gRPC, over HTTP/2. Messages are cut below 4 MiB; one record with its payload may be larger.
-  const baseUrl = process.argv[2] ?? "http://127.0.0.1:4710";
-  const transport = createGrpcTransport({ baseUrl, readMaxBytes: 64 * 1024 * 1024 });
+  const [baseUrl = "http://127.0.0.1:4710", http2] = process.argv.slice(2);
+  // Messages are cut below 4 MiB; one record with its payload may be larger.
+  const options = { baseUrl, readMaxBytes: 64 * 1024 * 1024 };
+  // gRPC-Web, as a page speaks it; there createGrpcWebTransport is that of @connectrpc/connect-web.
+  const transport =
+    http2 === "--http2" ? createGrpcTransport(options) : createGrpcWebTransport({ ...options, httpVersion: "1.1" });
   const archive = createClient(Archive, transport);
   const subscriptions = createClient(Subscriptions, transport);
   const status = await archive.getStatus({});

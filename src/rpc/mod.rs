@@ -3,7 +3,7 @@
 //! Convert in, call one method below, convert out: the work is done in the log, the views and the subscriptions, where
 //! tests reach it without a socket. [`status`] is the one place where errors become codes, [`convert`] the one where
 //! messages become values, [`peer`] knows who calls, [`wire`] and [`raw`] send records without encoding them again.
-//! [`server`] puts the services on a listener and takes them off it.
+//! [`server`] puts the services on a listener and takes them off it; [`web`] says which web pages may call.
 
 pub mod admin;
 mod aggregate;
@@ -25,6 +25,7 @@ pub mod server;
 pub mod status;
 pub mod subscriptions;
 pub mod views;
+mod web;
 pub mod wire;
 
 use crate::alert::Alerts;

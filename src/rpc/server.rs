@@ -14,14 +14,17 @@ use super::query::Query;
 use super::raw::{REQUEST_BYTES_MAX, WithRaw};
 use super::subscriptions::Subscriptions;
 use super::views::Views;
+use super::web::{self, Pages};
 use super::{Core, proto};
 use crate::record::codec::DESCRIPTOR;
 use futures::TryStreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::service::{InterceptorLayer, Routes};
+use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
 
 /// Bytes that a client may send before the server has taken them: of one call, and of a connection.
 const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -32,6 +35,8 @@ pub struct Options {
     pub streams_max: u32,
     /// How often a silent connection is asked whether it is still there.
     pub keepalive: Duration,
+    /// The origins of web pages that may call, as browsers write them.
+    pub web_origins: Vec<String>,
 }
 
 /// Why the services could not be put on the listener.
@@ -49,20 +54,14 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError::Reflection`].
-pub async fn router(core: &Arc<Core>, options: &Options) -> Result<(Router, HealthReporter), ServeError> {
+pub async fn services(core: &Arc<Core>) -> Result<(Routes, HealthReporter), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     set_serving(&health, true).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTOR)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let router = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .max_concurrent_streams(options.streams_max)
-        .http2_keepalive_interval(Some(options.keepalive))
-        .add_service(health_service)
+    let services = Routes::new(health_service)
         .add_service(reflection)
         .add_service(archive(core))
         .add_service(query(core))
@@ -70,24 +69,37 @@ pub async fn router(core: &Arc<Core>, options: &Options) -> Result<(Router, Heal
         .add_service(views(core))
         .add_service(integrity(core))
         .add_service(admin(core));
-    Ok((router, health))
+    Ok((services, health))
 }
 
-/// Serves until `shutdown`, and then until the calls under way have ended. `sockets` tell who calls.
+/// Serves until `shutdown`, and then until the calls under way have ended: gRPC over HTTP/2, and gRPC-Web over either HTTP.
+/// The sockets tell who calls.
 ///
 /// # Errors
 /// [`ServeError::Transport`].
 pub async fn serve(
-    router: Router,
-    listener: TcpListener,
-    sockets: Arc<Sockets>,
+    services: Routes,
+    options: &Options,
+    (listener, sockets): (TcpListener, Arc<Sockets>),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     // Without it answers to small calls wait some 40 ms for the client's delayed acknowledgement. The builder's own
     // setting does not reach a listener that it did not bind.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let incoming = incoming.map_ok(move |stream| Connection::new(stream, &sockets));
-    router.serve_with_incoming_shutdown(incoming, shutdown).await?;
+    let mut server = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_concurrent_streams(options.streams_max)
+        .http2_keepalive_interval(Some(options.keepalive))
+        .accept_http1(true)
+        .layer(web::cors(&options.web_origins))
+        .layer(GrpcWebLayer::new())
+        // Within: what it refuses is translated too.
+        .layer(InterceptorLayer::new(Pages::of(&options.web_origins)));
+    let served = server.add_routes(services);
+    served.serve_with_incoming_shutdown(incoming, shutdown).await?;
     Ok(())
 }
 

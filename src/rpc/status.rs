@@ -98,6 +98,8 @@ reasons! {
     ClockNotConfirmed = "CLOCK_NOT_CONFIRMED",
     /// Durable bytes are damaged: no appends at all.
     ReadOnly = "READ_ONLY",
+    /// A web page whose origin the settings do not name.
+    ForeignPage = "FOREIGN_PAGE",
     /// The server is stopping.
     Draining = "DRAINING",
     /// The records may or may not have been written.
@@ -386,6 +388,12 @@ pub fn query(error: &QueryError) -> Status {
             .with("limit", limit)
             .status(),
     }
+}
+
+/// A call of a web page whose origin is not allowed.
+pub(super) fn foreign_page(origin: &str) -> Status {
+    let message = format!("pages of {origin} may not call; allow them with --web-origins {origin}");
+    answer(Code::PermissionDenied, Reason::ForeignPage, message).status()
 }
 
 /// A view that could not be opened, or is not open yet.

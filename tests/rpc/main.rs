@@ -18,3 +18,4 @@ mod questions;
 mod reading;
 mod stopping;
 mod views;
+mod web;
