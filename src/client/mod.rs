@@ -7,6 +7,7 @@
 
 mod append;
 pub mod citation;
+mod consume;
 mod feed;
 mod follow;
 mod proofs;
@@ -14,6 +15,7 @@ mod retry;
 
 pub use append::AppendError;
 pub use citation::{CitationError, CitationId, Derivation};
+pub use consume::{ConsumeError, Consumer, Refusal};
 pub use feed::{Feed, FeedError};
 pub use follow::{Event, FollowError, Mark, Subscription};
 pub use proofs::IntegrityError;

@@ -3,6 +3,7 @@
 mod admin;
 mod appending;
 mod bad_input;
+mod consuming;
 mod cutting;
 mod endurance;
 mod erasing;
