@@ -83,8 +83,7 @@ impl Client {
                 Ok(response) => return Ok(response),
                 Err(status) => status,
             };
-            may_be_written |=
-                is_lost_on_the_way(&status) || status.code() == Code::Unknown && !is_lost(&status);
+            may_be_written |= leaves_open(&status);
             let wait = is_worth_sending_again(&status)
                 .then(|| backoff.wait_after(&status))
                 .flatten();
@@ -108,6 +107,15 @@ fn name(request: &mut AppendRequest) -> Result<(), Status> {
         request.request_id = Bytes::copy_from_slice(&name);
     }
     Ok(())
+}
+
+/// Whether a batch may have been written although its call failed: the connection was lost on the way, the server says that it does
+/// not know, or somebody in between has answered, since the server gives a reason.
+fn leaves_open(status: &Status) -> bool {
+    match is_lost(status) {
+        true => is_lost_on_the_way(status),
+        false => status.code() == Code::Unknown || reason(status).is_none(),
+    }
 }
 
 /// Whether the fate of a batch is open, or the server may take it a moment later.
@@ -151,6 +159,16 @@ mod tests {
         let named = request.clone();
         name(&mut request).unwrap();
         assert_eq!(request, named);
+    }
+
+    #[test]
+    fn what_somebody_in_between_answers_says_nothing_of_the_batch() {
+        use tonic_types::{ErrorDetails, StatusExt};
+        assert!(leaves_open(&Status::unavailable("bad gateway")));
+        assert!(leaves_open(&Status::unknown("the sync failed")));
+        let details = ErrorDetails::with_error_info("DRAINING", "chancery", []);
+        let draining = Status::with_error_details(Code::Unavailable, "draining", details);
+        assert!(!leaves_open(&draining));
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
         let (settings, from) = groups::settings(request.into_inner())?;
         let (log, start) = (self.0.log.clone(), from.clone());
         blocking(move || has_passed(&log, &start), status::read).await?;
-        let group = self.0.groups.create(settings, from).await.map_err(failed)?;
+        let core = Arc::clone(&self.0);
+        let made = to_the_end(async move { core.groups.create(settings, from).await });
+        let group = made.await?.map_err(failed)?;
         let standing = group.standing();
         Ok(Response::new(groups::group(&group, standing, self.0.log.tail())))
     }
@@ -76,7 +78,9 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
         request: Request<proto::DeleteGroupRequest>,
     ) -> Result<Response<proto::DeleteGroupResponse>, Status> {
         let name = request.into_inner().name;
-        self.0.groups.delete(&name).await.map_err(failed)?;
+        let core = Arc::clone(&self.0);
+        let forgotten = to_the_end(async move { core.groups.delete(&name).await });
+        forgotten.await?.map_err(failed)?;
         Ok(Response::new(proto::DeleteGroupResponse {}))
     }
 
@@ -294,4 +298,10 @@ fn message(item: Item, origin: &str, filter: &Filter) -> Bytes {
         }),
     };
     wire::message(&proto::SubscribeResponse { message: Some(sent) })
+}
+
+/// Goes on where nobody waits for the answer any more: what is half done on the disk and in memory would differ.
+async fn to_the_end<T: Send + 'static>(doing: impl Future<Output = T> + Send + 'static) -> Result<T, Status> {
+    let done = tokio::spawn(doing).await;
+    done.map_err(|lost| Status::internal(format!("the call broke off: {lost}")))
 }

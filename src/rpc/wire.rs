@@ -100,7 +100,7 @@ fn put_records(out: &mut BytesMut, selection: &Selection, parts: Parts) {
 }
 
 fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Parts) {
-    let only_leaf = change == Change::Leaves && parts != Parts::Exact && is_erase(record);
+    let only_leaf = is_by_leaf_alone(record, change, parts);
     let (leaf_sent, payload_sent) = match only_leaf {
         true => (true, false),
         false => (parts.has_leaf(), parts.has_payload() && !record.erased),
@@ -141,8 +141,9 @@ fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Pa
 }
 
 /// Whoever follows changes is told of an ERASE by its leaf alone: what it says of the case is not for every subscriber.
-fn is_erase(record: &Stored<'_>) -> bool {
-    Leaf::decode(record.leaf).is_ok_and(|leaf| leaf.act == Act::Erase)
+pub(super) fn is_by_leaf_alone(record: &Stored<'_>, change: Change, parts: Parts) -> bool {
+    let is_erase = || Leaf::decode(record.leaf).is_ok_and(|leaf| leaf.act == Act::Erase);
+    change != Change::Untold && parts != Parts::Exact && is_erase()
 }
 
 /// Tags, lengths and numbers that are gathered and written in one piece with what follows them: a record has several, of

@@ -11,10 +11,13 @@ use crate::record::{Act, Hash, Leaf, Position, Status};
 use crate::view::matching::{self, Matcher, Mode};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// Bytes of records that are looked at between two looks at whether there is anyone to be told.
 const STEP_BYTES: usize = 1024 * 1024;
+/// How long every subscriber looks at all records after new ones could not be read, until it is tried again.
+const FAILED_FOR: Duration = Duration::from_secs(10);
 /// Records of one read of the log.
 const STEP_RECORDS: usize = 16_384;
 
@@ -30,7 +33,8 @@ pub struct Dispatch {
 struct Inner {
     router: Router,
     runs: bool,
-    failed: bool,
+    /// When it failed last.
+    failed: Option<Instant>,
 }
 
 /// One session's place among the routes.
@@ -46,7 +50,7 @@ impl Dispatch {
     }
 
     /// One more session follows a filter live, and has looked at everything below `at`; the root is that of the tree of this size.
-    /// `None` where filters are not dispatched any more.
+    /// `None` where filters are not dispatched, since that failed a moment ago.
     pub fn join(
         self: &Arc<Self>,
         log: &Log,
@@ -55,7 +59,7 @@ impl Dispatch {
         (at, root): (Position, Hash),
     ) -> Option<Routed> {
         let mut inner = self.inner();
-        if inner.failed {
+        if inner.failed.is_some_and(|at| at.elapsed() < FAILED_FOR) {
             return None;
         }
         if !inner.runs {
@@ -80,10 +84,10 @@ impl Dispatch {
 
     fn fail(&self) {
         let mut inner = self.inner();
-        inner.failed = true;
+        inner.failed = Some(Instant::now());
         inner.runs = false;
         // With their senders: all who wait are woken.
-        inner.router = Router::default();
+        inner.router.forget_all();
     }
 }
 
@@ -91,6 +95,11 @@ impl Routed {
     /// What there is from a position on.
     pub fn look(&self, at: Position) -> Look {
         self.dispatch.inner().router.look(self.id, at)
+    }
+
+    /// Whether it is known no more, and never will be.
+    pub fn has_ended(&self) -> bool {
+        self.woken.has_changed().is_err()
     }
 
     /// Waits until there is something behind a position, or until nothing is known any more. Cancel-safe.
@@ -103,9 +112,7 @@ impl Routed {
 impl Drop for Routed {
     fn drop(&mut self) {
         let mut inner = self.dispatch.inner();
-        if !inner.failed {
-            inner.router.leave(self.id);
-        }
+        inner.router.leave(self.id);
         if inner.router.is_empty() {
             self.dispatch.emptied.notify_one();
         }
@@ -130,7 +137,7 @@ async fn run(dispatch: Arc<Dispatch>, log: Log, mut draining: watch::Receiver<bo
             Err(lost) => Some(lost.to_string()),
         };
         if let Some(error) = failed {
-            tracing::error!(%error, "new records are not dispatched by filter any more; every subscriber looks at all of them");
+            tracing::error!(%error, "new records are not dispatched by filter for a while; every subscriber looks at all of them");
             return dispatch.fail();
         }
     }

@@ -18,6 +18,8 @@ use tokio::sync::watch;
 
 /// Ranges that are remembered for a filter; whoever is further behind looks at every record.
 const HITS_MAX: usize = 32;
+/// Positions that are remembered for a filter, over all ranges. Of a range that has more of them each record may match.
+const POSITIONS_MAX: usize = 1_024;
 
 /// What a new record is found by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,13 @@ pub struct Hit {
     pub root: Hash,
     /// Which of them; `None` where each may be.
     pub which: Option<Arc<[Position]>>,
+}
+
+impl Hit {
+    /// How many positions it names.
+    fn named(&self) -> usize {
+        self.which.as_ref().map_or(0, |which| which.len())
+    }
 }
 
 /// What there is for a filter from a position on.
@@ -84,6 +93,8 @@ struct Route {
     required: Option<Vec<Term>>,
     sessions: usize,
     hits: VecDeque<Hit>,
+    /// How many positions the hits name.
+    positions: usize,
     /// Nothing is known of records below.
     known_from: Position,
     /// The end of the last hit.
@@ -91,8 +102,10 @@ struct Route {
 }
 
 impl Route {
-    fn push(&mut self, hit: Hit) {
+    fn push(&mut self, mut hit: Hit) {
         let end = hit.range.end;
+        hit.which = hit.which.filter(|which| which.len() <= POSITIONS_MAX);
+        self.positions += hit.named();
         match self.hits.back_mut() {
             // Without a choice among them they are one.
             Some(last)
@@ -102,10 +115,12 @@ impl Route {
             }
             Some(_) | None => self.hits.push_back(hit),
         }
-        while self.hits.len() > HITS_MAX {
-            if let Some(forgotten) = self.hits.pop_front() {
-                self.known_from = forgotten.range.end;
-            }
+        while self.hits.len() > HITS_MAX || self.positions > POSITIONS_MAX {
+            let Some(forgotten) = self.hits.pop_front() else {
+                break;
+            };
+            self.positions -= forgotten.named();
+            self.known_from = forgotten.range.end;
         }
         self.woken.send_replace(end);
     }
@@ -155,6 +170,7 @@ impl Router {
             required,
             sessions: 1,
             hits: VecDeque::new(),
+            positions: 0,
             known_from: self.through.max(self.telling),
             woken,
         };
@@ -199,43 +215,73 @@ impl Router {
 
     /// Takes in what the next records are found by, one after the other; the root is that of the tree with them.
     pub fn tell(&mut self, range: Range<Position>, gists: &[Gist], root: Hash) {
-        let mut concerned: BTreeMap<u64, Vec<Position>> = BTreeMap::new();
-        let mut all = false;
-        for (position, gist) in (range.start.get()..).map(Position::new).zip(gists) {
-            let Gist::Terms { terms, erases } = gist else {
-                all = true;
-                break;
-            };
-            let of_terms = terms.iter().filter_map(|term| self.by_term.get(term)).flatten();
-            let of_changes = self.changes.iter().filter(|_| *erases);
-            for id in of_terms.chain(of_changes) {
-                let positions = concerned.entry(*id).or_default();
-                if positions.last() != Some(&position) {
-                    positions.push(position);
-                }
-            }
-        }
         let hit = |which| Hit {
             range: range.clone(),
             root: self.root,
             which,
         };
-        if all {
-            self.routes.values_mut().for_each(|route| route.push(hit(None)));
-        } else {
-            for id in &self.open {
-                concerned.remove(id);
-                if let Some(route) = self.routes.get_mut(id) {
-                    route.push(hit(None));
+        match self.concerned(range.start, gists) {
+            None => self.routes.values_mut().for_each(|route| route.push(hit(None))),
+            Some(concerned) => {
+                for id in &self.open {
+                    if let Some(route) = self.routes.get_mut(id) {
+                        route.push(hit(None));
+                    }
                 }
-            }
-            for (id, positions) in concerned {
-                if let Some(route) = self.routes.get_mut(&id) {
-                    route.push(hit(Some(positions.into())));
+                for (id, positions) in concerned {
+                    if let Some(route) = self.routes.get_mut(&id) {
+                        route.push(hit(Some(positions)));
+                    }
                 }
             }
         }
         (self.through, self.root) = (range.end, root);
+    }
+
+    /// Which records concern which routes, but those that require nothing; `None` where any may concern any. Routes that require the
+    /// same share what is made for them.
+    fn concerned(&self, first: Position, gists: &[Gist]) -> Option<BTreeMap<u64, Arc<[Position]>>> {
+        let mut of_terms: BTreeMap<&Term, Vec<Position>> = BTreeMap::new();
+        let mut erasures = Vec::new();
+        for (position, gist) in (first.get()..).map(Position::new).zip(gists) {
+            let Gist::Terms { terms, erases } = gist else {
+                return None;
+            };
+            for term in terms.iter().filter(|term| self.by_term.contains_key(term)) {
+                of_terms.entry(term).or_default().push(position);
+            }
+            if *erases {
+                erasures.push(position);
+            }
+        }
+        let mut concerned: BTreeMap<u64, Arc<[Position]>> = BTreeMap::new();
+        let mut concern = |id: u64, positions: &Arc<[Position]>| {
+            let known = concerned.entry(id).or_insert_with(|| Arc::clone(positions));
+            if !Arc::ptr_eq(known, positions) {
+                let both: BTreeSet<Position> = known.iter().chain(positions.iter()).copied().collect();
+                *known = both.into_iter().collect();
+            }
+        };
+        for (term, positions) in of_terms {
+            let positions = positions.into();
+            let routes = self.by_term.get(term).into_iter().flatten();
+            routes.for_each(|id| concern(*id, &positions));
+        }
+        if !erasures.is_empty() {
+            let erasures = erasures.into();
+            self.changes.iter().for_each(|id| concern(*id, &erasures));
+        }
+        concerned.retain(|id, _| !self.open.contains(id));
+        Some(concerned)
+    }
+
+    /// Forgets every route. Those who come later have numbers that nobody had.
+    pub fn forget_all(&mut self) {
+        let next = self.next;
+        *self = Self {
+            next,
+            ..Self::default()
+        };
     }
 
     /// What there is for a route from a position on.
@@ -354,9 +400,48 @@ mod tests {
             tell(&mut router, first, &[of("PAK")]);
         }
         assert_eq!(router.routes[&slow].hits.len(), HITS_MAX);
+        assert_eq!(router.routes[&slow].positions, HITS_MAX);
         assert_eq!(router.look(slow, at(0)), Look::Unknown);
         let known = 1_000 - HITS_MAX as u64;
         assert!(matches!(router.look(slow, at(known)), Look::Hit(hit) if hit.range.start == at(known)));
+    }
+
+    #[test]
+    fn bounded_of_a_filter_that_many_records_may_match_only_the_range_is_remembered() {
+        let mut router = Router::default();
+        let some = join(&mut router, "country = PAK OR country = IRN", Mode::Changes);
+        let gists = |count| -> Vec<Gist> { (0..count).map(|at| of(["PAK", "IRN"][at % 2])).collect() };
+        tell(&mut router, 0, &gists(POSITIONS_MAX + 1));
+        let Look::Hit(hit) = router.look(some, at(0)) else {
+            panic!()
+        };
+        assert_eq!((hit.range.end, hit.which), (at(1_025), None));
+        tell(&mut router, 1_025, &gists(1_000));
+        assert_eq!(router.routes[&some].positions, 1_000);
+        let Look::Hit(hit) = router.look(some, at(1_025)) else {
+            panic!()
+        };
+        let which = hit.which.unwrap();
+        assert!(which.iter().copied().eq((1_025..2_025).map(at)));
+        tell(&mut router, 2_025, &gists(1_000));
+        assert_eq!(
+            router.routes[&some].positions, 1_000,
+            "the older ones are forgotten"
+        );
+        assert_eq!(router.look(some, at(2_024)), Look::Unknown);
+        assert!(matches!(router.look(some, at(2_025)), Look::Hit(_)));
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_known_and_no_number_is_given_twice() {
+        let mut router = Router::default();
+        let first = join(&mut router, "country = PAK", Mode::Changes);
+        router.forget_all();
+        assert_eq!(router.look(first, at(0)), Look::Unknown);
+        router.begin(at(5), [5; 32]);
+        let second = join(&mut router, "country = IRN", Mode::Changes);
+        router.leave(first);
+        assert_eq!(router.look(second, at(5)), nothing(5));
     }
 
     #[test]

@@ -262,7 +262,7 @@ impl Session {
         if self.request.filter.is_all() || self.request.until.is_some() {
             return false;
         }
-        if self.routed.is_none() {
+        if self.routed.as_ref().is_none_or(Routed::has_ended) {
             let follows = (&self.form, &self.request.filter);
             let stands = (self.looked, self.root);
             self.routed = self

@@ -75,10 +75,17 @@ impl Change {
     ///
     /// Everything is every entry that is not retracted or erased, as in a search without a filter.
     pub fn of_everything(leaf: &[u8]) -> Self {
-        match Leaf::decode(leaf).map(|leaf| leaf.act) {
+        let leaf = Leaf::decode(leaf);
+        // Where only earlier revisions are erased the entry stands.
+        let erases_the_newest =
+            (leaf.as_ref()).is_ok_and(|leaf| leaf.erased.is_none_or(|(_, until)| until > leaf.revision));
+        match leaf.map(|leaf| leaf.act) {
             Ok(Act::Create | Act::Reinstate | Act::Epoch | Act::Audit) => Self::Enters,
-            Ok(Act::Retract | Act::Erase) => Self::Leaves,
-            Ok(Act::Amend | Act::Link | Act::Unlink | Act::Hold | Act::Release) | Err(_) => Self::Stays,
+            Ok(Act::Retract) => Self::Leaves,
+            Ok(Act::Erase) if erases_the_newest => Self::Leaves,
+            Ok(Act::Erase | Act::Amend | Act::Link | Act::Unlink | Act::Hold | Act::Release) | Err(_) => {
+                Self::Stays
+            }
         }
     }
 }

@@ -93,6 +93,12 @@ async fn a_consumer_outlives_servers_and_the_loss_of_sled_and_the_views() {
     let (mut done, mut chance) = (BTreeSet::new(), Chance::new(7));
     for life in 0..3 {
         server.fill(life * 20, 20, 5).await;
+        let (position, _) = take(&mut consumer).await;
+        consumer
+            .nack(&[position], Refusal::Park, "no such ministry")
+            .await
+            .unwrap();
+        done.insert(position);
         work(&mut consumer, &mut done, (life + 1) * 20, &mut chance).await;
         proxy.lead_to(None);
         server.stop().await;
@@ -102,7 +108,20 @@ async fn a_consumer_outlives_servers_and_the_loss_of_sled_and_the_views() {
         server = Server::start(folder.path()).await;
         proxy.lead_to(Some(&server.address));
     }
-    assert_eq!((done.len(), standing(&server).await.lag), (60, Some(0)));
+    let group = standing(&server).await;
+    assert_eq!((done.len(), group.lag, group.parked), (60, Some(0), 3));
+    let request = proto::ListParkedRequest {
+        group: GROUP.into(),
+        ..Default::default()
+    };
+    let parked = server.client.subscriptions().list_parked(request).await.unwrap();
+    assert!(
+        parked
+            .into_inner()
+            .parked
+            .iter()
+            .all(|one| one.reason.contains("no such ministry"))
+    );
     server.stop().await;
 }
 

@@ -1,11 +1,19 @@
 //! Consumer groups: what a consumer is promised.
 
 use crate::harness::*;
+use chancery::filter::Filter;
 use chancery::rpc::proto::{
     self, AckRequest, ConsumeRequest, CreateGroupRequest, NackAction, NackRequest, PullRequest, Sharing,
     consume_request::Message as Say, consume_response::Message as Told, subscribe_from::From,
 };
+use chancery::rpc::wire;
+use chancery::subscription::Hub;
+use chancery::subscription::group::state::{self, Rules};
+use chancery::subscription::group::{Groups, KeepGroups, Pull, Settings};
+use chancery::view::{Mode, Parts};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tonic::{Code, Streaming};
 
@@ -632,4 +640,151 @@ async fn whoever_waits_is_told_that_the_server_stops() {
     assert!(matches!(stream.hear().await, Told::Draining(_)));
     drop((stream, subscriptions));
     server.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_follows_changes_is_told_of_an_erase_by_its_leaf_alone() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("a")).await;
+    create(&server, group()).await;
+    let erase = proto::EraseRequest {
+        entry: Some(proto::EntryKey {
+            series: "desk".into(),
+            key: "a".into(),
+        }),
+        authority: "the court".into(),
+        explanation: "nobody may read why".into(),
+        ..Default::default()
+    };
+    let done = server.client.admin().erase(erase).await.unwrap().into_inner();
+    let position = done.receipt.unwrap().position;
+    let request = PullRequest {
+        group: GROUP.into(),
+        ..Default::default()
+    };
+    let pulled = server
+        .client
+        .subscriptions()
+        .pull(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let records = pulled
+        .deliveries
+        .into_iter()
+        .map(|delivery| delivery.record.unwrap());
+    let told = records
+        .into_iter()
+        .find(|record| record.position == position)
+        .unwrap();
+    assert_eq!(told.change(), proto::Change::Leaves);
+    assert!(told.payload.is_empty() && !told.leaf.is_empty());
+    server.stop().await;
+}
+
+/// What is kept in memory is what is kept on the disk, whoever goes away in the midst of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_making_or_forgetting_nobody_waits_for_is_there_or_not_after_a_restart_too() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    for at in 0..60_u64 {
+        let name = format!("desk-{}", at % 20);
+        let subscriptions = server.client.subscriptions();
+        let moment = std::time::Duration::from_micros(at * 20);
+        let (mut making, mut forgetting) = (subscriptions.clone(), subscriptions);
+        let request = CreateGroupRequest {
+            name: name.clone(),
+            ..group()
+        };
+        let _ = tokio::time::timeout(moment, making.create_group(request)).await;
+        if at % 3 == 0 {
+            let request = proto::DeleteGroupRequest { name };
+            let _ = tokio::time::timeout(moment, forgetting.delete_group(request)).await;
+        }
+    }
+    // It comes after those: they take turns.
+    create(&server, group()).await;
+    let names = async |server: &Server| -> Vec<String> {
+        let all = server
+            .client
+            .subscriptions()
+            .list_groups(proto::ListGroupsRequest {})
+            .await;
+        all.unwrap()
+            .into_inner()
+            .groups
+            .into_iter()
+            .map(|group| group.name)
+            .collect()
+    };
+    let before = names(&server).await;
+    for name in &before {
+        let request = PullRequest {
+            group: name.clone(),
+            ..Default::default()
+        };
+        server.client.subscriptions().pull(request).await.unwrap();
+    }
+    server.stop().await;
+    let server = Server::start(folder.path()).await;
+    assert_eq!(names(&server).await, before);
+    server.stop().await;
+}
+
+/// Kept nowhere.
+struct Nowhere;
+
+impl KeepGroups for Nowhere {
+    fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        Vec::new()
+    }
+
+    fn keep(&mut self, _: &[(String, Option<Vec<u8>>)]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A consumer that waits for room does nothing until there is some.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_can_take_nothing_waits_without_work_however_much_there_is() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3_000, 1_000).await;
+    let hub = Arc::new(Hub::new(server.log.clone(), Arc::default(), wire::batch));
+    let groups = Groups::open(&server.log, hub, Box::new(Nowhere)).unwrap();
+    let rules = Rules {
+        sharing: state::Sharing::Shared,
+        ack_timeout_ms: 60_000,
+        deliveries_max: 5,
+        in_flight_max: 1,
+    };
+    let settings = Settings {
+        name: GROUP.into(),
+        filter: Filter::all(),
+        mode: Mode::Records,
+        rules,
+    };
+    let group = groups
+        .create(settings, chancery::subscription::From::Start)
+        .await
+        .unwrap();
+    let pull = |wait| Pull {
+        consumer: group.join("anna").consumer.clone(),
+        max: 10,
+        wait: std::time::Duration::from_millis(wait),
+        parts: Parts::Both,
+    };
+    let first = groups.pull(&group, pull(60_000)).await.unwrap();
+    assert_eq!(first.attempts.len(), 1);
+    // It is looked at each time that something is told to it, and nothing is.
+    let mut polls = 0;
+    let mut waiting = std::pin::pin!(groups.pull(&group, pull(300)));
+    let second = std::future::poll_fn(|context| {
+        polls += 1;
+        assert!(polls < 100, "it looks again and again");
+        waiting.as_mut().poll(context)
+    });
+    assert!(second.await.unwrap().attempts.is_empty());
+    server.stop().await;
 }

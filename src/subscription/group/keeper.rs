@@ -194,10 +194,12 @@ fn keep_all(keep: &mut dyn KeepGroups, jobs: Vec<(Job, Option<Answer>)>) {
 fn keep_progress(keep: &mut dyn KeepGroups, groups: Vec<(Arc<Group>, Vec<Answer>)>) {
     let mut changes = Vec::new();
     let mut parked: Vec<(Arc<Group>, Vec<Position>)> = Vec::new();
+    let (gone, groups): (Vec<_>, Vec<_>) = (groups.into_iter()).partition(|(group, _)| group.is_deleted());
+    // It may be that the group cannot be forgotten after all: what is not kept is not answered as if it were.
+    for answer in gone.into_iter().flat_map(|(_, answers)| answers) {
+        tell(Some(answer), Err("the group is being forgotten".into()));
+    }
     for (group, _) in &groups {
-        if group.is_deleted() {
-            continue;
-        }
         let name = &group.settings.name;
         let mut state = group.state();
         changes.push((kept::progress_name(name), Some(kept::write_progress(&state))));

@@ -26,6 +26,7 @@ use super::hub::{From, Hub, SubscribeError};
 use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::Position;
+use crate::view::ahead::{MESSAGE_BYTES_MAX, Source};
 use crate::view::{Matcher, Mode, Plan, Reader};
 use keeper::Keeper;
 use state::{Consumer, Counts, GroupState, Parked, Refusal, Rules};
@@ -120,6 +121,13 @@ pub struct Standing {
     pub lag: Option<u64>,
 }
 
+impl Standing {
+    /// The records that were taken in and are neither done nor parked.
+    fn open(&self) -> u64 {
+        (self.counts.in_flight + self.counts.ready + self.counts.delayed) as u64
+    }
+}
+
 impl Group {
     fn new(log: &Log, settings: Settings, state: GroupState) -> Self {
         Self {
@@ -172,65 +180,65 @@ impl Group {
 
     /// How it stands.
     pub fn standing(&self) -> Standing {
+        self.standing_and_found().0
+    }
+
+    /// How it stands, and how many records it had taken in by then.
+    fn standing_and_found(&self) -> (Standing, u64) {
         let mut state = self.state();
         state.pass(self.now());
         let mut consumers: BTreeMap<String, u64> = BTreeMap::new();
         for (consumer, held) in state.consumers() {
             *consumers.entry(consumer.name.clone()).or_default() += held as u64;
         }
-        let counts = state.counts();
-        let open = (counts.in_flight + counts.ready + counts.delayed) as u64;
         let left = self.log.tail().since(state.next().min(self.log.tail()));
         // Of everything each record counts; of a filter they would have to be looked at.
         let is_counted = left == 0 || self.settings.filter.is_all();
-        Standing {
+        let mut standing = Standing {
             position: state.position(),
             scanned_through: state.next(),
-            counts,
+            counts: state.counts(),
             consumers: consumers.into_iter().collect(),
-            lag: is_counted.then_some(open + left),
-        }
+            lag: None,
+        };
+        standing.lag = is_counted.then_some(standing.open() + left);
+        (standing, state.found())
     }
 
-    /// How it stands, with the records of the filter counted that were not looked at. Reads the log: call it where blocking is
+    /// How it stands, with the records of the filter counted that were not looked at: those below the tail of when it began. Reads the log: call it where blocking is
     /// allowed. `cancelled` ends it.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn counted(&self, cancelled: &AtomicBool) -> Result<Standing, ReadError> {
-        loop {
-            let standing = self.standing();
-            if standing.lag.is_some() {
+        let (standing, found) = self.standing_and_found();
+        if standing.lag.is_some() {
+            return Ok(standing);
+        }
+        let tail = self.log.tail();
+        let plan = Plan::Forward {
+            from: standing.scanned_through,
+            until: tail,
+        };
+        let (matcher, columns) = (self.matcher.clone(), crate::log::Columns::Leaves);
+        let mut reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
+        let mut counted = 0;
+        while let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? {
+            counted += selection.sizes().0 as u64;
+            if cancelled.load(Ordering::Acquire) {
                 return Ok(standing);
             }
-            let tail = self.log.tail();
-            let mut left = 0;
-            let plan = Plan::Forward {
-                from: standing.scanned_through,
-                until: tail,
-            };
-            let matcher = self.matcher.clone();
-            let columns = crate::log::Columns::Leaves;
-            let mut reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
-            while let Some(selection) =
-                crate::view::ahead::Source::step(&mut reader, crate::view::ahead::MESSAGE_BYTES_MAX)?
-            {
-                left += selection.sizes().0 as u64;
-                if cancelled.load(Ordering::Acquire) {
-                    return Ok(standing);
-                }
-            }
-            let now = self.standing();
-            // Where consumers went on meanwhile the counts are of different moments: once more.
-            if now.scanned_through == standing.scanned_through {
-                let counts = now.counts;
-                let open = (counts.in_flight + counts.ready + counts.delayed) as u64;
-                return Ok(Standing {
-                    lag: Some(open + left),
-                    ..now
-                });
-            }
         }
+        // Consumers went on meanwhile: what was taken in for them since is not counted twice.
+        let (now, found_now) = self.standing_and_found();
+        let left = match now.scanned_through >= tail {
+            true => 0,
+            false => counted.saturating_sub(found_now - found),
+        };
+        Ok(Standing {
+            lag: Some(now.open() + left),
+            ..now
+        })
     }
 
     /// What it has parked from a position on, at most `max`, and how many there are in all.

@@ -11,6 +11,7 @@ use crate::view::{Parts, Plan, Reader, Selection};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What a consumer takes.
@@ -80,7 +81,7 @@ impl Group {
             if *draining.borrow() {
                 return Err(GroupError::Draining);
             }
-            self.fill(pull.max, deadline).await?;
+            self.fill(pull.max, deadline, &mut draining).await?;
             if let Some(delivered) = self.deliver(&pull).await? {
                 return Ok(delivered);
             }
@@ -95,32 +96,47 @@ impl Group {
             let until = due.map_or(deadline, |due| deadline.min(Instant::now() + due));
             tokio::select! {
                 () = changed => {}
-                _ = self.log.wait_beyond(next) => {}
+                // Where the log has more already nobody wants it now: whatever makes room for it is told.
+                _ = self.log.wait_beyond(next), if next >= self.log.tail() => {}
                 () = tokio::time::sleep_until(until) => {}
                 _ = draining.wait_for(|draining| *draining) => {}
             }
         }
     }
 
-    /// Looks for records of the filter until there are so many to take, as many as are wanted, or no more in the log.
-    async fn fill(self: &Arc<Self>, max: usize, deadline: Instant) -> Result<(), ReadError> {
-        let is_enough = || {
-            let state = self.state();
-            state.takeable() >= max || state.wanted() == 0 || state.next() >= self.log.tail()
-        };
-        if is_enough() {
-            return Ok(());
-        }
-        let _held = self.filling.lock().await;
-        while !is_enough() {
-            let group = Arc::clone(self);
-            blocking(move || group.scan()).await?;
-            // One who waits no longer has what there is, and leaves the rest to the next one.
-            if self.state().takeable() > 0 || Instant::now() >= deadline {
+    /// Looks for records of the filter until there are some to take, as many as are wanted, or no more in the log; or until the time
+    /// is over, the group is forgotten, or the server stops.
+    async fn fill(
+        self: &Arc<Self>,
+        max: usize,
+        deadline: Instant,
+        draining: &mut watch::Receiver<bool>,
+    ) -> Result<(), ReadError> {
+        let mut enough = max;
+        loop {
+            let is_enough = {
+                let state = self.state();
+                state.takeable() >= enough || state.wanted() == 0 || state.next() >= self.log.tail()
+            };
+            if is_enough || self.is_deleted() {
                 return Ok(());
             }
+            // Held for one step: those who wait for it take turns, and none waits longer than it has time.
+            let held = tokio::select! {
+                biased;
+                _ = draining.wait_for(|draining| *draining) => return Ok(()),
+                held = self.filling.lock() => held,
+                () = tokio::time::sleep_until(deadline) => return Ok(()),
+            };
+            let group = Arc::clone(self);
+            blocking(move || group.scan()).await?;
+            drop(held);
+            if Instant::now() >= deadline {
+                return Ok(());
+            }
+            // One who waits no longer has what there is, and leaves the rest to the next one.
+            enough = 1;
         }
-        Ok(())
     }
 
     /// One step of looking for records. Only one looks at a time.
@@ -173,7 +189,10 @@ impl Group {
             // What does not match any more, since its content was erased, is done.
             let gone = std::mem::take(&mut held.positions);
             let gone = gone.into_iter().filter(|at| picked.binary_search(at).is_err());
-            self.state().ack(gone);
+            if self.state().ack(gone) > 0 {
+                // There is room for others, and in a group that keeps order the next one of the entry is ready.
+                self.changed.notify_waiters();
+            }
             if !picked.is_empty() {
                 return Ok(Some(Delivered { selection, attempts }));
             }

@@ -129,6 +129,8 @@ struct Queue {
 pub struct GroupState {
     rules: Rules,
     next: Position,
+    /// How many records were taken in since it was opened.
+    found: u64,
     items: BTreeMap<Position, Item>,
     ready: BTreeSet<Position>,
     /// When something is due.
@@ -147,6 +149,7 @@ impl GroupState {
         Self {
             rules,
             next,
+            found: 0,
             items: BTreeMap::new(),
             ready: BTreeSet::new(),
             due: BTreeSet::new(),
@@ -237,11 +240,17 @@ impl GroupState {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// How many records were taken in since it was opened.
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+
     /// Takes in the records of the filter that lie from [`Self::next`] up to `through`, ascending, each with the number of its entry.
     pub fn scanned(&mut self, found: impl IntoIterator<Item = (Position, u64)>, through: Position) {
         for (position, entry) in found {
             if position >= self.next && position < through {
                 self.open(position, entry, 0);
+                self.found += 1;
             }
         }
         self.next = self.next.max(through);

@@ -4,7 +4,7 @@
 //! each is judged as ever. Where it lags, fails, or narrows too little, every record is looked at.
 
 use super::{ALIGN, Gather, Reader, SCANNED_MAX};
-use crate::log::{Log, ReadError};
+use crate::log::{Log, ReadError, Run};
 use crate::record::Position;
 use crate::view::matching::Matcher;
 use crate::view::search::Search;
@@ -74,12 +74,11 @@ impl Index {
         within.take(self.fetched.min(most)).collect()
     }
 
-    fn has_fetched(&mut self, bytes: usize) {
-        let next = match bytes {
-            0..FETCHED_BYTES => self.fetched * 2,
-            _ => self.fetched / 2,
-        };
-        self.fetched = next.clamp(FETCHED_MIN, FETCHED_MAX);
+    /// So many records had so many bytes, where a message takes `wanted`: the next time as many are fetched as would fit, and at most
+    /// twice as many as now, since those may be larger.
+    fn has_fetched(&mut self, records: usize, bytes: usize, wanted: usize) {
+        let fitting = records * FETCHED_BYTES.min(wanted) / bytes.max(1);
+        self.fetched = fitting.min(self.fetched * 2).clamp(FETCHED_MIN, FETCHED_MAX);
     }
 }
 
@@ -124,16 +123,15 @@ impl Reader {
                 next = end;
                 break;
             }
-            let mut fetched = 0;
-            for run in self.log.fetch(&positions, self.columns)? {
+            let runs = self.log.fetch(&positions, self.columns)?;
+            index.has_fetched(positions.len(), runs.iter().map(Run::bytes).sum(), bytes);
+            for run in runs {
                 if gather.is_full(self.left) {
                     break;
                 }
-                fetched += run.bytes();
                 // Where it is late by now the record is not taken, and is the next one's first.
                 next = gather.take(&run, self.left, &self.matcher)?;
             }
-            index.has_fetched(fetched);
         }
         if gather.count < self.left {
             next = aligned(next, index.next(next..end, 1).first().copied().unwrap_or(end));
