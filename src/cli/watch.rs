@@ -47,6 +47,9 @@ pub struct Args {
     /// End after this position
     #[arg(long, value_name = "POSITION")]
     until: Option<u64>,
+    /// Deliver a record only by its own content, not because its entry leaves the filter
+    #[arg(long)]
+    records_only: bool,
     /// Keep the place in this file, and go on from it
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -173,6 +176,7 @@ impl<'a> Watch<'a> {
             from: Some(self.from()),
             filter: self.filter.clone(),
             until: self.args.until,
+            records_only: self.args.records_only,
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
             ..proto::SubscribeRequest::default()
         };

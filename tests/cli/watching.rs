@@ -119,6 +119,35 @@ fn what_leaves_a_filter_is_told() {
 }
 
 #[test]
+fn of_records_alone_nothing_leaves() {
+    let daemon = with(0..1);
+    daemon.append(
+        r#"{"act":"amend","series":"desk","key":"k0","kind":"event","title":"other","reason":"corrected"}"#,
+    );
+    let watch = [
+        "watch",
+        "title = t0",
+        "--from",
+        "start",
+        "--until",
+        "1",
+        "-o",
+        "json",
+    ];
+    let acts = |out: &str| -> Vec<String> {
+        let acts = lines(out)
+            .into_iter()
+            .map(|one| one["act"].as_str().unwrap().to_owned());
+        acts.collect()
+    };
+    assert_eq!(acts(&daemon.ok(&watch)), ["create", "amend"]);
+    assert_eq!(
+        acts(&daemon.ok(&[&watch[..], &["--records-only"]].concat())),
+        ["create"]
+    );
+}
+
+#[test]
 fn a_watch_goes_on_when_the_daemon_comes_back_and_skips_nothing() {
     let daemon = with(0..1);
     let mut watch = daemon.spawn(&["watch", "--from", "start", "--until", "2", "-o", "json"]);
