@@ -126,6 +126,8 @@ pub mod store;
 #[cfg(feature = "server")]
 pub mod subscription;
 #[cfg(feature = "server")]
+pub mod suggest;
+#[cfg(feature = "server")]
 pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod view;

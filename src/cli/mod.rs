@@ -42,6 +42,7 @@ mod series;
 mod serve;
 mod shown;
 mod status;
+mod suggest;
 mod timeline;
 mod values;
 mod verify;
@@ -110,6 +111,8 @@ enum Command {
     Series(series::Args),
     /// List the values of a field
     Values(values::Args),
+    /// Say what a dispatch seems to say: countries, persons, places, days
+    Suggest(suggest::Args),
     /// Count entries over time
     Timeline(timeline::Args),
     /// Follow the log as it grows
@@ -195,6 +198,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, screen).await,
         Command::Series(args) => series::run(args, screen).await,
         Command::Values(args) => values::run(args, screen).await,
+        Command::Suggest(args) => suggest::run(&args, screen),
         Command::Timeline(args) => timeline::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,
         Command::Group(args) => group::run(args, screen).await,

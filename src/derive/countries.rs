@@ -151,6 +151,15 @@ impl Countries {
         &self.list
     }
 
+    /// The names in Latin letters and others, each with its country and what sort of name it is, as `names.tsv` has them.
+    pub fn listed_names(&self) -> impl Iterator<Item = (Iso3, &'static str, &'static str)> {
+        let lines = NAMES.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| {
+            let mut cells = line.split('\t');
+            Some((Iso3::from_letters(cells.next()?)?, cells.next()?, cells.next()?))
+        })
+    }
+
     /// The country of a code of ours; codes that were only renamed (`ROM`, `ZAR`) are not followed.
     pub fn get(&self, code: Iso3) -> Option<&Country> {
         let place = usize::from(*self.by_code.get(code.index())?);

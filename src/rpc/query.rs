@@ -1,7 +1,7 @@
 //! `Query`: questions about entries.
 
 use super::status::RequestError;
-use super::{Core, aggregate, blocking, convert, found_words, likened, proto, status};
+use super::{Core, aggregate, blocking, convert, found_words, likened, proto, status, suggested};
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
@@ -186,6 +186,16 @@ impl proto::query_server::Query for Query {
         };
         let messages = aggregate::messages(answer, limit, first);
         Ok(Response::new(stream::iter(messages).map(Ok).boxed()))
+    }
+
+    async fn suggest(
+        &self,
+        request: Request<proto::SuggestRequest>,
+    ) -> Result<Response<proto::SuggestResponse>, Status> {
+        let request = request.into_inner();
+        let answered = tokio::task::spawn_blocking(move || suggested::answer(&request)).await;
+        let answered = answered.map_err(|lost| Status::internal(format!("the call broke off: {lost}")))?;
+        Ok(Response::new(answered?))
     }
 
     async fn list_values(

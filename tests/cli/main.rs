@@ -15,5 +15,6 @@ mod imports;
 mod proofs;
 mod questions;
 mod rows;
+mod suggesting;
 mod usage;
 mod watching;

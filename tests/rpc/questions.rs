@@ -477,3 +477,42 @@ async fn the_values_of_a_field_are_listed() {
     );
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_suggests_without_being_stored() {
+    use proto::suggestion::What;
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let ask = async |text: &str, reported: &str| {
+        let request = proto::SuggestRequest {
+            title: "Bajwa in Tehran".into(),
+            text: text.into(),
+            reported: reported.into(),
+        };
+        server.client.query().suggest(request).await
+    };
+    let text = "President Joe Biden met Gen. Qamar Javed Bajwa on Wednesday.";
+    let answer = ask(text, "2021-10-14").await.unwrap().into_inner();
+    let found: Vec<_> = answer
+        .suggestions
+        .iter()
+        .filter_map(|one| one.what.clone())
+        .collect();
+    assert!(found.contains(&What::Day("2021-10-13".into())) && found.contains(&What::Country("IRN".into())));
+    let in_title = &answer.suggestions[0];
+    assert_eq!(
+        (in_title.part(), in_title.from, in_title.to),
+        (proto::DocumentPart::Title, 0, 5)
+    );
+    assert_eq!(in_title.rule, "named-before");
+    assert!(matches!(&in_title.what, Some(What::Person(person)) if person.name == "Qamar Javed Bajwa"));
+    assert!(!answer.version.is_empty());
+    refused(ask(text, "2021-10").await, Code::InvalidArgument, "INVALID_FIELD");
+    refused(
+        ask(&"a ".repeat(1 << 19), "").await,
+        Code::InvalidArgument,
+        "TOO_LARGE",
+    );
+    assert_eq!(server.tail().await, 0);
+    server.stop().await;
+}

@@ -1,0 +1,132 @@
+//! Kinds of event: phrases that speak for one, sentence by sentence.
+//!
+//! Of the phrases of a sentence the most telling one counts, so that a sentence suggests one kind of event at most. `data/suggest/events.tsv`
+//! has the phrases; a `*` in one stands for up to four words.
+
+use super::names::{is_whole, lines};
+use super::text::Read;
+use super::{Part, Rule, Suggested, Suggestion};
+use aho_corasick::{AhoCorasick, MatchKind};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+const EVENTS: &str = include_str!("../../data/suggest/events.tsv");
+/// How many words a `*` stands for.
+const GAP_WORDS: usize = 4;
+/// A phrase of this weight is suggested only where a document has no other: that somebody said something.
+const WEAK: u8 = 1;
+
+static PHRASES: LazyLock<Phrases> = LazyLock::new(Phrases::read);
+
+struct Phrases {
+    finder: AhoCorasick,
+    /// For each beginning: what may follow it, longest first, and what it then speaks for.
+    endings: Vec<Vec<Ending>>,
+}
+
+#[derive(Clone, Copy)]
+struct Ending {
+    behind: &'static str,
+    code: &'static str,
+    weight: u8,
+}
+
+impl Phrases {
+    fn read() -> Self {
+        let mut by_beginning: BTreeMap<String, Vec<Ending>> = BTreeMap::new();
+        for line in lines(EVENTS) {
+            let [code, weight, phrases] = line[..] else {
+                continue;
+            };
+            let weight = weight.parse().unwrap_or(WEAK);
+            for phrase in phrases.split('|') {
+                let (beginning, behind) = phrase.split_once(" * ").unwrap_or((phrase, ""));
+                let ending = Ending { behind, code, weight };
+                by_beginning.entry(beginning.to_owned()).or_default().push(ending);
+            }
+        }
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .ascii_case_insensitive(true)
+            .build(by_beginning.keys())
+            .expect("the table is small and compiled in; a test reads it");
+        let mut endings: Vec<Vec<Ending>> = by_beginning.into_values().collect();
+        for of_one in &mut endings {
+            of_one.sort_by_key(|ending| {
+                (
+                    std::cmp::Reverse(ending.behind.len()),
+                    std::cmp::Reverse(ending.weight),
+                )
+            });
+        }
+        Self { finder, endings }
+    }
+}
+
+/// Suggests the kinds of event of a part.
+pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
+    let is_statement = |one: &&Suggestion| matches!(one.what, Suggested::Statement { .. });
+    let quoted: Vec<Range<usize>> = into
+        .iter()
+        .filter(is_statement)
+        .map(|one| one.range.clone())
+        .collect();
+    // What is quoted is what somebody says, not what happened.
+    let is_quoted = |at: usize| {
+        let next = quoted.partition_point(|range| range.end <= at);
+        quoted.get(next).is_some_and(|range| range.start <= at)
+    };
+    let mut by_sentence: BTreeMap<usize, Ending> = BTreeMap::new();
+    for found in PHRASES.finder.find_iter(read.text) {
+        if !is_whole(read.text, found.range()) || is_quoted(found.start()) {
+            continue;
+        }
+        let endings = &PHRASES.endings[found.pattern().as_usize()];
+        let Some(ending) = endings
+            .iter()
+            .find(|ending| follows(read, found.end(), ending.behind))
+        else {
+            continue;
+        };
+        let sentence = read
+            .sentences
+            .partition_point(|sentence| sentence.end <= found.start());
+        let best = by_sentence.entry(sentence).or_insert(*ending);
+        if ending.weight > best.weight {
+            *best = *ending;
+        }
+    }
+    let has_strong = by_sentence.values().any(|ending| ending.weight > WEAK);
+    for (sentence, ending) in by_sentence {
+        if has_strong && ending.weight == WEAK {
+            continue;
+        }
+        into.push(Suggestion {
+            part: Part::Text,
+            range: read
+                .sentences
+                .get(sentence)
+                .cloned()
+                .unwrap_or(0..read.text.len()),
+            what: Suggested::Event(ending.code),
+            rule: Rule::EventPhrase,
+        });
+    }
+}
+
+/// Whether words follow a byte within a few words of the same sentence.
+fn follows(read: &Read<'_>, from: usize, behind: &str) -> bool {
+    if behind.is_empty() {
+        return true;
+    }
+    let first = read.word_at(from);
+    let last = (first + GAP_WORDS).min(read.words.len().saturating_sub(1));
+    let end = read.sentence_of(from).end;
+    (first..=last).any(|at| {
+        let word = read.words[at];
+        word.from < end
+            && read.text[word.from..].starts_with(behind)
+            && is_whole(read.text, word.from..word.from + behind.len())
+    })
+}
