@@ -1,29 +1,17 @@
 //! `chancery group`: work on records that is shared among consumers, of which the archive keeps track.
 
+mod consume;
+
 use super::connect::Reach;
-use super::failure::{Failure, is_lost};
+use super::failure::Failure;
 use super::name;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
-use super::shown::Shown;
-use super::watch::{Backoff, Beginning, reaction};
-use crate::client::Client;
-use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
-use crate::rpc::proto::{self, NackAction, Sharing};
+use super::watch::Beginning;
+use crate::rpc::proto::{self, Sharing};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Duration;
-use tonic::Code;
-use tonic::transport::Channel;
-
-/// How long one call waits for records.
-const WAIT_MS: u32 = 30_000;
-/// How many records one call takes.
-const TAKEN: u32 = 100;
-/// The delay after a first failure of a command; each further one doubles it.
-const DELAY_MS: u32 = 1_000;
-/// The longest delay.
-const DELAY_MS_MAX: u32 = 3_600_000;
 
 /// Shares work on records among consumers.
 #[derive(clap::Args, Debug)]
@@ -70,13 +58,13 @@ struct CreateArgs {
     #[arg(long)]
     records_only: bool,
     /// Seconds that a consumer may work on a record before it is delivered again
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
-    ack_timeout: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = milliseconds)]
+    ack_timeout: u32,
     /// How often a record is delivered before it is parked
-    #[arg(long, value_name = "TIMES", default_value_t = 5)]
+    #[arg(long, value_name = "TIMES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     deliveries: u32,
     /// How many records may be with consumers at once
-    #[arg(long, value_name = "RECORDS", default_value_t = 1_000)]
+    #[arg(long, value_name = "RECORDS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     in_flight: u32,
     #[command(flatten)]
     reach: Reach,
@@ -137,11 +125,22 @@ struct DropArgs {
         conflicts_with = "all"
     )]
     positions: Vec<u64>,
-    /// All that are parked
+    /// All that are parked, instead of some
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     reach: Reach,
+}
+
+/// Seconds, as milliseconds.
+fn milliseconds(text: &str) -> Result<u32, String> {
+    let seconds: Option<f64> = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    let timeout = seconds.map(Duration::from_secs_f64);
+    let timeout = timeout.and_then(|timeout| u32::try_from(timeout.as_millis()).ok());
+    timeout.ok_or_else(|| "allowed are 0.1 to 86400 seconds".to_owned())
 }
 
 /// Work.
@@ -163,7 +162,7 @@ struct ConsumeArgs {
     #[arg(long)]
     until_empty: bool,
     /// The form of the records
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, conflicts_with = "exec")]
     output: Form,
     #[command(flatten)]
     reach: Reach,
@@ -178,7 +177,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         Command::Create(args) => create(args, screen).await,
         Command::List(args) => list(args, screen).await,
         Command::Show(args) => show(args, screen).await,
-        Command::Consume(args) => consume(args, screen).await,
+        Command::Consume(args) => consume::run(args, screen).await,
         Command::Parked(args) => parked(args, screen).await,
         Command::Replay(args) => replay(args, screen).await,
         Command::Drop(args) => drop_parked(args, screen).await,
@@ -194,7 +193,6 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
 }
 
 async fn create(args: CreateArgs, screen: &Screen) -> Result<(), Failure> {
-    let timeout = Duration::try_from_secs_f64(args.ack_timeout).unwrap_or(Duration::MAX);
     let sharing = match args.ordered {
         true => Sharing::Ordered,
         false => Sharing::Shared,
@@ -207,13 +205,26 @@ async fn create(args: CreateArgs, screen: &Screen) -> Result<(), Failure> {
         }),
         sharing: sharing.into(),
         records_only: args.records_only,
-        // What is too small or too large the server refuses by its name.
-        ack_timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1),
+        ack_timeout_ms: args.ack_timeout,
         deliveries_max: args.deliveries,
         in_flight_max: args.in_flight,
     };
     let client = args.reach.client().await?;
+    let known = client
+        .subscriptions()
+        .get_group(proto::GetGroupRequest {
+            name: request.name.clone(),
+        })
+        .await;
     let group = client.subscriptions().create_group(request).await?.into_inner();
+    if known.is_ok() {
+        // Where it began is not among what a group is: it has gone on from there.
+        screen.note(format_args!(
+            "group `{}` was there already, with these settings, and is at position {}; nothing is changed",
+            group.name, group.position
+        ));
+        return Ok(());
+    }
     screen.note(format_args!(
         "group `{}` begins at position {}; work for it with: chancery group consume {}",
         group.name, group.position, group.name
@@ -424,197 +435,4 @@ async fn drop_parked(args: DropArgs, screen: &Screen) -> Result<(), Failure> {
         count(dropped.into_inner().dropped)
     ));
     Ok(())
-}
-
-/// Works until the end that was asked for, or Ctrl-C. What it has then comes to another consumer, or again.
-async fn consume(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
-    let mut interrupted = super::interrupt::listen()?;
-    let mut worker = Worker {
-        left: args.max.unwrap_or(u64::MAX),
-        timeout: Duration::ZERO,
-        args,
-        screen,
-    };
-    tokio::select! {
-        done = worker.run() => done,
-        () = interrupted.heard() => Ok(()),
-    }
-}
-
-struct Worker<'a> {
-    args: ConsumeArgs,
-    screen: &'a Screen,
-    left: u64,
-    /// How long it may work on a record.
-    timeout: Duration,
-}
-
-impl Worker<'_> {
-    async fn run(&mut self) -> Result<(), Failure> {
-        let mut client = self.args.reach.client().await?;
-        let mut waits = Backoff::default();
-        loop {
-            match self.work(&client).await {
-                Ok(()) => return Ok(()),
-                Err(Ended::Lost(worked)) => {
-                    if worked {
-                        waits = Backoff::default();
-                    }
-                    self.screen
-                        .note("the connection to the daemon was lost; trying again");
-                }
-                Err(Ended::Failed(failure)) => return Err(failure),
-            }
-            client = loop {
-                tokio::time::sleep(waits.next()).await;
-                if let Ok(client) = Client::connect(&self.args.reach.server).await {
-                    break client;
-                }
-            };
-        }
-    }
-
-    async fn work(&mut self, client: &Client) -> Result<(), Ended> {
-        let mut calls = client.subscriptions();
-        let request = proto::GetGroupRequest {
-            name: self.args.name.clone(),
-        };
-        let group = calls.get_group(request).await?.into_inner();
-        self.timeout = Duration::from_millis(group.ack_timeout_ms.into());
-        let mut worked = false;
-        while self.left > 0 {
-            let request = proto::PullRequest {
-                group: self.args.name.clone(),
-                consumer: self.args.consumer.clone(),
-                max: u32::try_from(self.left).unwrap_or(TAKEN).min(self.taken()),
-                wait_ms: if self.args.until_empty { 0 } else { WAIT_MS },
-                ..proto::PullRequest::default()
-            };
-            let pulled = calls
-                .pull(request)
-                .await
-                .map_err(|status| ended(status, worked))?;
-            let deliveries = pulled.into_inner().deliveries;
-            if deliveries.is_empty() && self.args.until_empty {
-                return Ok(());
-            }
-            for delivery in deliveries {
-                self.deliver(&mut calls, delivery)
-                    .await
-                    .map_err(|error| match error {
-                        Ended::Lost(_) => Ended::Lost(worked),
-                        failed @ Ended::Failed(_) => failed,
-                    })?;
-                worked = true;
-                self.left = self.left.saturating_sub(1);
-            }
-        }
-        Ok(())
-    }
-
-    /// A command may take long: then one record at a time, so that none waits here while its time runs.
-    fn taken(&self) -> u32 {
-        match self.args.exec {
-            Some(_) => 1,
-            None => TAKEN,
-        }
-    }
-
-    async fn deliver(
-        &self,
-        calls: &mut SubscriptionsClient<Channel>,
-        delivery: proto::Delivery,
-    ) -> Result<(), Ended> {
-        let Some(record) = delivery.record else {
-            return Err(Ended::Failed(Failure::failed("the server delivered no record")));
-        };
-        let shown = Shown::record(&record).map_err(Ended::Failed)?;
-        let change = record.change();
-        let Some(command) = &self.args.exec else {
-            let printed = reaction::print_one(self.args.output, &shown, change, self.screen);
-            printed.map_err(Ended::Failed)?;
-            return self.ack(calls, record.position).await;
-        };
-        let mut running = Box::pin(reaction::execute(command, &shown, change));
-        let status = loop {
-            let beat = (self.timeout / 3).max(Duration::from_millis(10));
-            tokio::select! {
-                status = &mut running => break status.map_err(Ended::Failed)?,
-                () = tokio::time::sleep(beat) => self.extend(calls, record.position).await?,
-            }
-        };
-        match status.success() {
-            true => self.ack(calls, record.position).await,
-            false => {
-                self.nack(calls, record.position, delivery.attempt, &status.to_string())
-                    .await
-            }
-        }
-    }
-
-    async fn ack(&self, calls: &mut SubscriptionsClient<Channel>, position: u64) -> Result<(), Ended> {
-        let request = proto::AckRequest {
-            group: self.args.name.clone(),
-            consumer: self.args.consumer.clone(),
-            positions: vec![position],
-            through: None,
-        };
-        calls.ack(request).await?;
-        Ok(())
-    }
-
-    async fn nack(
-        &self,
-        calls: &mut SubscriptionsClient<Channel>,
-        position: u64,
-        attempt: u32,
-        status: &str,
-    ) -> Result<(), Ended> {
-        let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        let delay_ms = DELAY_MS.saturating_mul(doubled).min(DELAY_MS_MAX);
-        self.screen.warn(format_args!(
-            "the command failed for position {position} ({status}); it comes again, or is parked"
-        ));
-        let request = proto::NackRequest {
-            group: self.args.name.clone(),
-            consumer: self.args.consumer.clone(),
-            positions: vec![position],
-            action: NackAction::Retry.into(),
-            delay_ms,
-            reason: format!("the command failed: {status}"),
-        };
-        calls.nack(request).await?;
-        Ok(())
-    }
-
-    async fn extend(&self, calls: &mut SubscriptionsClient<Channel>, position: u64) -> Result<(), Ended> {
-        let request = proto::ExtendRequest {
-            group: self.args.name.clone(),
-            consumer: self.args.consumer.clone(),
-            positions: vec![position],
-        };
-        calls.extend(request).await?;
-        Ok(())
-    }
-}
-
-/// Why the work over one connection ended.
-enum Ended {
-    /// The daemon went away; whether something was done before.
-    Lost(bool),
-    /// It cannot go on.
-    Failed(Failure),
-}
-
-impl From<tonic::Status> for Ended {
-    fn from(status: tonic::Status) -> Self {
-        ended(status, false)
-    }
-}
-
-fn ended(status: tonic::Status, worked: bool) -> Ended {
-    match is_lost(&status) || matches!(status.code(), Code::Unavailable | Code::Cancelled) {
-        true => Ended::Lost(worked),
-        false => Ended::Failed(status.into()),
-    }
 }

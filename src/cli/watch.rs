@@ -10,7 +10,7 @@ use super::name::{self, Point};
 use super::output::Form;
 use super::screen::{Screen, stdout};
 use super::shown::Shown;
-use crate::client::{Client, Feed, FeedError};
+use crate::client::{Client, Feed, FeedError, reason};
 use crate::record::json::with_change;
 use crate::rpc::proto::{self, subscribe_from::From, subscribe_response::Message};
 use crate::view::Change;
@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, value_name = "CMD")]
     exec: Option<String>,
     /// The form of the records
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, conflicts_with = "exec")]
     output: Form,
     #[command(flatten)]
     reach: Reach,
@@ -171,6 +171,22 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// A subscription that was not taken. Where the place in the file is the reason, the file is named.
+    fn refused(&self, status: tonic::Status) -> Result<Ended, Failure> {
+        let is_of_token = reason(&status).is_some_and(|reason| reason.starts_with("TOKEN_OF_"));
+        let kept = self.state.as_ref().zip(self.place.as_ref());
+        let Some((file, place)) = kept.filter(|_| is_of_token) else {
+            return ended(status);
+        };
+        Err(Failure::failed(format!(
+            "`{}` keeps the place of another watch, of `{}` on {}: {}; watch that, or use another file",
+            file.path().display(),
+            place.filter,
+            place.origin,
+            status.message().split(';').next().unwrap_or_default()
+        )))
+    }
+
     async fn follow(&mut self, client: &Client) -> Result<Ended, Failure> {
         let request = proto::SubscribeRequest {
             from: Some(self.from()),
@@ -182,7 +198,7 @@ impl<'a> Watch<'a> {
         };
         let mut feed = match client.subscribe(request).await {
             Ok(feed) => feed,
-            Err(status) => return ended(status),
+            Err(status) => return self.refused(status),
         };
         loop {
             let message = match heard(feed.next(), SILENCE_MAX).await {

@@ -21,6 +21,7 @@ pub fn of(shown: &Shown<'_>, change: Change, screen: &Screen) -> String {
     let act = format!("{:<9}", leaf.act.word());
     let (sign, act) = match change {
         Change::Leaves => (ink.red("-"), ink.red(act)),
+        Change::Enters => (ink.green("+"), ink.green(act)),
         _ if leaf.act.has_content() => (ink.green("+"), ink.green(act)),
         _ => (ink.yellow("·"), ink.yellow(act)),
     };

@@ -75,11 +75,23 @@ impl StateFile {
         Self { path }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The place that the file holds; `None` where there is no file yet.
     ///
     /// # Errors
     /// A file that is not one of ours: it is never overwritten.
     pub fn read(&self) -> Result<Option<Place>, Failure> {
+        // A pipe would be waited for without end, and could not be replaced.
+        if std::fs::metadata(&self.path).is_ok_and(|file| !file.is_file()) {
+            return Err(Failure::failed(format!(
+                "`{}` is no regular file; give the path of one, or of one to be made",
+                self.path.display()
+            )));
+        }
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -66,11 +66,11 @@ impl Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum GroupError {
     /// There is none of the name.
-    #[error("there is no group `{0}`; make it with CreateGroup, or look at ListGroups")]
+    #[error("there is no group `{0}`; list the groups, or make it")]
     Unknown(String),
     /// There is one of the name with other settings.
     #[error(
-        "group `{0}` exists with other settings; look at them with GetGroup, delete it first, or use another name"
+        "group `{0}` exists with other settings; show it to see them, delete it first, or use another name"
     )]
     Exists(String),
     /// There are too many.

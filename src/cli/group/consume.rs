@@ -1,0 +1,231 @@
+//! `chancery group consume`: prints each record, or runs a command for it, and acknowledges it then.
+//!
+//! It works over the client library's consumer, so that what it has when it ends goes to others at once.
+
+use super::ConsumeArgs;
+use crate::cli::failure::Failure;
+use crate::cli::screen::{Screen, count};
+use crate::cli::shown::Shown;
+use crate::cli::watch::{Backoff, reaction};
+use crate::client::{Client, ConsumeError, Consumer, Refusal, Retry};
+use crate::rpc::proto;
+use crate::subscription::group::state::PARKED_MAX;
+use futures::StreamExt;
+use std::time::Duration;
+
+/// Records that are on their way while one is printed: few, since each counts as delivered.
+const CREDITS: u32 = 8;
+/// The delay after a first failure of a command; each further one doubles it.
+const DELAY: Duration = Duration::from_secs(1);
+/// The longest delay.
+const DELAY_MAX: Duration = Duration::from_secs(3_600);
+/// How long nothing comes before it is asked whether anything will.
+const QUIET: Duration = Duration::from_secs(5);
+/// As [`QUIET`], for who ends when there is nothing.
+const QUIET_UNTIL_EMPTY: Duration = Duration::from_millis(100);
+
+/// Works until the end that was asked for, or Ctrl-C. What it has then goes to another consumer, or comes again.
+///
+/// # Errors
+/// The server's refusal; output that cannot be written; a shell that cannot be run.
+pub async fn run(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
+    let mut interrupted = crate::cli::interrupt::listen()?;
+    let mut worker = Worker {
+        left: args.max.unwrap_or(u64::MAX),
+        timeout: Duration::ZERO,
+        is_warned: false,
+        args,
+        screen,
+    };
+    tokio::select! {
+        done = worker.run() => done,
+        () = interrupted.heard() => Ok(()),
+    }
+}
+
+struct Worker<'a> {
+    args: ConsumeArgs,
+    screen: &'a Screen,
+    left: u64,
+    /// How long it may work on a record.
+    timeout: Duration,
+    /// Whether it was said that the group delivers nothing.
+    is_warned: bool,
+}
+
+/// What the work on one connection came to.
+enum Worked {
+    /// A record was taken.
+    One,
+    /// Nothing came.
+    Nothing,
+}
+
+impl Worker<'_> {
+    async fn run(&mut self) -> Result<(), Failure> {
+        let client = self.args.reach.client().await?;
+        let group = self.group(&client).await?;
+        self.timeout = Duration::from_millis(group.ack_timeout_ms.into());
+        // Lost connections are told, and tried again here.
+        let at_once = Retry {
+            within: Duration::ZERO,
+            ..Retry::default()
+        };
+        let consumer = client.consume(&self.args.name).named(&self.args.consumer);
+        let mut consumer = consumer.credits(self.credits()).retry(at_once);
+        let mut waits = Backoff::default();
+        while self.left > 0 {
+            let quiet = match self.args.until_empty {
+                true => QUIET_UNTIL_EMPTY,
+                false => QUIET,
+            };
+            match self.step(&mut consumer, quiet).await {
+                Ok(Worked::One) => waits = Backoff::default(),
+                Ok(Worked::Nothing) => match self.group(&client).await {
+                    Ok(group) if self.is_over(&group)? => return Ok(()),
+                    // What is wrong with the connection is met by the consumer, too.
+                    Ok(_) | Err(_) => {}
+                },
+                Err(Ended::Lost) => {
+                    self.screen
+                        .note("the connection to the daemon was lost; trying again");
+                    tokio::time::sleep(waits.next()).await;
+                }
+                Err(Ended::Failed(failure)) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// A command may take long: then one record at a time, so that none waits here while its time runs.
+    fn credits(&self) -> u32 {
+        match self.args.exec {
+            Some(_) => 1,
+            None => u32::try_from(self.left).unwrap_or(CREDITS).min(CREDITS),
+        }
+    }
+
+    async fn group(&self, client: &Client) -> Result<proto::ConsumerGroup, Failure> {
+        let name = self.args.name.clone();
+        let request = proto::GetGroupRequest { name };
+        Ok(client.subscriptions().get_group(request).await?.into_inner())
+    }
+
+    /// Whether there is nothing to wait for. Says why a group delivers nothing.
+    fn is_over(&mut self, group: &proto::ConsumerGroup) -> Result<bool, Failure> {
+        let name = &self.args.name;
+        if group.parked >= PARKED_MAX as u64 {
+            let blocked = format!(
+                "group `{name}` has {} parked records and delivers nothing until some are gone; see: chancery group parked {name}",
+                count(group.parked)
+            );
+            if self.args.until_empty {
+                return Err(Failure::failed(blocked));
+            }
+            if !self.is_warned {
+                self.screen.warn(blocked);
+                self.is_warned = true;
+            }
+            return Ok(false);
+        }
+        let is_full = group.in_flight >= u64::from(group.in_flight_max);
+        let is_empty = group.ready == 0 && group.scanned_through >= group.tail;
+        if !self.args.until_empty || !(is_full || is_empty) {
+            return Ok(false);
+        }
+        if group.in_flight + group.delayed + group.ready > 0 {
+            self.screen.note(format_args!(
+                "nothing to take now: {} with other consumers, {} delayed, {} ready",
+                count(group.in_flight),
+                count(group.delayed),
+                count(group.ready)
+            ));
+        }
+        Ok(true)
+    }
+
+    async fn step(&mut self, consumer: &mut Consumer, quiet: Duration) -> Result<Worked, Ended> {
+        let Ok(delivery) = tokio::time::timeout(quiet, consumer.next()).await else {
+            return Ok(Worked::Nothing);
+        };
+        // A consumer's stream has no end.
+        let Some(delivery) = delivery else {
+            return Ok(Worked::Nothing);
+        };
+        self.deliver(consumer, delivery?).await?;
+        self.left -= 1;
+        Ok(Worked::One)
+    }
+
+    async fn deliver(&self, consumer: &mut Consumer, delivery: proto::Delivery) -> Result<(), Ended> {
+        let Some(record) = delivery.record else {
+            return Err(Ended::Failed(Failure::failed("the server delivered no record")));
+        };
+        let (position, change) = (record.position, record.change());
+        let shown = Shown::record(&record).map_err(Ended::Failed)?;
+        let Some(command) = &self.args.exec else {
+            let printed = reaction::print_one(self.args.output, &shown, change, self.screen);
+            printed.map_err(Ended::Failed)?;
+            consumer.ack(&[position]).await?;
+            return Ok(());
+        };
+        let mut running = Box::pin(reaction::execute(command, &shown, change));
+        let status = loop {
+            let beat = (self.timeout / 3).max(Duration::from_millis(10));
+            tokio::select! {
+                status = &mut running => break status.map_err(Ended::Failed)?,
+                () = tokio::time::sleep(beat) => consumer.extend(&[position]),
+            }
+        };
+        if status.success() {
+            consumer.ack(&[position]).await?;
+            return Ok(());
+        }
+        self.screen.warn(format_args!(
+            "the command failed for position {position} ({status}); it comes again, or is parked"
+        ));
+        let why = format!("the command failed: {status}");
+        consumer
+            .nack(&[position], Refusal::Again(delay(delivery.attempt)), &why)
+            .await?;
+        Ok(())
+    }
+}
+
+/// How long a record is left alone after its how-manieth failure.
+fn delay(attempt: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+    DELAY.saturating_mul(doubled).min(DELAY_MAX)
+}
+
+/// Why a step did not come to its end.
+enum Ended {
+    /// The daemon went away. What was said last is said again on the next connection.
+    Lost,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+impl From<ConsumeError> for Ended {
+    fn from(error: ConsumeError) -> Self {
+        match error {
+            ConsumeError::GivenUp(_) => Self::Lost,
+            ConsumeError::Refused(status) => Self::Failed((*status).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_an_hour() {
+        let seconds = |attempt| delay(attempt).as_secs();
+        assert_eq!(
+            [1, 2, 3, 12, 13, 33, u32::MAX].map(seconds),
+            [1, 2, 4, 2_048, 3_600, 3_600, 3_600]
+        );
+        assert_eq!(seconds(0), 1);
+    }
+}
