@@ -1,7 +1,7 @@
 //! Writing a volume.
 //!
 //! ```text
-//!   volume    = part* tags directory footer
+//!   volume    = part* tags bucket* ends directory footer
 //!   part      = long list, CRC32C  |  block, CRC32C
 //!   block     = entry*                       of about 8 KiB; keys ascend
 //!   entry     = varint bytes shared with the key before, varint further bytes, these, list
@@ -9,14 +9,19 @@
 //!               form 0: varint length, gaps
 //!               form 1 (gaps), 2 (bitmap): varint offset in the file, varint length
 //!   tags      = for each 2,048 documents, the last ones fewer: a u64 each, CRC32C
+//!   bucket    = for each of its documents that have a tag, in the order of these: what is kept of the tag u32, number u32; CRC32C
+//!   ends      = for each bucket: how many documents are in it and in those before u32; CRC32C
 //!   directory = for each block: varint length of its first key, the key, varint offset, varint length; CRC32C
 //!   footer    = first position u64, position after the last u64, hash of the last record's leaf [32],
-//!               offset of the tags u64, offset of the directory u64, its length u64, number of the format u32, CRC32C of all this
+//!               offset of the tags u64, offset of the ends u64, offset of the directory u64, its length u64, number of the format u32, CRC32C of all this
 //! ```
+//!
+//! How many buckets there are and which one a tag is in, [`super::alike`] says.
 //!
 //! Lengths are without the checksum, numbers of fixed size and checksums little-endian. A long list stands before the block that
 //! names it.
 
+use super::alike::{self, Buckets};
 use super::list::{Form, Gaps, encode, put};
 use crate::record::{Hash, Position};
 use std::fs::File;
@@ -24,9 +29,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// The number of the format.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// The bytes of a footer.
-pub(super) const FOOTER_BYTES: usize = 8 + 8 + 32 + 8 + 8 + 8 + 4 + 4;
+pub(super) const FOOTER_BYTES: usize = 8 + 8 + 32 + 8 + 8 + 8 + 8 + 4 + 4;
 /// So many documents have their tags together.
 pub(super) const TAGS: usize = 2_048;
 /// The bytes of a tag.
@@ -122,6 +127,27 @@ impl Build {
         Ok(())
     }
 
+    /// Writes the documents in the order of their tags; answers where each bucket ends.
+    fn write_buckets(&mut self, tags: &[u64]) -> io::Result<Vec<u8>> {
+        let buckets = Buckets::of(tags.len() as u64);
+        let sorted = alike::sorted(tags);
+        let (mut left, mut ends, mut bytes) = (sorted.as_slice(), Vec::new(), Vec::new());
+        for bucket in 0..buckets.count() {
+            let of_it = left.partition_point(|(tag, _)| buckets.bucket(*tag) <= bucket);
+            bytes.clear();
+            for (tag, number) in &left[..of_it] {
+                bytes.extend(buckets.rest(*tag).to_le_bytes());
+                bytes.extend(number.to_le_bytes());
+            }
+            self.write(&bytes)?;
+            left = &left[of_it..];
+            // There are no more than numbers.
+            let end = u32::try_from(sorted.len() - left.len()).unwrap_or(u32::MAX);
+            ends.extend(end.to_le_bytes());
+        }
+        Ok(ends)
+    }
+
     /// Ends the volume with the tags of its documents, and brings it to the disk.
     pub fn finish(mut self, from: Position, to: Position, last: &Hash, tags: &[u64]) -> io::Result<()> {
         debug_assert_eq!(to.since(from), tags.len() as u64, "each document has a tag");
@@ -131,6 +157,9 @@ impl Build {
             let bytes: Vec<u8> = some.iter().flat_map(|tag| tag.to_le_bytes()).collect();
             self.write(&bytes)?;
         }
+        let ends = self.write_buckets(tags)?;
+        let ends_offset = self.offset;
+        self.write(&ends)?;
         let (offset, directory) = (self.offset, std::mem::take(&mut self.directory));
         self.write(&directory)?;
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
@@ -138,6 +167,7 @@ impl Build {
         footer.extend(to.get().to_le_bytes());
         footer.extend(last);
         footer.extend(start.to_le_bytes());
+        footer.extend(ends_offset.to_le_bytes());
         footer.extend(offset.to_le_bytes());
         footer.extend((directory.len() as u64).to_le_bytes());
         footer.extend(FORMAT.to_le_bytes());

@@ -10,6 +10,9 @@ use std::io;
 /// Shorter lists are never tried as a bitmap.
 const BITMAP_BYTES_MIN: usize = 256;
 
+/// Longer lists become a set bit by bit.
+const MARKED_MIN: u32 = 1 << 10;
+
 /// Numbers as they are gathered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gaps {
@@ -102,6 +105,11 @@ pub(super) fn read(form: Form, bytes: &[u8], count: u32, to: &mut Vec<u32>) -> i
 /// A list as a set.
 pub(super) fn set(form: Form, bytes: &[u8], count: u32) -> io::Result<RoaringBitmap> {
     match form {
+        Form::Inline | Form::Gaps if count >= MARKED_MIN => {
+            let mut marks = Vec::new();
+            each_of_gaps(bytes, count, |number| mark(&mut marks, number))?;
+            Ok(RoaringBitmap::from_lsb0_bytes(0, &marks))
+        }
         Form::Inline | Form::Gaps => {
             let mut numbers = Vec::with_capacity(bytes.len().min(count as usize));
             read_gaps(bytes, count, &mut numbers)?;
@@ -115,14 +123,40 @@ pub(super) fn bitmap(numbers: impl IntoIterator<Item = u32>) -> io::Result<Roari
     RoaringBitmap::from_sorted_iter(numbers).map_err(|_| damaged("a list is not in order"))
 }
 
-fn read_gaps(mut bytes: &[u8], count: u32, to: &mut Vec<u32>) -> io::Result<()> {
+fn read_gaps(bytes: &[u8], count: u32, to: &mut Vec<u32>) -> io::Result<()> {
+    // No more than there may be: each takes a byte.
+    to.reserve(bytes.len().min(count as usize));
+    each_of_gaps(bytes, count, |number| to.push(number))
+}
+
+#[inline]
+fn each_of_gaps(mut bytes: &[u8], count: u32, mut take_one: impl FnMut(u32)) -> io::Result<()> {
     let mut next = 0_u64;
     for _ in 0..count {
-        let number = next.saturating_add(take(&mut bytes)?);
-        to.push(u32::try_from(number).map_err(|_| damaged("a list goes beyond its volume"))?);
+        let gap = match bytes {
+            // Most of them are short.
+            [one, rest @ ..] if *one < 0x80 => {
+                bytes = rest;
+                u64::from(*one)
+            }
+            _ => take(&mut bytes)?,
+        };
+        let number = next.saturating_add(gap);
+        take_one(u32::try_from(number).map_err(|_| damaged("a list goes beyond its volume"))?);
         next = number + 1;
     }
     Ok(())
+}
+
+/// Sets the bit of a number.
+#[inline]
+pub(super) fn mark(marks: &mut Vec<u8>, number: u32) {
+    let at = number as usize / 8;
+    if at >= marks.len() {
+        // By more than is needed: the next ones are above it.
+        marks.resize((at + 1).next_multiple_of(1 << 13), 0);
+    }
+    marks[at] |= 1 << (number % 8);
 }
 
 /// Writes a number, seven bits a byte, the lowest first.

@@ -19,8 +19,9 @@
 //! index is made anew from the log.
 //!
 //! [`list`] has the numbers of a key's documents, [`growing`] the memory, [`volume`] and [`build`] the file, [`merge`] what makes
-//! one of several, [`part`] what can be counted in each, [`shelf`] what is read and [`write`] who writes.
+//! one of several, [`alike`] which documents have a tag in common, [`part`] what can be counted in each, [`shelf`] what is read and [`write`] who writes.
 
+mod alike;
 mod build;
 mod growing;
 mod list;
@@ -50,7 +51,8 @@ pub struct Document {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
-    /// A number that is looked up by the document; 0 where it has none.
+    /// A number that is looked up by the document; 0 where it has none. Those whose numbers differ in nothing but the lowest bit are
+    /// alike.
     tag: u64,
 }
 
@@ -106,7 +108,7 @@ impl Document {
         self.add(section(dates), &day_key(days));
     }
 
-    /// Gives it a number that is looked up by the document.
+    /// Gives it a number that is looked up by the document; others with the same one but for its lowest bit are alike.
     pub fn set_tag(&mut self, tag: u64) {
         self.tag = tag;
     }

@@ -1,7 +1,8 @@
 //! Reading an index.
 
+use super::alike::shared_of;
 use super::growing::Growing;
-use super::list::damaged;
+use super::list::{damaged, mark};
 use super::part::{Part, View};
 use super::volume::{Take, Volume};
 use super::{Ask, Dates, DayCheck, IndexError, Section, days_of_key, error, section};
@@ -24,6 +25,8 @@ pub struct Shelf(RwLock<State>);
 #[derive(Clone)]
 pub(super) struct State {
     pub volumes: Vec<Arc<Volume>>,
+    /// Of each volume, from the first on, the documents that are alike to others in any of these; not of all before they are compared.
+    pub alike: Vec<Arc<RoaringBitmap>>,
     pub growing: Arc<RwLock<Growing>>,
     /// How often it was begun anew.
     generation: u64,
@@ -33,6 +36,7 @@ impl State {
     pub fn new(volumes: Vec<Arc<Volume>>) -> Self {
         Self {
             volumes,
+            alike: Vec::new(),
             growing: Arc::default(),
             generation: 0,
         }
@@ -151,7 +155,7 @@ impl Snapshot {
                 take(&mut hits.filter(|hit| hit.position < self.through))
             })
         };
-        self.parts(|part, from| asked(part, from))
+        self.each(|part, from| asked(part, from))
     }
 
     /// Looks at every part, the newest first.
@@ -159,7 +163,7 @@ impl Snapshot {
     /// # Errors
     /// [`IndexError`].
     pub fn each_part(&self, mut look: impl FnMut(&View<'_>) -> io::Result<()>) -> Result<(), IndexError> {
-        self.parts(|part, from| {
+        self.each(|part, from| {
             look(&View { part, from })?;
             Ok(ControlFlow::Continue(()))
         })
@@ -171,35 +175,123 @@ impl Snapshot {
     /// [`IndexError`].
     pub fn held(&self, term: &[u8]) -> Result<u64, IndexError> {
         let mut held = 0;
-        self.parts(|part, _| {
+        self.each(|part, _| {
             held += part.get(&key_of(Section::Terms, term))?.len();
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(held)
     }
 
-    /// The tags of documents at positions that ascend and are below [`Self::through`].
+    /// How many parts it has, in the order of positions.
+    pub fn parts(&self) -> usize {
+        self.state.volumes.len() + 1
+    }
+
+    /// Where a part begins.
+    pub fn from(&self, part: usize) -> Position {
+        let volume = self.state.volumes.get(part);
+        volume.map_or_else(|| self.state.from(), |volume| volume.from())
+    }
+
+    /// The part and the number of the document at a position, which is below [`Self::through`].
+    pub fn number_of(&self, position: Position) -> (usize, u32) {
+        let part = self
+            .state
+            .volumes
+            .partition_point(|volume| volume.to() <= position);
+        (part, number(self.from(part), position))
+    }
+
+    /// Looks at a part.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn tags(&self, positions: &[Position]) -> Result<Vec<u64>, IndexError> {
-        let mut tags = Vec::with_capacity(positions.len());
-        let mut left = positions;
-        for volume in &self.state.volumes {
-            let (own, rest) = left.split_at(left.partition_point(|position| *position < volume.to()));
-            left = rest;
-            let number =
-                |position: &Position| u32::try_from(position.since(volume.from())).unwrap_or(u32::MAX);
-            let numbers: Vec<u32> = own.iter().map(number).collect();
-            let read = volume.tags(&numbers);
-            tags.extend(read.map_err(|cause| error(volume.path(), cause))?);
+    pub fn look<T>(
+        &self,
+        part: usize,
+        look: impl FnOnce(&View<'_>) -> io::Result<T>,
+    ) -> Result<T, IndexError> {
+        let from = self.from(part);
+        match self.state.volumes.get(part) {
+            Some(volume) => {
+                let part = &**volume;
+                look(&View { part, from }).map_err(|cause| error(volume.path(), cause))
+            }
+            None => {
+                let part = &*self.state.growing();
+                look(&View { part, from }).map_err(|cause| error(Path::new("memory"), cause))
+            }
         }
-        let (growing, from) = (self.state.growing(), self.state.from());
-        tags.extend(left.iter().map(|position| {
-            let at = usize::try_from(position.since(from)).unwrap_or(usize::MAX);
-            growing.tags().get(at).copied().unwrap_or_default()
-        }));
-        Ok(tags)
+    }
+
+    /// The documents of a part that are meant.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn set<D: DayCheck>(&self, part: usize, ask: &Ask<D>) -> Result<RoaringBitmap, IndexError> {
+        let mut found = self.look(part, |view| view.answer(ask))?;
+        if part == self.state.volumes.len() {
+            found.remove_range(number(self.from(part), self.through)..);
+        }
+        Ok(found)
+    }
+
+    /// Hands over the tags of documents of a part.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn each_tag(
+        &self,
+        part: usize,
+        documents: &RoaringBitmap,
+        take: &mut dyn FnMut(u32, u64),
+    ) -> Result<(), IndexError> {
+        if let Some(volume) = self.state.volumes.get(part) {
+            let read = volume.each_tag(documents.iter(), take);
+            return read.map_err(|cause| error(volume.path(), cause));
+        }
+        let growing = self.state.growing();
+        for number in documents {
+            let tag = growing.tags().get(number as usize);
+            take(number, tag.copied().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Which of these documents, a set for each part, may be alike to others of them, or to some that are in no part and have these
+    /// tags. None that are is missing.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn alike(&self, sets: &[RoaringBitmap], loose: &[u64]) -> Result<Vec<RoaringBitmap>, IndexError> {
+        let volumes = &self.state.volumes;
+        let Some((growing, sets)) = sets
+            .split_last()
+            .filter(|_| self.state.alike.len() == volumes.len())
+        else {
+            // They are not compared yet.
+            return Ok(sets.to_vec());
+        };
+        let mut tags: Vec<u64> = loose.iter().copied().map(shared_of).collect();
+        self.each_tag(volumes.len(), growing, &mut |_, tag| tags.push(shared_of(tag)))?;
+        tags.retain(|tag| *tag != 0);
+        tags.sort_unstable();
+        tags.dedup();
+        let mut all = Vec::with_capacity(sets.len() + 1);
+        for ((volume, own), alike) in volumes.iter().zip(sets).zip(&self.state.alike) {
+            let mut found = own & &**alike;
+            if !own.is_empty() {
+                let looked = volume.each_alike(&tags, &mut |_, number| {
+                    if own.contains(number) {
+                        found.insert(number);
+                    }
+                });
+                looked.map_err(|cause| error(volume.path(), cause))?;
+            }
+            all.push(found);
+        }
+        all.push(growing.clone());
+        Ok(all)
     }
 
     /// Hands over every note: the position of its document, its number, and the position it is about.
@@ -207,7 +299,7 @@ impl Snapshot {
     /// # Errors
     /// [`IndexError`].
     pub fn notes(&self, mut take: impl FnMut(Position, u8, Position)) -> Result<(), IndexError> {
-        self.parts(|part, from| {
+        self.each(|part, from| {
             part.each(&[Section::Notes as u8], &mut |key, documents| {
                 let Some((number, on)) = key[1..].split_first_chunk::<1>() else {
                     return Err(damaged("a note has no number"));
@@ -227,7 +319,7 @@ impl Snapshot {
     }
 
     /// The parts, the newest first.
-    fn parts(
+    fn each(
         &self,
         mut look: impl FnMut(&dyn Part, Position) -> io::Result<ControlFlow<()>>,
     ) -> Result<(), IndexError> {
@@ -251,6 +343,11 @@ impl Snapshot {
 /// The position of a document.
 fn at(from: Position, number: u32) -> Position {
     Position::new(from.get() + u64::from(number))
+}
+
+/// The number of the document at a position, in a part that begins at one.
+fn number(from: Position, position: Position) -> u32 {
+    u32::try_from(position.since(from)).unwrap_or(u32::MAX)
 }
 
 fn key_of(section: Section, bytes: &[u8]) -> Vec<u8> {
@@ -330,13 +427,7 @@ fn union(
         if is_meant(key) {
             numbers.clear();
             documents.append_to(&mut numbers)?;
-            let bytes = numbers.last().map_or(0, |last| *last as usize / 8 + 1);
-            if bytes > marks.len() {
-                marks.resize(bytes, 0);
-            }
-            numbers
-                .iter()
-                .for_each(|number| marks[*number as usize / 8] |= 1 << (number % 8));
+            numbers.iter().for_each(|number| mark(&mut marks, *number));
         }
         Ok(())
     })?;

@@ -66,13 +66,31 @@ fn made() -> impl Strategy<Value = Made> {
     let term = (1..4_u8, "[ab]{0,3}");
     let days = prop::collection::vec(-2..4_i32, 0..3);
     let note = prop::option::of((1..4_u8, 0..9_u64));
-    (prop::collection::vec(term, 0..5), days, note, any::<u64>()).prop_map(|(terms, days, note, tag)| Made {
+    (prop::collection::vec(term, 0..5), days, note, tag()).prop_map(|(terms, days, note, tag)| Made {
         // Days are of what has terms.
         days: if terms.is_empty() { Vec::new() } else { days },
         terms,
         note,
         tag,
     })
+}
+
+/// One of a few that are alike, one of its own, or none.
+fn tag() -> impl Strategy<Value = u64> {
+    let one_of_few = (1..9_u64, 0..2_u64).prop_map(|(event, side)| hashed(event) & !1 | side);
+    prop_oneof![3 => one_of_few, 2 => any::<u64>(), 1 => Just(0)]
+}
+
+/// How often there are tags that are alike.
+fn counted(tags: impl Iterator<Item = u64>) -> std::collections::HashMap<u64, u32> {
+    let mut counted = std::collections::HashMap::new();
+    tags.for_each(|tag| *counted.entry(tag | 1).or_default() += 1);
+    counted
+}
+
+/// Numbers that differ in their first bits too, as tags do.
+fn hashed(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[derive(Clone, Debug)]
@@ -189,6 +207,52 @@ impl Indexed {
         self.writer().replace(&replaced).unwrap();
     }
 
+    fn tags(&self, positions: &[Position]) -> Vec<u64> {
+        let (snapshot, mut tags) = (self.snapshot(), Vec::new());
+        for part in 0..snapshot.parts() {
+            let those = positions.iter().map(|position| snapshot.number_of(*position));
+            let those = those
+                .filter(|(own, _)| *own == part)
+                .map(|(_, number)| number)
+                .collect();
+            snapshot
+                .each_tag(part, &those, &mut |_, tag| tags.push(tag))
+                .unwrap();
+        }
+        tags
+    }
+
+    /// Whether those are named that are alike among some documents and loose tags; where the volumes are compared, none but those.
+    fn check_alike(&self, is_meant: impl Fn(usize) -> bool, loose: &[u64], is_compared: bool) {
+        let snapshot = self.snapshot();
+        let mut sets = vec![roaring::RoaringBitmap::new(); snapshot.parts()];
+        let mut meant = Vec::new();
+        for (at, one) in self.documents.iter().enumerate().filter(|(at, _)| is_meant(*at)) {
+            let (part, number) = snapshot.number_of(Position::new(at as u64));
+            sets[part].insert(number);
+            meant.push((part, number, one.tag));
+        }
+        let named = snapshot.alike(&sets, loose).unwrap();
+        let of_loose = || loose.iter().copied();
+        let chosen = counted(meant.iter().map(|(.., tag)| *tag).chain(of_loose()));
+        let anywhere = counted(self.documents.iter().map(|one| one.tag).chain(of_loose()));
+        for (part, number, tag) in &meant {
+            let is_named = named[*part].contains(*number);
+            assert!(
+                is_named || *tag == 0 || chosen[&(tag | 1)] == 1,
+                "{tag} of {meant:?}"
+            );
+            let may_be = *tag != 0 && anywhere[&(tag | 1)] > 1;
+            let is_growing = part + 1 == snapshot.parts();
+            assert!(
+                !is_named || !is_compared || is_growing || may_be,
+                "{tag} of {meant:?}"
+            );
+        }
+        let of_them = named.iter().zip(&sets).all(|(named, set)| named.is_subset(set));
+        assert!(of_them, "no others are named");
+    }
+
     fn check(&self, ask: &Ask<On>, days: Option<Dates>) {
         let mut found = Vec::new();
         let snapshot = self.snapshot();
@@ -218,10 +282,12 @@ proptest! {
         steps in prop::collection::vec(step(), 1..30),
         asks in prop::collection::vec(ask(), 12),
         some in prop::collection::vec(any::<bool>(), 64),
+        loose in prop::collection::vec(tag(), 0..3),
     ) {
         let mut indexed = Indexed::new();
         for step in steps {
             indexed.take(step);
+            indexed.check_alike(|at| some[at % some.len()], &loose, false);
         }
         prop_assert_eq!(indexed.snapshot().through().get(), indexed.documents.len() as u64);
         for (at, ask) in asks.iter().enumerate() {
@@ -229,7 +295,13 @@ proptest! {
         }
         let chosen = (0..indexed.documents.len()).filter(|at| some[at % some.len()]);
         let (positions, tags): (Vec<Position>, Vec<u64>) = chosen.map(|at| (Position::new(at as u64), indexed.documents[at].tag)).unzip();
-        prop_assert_eq!(indexed.snapshot().tags(&positions).unwrap(), tags);
+        prop_assert_eq!(indexed.tags(&positions), tags);
+        // Each look compares one volume more.
+        for _ in 0..indexed.snapshot().volumes() {
+            indexed.take(Step::Tend);
+        }
+        indexed.check_alike(|at| some[at % some.len()], &loose, true);
+        indexed.check_alike(|_| true, &[], true);
         let mut notes = Vec::new();
         indexed.snapshot().notes(|at, number, on| notes.push((at.get(), number, on.get()))).unwrap();
         notes.sort_unstable();
@@ -271,9 +343,8 @@ fn many() -> Vec<Made> {
 fn tags_are_read_across_the_stretches_that_have_them_together() {
     let mut indexed = Indexed::new();
     let count = 2 * build::TAGS as u64 + 3;
-    let tag = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let one = |at| Made {
-        tag: tag(at),
+        tag: hashed(at),
         ..Made::default()
     };
     for some in [0..count, count..count + 5, count + 5..count + 7] {
@@ -284,9 +355,65 @@ fn tags_are_read_across_the_stretches_that_have_them_together() {
     let every = |step: usize| -> Vec<u64> { (0..count + 8).step_by(step).collect() };
     for step in [1, 7, build::TAGS, 4_097] {
         let positions: Vec<Position> = every(step).into_iter().map(Position::new).collect();
-        let tags: Vec<u64> = every(step).into_iter().map(tag).collect();
-        assert_eq!(indexed.snapshot().tags(&positions).unwrap(), tags, "{step}");
+        let tags: Vec<u64> = every(step).into_iter().map(hashed).collect();
+        assert_eq!(indexed.tags(&positions), tags, "{step}");
     }
+}
+
+#[test]
+fn documents_in_many_buckets_are_alike_across_volumes() {
+    let mut indexed = Indexed::new();
+    let tagged = |tag: u64| Made {
+        tag,
+        ..Made::default()
+    };
+    // Those of the second volume are turned twins of every third of the first one, and two of the third are the same.
+    let firsts = (1..6_000).map(|at| tagged(hashed(at) & !1));
+    let twins = (1..2_000).map(|at| tagged(hashed(at * 3) | 1));
+    let last = [7_000, 8_000, 8_000].map(|at| tagged(hashed(at)));
+    for some in [firsts.collect(), twins.collect(), last.to_vec()] {
+        indexed.add(some);
+        indexed.take(Step::Seal);
+        indexed.check_alike(|_| true, &[hashed(50)], true);
+    }
+    indexed.check_alike(|at| at % 2 == 0, &[], true);
+    indexed.add(vec![tagged(hashed(7_000) ^ 1)]);
+    indexed.check_alike(|at| at % 2 == 1, &[hashed(4_000), hashed(9_000)], true);
+    indexed.opened = None;
+    indexed.opened = Some(open(indexed.folder.path()).unwrap());
+    indexed.documents.pop();
+    indexed.check_alike(|_| true, &[], false);
+    (0..3).for_each(|_| indexed.take(Step::Tend));
+    indexed.check_alike(|_| true, &[hashed(50)], true);
+}
+
+#[test]
+fn a_tag_that_was_replaced_is_in_no_file() {
+    let mut indexed = Indexed::new();
+    indexed.add(many());
+    let tag = 0x0123_4567_89ab_cdef;
+    indexed.documents[700].tag = tag;
+    let with_tag = [(Position::new(700), indexed.documents[700].document())];
+    indexed.writer().replace(&with_tag).unwrap();
+    indexed.take(Step::Seal);
+    let rest = alike::Buckets::of(2_000).rest(tag).to_le_bytes();
+    let on_disk = |indexed: &Indexed, bytes: &[u8]| {
+        let has = |file: PathBuf| {
+            std::fs::read(file)
+                .unwrap()
+                .windows(bytes.len())
+                .any(|some| some == bytes)
+        };
+        files(indexed).into_iter().any(has)
+    };
+    assert!(on_disk(&indexed, &tag.to_le_bytes()) && on_disk(&indexed, &rest));
+    indexed.documents[700] = Made::default();
+    indexed
+        .writer()
+        .replace(&[(Position::new(700), Document::default())])
+        .unwrap();
+    assert!(!on_disk(&indexed, &tag.to_le_bytes()) && !on_disk(&indexed, &rest));
+    indexed.check_alike(|_| true, &[tag], false);
 }
 
 fn term(field: u8, text: &str) -> Ask<On> {
@@ -333,6 +460,16 @@ fn a_flipped_byte_is_found_before_it_says_anything() {
 /// Whether a question meets the damage; those that do not are answered as ever.
 fn is_found_by(indexed: &Indexed, asks: &[Ask<On>]) -> bool {
     let mut met = false;
+    let mut tags = Vec::new();
+    let snapshot = indexed.snapshot();
+    let all = snapshot.set(0, &Ask::<On>::All).unwrap_or_default();
+    match snapshot.each_tag(0, &all, &mut |_, tag| tags.push(tag)) {
+        Ok(()) => assert!((0..).zip(&tags).all(|(at, tag)| *tag == at << 40)),
+        Err(error) => {
+            assert!(error.is_damage(), "{error}");
+            met = true;
+        }
+    }
     for ask in asks {
         let looked = indexed.snapshot().find(ask, None, |_| ControlFlow::Continue(()));
         match looked {

@@ -1,12 +1,14 @@
 //! Reading a volume, whose format [`super::build`] tells.
 //!
-//! In memory is the first key of each block, some hundred and fifty KiB for a million records; everything else is read when it
-//! is asked for, by positioned reads, and checked each time.
+//! In memory is the first key of each block and the end of each bucket, some hundred and seventy KiB for a million records; everything
+//! else is read when it is asked for, by positioned reads, and checked each time.
 
+use super::alike::Buckets;
 use super::build::{FOOTER_BYTES, FORMAT, TAG_BYTES, TAGS};
 use super::list::{self, Form, damaged, take};
 use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -35,6 +37,8 @@ pub(super) struct Volume {
     bytes: u64,
     /// Where the tags begin.
     tags: u64,
+    /// How many documents are in each bucket and in those before.
+    bucket_ends: Vec<u32>,
     blocks: Directory,
 }
 
@@ -66,6 +70,7 @@ impl Volume {
             .split_first_chunk::<32>()
             .ok_or_else(|| damaged("a volume is cut"))?;
         let (tags, rest) = u64_of(rest)?;
+        let (ends, rest) = u64_of(rest)?;
         let (offset, rest) = u64_of(rest)?;
         let (length, rest) = u64_of(rest)?;
         if rest != FORMAT.to_le_bytes() {
@@ -75,7 +80,14 @@ impl Volume {
             .ok()
             .filter(|length| *length as u64 <= bytes);
         let directory = read(&file, offset, length.ok_or_else(|| damaged("a volume is cut"))?)?;
+        let buckets = Buckets::of(to.saturating_sub(from)).count();
+        if buckets as u64 > bytes {
+            return Err(damaged("a volume is cut"));
+        }
+        let ends = read(&file, ends, buckets * 4)?;
+        let ends = ends.as_chunks::<4>().0.iter();
         Ok(Self {
+            bucket_ends: ends.map(|end| u32::from_le_bytes(*end)).collect(),
             blocks: Directory::read(&directory)?,
             file,
             path: path.into(),
@@ -125,29 +137,69 @@ impl Volume {
         }
     }
 
-    /// The tags of documents, whose numbers ascend and are below [`Self::len`].
-    pub fn tags(&self, numbers: &[u32]) -> io::Result<Vec<u64>> {
-        let (mut tags, mut bytes) = (Vec::with_capacity(numbers.len()), Vec::new());
-        let together = |a: &u32, b: &u32| *a as usize / TAGS == *b as usize / TAGS;
-        for some in numbers.chunk_by(together) {
-            let at = some[0] as usize / TAGS;
-            let count = (self.len() - (at * TAGS) as u64).min(TAGS as u64) as usize;
-            let offset = self.tags + (at * (TAGS * TAG_BYTES + 4)) as u64;
-            read_into(&self.file, offset, count * TAG_BYTES, &mut bytes)?;
-            let all = bytes.as_chunks::<TAG_BYTES>().0;
-            for number in some {
-                let tag = all.get(*number as usize % TAGS);
-                let tag = tag.ok_or_else(|| damaged("a document has no tag"))?;
-                tags.push(u64::from_le_bytes(*tag));
+    /// Hands over the tags of documents, whose numbers ascend and are below [`Self::len`].
+    pub fn each_tag(
+        &self,
+        numbers: impl Iterator<Item = u32>,
+        take: &mut dyn FnMut(u32, u64),
+    ) -> io::Result<()> {
+        let (mut bytes, mut read) = (Vec::new(), None);
+        for number in numbers {
+            let at = number as usize / TAGS;
+            if read != Some(at) {
+                let left = self.len().checked_sub((at * TAGS) as u64);
+                let left = left.ok_or_else(|| damaged("a document has no tag"))?;
+                let offset = self.tags + (at * (TAGS * TAG_BYTES + 4)) as u64;
+                let count = left.min(TAGS as u64) as usize;
+                read_into(&self.file, offset, count * TAG_BYTES, &mut bytes)?;
+                read = Some(at);
             }
+            let tag = bytes.as_chunks::<TAG_BYTES>().0.get(number as usize % TAGS);
+            let tag = tag.ok_or_else(|| damaged("a document has no tag"))?;
+            take(number, u64::from_le_bytes(*tag));
         }
-        Ok(tags)
+        Ok(())
     }
 
     /// The tag of each document.
     pub fn all_tags(&self) -> io::Result<Vec<u64>> {
-        let numbers: Vec<u32> = (0..u32::try_from(self.len()).map_err(io::Error::other)?).collect();
-        self.tags(&numbers)
+        let len = u32::try_from(self.len()).map_err(io::Error::other)?;
+        let mut tags = Vec::with_capacity(len as usize);
+        self.each_tag(0..len, &mut |_, tag| tags.push(tag))?;
+        Ok(tags)
+    }
+
+    /// Hands over the documents whose tags have the same beginning as one of these, which ascend: its place among them, and the
+    /// number. They are alike but for a few.
+    pub fn each_alike(&self, tags: &[u64], take: &mut dyn FnMut(usize, u32)) -> io::Result<()> {
+        let buckets = Buckets::of(self.len());
+        let (mut bytes, mut at) = (Vec::new(), 0);
+        for some in tags.chunk_by(|a, b| buckets.bucket(*a) == buckets.bucket(*b)) {
+            self.read_bucket(buckets.bucket(some[0]), &mut bytes)?;
+            let mut left = some;
+            for entry in bytes.as_chunks::<8>().0 {
+                let entry = u64::from_le_bytes(*entry);
+                let (rest, number) = (entry as u32, (entry >> 32) as u32);
+                while left.first().is_some_and(|tag| buckets.rest(*tag) < rest) {
+                    left = &left[1..];
+                }
+                let place = at + some.len() - left.len();
+                let same = left.iter().take_while(|tag| buckets.rest(**tag) == rest);
+                (place..).zip(same).for_each(|(place, _)| take(place, number));
+            }
+            at += some.len();
+        }
+        Ok(())
+    }
+
+    fn read_bucket(&self, bucket: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let end = |bucket: usize| self.bucket_ends.get(bucket).copied().unwrap_or(0);
+        let start = bucket.checked_sub(1).map_or(0, end);
+        let documents = end(bucket).checked_sub(start);
+        let documents = documents.ok_or_else(|| damaged("a bucket ends before it begins"))?;
+        let tags = self.len() * TAG_BYTES as u64 + self.len().div_ceil(TAGS as u64) * 4;
+        let offset = self.tags + tags + u64::from(start) * 8 + bucket as u64 * 4;
+        read_into(&self.file, offset, documents as usize * 8, bytes)
     }
 
     /// Hands over the keys that begin so, in their order, each with its documents.
@@ -220,7 +272,25 @@ pub(super) struct Cursor<'v> {
     at: usize,
     key: Vec<u8>,
     list: Option<List>,
+    ahead: RefCell<Ahead>,
 }
+
+/// What was read of the lists that stand before a block. Who reads one after the other is given more and more with one look at
+/// the file, and who reads a single one no more than that.
+#[derive(Default)]
+struct Ahead {
+    offset: u64,
+    bytes: Vec<u8>,
+    /// Where the last list ended that was read.
+    end: u64,
+    /// So many bytes are read next.
+    size: usize,
+}
+
+/// The most bytes that are read ahead.
+const AHEAD_BYTES_MAX: usize = 256 << 10;
+/// What is read ahead of the first list that follows another.
+const AHEAD_BYTES: usize = 4 << 10;
 
 /// Where the list of the key is.
 #[derive(Clone, Copy)]
@@ -242,6 +312,7 @@ impl<'v> Cursor<'v> {
             at: 0,
             key: Vec::new(),
             list: None,
+            ahead: RefCell::default(),
         };
         cursor.advance()?;
         while cursor.key().is_some_and(|found| found < key) {
@@ -308,7 +379,14 @@ impl<'v> Cursor<'v> {
         if list.bytes as u64 > self.volume.bytes {
             return Err(damaged("a list goes beyond its file"));
         }
-        read_list(&read(&self.volume.file, list.offset, list.bytes)?)
+        // The lists of a block end where it begins.
+        let block = self
+            .next
+            .checked_sub(1)
+            .and_then(|at| self.volume.blocks.blocks.get(at));
+        let end = block.map_or(0, |block| block.offset);
+        let mut ahead = self.ahead.borrow_mut();
+        read_list(ahead.read(&self.volume.file, list, end)?)
     }
 
     fn next_block(&mut self) -> io::Result<bool> {
@@ -319,6 +397,34 @@ impl<'v> Cursor<'v> {
         (self.next, self.at) = (self.next + 1, 0);
         self.key.clear();
         Ok(!self.block.is_empty())
+    }
+}
+
+impl Ahead {
+    /// The bytes of a list, which is one of those that end at `end`.
+    fn read(&mut self, file: &File, list: List, end: u64) -> io::Result<&[u8]> {
+        let whole = list.bytes + 4;
+        let is_here = |ahead: &Self| {
+            let at = list.offset.checked_sub(ahead.offset)?;
+            let at = usize::try_from(at).ok()?;
+            (at + whole <= ahead.bytes.len()).then_some(at)
+        };
+        if is_here(self).is_none() {
+            self.size = match list.offset == self.end {
+                true => (self.size * 2).clamp(AHEAD_BYTES, AHEAD_BYTES_MAX),
+                false => 0,
+            };
+            let left = usize::try_from(end.saturating_sub(list.offset)).unwrap_or(0);
+            self.bytes.resize(self.size.min(left).max(whole), 0);
+            self.offset = list.offset;
+            if let Err(error) = file.read_exact_at(&mut self.bytes, list.offset) {
+                self.bytes.clear();
+                return Err(error);
+            }
+        }
+        self.end = list.offset.saturating_add(whole as u64);
+        let at = is_here(self).unwrap_or_default();
+        checked(&self.bytes[at..at + whole])
     }
 }
 
@@ -343,14 +449,17 @@ pub(super) fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8
 fn read_into(file: &File, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.resize(length + 4, 0);
     file.read_exact_at(bytes, offset)?;
-    let is_whole = bytes
-        .split_last_chunk::<4>()
-        .is_some_and(|(bytes, sum)| crc32c::crc32c(bytes).to_le_bytes() == *sum);
-    if !is_whole {
-        return Err(damaged("a checksum does not fit"));
-    }
+    checked(bytes)?;
     bytes.truncate(length);
     Ok(())
+}
+
+/// Bytes without the checksum behind them, which they fit.
+fn checked(bytes: &[u8]) -> io::Result<&[u8]> {
+    match bytes.split_last_chunk::<4>() {
+        Some((bytes, sum)) if crc32c::crc32c(bytes).to_le_bytes() == *sum => Ok(bytes),
+        _ => Err(damaged("a checksum does not fit")),
+    }
 }
 
 fn u64_of(bytes: &[u8]) -> io::Result<(u64, &[u8])> {

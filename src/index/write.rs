@@ -1,5 +1,6 @@
 //! Writing an index.
 
+use super::alike;
 use super::build::Build;
 use super::growing::Growing;
 use super::merge::{Source, merge};
@@ -74,25 +75,50 @@ impl Writer {
         if range.is_empty() {
             return Ok(());
         }
-        let written = {
-            let growing = self.state.growing();
+        let state = &mut self.state;
+        let sealed = {
+            let growing = state.growing.read().unwrap_or_else(PoisonError::into_inner);
             let sources = vec![Source::growing(&growing)];
             let tags = growing.tags();
-            write(&self.folder, &range, sources, &RoaringBitmap::new(), last, tags)
+            let volume = write(&self.folder, &range, sources, &RoaringBitmap::new(), last, tags);
+            volume.and_then(|volume| {
+                // Those that are not compared yet are so one after the other.
+                let is_next = state.alike.len() == state.volumes.len();
+                let own = is_next.then(|| alike::compare(tags, &state.volumes, &mut state.alike));
+                Ok((volume, own.transpose()?))
+            })
         };
-        let volume = written.map_err(|cause| error(&self.folder, cause))?;
-        self.state.volumes.push(Arc::new(volume));
-        self.state.growing = Arc::default();
+        let (volume, own) = sealed.map_err(|cause| error(&self.folder, cause))?;
+        state.volumes.push(Arc::new(volume));
+        state.alike.extend(own.map(Arc::new));
+        state.growing = Arc::default();
+        self.shelf.set(self.state.clone());
+        Ok(())
+    }
+
+    /// Compares the next volume that is not compared yet with those before it.
+    fn compare_next(&mut self) -> Result<(), IndexError> {
+        let state = &mut self.state;
+        let next = state.alike.len();
+        let Some(volume) = state.volumes.get(next) else {
+            return Ok(());
+        };
+        let own = volume
+            .all_tags()
+            .and_then(|tags| alike::compare(&tags, &state.volumes[..next], &mut state.alike));
+        let own = own.map_err(|cause| error(volume.path(), cause))?;
+        state.alike.push(Arc::new(own));
         self.shelf.set(self.state.clone());
         Ok(())
     }
 
     /// Takes in what was merged, and begins to merge where it is due: in a thread of its own, so that documents can be added
-    /// meanwhile.
+    /// meanwhile. Compares one volume with the others, where some are not.
     ///
     /// # Errors
     /// [`IndexError`]; the volumes are as before then.
     pub fn tend(&mut self) -> Result<(), IndexError> {
+        self.compare_next()?;
         if self
             .merging
             .as_ref()
@@ -124,11 +150,16 @@ impl Writer {
         let panicked = |_| io::Error::other("the thread that merges panicked");
         let volume = merging.join().map_err(panicked).and_then(|merged| merged);
         let volume = Arc::new(volume.map_err(|cause| error(&self.folder, cause))?);
-        let is_of_it = |one: &Arc<Volume>| one.from() >= volume.from() && one.to() <= volume.to();
-        let (of_it, mut others): (Vec<_>, Vec<_>) = self.state.volumes.drain(..).partition(is_of_it);
-        let at = others.partition_point(|one| one.from() < volume.from());
-        others.insert(at, volume);
-        self.state.volumes = others;
+        let State { volumes, alike, .. } = &mut self.state;
+        let start = volumes.partition_point(|one| one.from() < volume.from());
+        let end = volumes.partition_point(|one| one.to() <= volume.to());
+        if alike.len() >= end {
+            let own = alike::merged(&volumes[start..end], &alike[start..end]);
+            alike.splice(start..end, [Arc::new(own)]);
+        } else {
+            alike.truncate(start);
+        }
+        let of_it: Vec<_> = volumes.splice(start..end, [volume]).collect();
         self.shelf.set(self.state.clone());
         self.merged
             .extend(of_it.iter().map(|one| one.path().to_path_buf()));
@@ -164,6 +195,8 @@ impl Writer {
                 let replaced = replaced(&self.folder, volume, &with);
                 let replaced = replaced.map_err(|cause| error(volume.path(), cause))?;
                 self.state.volumes[at] = Arc::new(replaced);
+                // They may be alike to others than before: all are compared again.
+                self.state.alike.clear();
                 self.shelf.set(self.state.clone());
             }
         }

@@ -210,6 +210,26 @@ impl Fates {
         self.touched[word] |= 1 << (at % 64);
     }
 
+    /// The contents of a range to which any record did anything, ascending.
+    pub fn touched(&self, range: Range<Position>) -> impl Iterator<Item = Position> + '_ {
+        let (start, end) = (range.start.get(), range.end.get());
+        let word = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.touched.len());
+        let words = word(start / 64)..word(end.div_ceil(64)).max(word(start / 64));
+        let each = (start / 64..).zip(&self.touched[words]);
+        let bits = |(at, bits): (u64, &u64)| {
+            let mut left = *bits;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| u64::from(left.trailing_zeros()))?;
+                left &= left - 1;
+                Some(at * 64 + bit)
+            })
+        };
+        let within = each.filter(|(_, bits)| **bits != 0).flat_map(bits);
+        within
+            .filter(move |at| (start..end).contains(at))
+            .map(Position::new)
+    }
+
     /// Whether any record did anything to a content.
     pub fn is_touched(&self, content: Position) -> bool {
         let at = content.get();
@@ -284,6 +304,13 @@ mod tests {
         );
         assert_eq!(statuses(200, &[201, 202]), [Current, Retracted]);
         assert_eq!(statuses(77, &[78]), [Current], "of most nothing is known");
+        let touched = |range: std::ops::Range<u64>| {
+            let range = position(range.start)..position(range.end);
+            fates.touched(range).map(Position::get).collect::<Vec<_>>()
+        };
+        assert_eq!(touched(0..999), [3, 200]);
+        assert_eq!((touched(4..201), touched(3..200)), (vec![200], vec![3]));
+        assert_eq!((touched(500..999), touched(3..3)), (vec![], vec![]));
         assert_eq!(fates.content_of(position(6)), Some(position(3)));
         assert_eq!(fates.content_of(position(201)), Some(position(200)));
         let told = fates.followers(position(6)..position(201));

@@ -1,19 +1,27 @@
 //! Which entries of an answer tell of one event: how many they are, and an answer without them.
 //!
 //! The rules are [`crate::derive::Likeness`]'s. Of those that are alike the one that was recorded first stands for the others; all
-//! is judged within the answer, so that what does not match counts for nothing. The index has a number for each content; what is
-//! not in it is asked itself.
+//! is judged within the answer, so that what does not match counts for nothing. The index has a number for each content, and knows
+//! which contents have a number that another has too: of the others, which are most, nothing is read. What is not in the index is
+//! asked itself.
 
+use super::contents::Contents;
 use super::matching::decode;
 use super::search::Search;
 use crate::derive::Likeness;
+use crate::index::{IndexError, Snapshot};
 use crate::log::{Columns, Log, ReadError, Stored};
 use crate::record::{Position, codec};
-use std::collections::HashSet;
+use roaring::RoaringBitmap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Records fetched at a time.
 const FETCHED: usize = 256;
+/// So many contents are compared at a time, so that memory is bounded: some forty bytes for each, where all are alike.
+const COMPARED_MAX: u64 = 1 << 21;
+/// Fewer are compared without a look at which of them may be alike.
+const FEW: u64 = 1 << 12;
 
 /// Which entries an answer leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,45 +69,96 @@ enum Role {
     Alike,
 }
 
-/// How many entries of an answer, whose positions ascend, are alike.
+/// How many contents are alike.
 ///
 /// # Errors
 /// [`ReadError`].
 pub fn likened(
     log: &Log,
     search: Option<&Search>,
-    answer: &[Position],
+    contents: &Contents,
     cancelled: &AtomicBool,
 ) -> Result<Likened, ReadError> {
-    let numbers = numbers(log, search, answer, cancelled)?;
     let mut likened = Likened::default();
-    each_repeated(&numbers, |_, role| likened.add(role));
+    each_alike(log, search, contents, cancelled, &mut |_, role| likened.add(role))?;
     Ok(likened)
 }
 
-/// The same, and leaves out of the answer what is to be left out of it.
+/// The same, and leaves out what is to be left out.
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn collapse<T>(
+pub fn collapse(
     log: &Log,
     search: Option<&Search>,
     collapse: Collapse,
-    answer: &mut Vec<T>,
-    position_of: impl Fn(&T) -> Position,
+    contents: &mut Contents,
     cancelled: &AtomicBool,
 ) -> Result<Likened, ReadError> {
-    let positions: Vec<Position> = answer.iter().map(position_of).collect();
-    let numbers = numbers(log, search, &positions, cancelled)?;
-    let mut likened = Likened::default();
-    let mut left_out = vec![false; answer.len()];
-    each_repeated(&numbers, |at, role| {
+    let (mut likened, mut left_out) = (Likened::default(), Vec::new());
+    each_alike(log, search, contents, cancelled, &mut |position, role| {
         likened.add(role);
-        left_out[at] = collapse.leaves_out(role);
-    });
-    let mut left_out = left_out.into_iter();
-    answer.retain(|_| left_out.next() != Some(true));
+        if collapse.leaves_out(role) {
+            left_out.push(position);
+        }
+    })?;
+    contents.remove(&left_out);
     Ok(likened)
+}
+
+/// Tells of each content that tells of an event that an earlier one tells of; in no order.
+fn each_alike(
+    log: &Log,
+    search: Option<&Search>,
+    contents: &Contents,
+    cancelled: &AtomicBool,
+    take: &mut dyn FnMut(Position, Role),
+) -> Result<(), ReadError> {
+    if let (Some(search), Some((snapshot, sets))) = (search, contents.indexed()) {
+        let loose = asked(log, contents.loose(), cancelled)?;
+        // What was told before an index fails is worth nothing.
+        let mut told = Vec::new();
+        match by_index(snapshot, sets, &loose, &mut |position, role| {
+            told.push((position, role))
+        }) {
+            Ok(()) => {
+                told.into_iter().for_each(|(position, role)| take(position, role));
+                return Ok(());
+            }
+            Err(error) => search.failed(&error, snapshot),
+        }
+    }
+    let all = asked(log, &contents.positions(), cancelled)?;
+    let mut each = |take: &mut dyn FnMut(Told)| {
+        all.iter().for_each(|one| take(*one));
+        Ok::<_, Infallible>(())
+    };
+    let Ok(()) = each_repeated(all.len() as u64, &mut each, take);
+    Ok(())
+}
+
+fn by_index(
+    snapshot: &Snapshot,
+    sets: &[RoaringBitmap],
+    loose: &[Told],
+    take: &mut dyn FnMut(Position, Role),
+) -> Result<(), IndexError> {
+    let tags: Vec<u64> = loose.iter().map(|(one, _)| one.number()).collect();
+    let sets = snapshot.alike(sets, &tags)?;
+    let count = sets.iter().map(RoaringBitmap::len).sum::<u64>() + loose.len() as u64;
+    let mut each = |take: &mut dyn FnMut(Told)| {
+        for (part, set) in sets.iter().enumerate() {
+            let from = snapshot.from(part);
+            snapshot.each_tag(part, set, &mut |number, tag| {
+                if let Some(likeness) = Likeness::of_number(tag) {
+                    take((likeness, from.plus(number.into())));
+                }
+            })?;
+        }
+        loose.iter().for_each(|one| take(*one));
+        Ok(())
+    };
+    each_repeated(count, &mut each, take)
 }
 
 impl Likened {
@@ -111,25 +170,48 @@ impl Likened {
     }
 }
 
-/// Tells of each that tells of an event that an earlier one tells of, by its place; in no order.
-fn each_repeated(numbers: &[u64], mut take: impl FnMut(usize, Role)) {
-    let repeated = Repeated::of(numbers);
-    let likenesses = numbers
-        .iter()
-        .map(|number| Likeness::of_number(*number))
-        .enumerate();
-    let candidates = likenesses.filter_map(|(at, one)| Some((one?, at)));
-    let mut candidates: Vec<(Likeness, usize)> = candidates
-        .filter(|(one, _)| repeated.may_have(one.event()))
-        .collect();
-    // Those of an event next to each other, the first of them first.
-    candidates.sort_unstable_by_key(|(one, at)| (one.event(), *at));
-    for told in candidates.chunk_by(|(a, _), (b, _)| a.event() == b.event()) {
-        for (one, at) in &told[1..] {
-            let is_twin = one.is_turned(told[0].0);
-            take(*at, if is_twin { Role::Twin } else { Role::Alike });
+/// A content that is compared, and where it lies.
+type Told = (Likeness, Position);
+
+/// Hands over contents that are compared.
+type Each<'e, E> = dyn FnMut(&mut dyn FnMut(Told)) -> Result<(), E> + 'e;
+
+/// Tells of each of those that `each` hands over, about so many, whether an earlier one tells of its event; in no order. `each` is
+/// called more than once.
+fn each_repeated<E>(
+    count: u64,
+    each: &mut Each<'_, E>,
+    take: &mut dyn FnMut(Position, Role),
+) -> Result<(), E> {
+    let passes = count.div_ceil(COMPARED_MAX);
+    for pass in 0..passes {
+        // The bits of a hash, and not those that are a place in the table.
+        let is_of_it = |one: Likeness| passes == 1 || (one.event() >> 40) % passes == pass;
+        let mut repeated = (count > FEW).then(|| Repeated::of(count.min(COMPARED_MAX)));
+        if let Some(repeated) = &mut repeated {
+            each(&mut |(one, _)| {
+                if is_of_it(one) {
+                    repeated.add(one.event());
+                }
+            })?;
+        }
+        let mut all: Vec<Told> = Vec::new();
+        each(&mut |(one, position)| {
+            let may_have = |repeated: &Repeated| repeated.may_have(one.event());
+            if is_of_it(one) && repeated.as_ref().is_none_or(may_have) {
+                all.push((one, position));
+            }
+        })?;
+        // Those of an event next to each other, the first of them first.
+        all.sort_unstable_by_key(|(one, position)| (one.event(), *position));
+        for told in all.chunk_by(|(a, _), (b, _)| a.event() == b.event()) {
+            for (one, position) in &told[1..] {
+                let is_twin = one.is_turned(told[0].0);
+                take(*position, if is_twin { Role::Twin } else { Role::Alike });
+            }
         }
     }
+    Ok(())
 }
 
 /// Which events may be told more than once. Most are not, and a bit of a table that fits into a processor's cache says so.
@@ -141,19 +223,21 @@ struct Repeated {
 }
 
 impl Repeated {
-    fn of(numbers: &[u64]) -> Self {
-        let bits = (numbers.len() * 8).next_power_of_two().max(64);
-        let mut table = Self {
-            seen: vec![0; bits / 64],
-            again: vec![0; bits / 64],
-            places: bits as u64 - 1,
-        };
-        for event in numbers.iter().filter_map(|number| Likeness::of_number(*number)) {
-            let (word, bit) = table.place(event.event());
-            table.again[word] |= table.seen[word] & bit;
-            table.seen[word] |= bit;
+    /// Nothing yet, for about so many events.
+    fn of(count: u64) -> Self {
+        let bits = (count * 8).next_power_of_two().max(64);
+        let words = usize::try_from(bits / 64).unwrap_or(usize::MAX);
+        Self {
+            seen: vec![0; words],
+            again: vec![0; words],
+            places: bits - 1,
         }
-        table
+    }
+
+    fn add(&mut self, event: u64) {
+        let (word, bit) = self.place(event);
+        self.again[word] |= self.seen[word] & bit;
+        self.seen[word] |= bit;
     }
 
     fn place(&self, event: u64) -> (usize, u64) {
@@ -168,70 +252,43 @@ impl Repeated {
     }
 }
 
-/// The numbers of the likenesses of contents, 0 of those that are not compared.
-fn numbers(
-    log: &Log,
-    search: Option<&Search>,
-    positions: &[Position],
-    cancelled: &AtomicBool,
-) -> Result<Vec<u64>, ReadError> {
-    let Some(search) = search else {
-        return asked(log, positions, cancelled);
-    };
-    let snapshot = search.snapshot();
-    let indexed = positions.partition_point(|position| *position < snapshot.through());
-    let mut numbers = match snapshot.tags(&positions[..indexed]) {
-        Ok(numbers) => numbers,
-        Err(error) => {
-            search.failed(&error, &snapshot);
-            return asked(log, positions, cancelled);
-        }
-    };
-    numbers.extend(asked(log, &positions[indexed..], cancelled)?);
-    // The index may still have the numbers of what the log has erased.
-    let erased: HashSet<Position> = log.erased_now().into_iter().collect();
-    if !erased.is_empty() {
-        let is_erased = positions.iter().map(|position| erased.contains(position));
-        numbers
-            .iter_mut()
-            .zip(is_erased)
-            .filter(|(_, is_erased)| *is_erased)
-            .for_each(|(number, _)| *number = 0);
-    }
-    Ok(numbers)
-}
-
-/// The same of the records themselves.
-fn asked(log: &Log, positions: &[Position], cancelled: &AtomicBool) -> Result<Vec<u64>, ReadError> {
-    let mut numbers = Vec::with_capacity(positions.len());
+/// Contents by their records, those that are compared.
+fn asked(log: &Log, positions: &[Position], cancelled: &AtomicBool) -> Result<Vec<Told>, ReadError> {
+    let mut all = Vec::new();
     for some in positions.chunks(FETCHED) {
         if cancelled.load(Ordering::Relaxed) {
             break;
         }
         for (position, run) in some.iter().zip(log.fetch(some, Columns::Unsalted)?) {
-            let record = run.get(*position);
-            numbers.push(record.map_or(Ok(0), |record| number_of(&record))?);
+            let likeness = run
+                .get(*position)
+                .map_or(Ok(None), |record| likeness_of(&record))?;
+            all.extend(likeness.map(|likeness| (likeness, *position)));
         }
     }
-    Ok(numbers)
+    Ok(all)
 }
 
-fn number_of(record: &Stored<'_>) -> Result<u64, ReadError> {
+fn likeness_of(record: &Stored<'_>) -> Result<Option<Likeness>, ReadError> {
     let leaf = decode(record)?;
     let content = codec::decode_content(record.payload).ok().flatten();
     let content = content.filter(|_| !record.erased);
-    let likeness = content.and_then(|content| Likeness::of(leaf.series, leaf.kind, &content));
-    Ok(likeness.map_or(0, Likeness::number))
+    Ok(content.and_then(|content| Likeness::of(leaf.series, leaf.kind, &content)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn roles(numbers: &[u64]) -> Vec<(usize, Role)> {
+    /// The roles of contents of these numbers, as if there were so many.
+    fn roles(numbers: &[u64], count: u64) -> Vec<(u64, Role)> {
         let mut roles = Vec::new();
-        each_repeated(numbers, |at, role| roles.push((at, role)));
+        let told = |(at, number): (u64, &u64)| Some((Likeness::of_number(*number)?, Position::new(at)));
+        let mut each = |take: &mut dyn FnMut(Told)| {
+            (0..).zip(numbers).filter_map(told).for_each(take);
+            Ok::<_, Infallible>(())
+        };
+        let Ok(()) = each_repeated(count, &mut each, &mut |at, role| roles.push((at.get(), role)));
         roles.sort_unstable_by_key(|(at, _)| *at);
         roles
     }
@@ -241,7 +298,7 @@ mod tests {
         use Role::{Alike, Twin};
         // Events 4 and 6, and two that are not compared.
         let numbers = [0, 5, 4, 6, 5, 4, 0, 6];
-        assert_eq!(roles(&numbers), [(2, Twin), (4, Alike), (5, Twin), (7, Alike)]);
+        assert_eq!(roles(&numbers, 8), [(2, Twin), (4, Alike), (5, Twin), (7, Alike)]);
         assert!(Collapse::Twins.leaves_out(Twin) && !Collapse::Twins.leaves_out(Alike));
         assert!(Collapse::Alike.leaves_out(Twin) && Collapse::Alike.leaves_out(Alike));
         assert!(!Collapse::None.leaves_out(Twin) && !Collapse::None.leaves_out(Alike));
@@ -249,15 +306,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_of_bits_hides_none_that_is_repeated(numbers in prop::collection::vec(0_u64..40, 0..100)) {
+        fn however_they_are_compared_none_that_is_repeated_is_missed(
+            numbers in prop::collection::vec((0_u64..40, 0_u64..3), 0..100),
+            count in prop::sample::select(vec![100, FEW + 1, 3 * COMPARED_MAX]),
+        ) {
+            // The highest bits say in which pass an event is compared.
+            let numbers: Vec<u64> = numbers.into_iter().map(|(low, high)| low | high << 40).collect();
             let mut first: std::collections::HashMap<u64, u64> = std::collections::HashMap::new();
-            let plain = numbers.iter().enumerate().filter_map(|(at, number)| match first.get(&(number & !1)) {
+            let plain = (0..).zip(&numbers).filter_map(|(at, number)| match first.get(&(number & !1)) {
                 _ if *number == 0 => None,
                 Some(own) if own == number => Some((at, Role::Alike)),
                 Some(_) => Some((at, Role::Twin)),
                 None => { first.insert(number & !1, *number); None }
             });
-            prop_assert_eq!(plain.collect::<Vec<_>>(), roles(&numbers));
+            prop_assert_eq!(plain.collect::<Vec<_>>(), roles(&numbers, count));
         }
     }
 }

@@ -5,13 +5,14 @@
 //!
 //! Read [`matching`] first (does this record, or this state of an entry, match?), then [`reader`] (records in order,
 //! cut into messages), [`scan`] (entries at their newest content; [`kept`] holds its results), [`search`] (the same by an
-//! index; [`fates`] judges what it finds; [`relevance`] ranks it), [`aggregate`] (counts by what entries have in common) and
-//! [`series`]. What lies in files is a view: [`runner`] says what that is and keeps it going; there are [`search`] and [`names`].
-//! Nothing here knows a socket, and nothing here writes to the log.
+//! index; [`fates`] judges what it finds; [`relevance`] ranks it), [`aggregate`] (counts by what entries have in common, of
+//! [`contents`]) and [`series`]. What lies in files is a view: [`runner`] says what that is and keeps it going; there are
+//! [`search`] and [`names`]. Nothing here knows a socket, and nothing here writes to the log.
 
 pub mod aggregate;
 pub mod ahead;
 mod answers;
+pub mod contents;
 pub mod entry;
 pub mod error;
 pub mod fates;

@@ -85,9 +85,8 @@ fn by_view(
 ) -> Result<Option<Vec<u64>>, ReadError> {
     let mut all = Vec::with_capacity(words.len());
     for word in words {
-        let mut held = 0_u64;
-        match view.find(log, word, as_of, false, cancelled, &mut held) {
-            Ok(_) => all.push(held),
+        match view.contents(log, word, as_of, cancelled) {
+            Ok((held, _)) => all.push(held.count()),
             Err(Unanswered::Read(error)) => return Err(error),
             Err(Unanswered::Index(_) | Unanswered::Useless) => return Ok(None),
         }

@@ -2,12 +2,13 @@
 //!
 //! A scan goes from its position down to the first record. The first record of an entry that it meets is the entry's
 //! newest; each leaf names the entry's previous record, so that older ones are known when they are met and every
-//! entry is judged once, at its newest content. Memory is some eighteen bytes a match, as those that tell of one event are
-//! counted too, and a few dozen for each entry with more than one record. It is the judge of the view: both must answer the same.
+//! entry is judged once, at its newest content. Memory is eight bytes a match, a bit or less where the view has it and it is only
+//! counted, and a few dozen for each entry with more than one record. It is the judge of the view: both must answer the same.
 
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
 use super::answers::{Cut, page};
+use super::contents::Contents;
 use super::entry::{self, EntryAnswer, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
@@ -16,7 +17,7 @@ use super::matching::{decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
 use super::relevance::{WORDS_MAX, ranked};
-use super::search::{self, Keep, Match, Unanswered, Way};
+use super::search::{self, Match, Unanswered, Way};
 use super::series::{self, SeriesCounts};
 use super::turns::{Waiting, both};
 use crate::filter::{Excerpt, Filter};
@@ -236,16 +237,13 @@ impl Scanner {
         let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
-            let mut answer: Vec<Position> = Vec::new();
-            let erased = all(&log, view, (&filter, as_of, false), cancelled, &mut answer)?;
-            // They are a few ascending stretches, which this sort makes use of.
-            answer.sort();
+            let (mut found, erased) = contents(&log, view, &filter, as_of, cancelled)?;
             let likened = match leave_out {
-                Collapse::None => likened(&log, view, &answer, cancelled)?,
-                _ => collapse(&log, view, leave_out, &mut answer, |at| *at, cancelled)?,
+                Collapse::None => likened(&log, view, &found, cancelled)?,
+                _ => collapse(&log, view, leave_out, &mut found, cancelled)?,
             };
             Ok(Counted {
-                count: answer.len() as u64,
+                count: found.count(),
                 erased,
                 likened,
             })
@@ -269,28 +267,19 @@ impl Scanner {
         let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
-            let mut answer: Vec<Position> = Vec::new();
-            let erased = all(&log, view, (&filter, as_of, false), cancelled, &mut answer)?;
-            answer.sort();
-            if leave_out != Collapse::None {
-                let likened = collapse(&log, view, leave_out, &mut answer, |at| *at, cancelled)?;
-                let groups = aggregate(&log, view, &asked, &answer, cancelled)?;
-                return Ok((
-                    groups,
-                    Counted {
-                        count: answer.len() as u64,
-                        erased,
-                        likened,
-                    },
-                ));
-            }
-            // What is alike takes a part of the time that the groups take, and knows nothing of them.
-            let (likened, groups) = both(
-                || likened(&log, view, &answer, cancelled),
-                || aggregate(&log, view, &asked, &answer, cancelled),
-            );
+            let (mut found, erased) = contents(&log, view, &filter, as_of, cancelled)?;
+            let (likened, groups) = if leave_out == Collapse::None {
+                // What is alike knows nothing of the groups.
+                both(
+                    || likened(&log, view, &found, cancelled),
+                    || aggregate(&log, view, &asked, &found, cancelled),
+                )
+            } else {
+                let likened = collapse(&log, view, leave_out, &mut found, cancelled);
+                (likened, aggregate(&log, view, &asked, &found, cancelled))
+            };
             let counted = Counted {
-                count: answer.len() as u64,
+                count: found.count(),
                 erased,
                 likened: likened?,
             };
@@ -391,13 +380,15 @@ impl Scanner {
         let leave_out = search.collapse;
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
-            let mut matches: Vec<Match> = Vec::new();
             let question = (&filter, as_of, order == Order::Occurred);
-            let erased = all(&log, view, question, cancelled, &mut matches)?;
+            let (mut matches, erased) = all(&log, view, question, cancelled)?;
             let mut likened = Likened::default();
             if leave_out != Collapse::None {
-                matches.sort_by_key(|one| one.position);
-                likened = collapse(&log, view, leave_out, &mut matches, |one| one.position, cancelled)?;
+                let mut found = view.map_or_else(Contents::default, |view| Contents::of(view.snapshot()));
+                matches.iter().for_each(|one| found.insert(one.position));
+                found.settle(&log);
+                likened = collapse(&log, view, leave_out, &mut found, cancelled)?;
+                matches.retain(|one| found.has(one.position));
             }
             let positions = match order {
                 Order::Newest | Order::Occurred => in_order(matches, order, ascending),
@@ -486,33 +477,62 @@ pub(super) enum Known {
     Acts { retracted: Option<bool> },
 }
 
-/// Keeps every entry's newest content that passes a filter, as of a position and, where that is wanted, with its day; in no order,
-/// by the search view where it can say. Answers how many entries have lost theirs by law.
+/// Every entry's newest content that passes a filter, as of a position and, where that is wanted, with its day; in no order, by
+/// the search view where it can say. And how many entries have lost theirs by law.
 fn all(
     log: &Log,
     view: Option<&search::Search>,
     (filter, as_of, dated): (&Filter, Position, bool),
     cancelled: &AtomicBool,
-    found: &mut dyn Keep,
-) -> Result<u64, ReadError> {
+) -> Result<(Vec<Match>, u64), ReadError> {
     if let Some(view) = view {
-        match view.find(log, filter, as_of, dated, cancelled, found) {
-            Ok(erased) => return Ok(erased),
+        match view.find(log, filter, as_of, dated, cancelled) {
+            Ok(found) => return Ok(found),
             Err(Unanswered::Read(error)) => return Err(error),
-            Err(Unanswered::Index(_) | Unanswered::Useless) => found.clear(),
+            Err(Unanswered::Index(_) | Unanswered::Useless) => {}
         }
     }
+    let mut found = Vec::new();
+    let erased = each_match(log, (filter, as_of, dated), cancelled, |one| found.push(one))?;
+    Ok((found, erased))
+}
+
+/// The same for a count.
+fn contents(
+    log: &Log,
+    view: Option<&search::Search>,
+    filter: &Filter,
+    as_of: Position,
+    cancelled: &AtomicBool,
+) -> Result<(Contents, u64), ReadError> {
+    let by_view = view.map(|view| view.contents(log, filter, as_of, cancelled));
+    let (mut found, erased) = match by_view {
+        Some(Ok(found)) => found,
+        Some(Err(Unanswered::Read(error))) => return Err(error),
+        Some(Err(Unanswered::Index(_) | Unanswered::Useless)) | None => {
+            let mut found = view.map_or_else(Contents::default, |view| Contents::of(view.snapshot()));
+            let question = (filter, as_of, false);
+            let erased = each_match(log, question, cancelled, |one| found.insert(one.position))?;
+            (found, erased)
+        }
+    };
+    found.settle(log);
+    Ok((found, erased))
+}
+
+/// Looks at every record.
+fn each_match(
+    log: &Log,
+    (filter, as_of, dated): (&Filter, Position, bool),
+    cancelled: &AtomicBool,
+    mut take: impl FnMut(Match),
+) -> Result<u64, ReadError> {
     let columns = columns(filter, dated);
     let walked = walk(log, Position::START..as_of, columns, cancelled, |hit| {
         if hit.matches(filter) {
-            found.push(Match {
-                position: hit.record.position,
-                day: if dated {
-                    earliest_day(hit.record.payload)
-                } else {
-                    None
-                },
-            });
+            let day = dated.then(|| earliest_day(hit.record.payload)).flatten();
+            let position = hit.record.position;
+            take(Match { position, day });
         }
     })?;
     Ok(walked.erased)

@@ -13,6 +13,7 @@ mod made;
 mod numbers;
 mod relevance;
 mod sessions;
+mod twins;
 
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::Log;
@@ -70,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(key, act, content)| Step::Say(key, act, Box::new(content)));
     prop_oneof![
         16 => say,
+        8 => twins::say(),
         1 => (0..KEYS.len(), prop::option::of(1..3_u64)).prop_map(|(key, revision)| Step::Erase(key, revision)),
         3 => Just(Step::Follow),
         3 => Just(Step::Seal),

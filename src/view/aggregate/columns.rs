@@ -4,8 +4,8 @@ use super::{GROUPS_MAX, Tally};
 use crate::derive::Basis;
 use crate::filter::{TermField, measure_value};
 use crate::index::View;
-use crate::record::Position;
 use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,31 +14,65 @@ pub const NONE: u32 = u32::MAX;
 /// The most values of entries that are combined with one another, of a million entries: those of an entry are multiplied.
 const PAIRS_MAX: usize = 20_000_000;
 
-/// The documents of a part that are counted.
-pub struct Members(Vec<bool>);
+/// A bit for each document of a part.
+#[derive(Default)]
+pub struct Marks {
+    words: Vec<u64>,
+    len: usize,
+}
 
-impl Members {
-    /// Those at these positions, which ascend, of a part that begins at one.
-    pub fn of(from: Position, positions: &[Position]) -> Self {
-        let number = |position: &Position| usize::try_from(position.since(from)).unwrap_or(usize::MAX);
-        let mut marks = vec![false; positions.last().map_or(0, |last| number(last) + 1)];
-        positions
-            .iter()
-            .for_each(|position| marks[number(position)] = true);
-        Self(marks)
+impl Marks {
+    /// None of so many.
+    pub fn none(len: usize) -> Self {
+        Self {
+            words: vec![0; len.div_ceil(64)],
+            len,
+        }
+    }
+
+    /// Those of a set, up to its last one.
+    pub fn of(set: &RoaringBitmap) -> Self {
+        let mut marks = Self::none(set.max().map_or(0, |last| last as usize + 1));
+        let mut each = set.iter();
+        while let Some(range) = each.next_range() {
+            let (start, end) = range.into_inner();
+            let (first, last) = (start as usize / 64, end as usize / 64);
+            let (from, to) = (u64::MAX << (start % 64), u64::MAX >> (63 - end % 64));
+            if first == last {
+                marks.words[first] |= from & to;
+            } else {
+                marks.words[first] |= from;
+                marks.words[first + 1..last].fill(u64::MAX);
+                marks.words[last] |= to;
+            }
+        }
+        marks
     }
 
     /// The first so many.
     pub fn first(count: u32) -> Self {
-        Self(vec![true; count as usize])
+        let mut all = RoaringBitmap::new();
+        all.insert_range(..count);
+        Self::of(&all)
     }
 
+    /// The number after the last one's that it can have.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
+    }
+
+    pub fn add(&mut self, document: u32) {
+        self.words[document as usize / 64] |= 1 << (document % 64);
     }
 
     pub fn has(&self, document: u32) -> bool {
-        self.0.get(document as usize).is_some_and(|mark| *mark)
+        let word = self.words.get(document as usize / 64);
+        word.is_some_and(|word| word >> (document % 64) & 1 == 1)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     /// Those of a list.
@@ -47,16 +81,23 @@ impl Members {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..)
-            .zip(&self.0)
-            .filter(|(_, mark)| **mark)
-            .map(|(document, _)| document)
+        let bits = |(at, word): (u32, &u64)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(at * 64 + bit)
+            })
+        };
+        (0..).zip(&self.words).flat_map(bits)
     }
 }
 
-/// The numbers of a dimension's values by document: the first of each, and further ones.
+/// The numbers of a dimension's values by document: the first of each, and further ones. Only what is counted has any.
 pub struct Column {
     pub first: Vec<u32>,
+    /// All numbers are below this one.
+    pub values: u32,
     more: HashMap<u32, Vec<u32>>,
 }
 
@@ -64,6 +105,7 @@ impl Column {
     pub fn new(len: usize) -> Self {
         Self {
             first: vec![NONE; len],
+            values: 0,
             more: HashMap::new(),
         }
     }
@@ -88,8 +130,9 @@ impl Column {
         });
     }
 
+    #[inline]
     pub fn each(&self, document: u32, mut take: impl FnMut(u32)) {
-        let first = self.first[document as usize];
+        let first = self.first.get(document as usize).copied().unwrap_or(NONE);
         if first == NONE {
             return;
         }
@@ -111,7 +154,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub fn of(view: &View<'_>, name: &str, basis: Basis, members: &Members) -> io::Result<Self> {
+    pub fn of(view: &View<'_>, name: &str, basis: Basis, members: &Marks) -> io::Result<Self> {
         let mut measured = Self {
             first: vec![f64::NAN; members.len()],
             more: HashMap::new(),
@@ -171,60 +214,79 @@ impl Measured {
     }
 }
 
-/// One column of several: a number for each combination of values that a document has, and what the combinations are; `None` where
-/// they are more than an answer may have.
-pub fn combine(
-    mut columns: Vec<Column>,
-    members: &Members,
-    cancelled: &AtomicBool,
-) -> Option<(Column, Vec<Vec<u32>>)> {
-    if columns.is_empty() {
-        let mut column = Column::new(members.len());
-        members.iter().for_each(|document| column.add(document, 0));
-        return Some((column, vec![Vec::new()]));
-    }
-    let first = columns.remove(0);
-    let values = first.first.iter().chain(first.more.values().flatten());
-    let last = values.filter(|number| **number != NONE).max();
-    let count = last.map_or(0, |last| *last + 1);
-    let mut combined = (first, (0..count).map(|number| vec![number]).collect());
-    for column in columns {
-        combined = joined(&combined, &column, members, cancelled)?;
-    }
-    Some(combined)
+/// One column of several.
+pub struct Combined {
+    /// A number for each combination of values that a document has.
+    pub column: Column,
+    /// What the combinations are; `None` where each is one value, its number.
+    combinations: Option<Vec<Vec<u32>>>,
 }
 
-/// A column of combinations and one more.
-fn joined(
-    (one, before): &(Column, Vec<Vec<u32>>),
-    other: &Column,
-    members: &Members,
-    cancelled: &AtomicBool,
-) -> Option<(Column, Vec<Vec<u32>>)> {
-    let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
-    let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
-    let mut pairs = 0;
-    for document in members.iter() {
-        one.each(document, |a| {
-            other.each(document, |b| {
-                pairs += 1;
-                // One entry may have millions of them, and many entries the same ones.
-                if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX {
-                    return;
-                }
-                let next = u32::try_from(numbers.len()).unwrap_or(NONE);
-                let number = *numbers.entry((a, b)).or_insert(next);
-                if number == next {
-                    let mut values = before[a as usize].clone();
-                    values.push(b);
-                    combinations.push(values);
-                }
-                column.add(document, number);
+impl Combined {
+    /// Of these; `None` where there are more combinations than an answer may have.
+    pub fn of(mut columns: Vec<Column>, members: &Marks, cancelled: &AtomicBool) -> Option<Self> {
+        if columns.is_empty() {
+            let mut column = Column::new(members.len());
+            members.iter().for_each(|document| column.add(document, 0));
+            column.values = 1;
+            return Some(Self {
+                column,
+                combinations: Some(vec![Vec::new()]),
             });
-        });
-        if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX || cancelled.load(Ordering::Relaxed) {
-            return None;
+        }
+        let mut combined = Self {
+            column: columns.remove(0),
+            combinations: None,
+        };
+        for column in columns {
+            combined = combined.joined(&column, members, cancelled)?;
+        }
+        Some(combined)
+    }
+
+    /// Hands over the values of a combination.
+    pub fn values(&self, combination: u32, mut take: impl FnMut(usize, u32)) {
+        match &self.combinations {
+            None => take(0, combination),
+            Some(all) => {
+                let values = all[combination as usize].iter().enumerate();
+                values.for_each(|(at, value)| take(at, *value));
+            }
         }
     }
-    Some((column, combinations))
+
+    /// With one more.
+    fn joined(self, other: &Column, members: &Marks, cancelled: &AtomicBool) -> Option<Self> {
+        let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
+        let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
+        let mut pairs = 0;
+        for document in members.iter() {
+            self.column.each(document, |a| {
+                other.each(document, |b| {
+                    pairs += 1;
+                    // One entry may have millions of them, and many entries the same ones.
+                    if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX {
+                        return;
+                    }
+                    let next = u32::try_from(numbers.len()).unwrap_or(NONE);
+                    let number = *numbers.entry((a, b)).or_insert(next);
+                    if number == next {
+                        let mut values = Vec::new();
+                        self.values(a, |_, value| values.push(value));
+                        values.push(b);
+                        combinations.push(values);
+                    }
+                    column.add(document, number);
+                });
+            });
+            if pairs > PAIRS_MAX || numbers.len() > GROUPS_MAX || cancelled.load(Ordering::Relaxed) {
+                return None;
+            }
+        }
+        column.values = u32::try_from(combinations.len()).unwrap_or(NONE);
+        Some(Self {
+            column,
+            combinations: Some(combinations),
+        })
+    }
 }

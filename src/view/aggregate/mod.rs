@@ -6,6 +6,7 @@
 //! the document's number; so nothing is hashed for each document, and a part costs no more than its documents' values.
 
 use super::QueryError;
+use super::contents::Contents;
 use super::matching::decode;
 use super::search::Search;
 use super::search::follow::fill;
@@ -15,14 +16,15 @@ pub use crate::index::Dates;
 use crate::index::{Document, IndexError, Loose, Snapshot, View};
 use crate::log::{Columns, Log, ReadError};
 use crate::record::Position;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod columns;
 mod stretch;
 
-use columns::{Column, Measured, Members, NONE, combine};
+use columns::{Column, Combined, Marks, Measured, NONE};
 use stretch::Stretch;
 pub use stretch::{Bucket, UNDATED};
 
@@ -131,7 +133,7 @@ pub struct Aggregated {
     pub without: u64,
 }
 
-/// Counts the entries whose contents lie at these positions, which ascend.
+/// Counts the entries of contents.
 ///
 /// # Errors
 /// [`QueryError::Groups`] where there are too many groups, and those of the log. Where the index fails the records are looked at.
@@ -139,24 +141,19 @@ pub fn aggregate(
     log: &Log,
     search: Option<&Search>,
     asked: &Asked,
-    positions: &[Position],
+    contents: &Contents,
     cancelled: &AtomicBool,
 ) -> Result<Aggregated, QueryError> {
-    if let Some(search) = search {
-        let snapshot = search.snapshot();
-        // The index may still have the terms of what the log has erased; their records have not.
-        let erased: HashSet<Position> = log.erased_now().into_iter().collect();
-        let is_indexed = |position: &Position| *position < snapshot.through() && !erased.contains(position);
-        let (indexed, loose): (Vec<Position>, Vec<Position>) =
-            positions.iter().copied().partition(is_indexed);
-        match Counting::new(asked, cancelled).take_indexed(&snapshot, &indexed) {
-            Ok(counting) => return counting?.take_loose(log, &loose)?.finish(positions),
-            Err(error) => search.failed(&error, &snapshot),
+    let entries = contents.count();
+    if let (Some(search), Some((snapshot, sets))) = (search, contents.indexed()) {
+        match Counting::new(asked, cancelled).take_indexed(snapshot, sets) {
+            Ok(counting) => return counting?.take_loose(log, contents.loose())?.finish(entries),
+            Err(error) => search.failed(&error, snapshot),
         }
     }
     Counting::new(asked, cancelled)
-        .take_loose(log, positions)?
-        .finish(positions)
+        .take_loose(log, &contents.positions())?
+        .finish(entries)
 }
 
 /// The labels of a dimension's values, in the order in which they were met.
@@ -215,24 +212,19 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// Counts what is in the index.
+    /// Counts what is in the index, the documents of each part.
     fn take_indexed(
         mut self,
         snapshot: &Snapshot,
-        positions: &[Position],
+        sets: &[RoaringBitmap],
     ) -> Result<Result<Self, QueryError>, IndexError> {
-        let mut many = Ok(());
-        let mut end = positions.len();
-        snapshot.each_part(|view| {
-            let start = positions[..end].partition_point(|position| *position < view.from());
-            if many.is_ok() && start < end {
-                self.take(view, &Members::of(view.from(), &positions[start..end]))?;
-                many = self.check();
+        for (part, set) in sets.iter().enumerate().filter(|(_, set)| !set.is_empty()) {
+            snapshot.look(part, |view| self.take(view, &Marks::of(set)))?;
+            if let Err(many) = self.check() {
+                return Ok(Err(many));
             }
-            end = start;
-            Ok(())
-        })?;
-        Ok(many.map(|()| self))
+        }
+        Ok(Ok(self))
     }
 
     /// Counts what is not.
@@ -253,14 +245,13 @@ impl<'a> Counting<'a> {
                     number += 1;
                 }
             }
-            self.take(&loose.view(), &Members::first(number))
-                .map_err(|cause| {
-                    // Nothing but memory is read.
-                    QueryError::Read(ReadError::Io {
-                        what: "records in memory".to_owned(),
-                        cause: cause.to_string(),
-                    })
-                })?;
+            self.take(&loose.view(), &Marks::first(number)).map_err(|cause| {
+                // Nothing but memory is read.
+                QueryError::Read(ReadError::Io {
+                    what: "records in memory".to_owned(),
+                    cause: cause.to_string(),
+                })
+            })?;
             self.check()?;
         }
         Ok(self)
@@ -274,7 +265,7 @@ impl<'a> Counting<'a> {
     }
 
     /// Counts documents of a part.
-    fn take(&mut self, view: &View<'_>, members: &Members) -> io::Result<()> {
+    fn take(&mut self, view: &View<'_>, members: &Marks) -> io::Result<()> {
         let others: Vec<usize> = (0..self.asked.by.len())
             .filter(|at| Some(*at) != self.walked)
             .collect();
@@ -282,8 +273,8 @@ impl<'a> Counting<'a> {
         for at in &others {
             columns.push(self.column(*at, view, members)?);
         }
-        let Some((column, combined)) = combine(columns, members, self.cancelled).filter(|_| !self.too_many)
-        else {
+        let combined = Combined::of(columns, members, self.cancelled);
+        let Some(combined) = combined.filter(|_| !self.too_many) else {
             self.too_many = true;
             return Ok(());
         };
@@ -291,13 +282,7 @@ impl<'a> Counting<'a> {
             Some(name) => Some(Measured::of(view, name, self.asked.basis, members)?),
             None => None,
         };
-        let mut part = PartCount {
-            column: &column,
-            measured: measured.as_ref(),
-            local: vec![Tally::NOTHING; combined.len()],
-            touched: Vec::new(),
-            grouped: vec![false; members.len()],
-        };
+        let mut part = PartCount::new(&combined.column, measured.as_ref());
         let (groups, too_many) = (&mut self.groups, &mut self.too_many);
         let cancelled = self.cancelled;
         let mut settle = |part: &mut PartCount<'_>, walked: Option<(usize, u32)>| {
@@ -306,10 +291,8 @@ impl<'a> Counting<'a> {
                 if let Some((at, number)) = walked {
                     key[at] = number;
                 }
-                for (at, other) in others.iter().zip(&combined[combination as usize]) {
-                    key[*at] = *other;
-                }
-                groups.entry(key).or_insert(Tally::NOTHING).add(tally);
+                combined.values(combination, |at, value| key[others[at]] = value);
+                groups.entry(key).or_insert(Tally::NOTHING).add(&tally);
             });
             *too_many |= groups.len() > GROUPS_MAX;
             *too_many
@@ -322,7 +305,7 @@ impl<'a> Counting<'a> {
                     if is_over || cancelled.load(Ordering::Relaxed) {
                         return;
                     }
-                    members.among(those).for_each(|document| part.add(document));
+                    those.iter().for_each(|document| part.add(*document));
                     if !part.touched.is_empty() {
                         is_over = settle(&mut part, Some((at, labels.number(key))));
                     }
@@ -333,12 +316,12 @@ impl<'a> Counting<'a> {
                 settle(&mut part, None);
             }
         }
-        self.grouped += part.grouped.iter().filter(|grouped| **grouped).count() as u64;
+        self.grouped += part.grouped.count();
         Ok(())
     }
 
     /// The values of a dimension by document.
-    fn column(&mut self, at: usize, view: &View<'_>, members: &Members) -> io::Result<Column> {
+    fn column(&mut self, at: usize, view: &View<'_>, members: &Marks) -> io::Result<Column> {
         let mut column = Column::new(members.len());
         let labels = &mut self.labels[at];
         match self.asked.by[at] {
@@ -374,33 +357,41 @@ impl<'a> Counting<'a> {
             }
         }
         self.too_many |= labels.numbers.len() > GROUPS_MAX;
+        column.values = u32::try_from(labels.numbers.len()).unwrap_or(NONE);
         Ok(column)
     }
 
-    fn finish(self, positions: &[Position]) -> Result<Aggregated, QueryError> {
-        let labels: Vec<Vec<&[u8]>> = self.labels.iter().map(Labels::in_order).collect();
-        let label = |at: usize, number: u32| labels[at][number as usize];
+    fn finish(self, entries: u64) -> Result<Aggregated, QueryError> {
         let by = &self.asked.by;
-        let ranks: Vec<Vec<u32>> = (0..by.len()).map(|at| ranks(by[at], &labels[at])).collect();
-        let rank = |key: &[u32; DIMENSIONS_MAX]| {
+        let labels: Vec<Vec<&[u8]>> = self.labels.iter().map(Labels::in_order).collect();
+        let ranks: Vec<Vec<u32>> = by
+            .iter()
+            .zip(&labels)
+            .map(|(by, labels)| ranks(*by, labels))
+            .collect();
+        // What a value is shown as is made once, however many groups have it.
+        let shown: Vec<Vec<String>> = by
+            .iter()
+            .zip(&labels)
+            .map(|(by, labels)| shown(*by, labels))
+            .collect();
+        let rank = |(key, tally): (&[u32; DIMENSIONS_MAX], &'_ Tally)| {
             let mut rank = [0; DIMENSIONS_MAX];
             (0..by.len()).for_each(|at| rank[at] = ranks[at][key[at] as usize]);
-            rank
+            (rank, *key, *tally)
         };
-        let mut keys: Vec<(&[u32; DIMENSIONS_MAX], &Tally)> = self.groups.iter().collect();
-        keys.sort_unstable_by_key(|(key, _)| rank(key));
-        let shown = |at: usize, number: u32| match by[at] {
-            Dimension::Field(field) => field.shown(label(at, number)),
-            Dimension::Time(..) => String::from_utf8_lossy(label(at, number)).into_owned(),
-        };
-        let group = |(key, tally): (&[u32; DIMENSIONS_MAX], &Tally)| Group {
-            values: (0..by.len()).map(|at| shown(at, key[at])).collect(),
+        let mut ranked: Vec<_> = self.groups.iter().map(rank).collect();
+        ranked.sort_unstable_by_key(|(rank, ..)| *rank);
+        let group = |(_, key, tally): &(_, [u32; DIMENSIONS_MAX], Tally)| Group {
+            values: (0..by.len())
+                .map(|at| shown[at][key[at] as usize].clone())
+                .collect(),
             tally: *tally,
         };
         Ok(Aggregated {
-            groups: keys.into_iter().map(group).collect(),
-            entries: positions.len() as u64,
-            without: (positions.len() as u64).saturating_sub(self.grouped),
+            groups: ranked.iter().map(group).collect(),
+            entries,
+            without: entries.saturating_sub(self.grouped),
         })
     }
 }
@@ -410,35 +401,66 @@ struct PartCount<'p> {
     /// The combinations of values that a document has, the walked field apart.
     column: &'p Column,
     measured: Option<&'p Measured>,
-    /// By combination.
-    local: Vec<Tally>,
+    /// Documents by combination.
+    counts: Vec<u64>,
+    /// What was measured of them, where anything is.
+    tallies: Vec<Tally>,
     /// The combinations that were counted.
     touched: Vec<u32>,
     /// Documents that are in a group.
-    grouped: Vec<bool>,
+    grouped: Marks,
 }
 
-impl PartCount<'_> {
+impl<'p> PartCount<'p> {
+    fn new(column: &'p Column, measured: Option<&'p Measured>) -> Self {
+        let values = column.values as usize;
+        Self {
+            column,
+            measured,
+            counts: vec![0; values],
+            tallies: vec![Tally::NOTHING; measured.map_or(0, |_| values)],
+            touched: Vec::new(),
+            grouped: Marks::none(column.first.len()),
+        }
+    }
+
+    #[inline]
     fn add(&mut self, document: u32) {
-        let one = self.measured.map_or(ONE, |measured| measured.tally(document));
-        let (local, touched) = (&mut self.local, &mut self.touched);
-        self.column.each(document, |combination| {
-            let tally = &mut local[combination as usize];
-            if tally.count == 0 {
-                touched.push(combination);
+        let (column, measured) = (self.column, self.measured);
+        column.each(document, |combination| {
+            let count = &mut self.counts[combination as usize];
+            if *count == 0 {
+                self.touched.push(combination);
             }
-            tally.add(&one);
+            *count += 1;
+            if let Some(measured) = measured {
+                self.tallies[combination as usize].add(&measured.tally(document));
+            }
+            self.grouped.add(document);
         });
-        self.grouped[document as usize] |= self.column.first[document as usize] != NONE;
     }
 
     /// Hands over what was counted, and begins again.
-    fn settle(&mut self, mut take: impl FnMut(u32, &Tally)) {
+    fn settle(&mut self, mut take: impl FnMut(u32, Tally)) {
         for combination in self.touched.drain(..) {
-            let tally = std::mem::replace(&mut self.local[combination as usize], Tally::NOTHING);
-            take(combination, &tally);
+            let at = combination as usize;
+            let count = std::mem::take(&mut self.counts[at]);
+            let tally = self
+                .tallies
+                .get_mut(at)
+                .map_or(Tally::NOTHING, |tally| std::mem::replace(tally, Tally::NOTHING));
+            take(combination, Tally { count, ..tally });
         }
     }
+}
+
+/// The values of a dimension as an answer has them.
+fn shown(dimension: Dimension, labels: &[&[u8]]) -> Vec<String> {
+    let shown = |label: &&[u8]| match dimension {
+        Dimension::Field(field) => field.shown(label),
+        Dimension::Time(..) => String::from_utf8_lossy(label).into_owned(),
+    };
+    labels.iter().map(shown).collect()
 }
 
 /// The places of values in their order; `undated` comes last.
@@ -452,8 +474,3 @@ fn ranks(dimension: Dimension, labels: &[&[u8]]) -> Vec<u32> {
     }
     ranks
 }
-
-const ONE: Tally = Tally {
-    count: 1,
-    ..Tally::NOTHING
-};

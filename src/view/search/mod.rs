@@ -12,6 +12,7 @@ pub mod follow;
 mod near;
 pub mod plan;
 
+use super::contents::Contents;
 use super::fates::Fates;
 use super::matching;
 use super::runner::Asked;
@@ -23,6 +24,7 @@ use crate::log::erasure::{Holder, HolderName, Rid};
 use crate::log::{Columns, Log, ReadError, Run};
 use crate::record::{Position, Status};
 use plan::Plan;
+use roaring::RoaringBitmap;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,45 +54,6 @@ pub struct Match {
     pub position: Position,
     /// The earliest day on which what it tells may have occurred, where it was asked for.
     pub day: Option<i32>,
-}
-
-/// Keeps of the contents that pass no more than is wanted: how many, where they lie, or their days too.
-pub trait Keep {
-    /// Takes one in.
-    fn push(&mut self, one: Match);
-
-    /// Forgets them all.
-    fn clear(&mut self);
-}
-
-impl Keep for u64 {
-    fn push(&mut self, _: Match) {
-        *self += 1;
-    }
-
-    fn clear(&mut self) {
-        *self = 0;
-    }
-}
-
-impl Keep for Vec<Position> {
-    fn push(&mut self, one: Match) {
-        self.push(one.position);
-    }
-
-    fn clear(&mut self) {
-        self.clear();
-    }
-}
-
-impl Keep for Vec<Match> {
-    fn push(&mut self, one: Match) {
-        self.push(one);
-    }
-
-    fn clear(&mut self) {
-        self.clear();
-    }
 }
 
 /// How a question is answered.
@@ -188,6 +151,24 @@ struct Question<'q> {
     cancelled: &'q AtomicBool,
 }
 
+/// A question of which the newest records were looked at.
+struct Begun<'q> {
+    question: Question<'q>,
+    /// Those of which the record must be asked, sure or not; ascending.
+    candidates: Vec<(Match, Status)>,
+    /// Entries that have lost their contents by law, among those whose newest record was looked at.
+    erased: u64,
+}
+
+impl Begun<'_> {
+    fn is_candidate(&self, position: Position) -> bool {
+        let found = self
+            .candidates
+            .binary_search_by_key(&position, |(one, _)| one.position);
+        found.is_ok()
+    }
+}
+
 impl Search {
     fn new(shelf: Arc<Shelf>, fates: Fates) -> Self {
         Self {
@@ -266,10 +247,11 @@ impl Search {
         self.fates.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds every entry's newest content below `as_of` that passes, in no order; answers how many have lost theirs by law.
+    /// Every entry's newest content below `as_of` that passes, in no order and with its day where that is asked for; and how many have
+    /// lost theirs by law.
     ///
     /// # Errors
-    /// [`Unanswered`]; what was added is worth nothing then.
+    /// [`Unanswered`].
     pub fn find(
         &self,
         log: &Log,
@@ -277,17 +259,65 @@ impl Search {
         as_of: Position,
         dated: bool,
         cancelled: &AtomicBool,
-        found: &mut dyn Keep,
-    ) -> Result<u64, Unanswered> {
+    ) -> Result<(Vec<Match>, u64), Unanswered> {
+        let snapshot = self.shelf.snapshot();
+        let mut found = Vec::new();
+        let asked = (log, filter, as_of, dated, cancelled);
+        let begun = self.begin(&snapshot, asked, &mut |one| found.push(one))?;
+        let question = &begun.question;
+        self.each_standing(&snapshot, question, &question.plan.sure, |one, _| {
+            if !begun.is_candidate(one.position) {
+                found.push(one);
+            }
+            ControlFlow::Continue(())
+        })?;
+        let erased = self.end(begun, &mut |one| found.push(one))?;
+        Ok((found, erased))
+    }
+
+    /// The same for a count.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub fn contents(
+        &self,
+        log: &Log,
+        filter: &Filter,
+        as_of: Position,
+        cancelled: &AtomicBool,
+    ) -> Result<(Contents, u64), Unanswered> {
+        let snapshot = self.shelf.snapshot();
+        let (mut others, mut sets) = (Vec::new(), Vec::new());
+        let asked = (log, filter, as_of, false, cancelled);
+        let begun = self.begin(&snapshot, asked, &mut |one| others.push(one.position))?;
+        for part in 0..snapshot.parts() {
+            if cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            sets.push(self.set_standing(&snapshot, part, &begun)?);
+        }
+        let erased = self.end(begun, &mut |one| others.push(one.position))?;
+        let mut contents = Contents::of(snapshot);
+        (sets.into_iter().enumerate()).for_each(|(part, set)| contents.set_part(part, set));
+        others.into_iter().for_each(|one| contents.insert(one));
+        Ok((contents, erased))
+    }
+
+    /// Looks at the records that the index does not have, and asks it which it does not know.
+    fn begin<'q>(
+        &self,
+        snapshot: &Snapshot,
+        (log, filter, as_of, dated, cancelled): (&'q Log, &'q Filter, Position, bool, &'q AtomicBool),
+        take: &mut dyn FnMut(Match),
+    ) -> Result<Begun<'q>, Unanswered> {
         let plan = Plan::of(filter);
         if plan.is_useless() {
             return Err(Unanswered::Useless);
         }
-        let snapshot = self.shelf.snapshot();
         let below = snapshot.through().min(as_of);
         let walked = scan::walk(log, below..as_of, Columns::All, cancelled, |hit| {
             if hit.matches(filter) {
-                found.push(Match {
+                take(Match {
                     position: hit.record.position,
                     day: dated.then(|| scan::earliest_day(hit.record.payload)).flatten(),
                 });
@@ -304,24 +334,70 @@ impl Search {
             cancelled,
         };
         let candidates = match question.plan.is_open() {
-            true => self.candidates(&snapshot, &question)?,
+            true => self.candidates(snapshot, &question)?,
             false => Vec::new(),
         };
-        // What is a candidate is judged, sure or not.
-        let is_candidate = |position: &Position| {
-            let found = candidates.binary_search_by_key(position, |(one, _)| one.position);
-            found.is_ok()
-        };
-        self.each_standing(&snapshot, &question, &question.plan.sure, |one, _| {
-            if !is_candidate(&one.position) {
-                found.push(one);
-            }
-            ControlFlow::Continue(())
+        Ok(Begun {
+            question,
+            candidates,
+            erased: walked.erased,
+        })
+    }
+
+    /// Asks the records that the index does not know; answers how many entries have lost their contents by law.
+    fn end(&self, begun: Begun<'_>, take: &mut dyn FnMut(Match)) -> Result<u64, Unanswered> {
+        let question = &begun.question;
+        self.judge(question, begun.candidates, take)?;
+        let erased = self.erased_standing(question);
+        self.judge(question, erased, take)?;
+        Ok(begun.erased + self.erased(question))
+    }
+
+    /// The documents of a part that pass for sure, where they are what their entries say at the point that is asked for.
+    fn set_standing(
+        &self,
+        snapshot: &Snapshot,
+        part: usize,
+        begun: &Begun<'_>,
+    ) -> Result<RoaringBitmap, Unanswered> {
+        let question = &begun.question;
+        let mut set = snapshot.set(part, &question.plan.sure).map_err(|error| {
+            self.failed(&error, snapshot);
+            Unanswered::Index(error)
         })?;
-        self.judge(&question, candidates, found)?;
-        let erased = self.erased_standing(&question);
-        self.judge(&question, erased, found)?;
-        Ok(walked.erased + self.erased(&question))
+        let from = snapshot.from(part);
+        let number = |position: Position| u32::try_from(position.since(from)).unwrap_or(u32::MAX);
+        set.remove_range(number(question.below)..);
+        let Some(last) = set.max() else {
+            return Ok(set);
+        };
+        let range = from..from.plus(u64::from(last) + 1);
+        let named = question.filter.names_status();
+        let fates = self.fates();
+        // Of most contents nothing else is known than that they are there.
+        let later = question.later.keys().copied().map(Position::new);
+        let erased = question.erased.iter().copied();
+        for content in fates.touched(range.clone()).chain(later).chain(erased) {
+            if !range.contains(&content) || !set.contains(number(content)) {
+                continue;
+            }
+            let stands = match question.status(&fates, content) {
+                Some(status) => status == Status::Current || named,
+                None => false,
+            };
+            // What is erased is judged by its record.
+            if !stands || question.erased.contains(&content) {
+                set.remove(number(content));
+            }
+        }
+        for (one, _) in begun
+            .candidates
+            .iter()
+            .filter(|(one, _)| range.contains(&one.position))
+        {
+            set.remove(number(one.position));
+        }
+        Ok(set)
     }
 
     /// What is known by an entry's record, by the content that the record speaks of.
@@ -417,7 +493,7 @@ impl Search {
         &self,
         question: &Question<'_>,
         mut candidates: Vec<(Match, Status)>,
-        found: &mut dyn Keep,
+        take: &mut dyn FnMut(Match),
     ) -> Result<(), Unanswered> {
         // Ascending positions are read soonest.
         candidates.sort_unstable_by_key(|(one, _)| one.position);
@@ -429,7 +505,7 @@ impl Search {
             let runs = question.log.fetch(&positions, Columns::Unsalted)?;
             for ((one, status), run) in some.iter().zip(&runs) {
                 if question.passes(run, one.position, *status)? {
-                    found.push(*one);
+                    take(*one);
                 }
             }
         }
