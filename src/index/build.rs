@@ -8,8 +8,9 @@
 //!   list      = varint (count * 4 + form), then
 //!               form 0: varint length, gaps
 //!               form 1 (gaps), 2 (bitmap): varint offset in the file, varint length
-//!   tags      = for each 2,048 documents, the last ones fewer: a u64 each, CRC32C
-//!   bucket    = for each of its documents that have a tag, in the order of these: what is kept of the tag u32, number u32; CRC32C
+//!   tags      = for each 128 documents, the last ones fewer: a u64 each, CRC32C
+//!   bucket    = for each of its documents that have a tag: the tag u64, number u32; CRC32C. Those that are alike are next to each
+//!               other, in the order of numbers, and those that are not in the order of tags
 //!   ends      = for each bucket: how many documents are in it and in those before u32; CRC32C
 //!   directory = for each block: varint length of its first key, the key, varint offset, varint length; CRC32C
 //!   footer    = first position u64, position after the last u64, hash of the last record's leaf [32],
@@ -29,11 +30,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// The number of the format.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 /// The bytes of a footer.
 pub(super) const FOOTER_BYTES: usize = 8 + 8 + 32 + 8 + 8 + 8 + 8 + 4 + 4;
-/// So many documents have their tags together.
-pub(super) const TAGS: usize = 2_048;
+/// So many documents have their tags together. Whoever asks for that of one reads those of as many.
+pub(super) const TAGS: usize = 128;
+/// The bytes of a document in a bucket.
+pub(super) const IN_BUCKET_BYTES: usize = 12;
 /// The bytes of a tag.
 pub(super) const TAG_BYTES: usize = 8;
 /// A block is ended once it has so many bytes. A look at a key reads one.
@@ -135,8 +138,9 @@ impl Build {
         for bucket in 0..buckets.count() {
             let of_it = left.partition_point(|(tag, _)| buckets.bucket(*tag) <= bucket);
             bytes.clear();
-            for (tag, number) in &left[..of_it] {
-                bytes.extend(buckets.rest(*tag).to_le_bytes());
+            for (_, number) in &left[..of_it] {
+                let tag = tags[*number as usize];
+                bytes.extend(tag.to_le_bytes());
                 bytes.extend(number.to_le_bytes());
             }
             self.write(&bytes)?;

@@ -25,6 +25,7 @@ mod alike;
 mod build;
 mod growing;
 mod list;
+mod marks;
 mod merge;
 pub mod names;
 mod part;
@@ -34,6 +35,8 @@ mod tests;
 mod volume;
 mod write;
 
+pub use alike::{Repeated, Tagged, repeated};
+pub use marks::Marks;
 pub use part::{Loose, View};
 pub use shelf::{Hit, Shelf, Snapshot};
 pub use write::Writer;

@@ -1,6 +1,6 @@
 //! Reading an index.
 
-use super::alike::shared_of;
+use super::alike::{self, Alike, Repeated, Tagged};
 use super::growing::Growing;
 use super::list::{damaged, mark};
 use super::part::{Part, View};
@@ -18,6 +18,12 @@ const VOLUME: &str = "volume";
 /// How a file ends that is not complete.
 pub(super) const PART: &str = "part";
 
+/// Where the tags of more documents than this share of all are asked for, to go through all is no slower: that reads next to each
+/// other what lies so.
+const TAGS_SHARE: u64 = 64;
+/// Fewer are always asked for alone.
+const TAGS_MIN: u64 = 16;
+
 /// What there is to be read.
 pub struct Shelf(RwLock<State>);
 
@@ -25,8 +31,8 @@ pub struct Shelf(RwLock<State>);
 #[derive(Clone)]
 pub(super) struct State {
     pub volumes: Vec<Arc<Volume>>,
-    /// Of each volume, from the first on, the documents that are alike to others in any of these; not of all before they are compared.
-    pub alike: Vec<Arc<RoaringBitmap>>,
+    /// Of each volume, from the first on, which documents are alike to others in any of these; not of all before they are compared.
+    pub alike: Vec<Arc<Alike>>,
     pub growing: Arc<RwLock<Growing>>,
     /// How often it was begun anew.
     generation: u64,
@@ -258,40 +264,117 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Which of these documents, a set for each part, may be alike to others of them, or to some that are in no part and have these
-    /// tags. None that are is missing.
+    /// Hands over those of these documents, a set for each part, that are alike to one of them that lies before them, in no order.
+    /// `loose` are besides: they are in no part and lie behind them.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn alike(&self, sets: &[RoaringBitmap], loose: &[u64]) -> Result<Vec<RoaringBitmap>, IndexError> {
+    pub fn repeated(
+        &self,
+        sets: &[RoaringBitmap],
+        loose: &[Tagged],
+        take: &mut dyn FnMut(Repeated),
+    ) -> Result<(), IndexError> {
         let volumes = &self.state.volumes;
-        let Some((growing, sets)) = sets
-            .split_last()
-            .filter(|_| self.state.alike.len() == volumes.len())
-        else {
-            // They are not compared yet.
-            return Ok(sets.to_vec());
-        };
-        let mut tags: Vec<u64> = loose.iter().copied().map(shared_of).collect();
-        self.each_tag(volumes.len(), growing, &mut |_, tag| tags.push(shared_of(tag)))?;
-        tags.retain(|tag| *tag != 0);
-        tags.sort_unstable();
-        tags.dedup();
-        let mut all = Vec::with_capacity(sets.len() + 1);
-        for ((volume, own), alike) in volumes.iter().zip(sets).zip(&self.state.alike) {
-            let mut found = own & &**alike;
+        let mut others = Vec::new();
+        if let Some(growing) = sets.get(volumes.len()) {
+            let from = self.state.from();
+            self.each_tag(volumes.len(), growing, &mut |number, tag| {
+                others.push((tag, at(from, number)))
+            })?;
+        }
+        others.extend(loose);
+        let State { volumes, alike, .. } = &self.state;
+        let known = sets.iter().zip(alike);
+        let own: u64 = known.map(|(own, alike)| own.intersection_len(&alike.all)).sum();
+        let absent = alike.iter().map(|alike| alike.all.len()).sum::<u64>() - own;
+        let few = self.state.from().get() / TAGS_SHARE + TAGS_MIN;
+        let is_compared = alike.len() == volumes.len();
+        if is_compared && own <= absent && own + others.len() as u64 <= few {
+            self.repeated_of_few(sets, others, take)
+        } else if is_compared && absent <= few {
+            self.repeated_of_most(sets, others, take)
+        } else {
+            let swept = alike::sweep(volumes, sets, others, take);
+            swept.map_err(|cause| error(Path::new("volumes"), cause))
+        }
+    }
+
+    /// The same where few of the documents are alike to any: their tags say it, and those of what is alike to the others.
+    fn repeated_of_few(
+        &self,
+        sets: &[RoaringBitmap],
+        mut others: Vec<Tagged>,
+        take: &mut dyn FnMut(Repeated),
+    ) -> Result<(), IndexError> {
+        let shared = alike::shared_of_all(&others);
+        for (part, (own, alike)) in sets.iter().zip(&self.state.alike).enumerate() {
+            let mut found = own & &alike.all;
             if !own.is_empty() {
-                let looked = volume.each_alike(&tags, &mut |_, number| {
+                self.each_alike(part, &shared, &mut |_, number| {
                     if own.contains(number) {
                         found.insert(number);
                     }
-                });
-                looked.map_err(|cause| error(volume.path(), cause))?;
+                })?;
             }
-            all.push(found);
+            let from = self.from(part);
+            self.each_tag(part, &found, &mut |number, tag| {
+                others.push((tag, at(from, number)))
+            })?;
         }
-        all.push(growing.clone());
-        Ok(all)
+        alike::repeated(&mut others, take);
+        Ok(())
+    }
+
+    /// The same where most of what is alike to any is among the documents: of those that are alike to one that is not among them, or
+    /// to one of the others, the tags say it, and of the rest it is known.
+    fn repeated_of_most(
+        &self,
+        sets: &[RoaringBitmap],
+        mut others: Vec<Tagged>,
+        take: &mut dyn FnMut(Repeated),
+    ) -> Result<(), IndexError> {
+        let mut apart = others.clone();
+        for (part, (own, alike)) in sets.iter().zip(&self.state.alike).enumerate() {
+            let from = self.from(part);
+            self.each_tag(part, &(&alike.all - own), &mut |number, tag| {
+                apart.push((tag, at(from, number)))
+            })?;
+        }
+        let apart = alike::shared_of_all(&apart);
+        for (part, (own, alike)) in sets.iter().zip(&self.state.alike).enumerate() {
+            let from = self.from(part);
+            let mut known = own.clone();
+            self.each_alike(part, &apart, &mut |tag, number| {
+                if known.remove(number) {
+                    others.push((tag, at(from, number)));
+                }
+            })?;
+            known &= &*alike.again;
+            let turned = &known & &*alike.turned;
+            known -= &turned;
+            for (some, is_turned) in [(known, false), (turned, true)] {
+                let one = |number| Repeated {
+                    position: at(from, number),
+                    is_turned,
+                };
+                some.iter().map(one).for_each(&mut *take);
+            }
+        }
+        alike::repeated(&mut others, take);
+        Ok(())
+    }
+
+    /// Hands over the documents of a volume that are alike to one of these: tag and number.
+    fn each_alike(
+        &self,
+        part: usize,
+        shared: &[u64],
+        take: &mut dyn FnMut(u64, u32),
+    ) -> Result<(), IndexError> {
+        let volume = &self.state.volumes[part];
+        let looked = volume.each_alike(shared, &mut |_, tag, number| take(tag, number));
+        looked.map_err(|cause| error(volume.path(), cause))
     }
 
     /// Hands over every note: the position of its document, its number, and the position it is about.

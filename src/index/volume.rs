@@ -3,8 +3,8 @@
 //! In memory is the first key of each block and the end of each bucket, some hundred and seventy KiB for a million records; everything
 //! else is read when it is asked for, by positioned reads, and checked each time.
 
-use super::alike::Buckets;
-use super::build::{FOOTER_BYTES, FORMAT, TAG_BYTES, TAGS};
+use super::alike::{Buckets, shared_of};
+use super::build::{FOOTER_BYTES, FORMAT, IN_BUCKET_BYTES, TAG_BYTES, TAGS};
 use super::list::{self, Form, damaged, take};
 use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
@@ -143,22 +143,42 @@ impl Volume {
         numbers: impl Iterator<Item = u32>,
         take: &mut dyn FnMut(u32, u64),
     ) -> io::Result<()> {
-        let (mut bytes, mut read) = (Vec::new(), None);
+        let (mut bytes, mut held, mut several) = (Vec::new(), 0..0, 1);
         for number in numbers {
             let at = number as usize / TAGS;
-            if read != Some(at) {
-                let left = self.len().checked_sub((at * TAGS) as u64);
-                let left = left.ok_or_else(|| damaged("a document has no tag"))?;
-                let offset = self.tags + (at * (TAGS * TAG_BYTES + 4)) as u64;
-                let count = left.min(TAGS as u64) as usize;
-                read_into(&self.file, offset, count * TAG_BYTES, &mut bytes)?;
-                read = Some(at);
+            if !held.contains(&at) {
+                // Who goes on and on where it ended is given more and more with one look at the file.
+                several = if at == held.end {
+                    (several * 2).min(TAGS_AHEAD)
+                } else {
+                    1
+                };
+                held = self.read_tags(at, several, &mut bytes)?;
             }
-            let tag = bytes.as_chunks::<TAG_BYTES>().0.get(number as usize % TAGS);
+            let start = (at - held.start) * (TAGS * TAG_BYTES + 4) + number as usize % TAGS * TAG_BYTES;
+            let tag = bytes.get(start..).and_then(|bytes| bytes.first_chunk());
             let tag = tag.ok_or_else(|| damaged("a document has no tag"))?;
             take(number, u64::from_le_bytes(*tag));
         }
         Ok(())
+    }
+
+    /// Reads some of the stretches that have tags together, checksums and all; answers which.
+    fn read_tags(&self, at: usize, several: usize, bytes: &mut Vec<u8>) -> io::Result<Range<usize>> {
+        let stretch = TAGS * TAG_BYTES + 4;
+        let all = usize::try_from(self.len()).map_err(io::Error::other)?;
+        let end = (at + several).min(all.div_ceil(TAGS));
+        if end <= at {
+            return Err(damaged("a document has no tag"));
+        }
+        let documents = (end * TAGS).min(all) - at * TAGS;
+        bytes.resize(documents * TAG_BYTES + (end - at) * 4, 0);
+        self.file
+            .read_exact_at(bytes, self.tags + (at * stretch) as u64)?;
+        bytes
+            .chunks(stretch)
+            .try_for_each(|one| checked(one).map(|_| ()))?;
+        Ok(at..end)
     }
 
     /// The tag of each document.
@@ -169,37 +189,37 @@ impl Volume {
         Ok(tags)
     }
 
-    /// Hands over the documents whose tags have the same beginning as one of these, which ascend: its place among them, and the
-    /// number. They are alike but for a few.
-    pub fn each_alike(&self, tags: &[u64], take: &mut dyn FnMut(usize, u32)) -> io::Result<()> {
+    /// Hands over the documents that are alike to one of these, which ascend and are what alike ones share: its place among them, its
+    /// tag and its number. Of those that are alike the first comes first.
+    pub fn each_alike(&self, shared: &[u64], take: &mut dyn FnMut(usize, u64, u32)) -> io::Result<()> {
         let buckets = Buckets::of(self.len());
         let (mut bytes, mut at) = (Vec::new(), 0);
-        for some in tags.chunk_by(|a, b| buckets.bucket(*a) == buckets.bucket(*b)) {
+        for some in shared.chunk_by(|a, b| buckets.bucket(*a) == buckets.bucket(*b)) {
             self.read_bucket(buckets.bucket(some[0]), &mut bytes)?;
             let mut left = some;
-            for entry in bytes.as_chunks::<8>().0 {
-                let entry = u64::from_le_bytes(*entry);
-                let (rest, number) = (entry as u32, (entry >> 32) as u32);
-                while left.first().is_some_and(|tag| buckets.rest(*tag) < rest) {
+            for (tag, number) in in_bucket(&bytes) {
+                while left.first().is_some_and(|shared| *shared < shared_of(tag)) {
                     left = &left[1..];
                 }
-                let place = at + some.len() - left.len();
-                let same = left.iter().take_while(|tag| buckets.rest(**tag) == rest);
-                (place..).zip(same).for_each(|(place, _)| take(place, number));
+                if left.first() == Some(&shared_of(tag)) {
+                    take(at + some.len() - left.len(), tag, number);
+                }
             }
             at += some.len();
         }
         Ok(())
     }
 
-    fn read_bucket(&self, bucket: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// Reads a bucket, for [`in_bucket`].
+    pub fn read_bucket(&self, bucket: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         let end = |bucket: usize| self.bucket_ends.get(bucket).copied().unwrap_or(0);
         let start = bucket.checked_sub(1).map_or(0, end);
         let documents = end(bucket).checked_sub(start);
         let documents = documents.ok_or_else(|| damaged("a bucket ends before it begins"))?;
         let tags = self.len() * TAG_BYTES as u64 + self.len().div_ceil(TAGS as u64) * 4;
-        let offset = self.tags + tags + u64::from(start) * 8 + bucket as u64 * 4;
-        read_into(&self.file, offset, documents as usize * 8, bytes)
+        let before = u64::from(start) * IN_BUCKET_BYTES as u64 + bucket as u64 * 4;
+        let length = documents as usize * IN_BUCKET_BYTES;
+        read_into(&self.file, self.tags + tags + before, length, bytes)
     }
 
     /// Hands over the keys that begin so, in their order, each with its documents.
@@ -289,6 +309,8 @@ struct Ahead {
 
 /// The most bytes that are read ahead.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
+/// So many stretches of tags are read together where they are all wanted.
+const TAGS_AHEAD: usize = 64;
 /// What is read ahead of the first list that follows another.
 const AHEAD_BYTES: usize = 4 << 10;
 
@@ -436,6 +458,15 @@ impl Listed for Cursor<'_> {
     fn append_to(&self, to: &mut Vec<u32>) -> io::Result<()> {
         self.with_list(|list, bytes| list::read(list.form, bytes, list.count, to))
     }
+}
+
+/// The documents of a bucket: tag and number.
+pub(super) fn in_bucket(bytes: &[u8]) -> impl Iterator<Item = (u64, u32)> {
+    bytes.as_chunks::<IN_BUCKET_BYTES>().0.iter().map(|one| {
+        let (tag, number) = one.split_at(TAG_BYTES);
+        let tag = tag.try_into().map_or(0, u64::from_le_bytes);
+        (tag, number.try_into().map_or(0, u32::from_le_bytes))
+    })
 }
 
 /// Reads bytes and checks them against the checksum behind them.

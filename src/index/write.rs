@@ -80,24 +80,18 @@ impl Writer {
             let growing = state.growing.read().unwrap_or_else(PoisonError::into_inner);
             let sources = vec![Source::growing(&growing)];
             let tags = growing.tags();
-            let volume = write(&self.folder, &range, sources, &RoaringBitmap::new(), last, tags);
-            volume.and_then(|volume| {
-                // Those that are not compared yet are so one after the other.
-                let is_next = state.alike.len() == state.volumes.len();
-                let own = is_next.then(|| alike::compare(tags, &state.volumes, &mut state.alike));
-                Ok((volume, own.transpose()?))
-            })
+            write(&self.folder, &range, sources, &RoaringBitmap::new(), last, tags)
         };
-        let (volume, own) = sealed.map_err(|cause| error(&self.folder, cause))?;
+        let volume = sealed.map_err(|cause| error(&self.folder, cause))?;
         state.volumes.push(Arc::new(volume));
-        state.alike.extend(own.map(Arc::new));
         state.growing = Arc::default();
         self.shelf.set(self.state.clone());
         Ok(())
     }
 
-    /// Compares the next volume that is not compared yet with those before it.
-    fn compare_next(&mut self) -> Result<(), IndexError> {
+    /// Compares the next volume that is not compared yet with those before it. Not when it is sealed: what is wrong with another one
+    /// keeps nobody from that.
+    pub(super) fn compare_next(&mut self) -> Result<(), IndexError> {
         let state = &mut self.state;
         let next = state.alike.len();
         let Some(volume) = state.volumes.get(next) else {

@@ -3,9 +3,8 @@
 use super::{GROUPS_MAX, Tally};
 use crate::derive::Basis;
 use crate::filter::{TermField, measure_value};
-use crate::index::View;
+use crate::index::{Marks, View};
 use hashbrown::HashMap;
-use roaring::RoaringBitmap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,88 +13,46 @@ pub const NONE: u32 = u32::MAX;
 /// The most values of entries that are combined with one another, of a million entries: those of an entry are multiplied.
 const PAIRS_MAX: usize = 20_000_000;
 
-/// A bit for each document of a part.
-#[derive(Default)]
-pub struct Marks {
-    words: Vec<u64>,
-    len: usize,
+/// A number by document. They are looked up out of order, so that they take no more than two bytes each where they are small.
+enum Numbers {
+    Small(Vec<u16>),
+    Large(Vec<u32>),
 }
 
-impl Marks {
-    /// None of so many.
-    pub fn none(len: usize) -> Self {
-        Self {
-            words: vec![0; len.div_ceil(64)],
-            len,
+impl Numbers {
+    #[inline]
+    fn get(&self, document: u32) -> u32 {
+        match self {
+            Self::Small(all) => match all.get(document as usize) {
+                Some(number) if *number != u16::MAX => (*number).into(),
+                _ => NONE,
+            },
+            Self::Large(all) => all.get(document as usize).copied().unwrap_or(NONE),
         }
     }
 
-    /// Those of a set, up to its last one.
-    pub fn of(set: &RoaringBitmap) -> Self {
-        let mut marks = Self::none(set.max().map_or(0, |last| last as usize + 1));
-        let mut each = set.iter();
-        while let Some(range) = each.next_range() {
-            let (start, end) = range.into_inner();
-            let (first, last) = (start as usize / 64, end as usize / 64);
-            let (from, to) = (u64::MAX << (start % 64), u64::MAX >> (63 - end % 64));
-            if first == last {
-                marks.words[first] |= from & to;
-            } else {
-                marks.words[first] |= from;
-                marks.words[first + 1..last].fill(u64::MAX);
-                marks.words[last] |= to;
+    fn set(&mut self, document: u32, number: u32) {
+        match (self, u16::try_from(number)) {
+            (Self::Small(all), Ok(small)) if small != u16::MAX => all[document as usize] = small,
+            (Self::Large(all), _) => all[document as usize] = number,
+            (numbers, _) => {
+                numbers.widen();
+                numbers.set(document, number);
             }
         }
-        marks
     }
 
-    /// The first so many.
-    pub fn first(count: u32) -> Self {
-        let mut all = RoaringBitmap::new();
-        all.insert_range(..count);
-        Self::of(&all)
-    }
-
-    /// The number after the last one's that it can have.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    pub fn add(&mut self, document: u32) {
-        self.words[document as usize / 64] |= 1 << (document % 64);
-    }
-
-    pub fn has(&self, document: u32) -> bool {
-        let word = self.words.get(document as usize / 64);
-        word.is_some_and(|word| word >> (document % 64) & 1 == 1)
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
-    }
-
-    /// Those of a list.
-    pub fn among<'d>(&'d self, documents: &'d [u32]) -> impl Iterator<Item = u32> + 'd {
-        documents.iter().copied().filter(|document| self.has(*document))
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        let bits = |(at, word): (u32, &u64)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = (left != 0).then(|| left.trailing_zeros())?;
-                left &= left - 1;
-                Some(at * 64 + bit)
-            })
-        };
-        (0..).zip(&self.words).flat_map(bits)
+    fn widen(&mut self) {
+        if let Self::Small(all) = self {
+            let large = |small: &u16| if *small == u16::MAX { NONE } else { (*small).into() };
+            *self = Self::Large(all.iter().map(large).collect());
+        }
     }
 }
 
 /// The numbers of a dimension's values by document: the first of each, and further ones. Only what is counted has any.
 pub struct Column {
-    pub first: Vec<u32>,
+    first: Numbers,
     /// All numbers are below this one.
     pub values: u32,
     more: HashMap<u32, Vec<u32>>,
@@ -104,18 +61,29 @@ pub struct Column {
 impl Column {
     pub fn new(len: usize) -> Self {
         Self {
-            first: vec![NONE; len],
+            first: Numbers::Small(vec![u16::MAX; len]),
             values: 0,
             more: HashMap::new(),
         }
     }
 
+    /// The first number of a document, or [`NONE`].
+    #[inline]
+    pub fn first(&self, document: u32) -> u32 {
+        self.first.get(document)
+    }
+
+    /// Whether no document has more than one.
+    pub fn is_single(&self) -> bool {
+        self.more.is_empty()
+    }
+
+    #[inline]
     pub fn add(&mut self, document: u32, number: u32) {
-        let first = &mut self.first[document as usize];
-        if *first == NONE {
-            *first = number;
-        } else if *first != number {
-            self.more.entry(document).or_default().push(number);
+        match self.first.get(document) {
+            NONE => self.first.set(document, number),
+            first if first != number => self.more.entry(document).or_default().push(number),
+            _ => {}
         }
     }
 
@@ -125,19 +93,19 @@ impl Column {
         self.more.retain(|document, more| {
             more.sort_unstable();
             more.dedup();
-            more.retain(|number| *number != first[*document as usize]);
+            more.retain(|number| *number != first.get(*document));
             !more.is_empty()
         });
     }
 
     #[inline]
     pub fn each(&self, document: u32, mut take: impl FnMut(u32)) {
-        let first = self.first.get(document as usize).copied().unwrap_or(NONE);
+        let first = self.first.get(document);
         if first == NONE {
             return;
         }
         take(first);
-        if !self.more.is_empty() {
+        if !self.is_single() {
             self.more
                 .get(&document)
                 .into_iter()
@@ -156,7 +124,7 @@ pub struct Measured {
 impl Measured {
     pub fn of(view: &View<'_>, name: &str, basis: Basis, members: &Marks) -> io::Result<Self> {
         let mut measured = Self {
-            first: vec![f64::NAN; members.len()],
+            first: vec![f64::NAN; members.end()],
             more: HashMap::new(),
         };
         let prefix = [name.as_bytes(), &[0]].concat();
@@ -226,7 +194,7 @@ impl Combined {
     /// Of these; `None` where there are more combinations than an answer may have.
     pub fn of(mut columns: Vec<Column>, members: &Marks, cancelled: &AtomicBool) -> Option<Self> {
         if columns.is_empty() {
-            let mut column = Column::new(members.len());
+            let mut column = Column::new(members.end());
             members.iter().for_each(|document| column.add(document, 0));
             column.values = 1;
             return Some(Self {
@@ -258,7 +226,7 @@ impl Combined {
     /// With one more.
     fn joined(self, other: &Column, members: &Marks, cancelled: &AtomicBool) -> Option<Self> {
         let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
-        let (mut column, mut combinations) = (Column::new(members.len()), Vec::new());
+        let (mut column, mut combinations) = (Column::new(members.end()), Vec::new());
         let mut pairs = 0;
         for document in members.iter() {
             self.column.each(document, |a| {
@@ -288,5 +256,33 @@ impl Combined {
             column,
             combinations: Some(combinations),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_document_has_the_numbers_that_were_added_to_it(
+            added in prop::collection::vec((0..20_u32, prop_oneof![0..4_u32, 65_530..65_540_u32, 0..NONE]), 0..60),
+        ) {
+            let mut column = Column::new(20);
+            added.iter().for_each(|(document, number)| column.add(*document, *number));
+            column.each_once();
+            for document in 0..22 {
+                let mut all = Vec::new();
+                column.each(document, |number| all.push(number));
+                let of_it = added.iter().filter(|(of, _)| *of == document);
+                let mut plain: Vec<u32> = of_it.map(|(_, number)| *number).collect();
+                prop_assert_eq!(column.first(document), plain.first().copied().unwrap_or(NONE));
+                plain.sort_unstable();
+                plain.dedup();
+                all.sort_unstable();
+                prop_assert_eq!(all, plain);
+            }
+        }
     }
 }

@@ -3,28 +3,35 @@
 //! What is counted are the entries of an answer, each at its one content. Their values are not read from the records: the index
 //! has for each value the documents that have it, and what is not in the index yet is taken apart by the same terms. Part by
 //! part, one field is walked value by value, and for each of its documents the values of the other dimensions are looked up by
-//! the document's number; so nothing is hashed for each document, and a part costs no more than its documents' values.
+//! the document's number; so nothing is hashed for each document, and a part costs no more than its documents' values. Where they
+//! are many, two threads count half of the parts each.
 
 use super::QueryError;
 use super::contents::Contents;
 use super::matching::decode;
 use super::search::Search;
 use super::search::follow::fill;
+use super::turns::both;
 use crate::derive::Basis;
 use crate::filter::{Grouped, NotGrouped};
 pub use crate::index::Dates;
-use crate::index::{Document, IndexError, Loose, Snapshot, View};
+use crate::index::{Document, IndexError, Loose, Marks, Snapshot, View};
 use crate::log::{Columns, Log, ReadError};
 use crate::record::Position;
 use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod columns;
+mod groups;
 mod stretch;
+#[cfg(test)]
+mod tests;
 
-use columns::{Column, Combined, Marks, Measured, NONE};
+use columns::{Column, Combined, Measured, NONE};
+use groups::{Groups, Key};
 use stretch::Stretch;
 pub use stretch::{Bucket, UNDATED};
 
@@ -36,6 +43,8 @@ pub const GROUPS_MAX: usize = 500_000;
 const LOOSE_DOCUMENTS: usize = 4_096;
 /// Records fetched at a time.
 const FETCHED: usize = 64;
+/// So many entries of the index are counted by two threads.
+const SHARED_ENTRIES: u64 = 1 << 17;
 
 /// What entries are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,7 +155,7 @@ pub fn aggregate(
 ) -> Result<Aggregated, QueryError> {
     let entries = contents.count();
     if let (Some(search), Some((snapshot, sets))) = (search, contents.indexed()) {
-        match Counting::new(asked, cancelled).take_indexed(snapshot, sets) {
+        match Counting::of_index(asked, cancelled, snapshot, sets) {
             Ok(counting) => return counting?.take_loose(log, contents.loose())?.finish(entries),
             Err(error) => search.failed(&error, snapshot),
         }
@@ -173,6 +182,12 @@ impl Labels {
         number
     }
 
+    /// The own numbers of others, in the order of theirs.
+    fn numbers_of(&mut self, other: &Self) -> Vec<u32> {
+        let labels = other.in_order().into_iter();
+        labels.map(|label| self.number(label)).collect()
+    }
+
     fn in_order(&self) -> Vec<&[u8]> {
         let mut labels: Vec<(&u32, &[u8])> = self
             .numbers
@@ -190,7 +205,7 @@ struct Counting<'a> {
     /// The field that is walked, if one is asked for; the others are looked up.
     walked: Option<usize>,
     labels: Vec<Labels>,
-    groups: HashMap<[u32; DIMENSIONS_MAX], Tally>,
+    groups: Groups,
     /// Entries that are in a group.
     grouped: u64,
     /// Whether there are more values or groups than an answer may have: nothing more is counted then.
@@ -200,31 +215,76 @@ struct Counting<'a> {
 impl<'a> Counting<'a> {
     fn new(asked: &'a Asked, cancelled: &'a AtomicBool) -> Self {
         let is_field = |dimension: &Dimension| matches!(dimension, Dimension::Field(_));
+        // Of times there are few, so that they are looked up best.
+        let walked = asked.by.iter().position(is_field);
         Self {
-            // Of times there are few, so that they are looked up best.
-            walked: asked.by.iter().position(is_field),
+            walked,
             labels: asked.by.iter().map(|_| Labels::default()).collect(),
             asked,
             cancelled,
-            groups: HashMap::new(),
+            groups: Groups::new(walked.unwrap_or(0)),
             grouped: 0,
             too_many: false,
         }
     }
 
-    /// Counts what is in the index, the documents of each part.
+    /// Counts what is in the index.
+    fn of_index(
+        asked: &'a Asked,
+        cancelled: &'a AtomicBool,
+        snapshot: &Snapshot,
+        sets: &[RoaringBitmap],
+    ) -> Result<Result<Self, QueryError>, IndexError> {
+        let of = |parts: Range<usize>| Counting::new(asked, cancelled).take_indexed(snapshot, sets, parts);
+        let entries: u64 = sets.iter().map(RoaringBitmap::len).sum();
+        // What is measured is added up in one order, whatever the machine, so that a sum is the same every time.
+        if entries < SHARED_ENTRIES || asked.measure.is_some() {
+            return of(0..sets.len());
+        }
+        let mut before = 0;
+        let is_of_first = |set: &&RoaringBitmap| {
+            before += set.len();
+            before <= entries / 2
+        };
+        let half = sets.iter().take_while(is_of_first).count();
+        let (second, first) = both(|| of(half..sets.len()), || of(0..half));
+        match (first?, second?) {
+            (Ok(first), Ok(second)) => Ok(first.joined(second)),
+            (Err(error), _) | (_, Err(error)) => Ok(Err(error)),
+        }
+    }
+
+    /// Counts the documents of some parts of the index.
     fn take_indexed(
         mut self,
         snapshot: &Snapshot,
         sets: &[RoaringBitmap],
+        parts: Range<usize>,
     ) -> Result<Result<Self, QueryError>, IndexError> {
-        for (part, set) in sets.iter().enumerate().filter(|(_, set)| !set.is_empty()) {
-            snapshot.look(part, |view| self.take(view, &Marks::of(set)))?;
+        for part in parts.filter(|part| !sets[*part].is_empty()) {
+            snapshot.look(part, |view| self.take(view, &Marks::of(&sets[part])))?;
             if let Err(many) = self.check() {
                 return Ok(Err(many));
             }
         }
         Ok(Ok(self))
+    }
+
+    /// With what was counted of other documents; nothing was measured.
+    fn joined(mut self, other: Self) -> Result<Self, QueryError> {
+        let labels = self.labels.iter_mut().zip(&other.labels);
+        let numbers: Vec<Vec<u32>> = labels.map(|(own, other)| own.numbers_of(other)).collect();
+        other.groups.each(|mut key, count| {
+            for (value, numbers) in key.iter_mut().zip(&numbers) {
+                *value = numbers[*value as usize];
+            }
+            self.groups.add(key, count);
+        });
+        self.grouped += other.grouped;
+        let most = self.labels.iter().map(|labels| labels.numbers.len()).max();
+        self.too_many |= self.groups.len().max(most.unwrap_or(0)) > GROUPS_MAX;
+        self.check()?;
+        Ok(self)
     }
 
     /// Counts what is not.
@@ -282,17 +342,20 @@ impl<'a> Counting<'a> {
             Some(name) => Some(Measured::of(view, name, self.asked.basis, members)?),
             None => None,
         };
-        let mut part = PartCount::new(&combined.column, measured.as_ref());
+        let mut part = PartCount::new(members.end(), &combined.column, measured.as_ref());
         let (groups, too_many) = (&mut self.groups, &mut self.too_many);
         let cancelled = self.cancelled;
         let mut settle = |part: &mut PartCount<'_>, walked: Option<(usize, u32)>| {
-            part.settle(|combination, tally| {
+            part.settle(|combination, count, tally| {
                 let mut key = [NONE; DIMENSIONS_MAX];
                 if let Some((at, number)) = walked {
                     key[at] = number;
                 }
                 combined.values(combination, |at, value| key[others[at]] = value);
-                groups.entry(key).or_insert(Tally::NOTHING).add(&tally);
+                groups.add(key, count);
+                if let Some(tally) = tally {
+                    groups.measure(key, &tally);
+                }
             });
             *too_many |= groups.len() > GROUPS_MAX;
             *too_many
@@ -305,7 +368,7 @@ impl<'a> Counting<'a> {
                     if is_over || cancelled.load(Ordering::Relaxed) {
                         return;
                     }
-                    those.iter().for_each(|document| part.add(*document));
+                    part.add_all(those);
                     if !part.touched.is_empty() {
                         is_over = settle(&mut part, Some((at, labels.number(key))));
                     }
@@ -322,7 +385,7 @@ impl<'a> Counting<'a> {
 
     /// The values of a dimension by document.
     fn column(&mut self, at: usize, view: &View<'_>, members: &Marks) -> io::Result<Column> {
-        let mut column = Column::new(members.len());
+        let mut column = Column::new(members.end());
         let labels = &mut self.labels[at];
         match self.asked.by[at] {
             Dimension::Field(field) => view.terms(field.term() as u8, &[], |key, those| {
@@ -350,8 +413,8 @@ impl<'a> Counting<'a> {
                 })?;
                 column.each_once();
                 for document in members.iter() {
-                    if column.first[document as usize] == NONE {
-                        column.first[document as usize] = labels.number(UNDATED.as_bytes());
+                    if column.first(document) == NONE {
+                        column.add(document, labels.number(UNDATED.as_bytes()));
                     }
                 }
             }
@@ -375,18 +438,18 @@ impl<'a> Counting<'a> {
             .zip(&labels)
             .map(|(by, labels)| shown(*by, labels))
             .collect();
-        let rank = |(key, tally): (&[u32; DIMENSIONS_MAX], &'_ Tally)| {
+        let mut ranked: Vec<(Key, Key, u64)> = Vec::with_capacity(self.groups.len());
+        self.groups.each(|key, count| {
             let mut rank = [0; DIMENSIONS_MAX];
             (0..by.len()).for_each(|at| rank[at] = ranks[at][key[at] as usize]);
-            (rank, *key, *tally)
-        };
-        let mut ranked: Vec<_> = self.groups.iter().map(rank).collect();
+            ranked.push((rank, key, count));
+        });
         ranked.sort_unstable_by_key(|(rank, ..)| *rank);
-        let group = |(_, key, tally): &(_, [u32; DIMENSIONS_MAX], Tally)| Group {
+        let group = |(_, key, count): &(Key, Key, u64)| Group {
             values: (0..by.len())
                 .map(|at| shown[at][key[at] as usize].clone())
                 .collect(),
-            tally: *tally,
+            tally: self.groups.tally(key, *count),
         };
         Ok(Aggregated {
             groups: ranked.iter().map(group).collect(),
@@ -412,7 +475,8 @@ struct PartCount<'p> {
 }
 
 impl<'p> PartCount<'p> {
-    fn new(column: &'p Column, measured: Option<&'p Measured>) -> Self {
+    /// Nothing yet, of so many documents at the most.
+    fn new(len: usize, column: &'p Column, measured: Option<&'p Measured>) -> Self {
         let values = column.values as usize;
         Self {
             column,
@@ -420,19 +484,38 @@ impl<'p> PartCount<'p> {
             counts: vec![0; values],
             tallies: vec![Tally::NOTHING; measured.map_or(0, |_| values)],
             touched: Vec::new(),
-            grouped: Marks::none(column.first.len()),
+            grouped: Marks::none(len),
         }
+    }
+
+    /// Adds those of a list that are counted.
+    fn add_all(&mut self, documents: &[u32]) {
+        if self.measured.is_some() || !self.column.is_single() {
+            return documents.iter().for_each(|document| self.add(*document));
+        }
+        for document in documents {
+            let combination = self.column.first(*document);
+            if combination != NONE {
+                self.count(combination);
+                self.grouped.add(*document);
+            }
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, combination: u32) {
+        let count = &mut self.counts[combination as usize];
+        if *count == 0 {
+            self.touched.push(combination);
+        }
+        *count += 1;
     }
 
     #[inline]
     fn add(&mut self, document: u32) {
         let (column, measured) = (self.column, self.measured);
         column.each(document, |combination| {
-            let count = &mut self.counts[combination as usize];
-            if *count == 0 {
-                self.touched.push(combination);
-            }
-            *count += 1;
+            self.count(combination);
             if let Some(measured) = measured {
                 self.tallies[combination as usize].add(&measured.tally(document));
             }
@@ -440,16 +523,13 @@ impl<'p> PartCount<'p> {
         });
     }
 
-    /// Hands over what was counted, and begins again.
-    fn settle(&mut self, mut take: impl FnMut(u32, Tally)) {
+    /// Hands over what was counted and, where anything is, measured; and begins again.
+    fn settle(&mut self, mut take: impl FnMut(u32, u64, Option<Tally>)) {
         for combination in self.touched.drain(..) {
             let at = combination as usize;
-            let count = std::mem::take(&mut self.counts[at]);
-            let tally = self
-                .tallies
-                .get_mut(at)
-                .map_or(Tally::NOTHING, |tally| std::mem::replace(tally, Tally::NOTHING));
-            take(combination, Tally { count, ..tally });
+            let tally = self.tallies.get_mut(at);
+            let tally = tally.map(|tally| std::mem::replace(tally, Tally::NOTHING));
+            take(combination, std::mem::take(&mut self.counts[at]), tally);
         }
     }
 }
