@@ -66,9 +66,54 @@ pub(super) struct Alike {
     pub again: Arc<RoaringBitmap>,
     /// Those of them that have another tag than the first of those that are alike.
     pub turned: Arc<RoaringBitmap>,
+    /// By number the print of each of all, so that few tags are read to see which of some are alike; empty where there are none.
+    prints: Vec<u16>,
+}
+
+/// The print of a tag: alike ones have the same, and of the others one in 65,536.
+pub(super) fn print_of(tag: u64) -> u16 {
+    (tag >> 1) as u16
+}
+
+/// How often a print was met: not at all, once, or more often.
+pub(super) struct Prints(Vec<u8>);
+
+impl Default for Prints {
+    fn default() -> Self {
+        Self(vec![0; 1 << u16::BITS])
+    }
+}
+
+impl Prints {
+    pub fn add(&mut self, print: u16) {
+        let met = &mut self.0[print as usize];
+        *met = met.saturating_add(1);
+    }
+
+    /// Whether more than one has it.
+    pub fn is_common(&self, print: u16) -> bool {
+        self.0[print as usize] > 1
+    }
 }
 
 impl Alike {
+    /// The print of one of all.
+    pub fn print(&self, number: u32) -> u16 {
+        self.prints.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// Adds documents with their tags to all, in a volume of so many.
+    fn extend(&mut self, len: usize, found: &[(u32, u64)]) {
+        if found.is_empty() {
+            return;
+        }
+        self.prints.resize(len, 0);
+        for (number, tag) in found {
+            self.prints[*number as usize] = print_of(*tag);
+        }
+        self.all.extend(found.iter().map(|(number, _)| *number));
+    }
+
     fn of(tags: &[u64], sorted: &[(u64, u32)], firsts: &[u64]) -> Self {
         let (mut all, mut again, mut turned) = (Vec::new(), Vec::new(), Vec::new());
         let groups = sorted.chunk_by(|(a, _), (b, _)| a == b);
@@ -79,7 +124,7 @@ impl Alike {
             let mut first = *first;
             for (_, number) in group {
                 let tag = tags[*number as usize];
-                all.push(*number);
+                all.push((*number, tag));
                 if first == 0 {
                     first = tag;
                     continue;
@@ -90,11 +135,13 @@ impl Alike {
                 }
             }
         }
-        Self {
-            all: all.into_iter().collect(),
+        let mut alike = Self {
             again: Arc::new(again.into_iter().collect()),
             turned: Arc::new(turned.into_iter().collect()),
-        }
+            ..Self::default()
+        };
+        alike.extend(tags.len(), &all);
+        alike
     }
 }
 
@@ -111,11 +158,12 @@ pub(super) fn compare(tags: &[u64], older: &[Arc<Volume>], known: &mut [Arc<Alik
             if firsts[at] == 0 {
                 firsts[at] = tag;
             }
-            found.push(number);
+            found.push((number, tag));
         })?;
-        found.retain(|number| !known.all.contains(*number));
+        found.retain(|(number, _)| !known.all.contains(*number));
         if !found.is_empty() {
-            Arc::make_mut(known).all.extend(found);
+            let len = usize::try_from(volume.len()).map_err(io::Error::other)?;
+            Arc::make_mut(known).extend(len, &found);
         }
     }
     Ok(Alike::of(tags, &sorted, &firsts))
@@ -132,7 +180,16 @@ pub(super) fn merged(volumes: &[Arc<Volume>], known: &[Arc<Alike>]) -> Alike {
         });
         shifted.collect()
     };
+    let mut prints = Vec::new();
+    if known.iter().any(|known| !known.prints.is_empty()) {
+        for (volume, known) in volumes.iter().zip(known) {
+            let end = usize::try_from(volume.to().since(first)).unwrap_or(usize::MAX);
+            prints.extend(&known.prints);
+            prints.resize(end, 0);
+        }
+    }
     Alike {
+        prints,
         all: all_of(&|known| known.all.clone()),
         again: Arc::new(all_of(&|known| (*known.again).clone())),
         turned: Arc::new(all_of(&|known| (*known.turned).clone())),

@@ -1,6 +1,6 @@
 //! Reading an index.
 
-use super::alike::{self, Alike, Repeated, Tagged};
+use super::alike::{self, Alike, Prints, Repeated, Tagged};
 use super::growing::Growing;
 use super::list::{damaged, mark};
 use super::part::{Part, View};
@@ -300,7 +300,8 @@ impl Snapshot {
         }
     }
 
-    /// The same where few of the documents are alike to any: their tags say it, and those of what is alike to the others.
+    /// The same where few of the documents are alike to any: the tags say it of those that have a print in common, and of what is
+    /// alike to the others.
     fn repeated_of_few(
         &self,
         sets: &[RoaringBitmap],
@@ -308,8 +309,21 @@ impl Snapshot {
         take: &mut dyn FnMut(Repeated),
     ) -> Result<(), IndexError> {
         let shared = alike::shared_of_all(&others);
-        for (part, (own, alike)) in sets.iter().zip(&self.state.alike).enumerate() {
-            let mut found = own & &alike.all;
+        let known = || sets.iter().zip(&self.state.alike);
+        let mut prints = Prints::default();
+        others
+            .iter()
+            .for_each(|(tag, _)| prints.add(alike::print_of(*tag)));
+        for (own, alike) in known() {
+            let may_be = own & &alike.all;
+            may_be.iter().for_each(|number| prints.add(alike.print(number)));
+        }
+        for (part, (own, alike)) in known().enumerate() {
+            let may_be = own & &alike.all;
+            let mut found: RoaringBitmap = may_be
+                .iter()
+                .filter(|number| prints.is_common(alike.print(*number)))
+                .collect();
             if !own.is_empty() {
                 self.each_alike(part, &shared, &mut |_, number| {
                     if own.contains(number) {

@@ -18,6 +18,7 @@ use super::matching;
 use super::runner::Asked;
 use super::runner::standing::State;
 use super::scan::{self, Known};
+use super::turns::both;
 use crate::filter::{Filter, Term};
 use crate::index::{Dates, IndexError, Shelf, Snapshot};
 use crate::log::erasure::{Holder, HolderName, Rid};
@@ -26,7 +27,7 @@ use crate::record::{Position, Status};
 use plan::Plan;
 use roaring::RoaringBitmap;
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -34,6 +35,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 pub const NAME: &str = "search";
 /// Records that must be asked themselves are fetched so many at a time.
 const ASKED_RECORDS: usize = 512;
+/// An index of so many documents is asked by two threads, half of its parts each.
+const SHARED_DOCUMENTS: u64 = 1 << 21;
 /// Where more candidates than this share of the log must be asked themselves, to look at every record is no slower.
 const OPEN_SHARE: u64 = 16;
 
@@ -290,11 +293,17 @@ impl Search {
         let (mut others, mut sets) = (Vec::new(), Vec::new());
         let asked = (log, filter, as_of, false, cancelled);
         let begun = self.begin(&snapshot, asked, &mut |one| others.push(one.position))?;
-        for part in 0..snapshot.parts() {
-            if cancelled.load(Ordering::Relaxed) {
-                break;
-            }
-            sets.push(self.set_standing(&snapshot, part, &begun)?);
+        let parts = snapshot.parts();
+        if snapshot.through().get() < SHARED_DOCUMENTS {
+            sets.extend(self.sets_standing(&snapshot, 0..parts, &begun)?);
+        } else {
+            let (half, _) = snapshot.number_of(Position::new(snapshot.through().get() / 2));
+            let (second, first) = both(
+                || self.sets_standing(&snapshot, half..parts, &begun),
+                || self.sets_standing(&snapshot, 0..half, &begun),
+            );
+            sets.extend(first?);
+            sets.extend(second?);
         }
         let erased = self.end(begun, &mut |one| others.push(one.position))?;
         let mut contents = Contents::of(snapshot);
@@ -351,6 +360,24 @@ impl Search {
         let erased = self.erased_standing(question);
         self.judge(question, erased, take)?;
         Ok(begun.erased + self.erased(question))
+    }
+
+    /// Those of some parts.
+    fn sets_standing(
+        &self,
+        snapshot: &Snapshot,
+        parts: Range<usize>,
+        begun: &Begun<'_>,
+    ) -> Result<Vec<RoaringBitmap>, Unanswered> {
+        let mut sets = Vec::with_capacity(parts.len());
+        for part in parts {
+            sets.push(match begun.question.cancelled.load(Ordering::Relaxed) {
+                // Nobody wants the answer any more.
+                true => RoaringBitmap::new(),
+                false => self.set_standing(snapshot, part, begun)?,
+            });
+        }
+        Ok(sets)
     }
 
     /// The documents of a part that pass for sure, where they are what their entries say at the point that is asked for.
