@@ -305,24 +305,49 @@ impl Log {
         self.shared.read(from, until, limit, columns)
     }
 
-    /// The records at these positions, in this order, each as a run of one. May wait for the disk. Ascending positions are
-    /// read soonest.
+    /// The records at these positions, in this order, each as a run of one. May wait for the disk. Ascending or descending
+    /// positions are read soonest. All of them are held at a time: leave it to [`Log::fetch_some`] where they are many.
     ///
     /// # Errors
     /// As [`Log::read`].
     pub fn fetch(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
+        self.fetch_some(positions, columns, usize::MAX)
+    }
+
+    /// As [`Log::fetch`] for the first of the positions: at least one, and as many as it takes to have about so many bytes of
+    /// leaves and payloads. Runs may share their buffers: whoever keeps one of them may keep some 256 KiB of others.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn fetch_some(
+        &self,
+        positions: &[Position],
+        columns: Columns,
+        bytes: usize,
+    ) -> Result<Vec<Run>, ReadError> {
         let through = self.shared.sealed_status().through;
         let sealed: Vec<Position> = positions.iter().copied().filter(|at| *at < through).collect();
         // Where one of them is damaged each is asked for by itself: another shelf may have it.
         let many = self.shared.sealed.as_ref().filter(|_| sealed.len() > 1);
-        let many = many.and_then(|shelf| shelf.fetch_many(&sealed, columns).ok());
-        let mut many = many.unwrap_or_default().into_iter();
-        let one = |position: &Position| {
-            let read = if *position < through { many.next() } else { None };
-            let read = read.map(|run| self.shared.erasures.mask(run));
-            read.map_or_else(|| self.shared.fetch_one(*position, columns), Ok)
-        };
-        positions.iter().map(one).collect()
+        let many = many.and_then(|shelf| shelf.fetch_many(&sealed, columns, bytes).ok());
+        let mut many = many.map(Vec::into_iter);
+        let mut runs = Vec::with_capacity(positions.len());
+        let mut left = bytes;
+        for position in positions {
+            let run = match many.as_mut().filter(|_| *position < through) {
+                Some(many) => match many.next() {
+                    Some(run) => self.shared.erasures.mask(run),
+                    None => break,
+                },
+                None => self.shared.fetch_one(*position, columns)?,
+            };
+            left = left.saturating_sub(run.bytes());
+            runs.push(run);
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(runs)
     }
 
     /// The entry as the records below `as_of` make it; `None` where there was none. May wait for the disk.

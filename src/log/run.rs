@@ -23,8 +23,10 @@ pub struct Slot {
 /// Consecutive records, from `first` on, in three columns.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// The position of the record at the start of `range`.
     first: Position,
     slots: Arc<[Slot]>,
+    /// Which slots are the run's: those around them are of other records in the same buffers.
     range: Range<usize>,
     leaves: Bytes,
     salts: Bytes,
@@ -84,6 +86,30 @@ impl Run {
         }
     }
 
+    /// Records that lie scattered over the log, each as a run of one in the same columns: whoever keeps one of them keeps all
+    /// their bytes.
+    ///
+    /// # Errors
+    /// As [`Run::new`], and where there are not as many positions as slots.
+    pub fn scattered(
+        positions: &[Position],
+        slots: Vec<Slot>,
+        leaves: Bytes,
+        salts: Bytes,
+        payloads: Bytes,
+    ) -> Result<impl Iterator<Item = Self>, RunError> {
+        if positions.len() != slots.len() {
+            return Err(RunError);
+        }
+        let all = Self::new(Position::START, slots, leaves, salts, payloads)?;
+        let one = move |(at, first): (usize, &Position)| Self {
+            first: *first,
+            range: at..at + 1,
+            ..all.clone()
+        };
+        Ok(positions.iter().enumerate().map(one))
+    }
+
     /// Consecutive runs as one, their bytes copied; `None` where there are none, or where they do not follow one another.
     pub fn joined(runs: &[Self]) -> Option<Self> {
         let (mut slots, mut leaves, mut salts, mut payloads) =
@@ -111,12 +137,12 @@ impl Run {
 
     /// The position of the first record.
     pub fn first(&self) -> Position {
-        self.first.plus(self.range.start as u64)
+        self.first
     }
 
     /// The position after the last record.
     pub fn end(&self) -> Position {
-        self.first.plus(self.range.end as u64)
+        self.first.plus(self.range.len() as u64)
     }
 
     /// How many records.
@@ -159,11 +185,12 @@ impl Run {
     pub fn slice(&self, from: Position, until: Position) -> Self {
         let at = |position: Position| {
             let offset = usize::try_from(position.since(self.first)).unwrap_or(usize::MAX);
-            offset.clamp(self.range.start, self.range.end)
+            offset.min(self.range.len())
         };
         let (start, end) = (at(from), at(until));
         Self {
-            range: start..end.max(start),
+            first: self.first.plus(start as u64),
+            range: self.range.start + start..self.range.start + end.max(start),
             ..self.clone()
         }
     }
@@ -175,8 +202,7 @@ impl Run {
         }
         let mut slots = self.slots.to_vec();
         for position in erased {
-            let at = usize::try_from(position.since(self.first)).unwrap_or(usize::MAX);
-            if let Some(slot) = slots.get_mut(at) {
+            if let Some(slot) = self.place(*position).and_then(|at| slots.get_mut(at)) {
                 slot.erased = true;
             }
         }
@@ -232,12 +258,16 @@ impl Run {
 
     /// The record at `position`, where the run holds it.
     pub fn get(&self, position: Position) -> Option<Stored<'_>> {
+        self.place(position).map(|at| self.at(at))
+    }
+
+    /// The slot of a position that the run holds.
+    fn place(&self, position: Position) -> Option<usize> {
         if position < self.first() || position >= self.end() {
             return None;
         }
-        usize::try_from(position.since(self.first))
-            .ok()
-            .map(|at| self.at(at))
+        let offset = usize::try_from(position.since(self.first)).ok()?;
+        Some(self.range.start + offset)
     }
 
     /// Whether the run holds the record at `position` without its payload, which was removed by law.
@@ -290,7 +320,7 @@ impl Run {
             at * SALT_BYTES..(at + 1) * SALT_BYTES
         };
         Stored {
-            position: self.first.plus(at as u64),
+            position: self.first.plus((at - self.range.start) as u64),
             leaf: &self.leaves[part(&self.leaves, before.0, slot.leaf_end)],
             salt: &self.salts[salt],
             payload: &self.payloads[payload],
@@ -333,6 +363,41 @@ mod tests {
         );
         assert_eq!(part.iter().next().unwrap().leaf, b"bb");
         assert!(run().slice(Position::new(9), Position::new(3)).is_empty());
+    }
+
+    #[test]
+    fn scattered_records_share_their_columns_and_keep_their_positions() {
+        let all = run();
+        let positions = [90, 7, 8].map(Position::new);
+        let (slots, salts) = (all.slots.to_vec(), all.salts.clone());
+        let runs = Run::scattered(&positions, slots, all.leaves.clone(), salts, all.payloads.clone());
+        let runs: Vec<Run> = runs.unwrap().collect();
+        for ((run, position), same) in runs.iter().zip(positions).zip(all.iter()) {
+            assert_eq!(
+                (run.first(), run.end(), run.len()),
+                (position, position.next(), 1)
+            );
+            let record = run.get(position).unwrap();
+            assert_eq!((record.position, record.leaf), (position, same.leaf));
+            assert_eq!((record.payload, record.salt), (same.payload, same.salt));
+            assert_eq!(run.bytes(), same.leaf.len() + same.payload.len());
+            assert!(run.get(position.next()).is_none());
+            assert_eq!(run.slice(position, position.next()).iter().len(), 1);
+        }
+        let without = runs[2].without(|position| position == positions[2]);
+        assert!(without.is_erased(positions[2]) && !without.payloads.contains(&b'z'));
+        let erased = runs[1].clone().with_erased(&positions);
+        assert!(erased.is_erased(positions[1]));
+        assert!(
+            Run::scattered(
+                &positions[1..],
+                all.slots.to_vec(),
+                Bytes::new(),
+                Bytes::new(),
+                Bytes::new()
+            )
+            .is_err()
+        );
     }
 
     #[test]

@@ -58,11 +58,17 @@ pub trait Hot: Shelf {
 pub trait Sealed: Shelf {
     /// How it stands.
     fn status(&self) -> SealedStatus;
-    /// The records at these positions, all of them sealed, in this order, each as a run of one.
+    /// The first of the records at these positions, all of them sealed, in this order, each as a run of one: at least one, and
+    /// as many as it takes to have so many bytes, or a little more.
     ///
     /// # Errors
     /// [`ReadError`] for the first that cannot be had.
-    fn fetch_many(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError>;
+    fn fetch_many(
+        &self,
+        positions: &[Position],
+        columns: Columns,
+        bytes: usize,
+    ) -> Result<Vec<Run>, ReadError>;
     /// The hashes of the leaves from `from` up to `until`, which lie in one block of 256; `None` where it does not hold them
     /// all.
     ///

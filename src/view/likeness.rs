@@ -5,16 +5,14 @@
 //! which are alike; what is not in it is asked itself.
 
 use super::contents::Contents;
+use super::fetched;
 use super::matching::decode;
 use super::search::Search;
 use crate::derive::Likeness;
 use crate::index::{Repeated, Tagged, repeated};
-use crate::log::{Columns, Log, ReadError, Stored};
+use crate::log::{Log, ReadError, Stored};
 use crate::record::{Position, codec};
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Records fetched at a time.
-const FETCHED: usize = 256;
+use std::sync::atomic::AtomicBool;
 
 /// Which entries an answer leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -136,17 +134,12 @@ impl Likened {
 /// The numbers of contents by their records, of those that are compared.
 fn asked(log: &Log, positions: &[Position], cancelled: &AtomicBool) -> Result<Vec<Tagged>, ReadError> {
     let mut all = Vec::new();
-    for some in positions.chunks(FETCHED) {
-        if cancelled.load(Ordering::Relaxed) {
-            break;
-        }
-        for (position, run) in some.iter().zip(log.fetch(some, Columns::Unsalted)?) {
-            let likeness = run
-                .get(*position)
-                .map_or(Ok(None), |record| likeness_of(&record))?;
-            all.extend(likeness.map(|likeness| (likeness.number(), *position)));
-        }
-    }
+    fetched::each(log, positions, cancelled, |at, run| {
+        let record = run.iter().next();
+        let likeness = record.map_or(Ok(None), |record| likeness_of(&record))?;
+        all.extend(likeness.map(|likeness| (likeness.number(), positions[at])));
+        Ok::<_, ReadError>(())
+    })?;
     Ok(all)
 }
 

@@ -16,6 +16,7 @@ pub mod contents;
 pub mod entry;
 pub mod error;
 pub mod fates;
+mod fetched;
 pub mod kept;
 pub mod likeness;
 pub mod links;

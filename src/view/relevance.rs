@@ -6,6 +6,7 @@
 //! How rare a word is, is told by the number of entries with it as of the answer's position, among all records below that. It is
 //! counted as every count is, so that it is the same with the index and without; and so is the order.
 
+use super::fetched;
 use super::scan::walk;
 use super::search::{Search, Unanswered};
 use crate::filter::{Filter, Occurrences, Wording};
@@ -21,8 +22,6 @@ pub const WORDS_MAX: usize = 64;
 const K1: f64 = 1.2;
 /// How much a text must have a word more often for being longer, from 0 to 1.
 const B: f64 = 0.75;
-/// Records fetched at a time.
-const FETCHED: usize = 256;
 
 /// The positions of an answer, given newest first, in order of relevance: of equal ones the newest first, and behind them what is not
 /// ranked.
@@ -102,19 +101,13 @@ fn occurrences(
     cancelled: &AtomicBool,
 ) -> Result<Vec<Occurrences>, ReadError> {
     let mut all = Vec::with_capacity(positions.len());
-    for some in positions.chunks(FETCHED) {
-        // Ascending positions are read soonest.
-        let ascending: Vec<Position> = some.iter().rev().copied().map(Position::new).collect();
-        let runs = log.fetch(&ascending, Columns::Unsalted)?;
-        for (position, run) in ascending.iter().zip(&runs).rev() {
-            if cancelled.load(Ordering::Relaxed) {
-                return Ok(all);
-            }
-            let record = run.get(*position).filter(|record| !record.erased);
-            let content = record.and_then(|record| codec::decode_content(record.payload).ok().flatten());
-            all.push(wording.occurrences(&content.unwrap_or_default()));
-        }
-    }
+    let positions: Vec<Position> = positions.iter().copied().map(Position::new).collect();
+    fetched::each(log, &positions, cancelled, |_, run| {
+        let record = run.iter().next().filter(|record| !record.erased);
+        let content = record.and_then(|record| codec::decode_content(record.payload).ok().flatten());
+        all.push(wording.occurrences(&content.unwrap_or_default()));
+        Ok::<_, ReadError>(())
+    })?;
     Ok(all)
 }
 

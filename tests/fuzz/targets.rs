@@ -166,7 +166,7 @@ pub fn chunk(bytes: &[u8]) {
     let options = ChunkOptions::new(Arc::new(disk), PathBuf::from("chunks"), 7);
     if let Ok(chunks) = Chunks::open(options) {
         let _ = chunks.outlines().count();
-        let _ = chunks.many(&[Position::START], chancery::log::Columns::All);
+        let _ = chunks.many(&[Position::START], chancery::log::Columns::All, usize::MAX);
         let _ = chunks.verify(0, |_, _, _| {});
     }
 }

@@ -55,20 +55,34 @@ impl Column {
         let position = source.position(blocks.start * BLOCK);
         let mut bytes = source.read(self.offset + begin, length, position)?;
         for (block, bytes) in blocks.clone().zip(bytes.chunks(BLOCK_BYTES)) {
-            let crc = crc32c::crc32c(bytes);
-            let expected = self.crcs.get(block as usize).copied();
-            if expected != Some(crc) {
-                let what = format!("block {block} of its {}", self.what);
-                let problem = format!(
-                    "its CRC is {crc:08x}, the table has {:08x}",
-                    expected.unwrap_or(0)
-                );
-                return Err(source.damaged(what, problem, source.position(block * BLOCK)));
-            }
+            self.check(source, block, bytes)?;
         }
         let skip = (records.start - blocks.start * BLOCK) as usize * WIDTH;
         bytes.truncate(skip + (records.end - records.start) as usize * WIDTH);
         bytes.drain(..skip);
         Ok(bytes)
+    }
+
+    /// One block, read into `bytes` and checked.
+    ///
+    /// # Errors
+    /// As [`Column::read`].
+    pub fn block(&self, source: &Source, block: u32, bytes: &mut Vec<u8>) -> Result<(), ChunkError> {
+        let begin = self.offset + u64::from(block) * BLOCK_BYTES as u64;
+        bytes.resize(BLOCK_BYTES, 0);
+        source.read_into(bytes, begin, source.position(block * BLOCK))?;
+        self.check(source, block, bytes)
+    }
+
+    fn check(&self, source: &Source, block: u32, bytes: &[u8]) -> Result<(), ChunkError> {
+        let crc = crc32c::crc32c(bytes);
+        let expected = self.crcs.get(block as usize).copied();
+        if expected == Some(crc) {
+            return Ok(());
+        }
+        let what = format!("block {block} of its {}", self.what);
+        let expected = expected.unwrap_or(0);
+        let problem = format!("its CRC is {crc:08x}, the table has {expected:08x}");
+        Err(source.damaged(what, problem, source.position(block * BLOCK)))
     }
 }

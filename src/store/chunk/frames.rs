@@ -220,9 +220,10 @@ impl Frames {
                 self.offsets[frame],
                 self.position(source, frame),
             )?;
-            last.raw.clear();
             last.lengths.clear();
-            self.unpack_one(source, frame, &last.packed, row, &mut last.raw, &mut last.lengths)?;
+            // What lies there from the frame before is written over.
+            last.raw.resize(row.raw as usize, 0);
+            self.unpack_into(source, frame, &last.packed, row, &mut last.raw, &mut last.lengths)?;
             last.frame = Some(frame);
         }
         let within = (at % self.strings) as usize;
@@ -288,6 +289,24 @@ impl Frames {
         raw: &mut Vec<u8>,
         lengths: &mut Vec<u32>,
     ) -> Result<(), ChunkError> {
+        let begin = raw.len();
+        raw.resize(begin + row.raw as usize, 0);
+        let length = self.unpack_into(source, at, packed, row, &mut raw[begin..], lengths)?;
+        raw.truncate(begin + length);
+        Ok(())
+    }
+
+    /// Unpacks a frame into `raw`, which has as many bytes as it has then; adds the length of each string to `lengths`, and
+    /// answers that of all of them.
+    fn unpack_into(
+        &self,
+        source: &Source,
+        at: usize,
+        packed: &[u8],
+        row: &Row,
+        raw: &mut [u8],
+        lengths: &mut Vec<u32>,
+    ) -> Result<usize, ChunkError> {
         let damaged =
             |problem: String| source.damaged(format!("frame {at}"), problem, self.position(source, at));
         let crc = crc32c::crc32c(packed);
@@ -297,15 +316,13 @@ impl Frames {
                 row.crc
             )));
         }
-        let begin = raw.len();
-        raw.resize(begin + row.raw as usize, 0);
         if row.packed == row.raw {
-            raw[begin..].copy_from_slice(packed);
+            raw.copy_from_slice(packed);
         } else {
-            dictionary::unpack(self.dictionary, packed, &mut raw[begin..]).map_err(damaged)?;
+            dictionary::unpack(self.dictionary, packed, raw).map_err(damaged)?;
         }
         let strings = self.strings as usize;
-        let Some(strings_end) = raw.len().checked_sub(4 * strings).filter(|end| *end >= begin) else {
+        let Some(strings_end) = raw.len().checked_sub(4 * strings) else {
             return Err(damaged(format!("it has no lengths of {strings} strings")));
         };
         let planes = &raw[strings_end..];
@@ -320,11 +337,10 @@ impl Frames {
         let before = lengths.len();
         lengths.extend((0..strings).map(length));
         let total: u64 = lengths[before..].iter().map(|length| u64::from(*length)).sum();
-        if total != (strings_end - begin) as u64 {
+        if total != strings_end as u64 {
             return Err(damaged("the lengths of its strings do not fit".to_owned()));
         }
-        raw.truncate(strings_end);
-        Ok(())
+        Ok(strings_end)
     }
 
     fn position(&self, source: &Source, frame: usize) -> Position {

@@ -11,7 +11,6 @@ use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, LEAVES_A_FRAME, Part, Source};
 use crate::merkle::Tree;
 use crate::record::{Hash, leaf_hash};
-use bytes::Bytes;
 use std::ops::Range;
 
 /// An open file of leaves.
@@ -135,7 +134,7 @@ impl Leaves {
         })
     }
 
-    /// The leaf at a place.
+    /// Adds the leaf at a place to `leaves`.
     ///
     /// # Errors
     /// [`ChunkError`].
@@ -144,10 +143,12 @@ impl Leaves {
         at: u32,
         commitments: &mut LastBlock,
         frame: &mut LastFrame,
-    ) -> Result<Bytes, ChunkError> {
+        leaves: &mut Vec<u8>,
+    ) -> Result<(), ChunkError> {
         let commitment = commitments.one(&self.commitments, &self.source, at)?;
-        let head = self.frames.string(&self.source, at, frame)?;
-        Ok([head, &commitment].concat().into())
+        leaves.extend_from_slice(self.frames.string(&self.source, at, frame)?);
+        leaves.extend_from_slice(&commitment);
+        Ok(())
     }
 
     /// Reads everything again and holds it against itself: leaves against their hashes, hashes against those of the blocks.

@@ -9,7 +9,6 @@ use super::layout::{blocks, column_bytes, outline};
 use super::single::LastBlock;
 use super::{BLOCK, ChunkError, Identity, PAYLOADS_A_FRAME, Part, Source};
 use crate::record::{Hash, commitment};
-use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -69,14 +68,13 @@ impl Payloads {
             .is_some_and(|byte| byte >> (at % 8) & 1 == 1)
     }
 
-    /// The payload at a place.
+    /// Adds the payload at a place to `payloads`.
     ///
     /// # Errors
     /// [`ChunkError`].
-    pub fn one(&self, at: u32, frame: &mut LastFrame) -> Result<Bytes, ChunkError> {
-        self.frames
-            .string(&self.source, at, frame)
-            .map(Bytes::copy_from_slice)
+    pub fn one(&self, at: u32, frame: &mut LastFrame, payloads: &mut Vec<u8>) -> Result<(), ChunkError> {
+        payloads.extend_from_slice(self.frames.string(&self.source, at, frame)?);
+        Ok(())
     }
 
     /// The salt at a place.

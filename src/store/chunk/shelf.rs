@@ -571,8 +571,13 @@ impl Sealed for Chunks {
         Ok(hashes.filter(|hashes| hashes.len() as u64 == until.since(from)))
     }
 
-    fn fetch_many(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
-        self.many(positions, columns)
+    fn fetch_many(
+        &self,
+        positions: &[Position],
+        columns: Columns,
+        bytes: usize,
+    ) -> Result<Vec<Run>, ReadError> {
+        self.many(positions, columns, bytes)
     }
 }
 

@@ -9,7 +9,6 @@ use super::shelf::{Chunk, Chunks};
 use super::{BLOCK, ChunkError, Source};
 use crate::log::{Columns, ReadError, Run, Slot};
 use crate::record::{Hash, Position};
-use bytes::Bytes;
 use std::sync::Arc;
 
 /// From so many records on two threads read them.
@@ -40,7 +39,7 @@ impl LastBlock {
         let block = at / BLOCK;
         if self.block != Some(block) {
             self.block = None;
-            self.bytes = column.read(source, block * BLOCK..(block + 1) * BLOCK)?;
+            column.block(source, block, &mut self.bytes)?;
             self.block = Some(block);
         }
         let all = self.bytes.as_chunks::<WIDTH>().0;
@@ -49,29 +48,68 @@ impl LastBlock {
     }
 }
 
-impl Chunk {
-    /// The record at a place as a run of one.
-    fn one(&self, at: u32, columns: Columns, last: &mut Last) -> Result<Run, ChunkError> {
-        let (mut leaf, mut payload, mut salt) = (Bytes::new(), Bytes::new(), Bytes::new());
+/// Bytes of records after which those that follow are gathered in columns of their own: whoever keeps a record keeps the
+/// columns that it lies in.
+const GATHERED_BYTES: usize = 256 << 10;
+
+/// Scattered records that share their columns.
+#[derive(Default)]
+struct Gathered {
+    positions: Vec<Position>,
+    slots: Vec<Slot>,
+    leaves: Vec<u8>,
+    salts: Vec<u8>,
+    payloads: Vec<u8>,
+}
+
+impl Gathered {
+    /// Adds the record at a place.
+    fn add(&mut self, chunk: &Chunk, at: u32, columns: Columns, last: &mut Last) -> Result<(), ChunkError> {
         if columns != Columns::Payloads {
-            leaf = self.leaves()?.one(at, &mut last.commitments, &mut last.leaves)?;
+            let (commitments, frame) = (&mut last.commitments, &mut last.leaves);
+            chunk.leaves()?.one(at, commitments, frame, &mut self.leaves)?;
         }
         if columns != Columns::Leaves {
-            payload = self.payloads()?.one(at, &mut last.payloads)?;
+            let payloads = chunk.payloads()?;
+            payloads.one(at, &mut last.payloads, &mut self.payloads)?;
+            if columns == Columns::All {
+                self.salts.extend(payloads.salt(at, &mut last.salts)?);
+            }
         }
-        if columns == Columns::All {
-            let one = self.payloads()?.salt(at, &mut last.salts)?;
-            salt = Bytes::copy_from_slice(&one);
+        self.positions.push(chunk.first().plus(at.into()));
+        self.slots.push(Slot {
+            // A record and what fits before it have far less than 4 GiB.
+            leaf_end: self.leaves.len() as u32,
+            payload_end: self.payloads.len() as u32,
+            erased: chunk.is_erased(at),
+        });
+        Ok(())
+    }
+
+    /// Makes room for so many records like those that are there.
+    fn reserve(&mut self, records: usize) {
+        for column in [&mut self.leaves, &mut self.salts, &mut self.payloads] {
+            column.reserve((column.len() * records).min(GATHERED_BYTES));
         }
-        let slot = Slot {
-            // Frames unpack to far less than 4 GiB.
-            leaf_end: leaf.len() as u32,
-            payload_end: payload.len() as u32,
-            erased: self.is_erased(at),
-        };
-        let position = self.first().plus(at.into());
-        let run = Run::new(position, vec![slot], leaf, salt, payload);
-        run.map_err(|error| self.unreadable(position, error.to_string()))
+    }
+
+    /// The bytes of leaves and payloads.
+    fn bytes(&self) -> usize {
+        self.leaves.len() + self.payloads.len()
+    }
+
+    /// Adds the records to `runs`, each as a run of one, and begins anew.
+    fn give(&mut self, chunk: &Chunk, runs: &mut Vec<Run>) -> Result<(), ChunkError> {
+        let Self {
+            positions,
+            slots,
+            leaves,
+            salts,
+            payloads,
+        } = std::mem::take(self);
+        let scattered = Run::scattered(&positions, slots, leaves.into(), salts.into(), payloads.into());
+        runs.extend(scattered.map_err(|error| chunk.unreadable(chunk.first(), error.to_string()))?);
+        Ok(())
     }
 }
 
@@ -81,38 +119,53 @@ impl Chunks {
     /// # Errors
     /// [`ReadError`].
     pub fn one(&self, position: Position, columns: Columns) -> Result<Option<Run>, ReadError> {
-        let Some((chunk, at)) = self.holding(position) else {
+        if position >= self.sealed() {
             return Ok(None);
-        };
-        Ok(Some(chunk.one(at, columns, &mut Last::default())?))
+        }
+        Ok(self.in_turn(&[position], columns, usize::MAX)?.pop())
     }
 
-    /// The records at these positions, in this order, each as a run of one. Many are read by two threads.
+    /// The first of the records at these positions, in this order, each as a run of one: at least one, and as many as it takes
+    /// to have so many bytes of leaves and payloads. Many are read by two threads, each of which stops there.
     ///
     /// # Errors
     /// [`ReadError`] for the first that cannot be had.
-    pub fn many(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
+    pub fn many(
+        &self,
+        positions: &[Position],
+        columns: Columns,
+        bytes: usize,
+    ) -> Result<Vec<Run>, ReadError> {
         if positions.len() < SHARED_FROM {
-            return self.in_turn(positions, columns);
+            return self.in_turn(positions, columns, bytes);
         }
         let (first, second) = positions.split_at(positions.len() / 2);
         std::thread::scope(|scope| {
-            let other = std::thread::Builder::new().spawn_scoped(scope, || self.in_turn(second, columns));
-            let mut runs = self.in_turn(first, columns)?;
+            let read = || self.in_turn(second, columns, bytes);
+            let other = std::thread::Builder::new().spawn_scoped(scope, read);
+            let mut runs = self.in_turn(first, columns, bytes)?;
+            if runs.len() < first.len() {
+                return Ok(runs);
+            }
             runs.extend(match other.map(std::thread::ScopedJoinHandle::join) {
                 Ok(Ok(runs)) => runs?,
                 // Without a thread to be had, or with one that panicked, nothing is lost but time.
-                Ok(Err(_)) | Err(_) => self.in_turn(second, columns)?,
+                Ok(Err(_)) | Err(_) => read()?,
             });
             Ok(runs)
         })
     }
 
-    fn in_turn(&self, positions: &[Position], columns: Columns) -> Result<Vec<Run>, ReadError> {
+    fn in_turn(
+        &self,
+        positions: &[Position],
+        columns: Columns,
+        mut left: usize,
+    ) -> Result<Vec<Run>, ReadError> {
         let mut runs = Vec::with_capacity(positions.len());
-        let mut last = Last::default();
+        let (mut last, mut gathered) = (Last::default(), Gathered::default());
         let mut current: Option<Arc<Chunk>> = None;
-        for position in positions {
+        for (at, position) in positions.iter().enumerate() {
             let chunk = match current.take().filter(|chunk| chunk.holds(*position)) {
                 Some(chunk) => chunk,
                 None => {
@@ -125,8 +178,22 @@ impl Chunks {
                     held?.0
                 }
             };
-            runs.push(chunk.one(chunk.place(*position), columns, &mut last)?);
+            let before = gathered.bytes();
+            gathered.add(&chunk, chunk.place(*position), columns, &mut last)?;
+            left = left.saturating_sub(gathered.bytes() - before);
+            if before == 0 {
+                gathered.reserve(positions.len() - at - 1);
+            }
+            if left == 0 || gathered.bytes() >= GATHERED_BYTES {
+                gathered.give(&chunk, &mut runs)?;
+            }
             current = Some(chunk);
+            if left == 0 {
+                break;
+            }
+        }
+        if let Some(chunk) = current {
+            gathered.give(&chunk, &mut runs)?;
         }
         Ok(runs)
     }

@@ -174,7 +174,7 @@ fn records_fetched_by_their_positions_are_those_in_their_order() {
     for columns in [Columns::All, Columns::Payloads, Columns::Leaves] {
         // A few by one thread, many by two.
         for positions in [&scattered[..10], &scattered[..]] {
-            let runs = chunks.many(positions, columns).unwrap();
+            let runs = chunks.many(positions, columns, usize::MAX).unwrap();
             assert_eq!(runs.len(), positions.len());
             for (run, position) in runs.iter().zip(positions) {
                 assert_eq!((run.first(), run.len()), (*position, 1));
@@ -182,15 +182,50 @@ fn records_fetched_by_their_positions_are_those_in_their_order() {
             }
         }
     }
-    assert!(chunks.many(&[Position::new(768)], Columns::All).is_err());
+    assert!(
+        chunks
+            .many(&[Position::new(768)], Columns::All, usize::MAX)
+            .is_err()
+    );
     disk.take_away(&PathBuf::from("chunks/00000001.payloads"));
     let chunks = Chunks::open(options(&disk)).unwrap();
-    assert!(chunks.many(&scattered, Columns::All).is_err());
-    assert!(chunks.many(&scattered, Columns::Leaves).is_ok());
+    assert!(chunks.many(&scattered, Columns::All, usize::MAX).is_err());
+    assert!(chunks.many(&scattered, Columns::Leaves, usize::MAX).is_ok());
     check(
-        &chunks.many(&scattered[..10], Columns::All).unwrap()[9],
+        &chunks.many(&scattered[..10], Columns::All, usize::MAX).unwrap()[9],
         Columns::All,
     );
+}
+
+#[test]
+fn of_many_records_no_more_are_fetched_at_once_than_so_many_bytes_ask_for() {
+    let (_disk, chunks) = sealed(3);
+    let all: Vec<Position> = (0..768).rev().map(Position::new).collect();
+    let bytes = |runs: &[Run]| runs.iter().map(Run::bytes).sum::<usize>();
+    let largest = 71_000;
+    for columns in [
+        Columns::All,
+        Columns::Unsalted,
+        Columns::Payloads,
+        Columns::Leaves,
+    ] {
+        // One thread, and two.
+        for positions in [&all[..60], &all[..]] {
+            for limit in [0, 1, 500] {
+                let runs = chunks.many(positions, columns, limit).unwrap();
+                assert!(!runs.is_empty() && runs.len() < positions.len());
+                assert!(bytes(&runs) >= limit && bytes(&runs[..runs.len() - 1]) < limit.max(1));
+                for (run, position) in runs.iter().zip(positions) {
+                    assert_eq!(run.first(), *position);
+                    check(run, columns);
+                }
+            }
+        }
+        // Both threads have as much.
+        let half = bytes(&chunks.many(&all[..384], columns, usize::MAX).unwrap());
+        let most = bytes(&chunks.many(&all, columns, half).unwrap());
+        assert!(most <= 2 * half + largest);
+    }
 }
 
 #[test]

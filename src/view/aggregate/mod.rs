@@ -8,6 +8,7 @@
 
 use super::QueryError;
 use super::contents::Contents;
+use super::fetched;
 use super::matching::decode;
 use super::search::Search;
 use super::search::follow::fill;
@@ -16,7 +17,7 @@ use crate::derive::Basis;
 use crate::filter::{Grouped, NotGrouped};
 pub use crate::index::Dates;
 use crate::index::{Document, IndexError, Loose, Marks, Snapshot, View};
-use crate::log::{Columns, Log, ReadError};
+use crate::log::{Log, ReadError};
 use crate::record::Position;
 use hashbrown::HashMap;
 use roaring::RoaringBitmap;
@@ -41,8 +42,6 @@ pub const DIMENSIONS_MAX: usize = 3;
 pub const GROUPS_MAX: usize = 500_000;
 /// Documents outside the index that are taken apart at a time.
 const LOOSE_DOCUMENTS: usize = 4_096;
-/// Records fetched at a time.
-const FETCHED: usize = 64;
 /// So many entries of the index are counted by two threads.
 const SHARED_ENTRIES: u64 = 1 << 17;
 
@@ -293,17 +292,16 @@ impl<'a> Counting<'a> {
         for some in positions.chunks(LOOSE_DOCUMENTS) {
             let mut loose = Loose::new(Position::START);
             let mut number = 0;
-            for fetched in some.chunks(FETCHED) {
-                if self.cancelled.load(Ordering::Relaxed) {
-                    return Ok(self);
+            fetched::each(log, some, self.cancelled, |_, run| {
+                if let Some(record) = run.iter().next() {
+                    fill(&mut document, &record, &decode(&record)?, None);
+                    loose.add(number, &document);
                 }
-                for (position, run) in fetched.iter().zip(log.fetch(fetched, Columns::Unsalted)?) {
-                    if let Some(record) = run.get(*position) {
-                        fill(&mut document, &record, &decode(&record)?, None);
-                        loose.add(number, &document);
-                    }
-                    number += 1;
-                }
+                number += 1;
+                Ok::<_, QueryError>(())
+            })?;
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Ok(self);
             }
             self.take(&loose.view(), &Marks::first(number)).map_err(|cause| {
                 // Nothing but memory is read.

@@ -14,6 +14,7 @@ pub mod plan;
 
 use super::contents::Contents;
 use super::fates::Fates;
+use super::fetched;
 use super::matching;
 use super::runner::Asked;
 use super::runner::standing::State;
@@ -33,8 +34,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// What this view is called.
 pub const NAME: &str = "search";
-/// Records that must be asked themselves are fetched so many at a time.
-const ASKED_RECORDS: usize = 512;
 /// An index of so many documents is asked by two threads, half of its parts each.
 const SHARED_DOCUMENTS: u64 = 1 << 21;
 /// Where more candidates than this share of the log must be asked themselves, to look at every record is no slower.
@@ -524,19 +523,14 @@ impl Search {
     ) -> Result<(), Unanswered> {
         // Ascending positions are read soonest.
         candidates.sort_unstable_by_key(|(one, _)| one.position);
-        for some in candidates.chunks(ASKED_RECORDS) {
-            if question.cancelled.load(Ordering::Relaxed) {
-                break;
+        let positions: Vec<Position> = candidates.iter().map(|(one, _)| one.position).collect();
+        fetched::each(question.log, &positions, question.cancelled, |at, run| {
+            let (one, status) = candidates[at];
+            if question.passes(run, one.position, status)? {
+                take(one);
             }
-            let positions: Vec<Position> = some.iter().map(|(one, _)| one.position).collect();
-            let runs = question.log.fetch(&positions, Columns::Unsalted)?;
-            for ((one, status), run) in some.iter().zip(&runs) {
-                if question.passes(run, one.position, *status)? {
-                    take(*one);
-                }
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// How many entries have lost the content that was their newest below the mark, and have no newer one.
