@@ -165,7 +165,7 @@ fn alert_status(now: alert::Now) -> proto::AlertStatus {
 }
 
 /// Said by the generated code of calls that [`super::raw`] answers: nobody is ever told.
-const ENCODED: &str = "this call is answered with encoded messages";
+pub(super) const ENCODED: &str = "this call is answered with encoded messages";
 
 /// The entry by its whole name, and the point that is spoken of: the beginning of a key is looked up by a scan of the
 /// records below that point, in its turn. What is answered then must speak of the same point.

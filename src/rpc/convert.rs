@@ -355,6 +355,14 @@ pub fn entry_key(key: Option<proto::EntryKey>, path: &str) -> Result<EntryKey, R
 
 /// An entry as answered.
 pub fn entry(answer: &EntryAnswer, exact: bool, with_derived: bool) -> proto::Entry {
+    proto::Entry {
+        record: answer.record().map(|stored| record(answer, &stored, exact)),
+        ..beside_record(answer, with_derived)
+    }
+}
+
+/// What is answered of an entry beside its record.
+pub fn beside_record(answer: &EntryAnswer, with_derived: bool) -> proto::Entry {
     let state = &answer.state;
     let stored = answer.record();
     let derived = stored
@@ -363,7 +371,7 @@ pub fn entry(answer: &EntryAnswer, exact: bool, with_derived: bool) -> proto::En
         .map(|stored| derived::of_payload(stored.payload))
         .unwrap_or_default();
     proto::Entry {
-        record: stored.map(|stored| record(answer, &stored, exact)),
+        record: None,
         status: status_number(answer.status),
         revision: answer.revision.get(),
         held: state.held.is_some(),

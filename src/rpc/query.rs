@@ -1,13 +1,17 @@
 //! `Query`: questions about entries.
 
+use super::archive::ENCODED;
+use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
-use super::{Core, aggregate, blocking, convert, found_words, likened, proto, status, suggested};
+use super::{Core, aggregate, blocking, convert, found_words, likened, proto, status, suggested, wire};
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
 use crate::view::likeness::{Collapse, Likened};
 use crate::view::series::SeriesCounts;
-use crate::view::{Order, Search};
+use crate::view::{EntryAnswer, Order, Search};
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -26,6 +30,48 @@ impl Query {
         reached.map_err(|error| status::query(&error))?;
         let log = self.0.log.clone();
         blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await
+    }
+
+    /// The answer to a search, encoded.
+    async fn page(&self, request: proto::SearchRequest) -> Result<Bytes, Status> {
+        let filter = convert::filter(&request.filter)?;
+        let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
+        let leave_out = likened::collapse(request.collapse)?;
+        let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
+        let as_of = self.as_of(request.as_of, request.min_position).await?;
+        let search = Search {
+            filter: filter.clone(),
+            as_of: is_said.then_some(as_of),
+            order,
+            ascending: request.ascending,
+            page_size,
+            collapse: leave_out,
+            records_only: request.records_only,
+            excerpts: request.excerpts,
+        };
+        let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
+        let with_derived = !request.records_only;
+        let write = move |entry: &EntryAnswer, out: &mut Vec<u8>| wire::put_found(out, entry, with_derived);
+        let page = self.0.scanner.search(search, token, Box::new(write)).await;
+        let page = page.map_err(|error| status::query(&error))?;
+        let mut notes = filter.notes(Asked::Entries);
+        notes.extend(erased_note(page.erased));
+        if page.total == 0 {
+            notes.extend(self.0.scanner.near(filter.clone()).await);
+        }
+        let likened = (leave_out != Collapse::None).then_some(page.likened);
+        notes.extend(likened.map(|likened| likened::note(likened, leave_out)));
+        notes.extend(found_words::notes(&filter, order, request.excerpts, page.total));
+        let beside = proto::SearchResponse {
+            entries: Vec::new(),
+            next_page_token: page.next.unwrap_or_default(),
+            view_position: page.as_of.get(),
+            total: page.total,
+            notes,
+            likened: likened.map(likened::wire),
+            excerpts: page.excerpts.into_iter().map(found_words::wire).collect(),
+        };
+        Ok(wire::search_response(&page.entries, &beside))
     }
 
     async fn aggregated(
@@ -56,48 +102,9 @@ impl Query {
 impl proto::query_server::Query for Query {
     async fn search(
         &self,
-        request: Request<proto::SearchRequest>,
+        _: Request<proto::SearchRequest>,
     ) -> Result<Response<proto::SearchResponse>, Status> {
-        let request = request.into_inner();
-        let filter = convert::filter(&request.filter)?;
-        let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
-        let leave_out = likened::collapse(request.collapse)?;
-        let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
-        let as_of = self.as_of(request.as_of, request.min_position).await?;
-        let search = Search {
-            filter: filter.clone(),
-            as_of: is_said.then_some(as_of),
-            order,
-            ascending: request.ascending,
-            page_size,
-            collapse: leave_out,
-            records_only: request.records_only,
-            excerpts: request.excerpts,
-        };
-        let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
-        let page = self.0.scanner.search(search, token).await;
-        let page = page.map_err(|error| status::query(&error))?;
-        let mut notes = filter.notes(Asked::Entries);
-        notes.extend(erased_note(page.erased));
-        if page.total == 0 {
-            notes.extend(self.0.scanner.near(filter.clone()).await);
-        }
-        let likened = (leave_out != Collapse::None).then_some(page.likened);
-        notes.extend(likened.map(|likened| likened::note(likened, leave_out)));
-        notes.extend(found_words::notes(&filter, order, request.excerpts, page.total));
-        Ok(Response::new(proto::SearchResponse {
-            entries: page
-                .entries
-                .iter()
-                .map(|entry| convert::entry(entry, false, !request.records_only))
-                .collect(),
-            next_page_token: page.next.unwrap_or_default(),
-            view_position: page.as_of.get(),
-            total: page.total,
-            notes,
-            likened: likened.map(likened::wire),
-            excerpts: page.excerpts.into_iter().map(found_words::wire).collect(),
-        }))
+        Err(Status::unimplemented(ENCODED))
     }
 
     async fn count(
@@ -229,6 +236,18 @@ impl proto::query_server::Query for Query {
             notes,
             likened: Some(likened::wire(likened)),
         }))
+    }
+}
+
+impl RawCall<proto::SearchRequest> for Query {
+    fn call(
+        self: Arc<Self>,
+        request: Request<proto::SearchRequest>,
+    ) -> BoxFuture<'static, Result<RawStream, Status>> {
+        Box::pin(async move {
+            let page = self.page(request.into_inner()).await?;
+            Ok(stream::once(std::future::ready(Ok(page))).boxed())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Streams of messages that are encoded already.
 //!
-//! The generated services encode a struct for each message. `Read`, `GetHistory` and `Subscribe` make their messages
+//! The generated services encode a struct for each message. `Read`, `GetHistory`, `Subscribe` and `Search` make their messages
 //! of stored bytes instead ([`super::wire`]): the services here take those calls and hand every other one to the
 //! generated code.
 

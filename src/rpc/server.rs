@@ -132,8 +132,9 @@ fn archive(core: &Arc<Core>) -> WithRaw<ArchiveServer<Archive>> {
 }
 
 fn query(core: &Arc<Core>) -> WithRaw<QueryServer<Query>> {
-    let generated = QueryServer::new(Query(Arc::clone(core)));
-    WithRaw::new(generated.max_decoding_message_size(REQUEST_BYTES_MAX))
+    let calls = Arc::new(Query(Arc::clone(core)));
+    let generated = QueryServer::from_arc(Arc::clone(&calls)).max_decoding_message_size(REQUEST_BYTES_MAX);
+    WithRaw::new(generated).route::<proto::SearchRequest, _>("/chancery.v1.Query/Search", calls)
 }
 
 fn views(core: &Arc<Core>) -> WithRaw<ViewsServer<Views>> {

@@ -1,14 +1,15 @@
 //! Records written straight into the messages that carry them.
 //!
-//! The encoding is exactly prost's of [`proto::ReadResponse`] and [`proto::SubscribeResponse`], without a struct for each
-//! record, and with gRPC's prefix before it: a message is made once, of stored bytes, and handed by reference to the
-//! connections of all who are sent it. A test holds it to prost's.
+//! The encoding is exactly prost's of [`proto::ReadResponse`], [`proto::SubscribeResponse`] and [`proto::SearchResponse`],
+//! without a struct for each record, and with gRPC's prefix before it: a message is made once, of stored bytes, and handed by
+//! reference to the connections of all who are sent it. A test holds it to prost's.
 
-use super::proto;
+use super::{convert, proto};
 use crate::log::Stored;
 use crate::record::{Act, Leaf, Position};
-use crate::view::{Change, Parts, Selection};
+use crate::view::{Change, EntryAnswer, Parts, Selection};
 use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
 
 /// What gRPC puts before each message: a byte that says it is not compressed, and its length, 4 bytes big-endian
 /// (`Length-Prefixed-Message` of "gRPC over HTTP2").
@@ -45,6 +46,41 @@ pub fn batch(selection: &Selection, parts: Parts, resume_token: &[u8]) -> Bytes 
     put_number(&mut out, 3, selection.through.get());
     put_bytes(&mut out, 4, resume_token);
     wrap(out, TAG_BATCH)
+}
+
+/// A `SearchResponse` of entries that [`put_found`] has written, and of what it says beside them.
+pub fn search_response(entries: &[Vec<u8>], beside: &proto::SearchResponse) -> Bytes {
+    let bytes: usize = entries.iter().map(Vec::len).sum();
+    let mut out = begin(PREFIX, bytes + beside.encoded_len());
+    entries.iter().for_each(|some| out.put_slice(some));
+    // A BytesMut grows: there is always room.
+    let _ = beside.encode(&mut out);
+    prefixed(out, 0)
+}
+
+/// Adds an entry to those that were found, as `SearchResponse.entries` has it.
+pub fn put_found(out: &mut Vec<u8>, answer: &EntryAnswer, with_derived: bool) {
+    let beside = convert::beside_record(answer, with_derived);
+    let mut length = beside.encoded_len();
+    let record = answer.record();
+    let record = record.map(|record| {
+        let numbers = number_len(record.position.get()) + number_len(record.erased.into());
+        let own = numbers + present_len(record.leaf) + present_len(record.payload);
+        length += field_len(own);
+        (record, own)
+    });
+    let mut head = Head::default();
+    head.before(1, length);
+    if let Some((record, own)) = record {
+        head.before(1, own);
+        head.number(1, record.position.get());
+        head.part(2, record.leaf, out);
+        head.part(3, record.payload, out);
+        head.number(6, record.erased.into());
+    }
+    head.put(out, &[]);
+    // A Vec grows: there is always room.
+    let _ = beside.encode(out);
 }
 
 /// A message that prost encodes, with its prefix.
@@ -147,8 +183,8 @@ pub(super) fn is_by_leaf_alone(record: &Stored<'_>, change: Change, parts: Parts
 }
 
 /// Tags, lengths and numbers that are gathered and written in one piece with what follows them: a record has several, of
-/// a byte or a few each. At most a record's tag and length, its position, and tag and length of its first part come
-/// together: 23 bytes where lengths are below 4 GiB.
+/// a byte or a few each. At most tags and lengths of an entry and its record, the position, and tag and length of the first
+/// part come together: 29 bytes where lengths are below 4 GiB.
 #[derive(Default)]
 struct Head {
     bytes: [u8; 32],
@@ -183,7 +219,14 @@ impl Head {
         self
     }
 
-    fn put(&mut self, out: &mut BytesMut, bytes: &[u8]) {
+    /// A field of bytes, where there are any.
+    fn part(&mut self, field: u8, bytes: &[u8], out: &mut impl BufMut) {
+        if !bytes.is_empty() {
+            self.before(field, bytes.len()).put(out, bytes);
+        }
+    }
+
+    fn put(&mut self, out: &mut impl BufMut, bytes: &[u8]) {
         out.put_slice(&self.bytes[..self.len]);
         out.put_slice(bytes);
         self.len = 0;
@@ -191,14 +234,7 @@ impl Head {
 }
 
 fn exact_len(record: &Stored<'_>) -> usize {
-    let present = |bytes: &[u8]| {
-        if bytes.is_empty() {
-            0
-        } else {
-            field_len(bytes.len())
-        }
-    };
-    present(record.leaf) + present(record.payload) + present(record.salt)
+    present_len(record.leaf) + present_len(record.payload) + present_len(record.salt)
 }
 
 fn change_number(change: Change) -> u64 {
@@ -237,6 +273,15 @@ fn put_varint(out: &mut BytesMut, mut number: u64) {
         number >>= 7;
     }
     out.put_u8(number.to_le_bytes()[0]);
+}
+
+/// The length of a field that is there where it has bytes.
+const fn present_len(bytes: &[u8]) -> usize {
+    if bytes.is_empty() {
+        0
+    } else {
+        field_len(bytes.len())
+    }
 }
 
 const fn varint_len(number: u64) -> usize {

@@ -1,23 +1,33 @@
-//! Pages of answers: the entries behind the positions that were found.
+//! Pages of answers: the entries behind the positions that were found, as whoever asks has them written.
 //!
-//! Records are read some at a time, and the state of an entry comes from its one record where the search view knows that there
-//! is no other; else the log is asked for it.
+//! Two threads take the entries of a page some at a time: each reads their records, makes their states of them and has them
+//! written. The state of an entry comes from its one record where the search view knows that there is no other; else the log
+//! is asked for it. A page is cut as if one entry had been taken after the other.
 
 use super::entry::{self, EntryAnswer};
+use super::fetched;
 use super::kept::Found;
 use super::matching::{decode, entry_of};
 use super::page::PageToken;
 use super::scan::Page;
 use super::search;
+use super::turns::shared;
 use super::withdrawn::Documents;
 use crate::filter::{Excerpt, Wording};
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
 use crate::record::{Hash, Position, Status, codec};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Bytes of leaves and payloads after which a page ends.
 const PAGE_BYTES: usize = 3_000_000;
+/// About what is written of an entry beside its record.
+const BESIDE_BYTES: usize = 64;
+/// Entries that one thread takes at a time.
+const PIECE: usize = 50;
+
+/// Writes an entry behind those before it, in whatever form the page is sent.
+pub type Write = dyn Fn(&EntryAnswer, &mut Vec<u8>) + Send + Sync;
 
 /// Which part of an answer a page is, and how it is told.
 pub(super) struct Cut {
@@ -43,51 +53,252 @@ pub(super) fn page(
     view: Option<&search::Search>,
     found: &Found,
     cut: &Cut,
+    write: &Write,
     cancelled: &AtomicBool,
 ) -> Result<Page, ReadError> {
     let (as_of, binding) = (cut.as_of, cut.binding);
-    let mut ahead = Ahead::new(log, &found.positions);
-    let mut documents = (!cut.records_only).then(|| Documents::new(log, as_of, cancelled));
-    let fetch = |at: usize, position| {
-        if cancelled.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let run = ahead.take(at, Position::new(position))?;
-        let answer = answer_of(log, view, run, Position::new(position), as_of, documents.as_mut())?;
-        let told = |answer: EntryAnswer| {
-            let excerpts = cut.excerpts.as_ref().map(|words| excerpts(words, &answer));
-            let own: usize = excerpts.iter().flatten().map(bytes_of).sum();
-            let named = answer.retracted_documents.iter();
-            let named: usize = named
-                .map(|one| one.series.as_str().len() + one.key.as_str().len())
-                .sum();
-            (answer.run.bytes() + own + named, (answer, excerpts))
+    let positions = &found.positions[..];
+    let begin = || {
+        let mut reading = Reading {
+            log,
+            view,
+            cut,
+            write,
+            cancelled,
+            documents: (!cut.records_only).then(|| Documents::new(log, as_of, cancelled)),
         };
-        Ok(answer.map(told))
+        move |range: Range<usize>| reading.piece(&positions[range])
     };
-    let (entries, end) = gather(&found.positions, cut.start, cut.size, fetch)?;
-    let (entries, excerpts): (_, Vec<_>) = entries.into_iter().unzip();
-    let more = end < found.positions.len();
+    let gathered = gather(positions.len(), cut.start, cut.size, begin)?;
+    let more = gathered.end < positions.len();
+    let last = gathered.end.checked_sub(1).map(|at| positions[at]);
     let token = PageToken {
         binding,
         as_of,
-        answered: end as u64,
-        last: Position::new(
-            end.checked_sub(1)
-                .and_then(|at| found.positions.get(at))
-                .copied()
-                .unwrap_or_default(),
-        ),
+        answered: gathered.end as u64,
+        last: Position::new(last.unwrap_or_default()),
     };
     Ok(Page {
-        entries,
-        excerpts: excerpts.into_iter().flatten().collect(),
+        entries: gathered.written,
+        excerpts: gathered.excerpts,
         next: more.then(|| token.encode()),
         as_of,
-        total: found.positions.len() as u64,
+        total: positions.len() as u64,
         erased: found.erased,
         likened: found.likened,
     })
+}
+
+/// Entries of a page that stand one behind the other.
+#[derive(Default)]
+struct Piece {
+    /// As they were written.
+    bytes: Vec<u8>,
+    told: Vec<Told>,
+    /// How many positions were used up, those without an answer among them.
+    used: usize,
+    /// The bytes of all that are told.
+    weight: usize,
+    /// Why the position after them could not be read.
+    error: Option<ReadError>,
+}
+
+/// One entry of a piece.
+struct Told {
+    /// How many positions the piece had used up with it.
+    used: usize,
+    /// Where it ends in the bytes.
+    end: usize,
+    /// The bytes of its record, of its excerpts and of the names beside it.
+    weight: usize,
+    excerpts: Option<Vec<Excerpt>>,
+}
+
+/// What the entries of a page are.
+#[derive(Default)]
+struct Gathered {
+    written: Vec<Vec<u8>>,
+    excerpts: Vec<Vec<Excerpt>>,
+    entries: usize,
+    weight: usize,
+    /// The index after the last position that it used up: one without an answer is used up as well, so that the page after it
+    /// neither repeats nor loses an entry.
+    end: usize,
+}
+
+impl Gathered {
+    /// Takes a piece in; says whether the page ends within it.
+    fn add(&mut self, mut piece: Piece) -> Result<bool, ReadError> {
+        let (mut written, begin) = (0, self.end);
+        let mut is_cut = false;
+        for told in piece.told {
+            let weight = self.weight + told.weight;
+            is_cut = weight > PAGE_BYTES && self.entries > 0;
+            if is_cut {
+                self.end = begin + told.used - 1;
+                break;
+            }
+            (self.weight, written) = (weight, told.end);
+            self.entries += 1;
+            self.excerpts.extend(told.excerpts);
+        }
+        piece.bytes.truncate(written);
+        self.written.push(piece.bytes);
+        if is_cut {
+            return Ok(true);
+        }
+        self.end = begin + piece.used;
+        piece.error.map_or(Ok(self.weight > PAGE_BYTES), Err)
+    }
+}
+
+/// The answers of one page. Each thread begins with what it reads pieces of positions by.
+fn gather<R: FnMut(Range<usize>) -> Piece>(
+    positions: usize,
+    start: usize,
+    size: usize,
+    begin: impl Fn() -> R + Sync,
+) -> Result<Gathered, ReadError> {
+    let mut gathered = Gathered {
+        end: start,
+        ..Gathered::default()
+    };
+    // Those without an answer are few: mostly the first turn has all.
+    while gathered.end < positions && gathered.entries < size {
+        let first = gathered.end;
+        let last = positions.min(first + size - gathered.entries);
+        for piece in pieces(first..last, &begin) {
+            if gathered.add(piece)? {
+                return Ok(gathered);
+            }
+        }
+    }
+    Ok(gathered)
+}
+
+/// The pieces of a range from its first on, without a gap: all, or so many that they have more than a page.
+fn pieces<R: FnMut(Range<usize>) -> Piece>(
+    range: Range<usize>,
+    begin: &(impl Fn() -> R + Sync),
+) -> Vec<Piece> {
+    let weight = AtomicUsize::new(0);
+    let begin = || {
+        let mut read = begin();
+        let (range, weight) = (&range, &weight);
+        move |number: usize| {
+            let first = range.start + number * PIECE;
+            let piece = read(first..range.end.min(first + PIECE));
+            // What follows one that could not be read is of no use.
+            let own = if piece.error.is_some() {
+                PAGE_BYTES + 1
+            } else {
+                piece.weight
+            };
+            weight.fetch_add(own, Ordering::Relaxed);
+            piece
+        }
+    };
+    let wants_more = || weight.load(Ordering::Relaxed) <= PAGE_BYTES;
+    shared(range.len().div_ceil(PIECE), wants_more, begin)
+}
+
+/// What a thread makes pieces by.
+struct Reading<'a> {
+    log: &'a Log,
+    view: Option<&'a search::Search>,
+    cut: &'a Cut,
+    write: &'a Write,
+    cancelled: &'a AtomicBool,
+    documents: Option<Documents<'a>>,
+}
+
+impl Reading<'_> {
+    /// The entries at these positions, up to the one with which they are more than a page.
+    fn piece(&mut self, positions: &[u64]) -> Piece {
+        let positions: Vec<Position> = positions.iter().copied().map(Position::new).collect();
+        let lasts = self.view.map(|view| view.are_last(&positions, self.cut.as_of));
+        let is_last = |at: usize| lasts.as_ref().is_some_and(|lasts| lasts[at]);
+        let mut piece = Piece::default();
+        while piece.used < positions.len() && piece.weight <= PAGE_BYTES && piece.error.is_none() {
+            if self.cancelled.load(Ordering::Relaxed) {
+                piece.used = positions.len();
+                break;
+            }
+            let rest = &positions[piece.used..];
+            let runs = self.log.fetch_some(rest, Columns::Unsalted, fetched::BYTES);
+            // Where one of them cannot be read, the one that is wanted may be.
+            let runs = runs.or_else(|_| entry::one(self.log, rest[0]).map(|run| vec![run]));
+            let told = runs.and_then(|runs| {
+                let room: usize = runs.iter().map(|run| run.bytes() + BESIDE_BYTES).sum();
+                piece.bytes.reserve(room);
+                runs.into_iter().try_for_each(|run| {
+                    let is_last = is_last(piece.used);
+                    self.tell(run, is_last, &mut piece)
+                })
+            });
+            piece.error = told.err();
+        }
+        piece
+    }
+
+    fn tell(&mut self, run: Run, is_last: bool, piece: &mut Piece) -> Result<(), ReadError> {
+        let answer = self.answer(run, is_last)?;
+        piece.used += 1;
+        let Some(answer) = answer else {
+            return Ok(());
+        };
+        let words = self.cut.excerpts.as_ref();
+        let excerpts = words.map(|words| excerpts(words, &answer));
+        let own: usize = excerpts.iter().flatten().map(bytes_of).sum();
+        let named = answer.retracted_documents.iter();
+        let named: usize = named
+            .map(|one| one.series.as_str().len() + one.key.as_str().len())
+            .sum();
+        let weight = answer.run.bytes() + own + named;
+        (self.write)(&answer, &mut piece.bytes);
+        piece.weight += weight;
+        piece.told.push(Told {
+            used: piece.used,
+            end: piece.bytes.len(),
+            weight,
+            excerpts,
+        });
+        Ok(())
+    }
+
+    /// The entry of a record; `is_last` where the view knows of none that follows it.
+    fn answer(&mut self, run: Run, is_last: bool) -> Result<Option<EntryAnswer>, ReadError> {
+        let (position, as_of) = (run.first(), self.cut.as_of);
+        let Some(record) = run.get(position) else {
+            return Ok(None);
+        };
+        let leaf = decode(&record)?;
+        let is_all = is_last && leaf.previous.is_none() && !record.erased;
+        let state = if is_all {
+            EntryState::first(position, &leaf).ok()
+        } else {
+            self.log.entry(&entry_of(position, &leaf)?, as_of)?
+        };
+        let Some(state) = state else {
+            return Ok(None);
+        };
+        let retracted_documents = match &mut self.documents {
+            Some(documents) => documents.retracted(&record, &state)?,
+            None => Vec::new(),
+        };
+        // What was erased since is so in the answers as of then, too.
+        let status = match record.erased {
+            true => Status::Erased,
+            false => state.status_of(leaf.revision),
+        };
+        Ok(Some(EntryAnswer {
+            retracted_documents,
+            revision: state.revision(),
+            status,
+            run,
+            state,
+        }))
+    }
 }
 
 /// The excerpts of an entry.
@@ -104,132 +315,66 @@ fn bytes_of(excerpt: &Excerpt) -> usize {
     excerpt.text.len() + excerpt.path.len() + 16 * excerpt.matches.len() + 32
 }
 
-/// The answers of one page, and the index after the last position that it used up: one without an answer is used up
-/// as well, so that the page after it neither repeats nor loses an entry. `fetch` says the bytes of an answer too.
-fn gather<T>(
-    positions: &[u64],
-    start: usize,
-    size: usize,
-    mut fetch: impl FnMut(usize, u64) -> Result<Option<(usize, T)>, ReadError>,
-) -> Result<(Vec<T>, usize), ReadError> {
-    let mut answers = Vec::new();
-    let (mut end, mut bytes) = (start, 0);
-    while let Some(position) = positions.get(end).filter(|_| answers.len() < size) {
-        if let Some((own, answer)) = fetch(end, *position)? {
-            bytes += own;
-            if bytes > PAGE_BYTES && !answers.is_empty() {
-                break;
-            }
-            answers.push(answer);
-        }
-        end += 1;
-    }
-    Ok((answers, end))
-}
-
-/// Records of an answer that were read together, a little ahead of the one that is wanted.
-struct Ahead<'a> {
-    log: &'a Log,
-    positions: &'a [u64],
-    runs: HashMap<u64, Run>,
-    /// Records that are read together next.
-    records: usize,
-}
-
-/// Records that are read together at first. What they hold is bounded by what one record may have.
-const AHEAD_RECORDS: usize = 64;
-/// The most records that are read together, where those before were small.
-const AHEAD_RECORDS_MAX: usize = 1_024;
-/// About what records hold that are read together after the first ones.
-const AHEAD_BYTES: usize = 4 << 20;
-
-impl<'a> Ahead<'a> {
-    fn new(log: &'a Log, positions: &'a [u64]) -> Self {
-        Self {
-            log,
-            positions,
-            runs: HashMap::new(),
-            records: AHEAD_RECORDS,
-        }
-    }
-
-    /// The record at the `at`-th position.
-    fn take(&mut self, at: usize, position: Position) -> Result<Run, ReadError> {
-        if let Some(run) = self.runs.remove(&position.get()) {
-            return Ok(run);
-        }
-        let end = self.positions.len().min(at + self.records);
-        let mut positions: Vec<Position> = self.positions[at..end]
-            .iter()
-            .copied()
-            .map(Position::new)
-            .collect();
-        // Ascending positions are read soonest.
-        positions.sort_unstable();
-        // Where one of them cannot be read, the one that is wanted may be.
-        if let Ok(runs) = self.log.fetch(&positions, Columns::Unsalted) {
-            let bytes: usize = runs.iter().map(Run::bytes).sum();
-            let fitting = AHEAD_BYTES / (bytes / runs.len().max(1)).max(1);
-            self.records = fitting.clamp(AHEAD_RECORDS, AHEAD_RECORDS_MAX);
-            let read = positions.iter().map(|position| position.get()).zip(runs);
-            self.runs = read.collect();
-        }
-        let ahead = self.runs.remove(&position.get());
-        ahead.map_or_else(|| entry::one(self.log, position), Ok)
-    }
-}
-
-fn answer_of(
-    log: &Log,
-    view: Option<&search::Search>,
-    run: Run,
-    position: Position,
-    as_of: Position,
-    documents: Option<&mut Documents<'_>>,
-) -> Result<Option<EntryAnswer>, ReadError> {
-    let Some(record) = run.get(position) else {
-        return Ok(None);
-    };
-    let leaf = decode(&record)?;
-    let entry = entry_of(position, &leaf)?;
-    let is_all =
-        leaf.previous.is_none() && !record.erased && view.is_some_and(|view| view.is_last(position, as_of));
-    let state = if is_all {
-        EntryState::first(position, &leaf).ok()
-    } else {
-        log.entry(&entry, as_of)?
-    };
-    let Some(state) = state else {
-        return Ok(None);
-    };
-    Ok(Some(EntryAnswer {
-        retracted_documents: match documents {
-            Some(documents) => documents.retracted(&record, &state)?,
-            None => Vec::new(),
-        },
-        revision: state.revision(),
-        // What was erased since is so in the answers as of then, too.
-        status: match record.erased {
-            true => Status::Erased,
-            false => state.status_of(leaf.revision),
-        },
-        run: run.clone(),
-        state,
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Writes a position as its number; one of weight 0 has no answer.
+    fn piece(positions: &[(u8, usize)]) -> Piece {
+        let mut piece = Piece::default();
+        for (name, weight) in positions {
+            if piece.weight > PAGE_BYTES {
+                break;
+            }
+            piece.used += 1;
+            if *weight > 0 {
+                piece.bytes.push(*name);
+                piece.weight += weight;
+                piece.told.push(Told {
+                    used: piece.used,
+                    end: piece.bytes.len(),
+                    weight: *weight,
+                    excerpts: None,
+                });
+            }
+        }
+        piece
+    }
+
+    fn gathered(positions: &[(u8, usize)], start: usize, size: usize) -> (Vec<u8>, usize) {
+        let begin = || |range: Range<usize>| piece(&positions[range]);
+        let gathered = gather(positions.len(), start, size, begin).unwrap();
+        assert_eq!(gathered.written.concat().len(), gathered.entries);
+        (gathered.written.concat(), gathered.end)
+    }
+
+    /// The same, one position after the other.
+    fn in_turn(positions: &[(u8, usize)], start: usize, size: usize) -> (Vec<u8>, usize) {
+        let (mut written, mut end, mut bytes) = (Vec::new(), start, 0);
+        while let Some((name, weight)) = positions.get(end).filter(|_| written.len() < size) {
+            bytes += weight;
+            if *weight > 0 {
+                if bytes > PAGE_BYTES && !written.is_empty() {
+                    break;
+                }
+                written.push(*name);
+            }
+            end += 1;
+            if bytes > PAGE_BYTES {
+                break;
+            }
+        }
+        (written, end)
+    }
 
     #[test]
     fn a_page_that_leaves_an_entry_out_neither_repeats_nor_loses_another() {
-        let positions = [9, 8, 7, 6, 5, 4];
-        let fetch = |_, position| Ok((position != 8 && position != 4).then_some((1, position)));
+        let positions = [(9, 1), (8, 0), (7, 1), (6, 1), (5, 1), (4, 0)];
         let mut pages = Vec::new();
         let mut start = 0;
         while start < positions.len() {
-            let (page, end) = gather(&positions, start, 2, fetch).unwrap();
+            let (page, end) = gathered(&positions, start, 2);
             pages.push(page);
             start = end;
         }
@@ -238,8 +383,48 @@ mod tests {
 
     #[test]
     fn a_page_ends_at_its_bytes_and_holds_at_least_one_entry() {
-        let fetch = |_, position| Ok(Some((PAGE_BYTES + 1, position)));
-        assert_eq!(gather(&[3, 2, 1], 0, 10, fetch).unwrap(), (vec![3], 1));
-        assert_eq!(gather(&[3, 2, 1], 2, 10, fetch).unwrap(), (vec![1], 3));
+        let large = [3, 2, 1].map(|name| (name, PAGE_BYTES + 1));
+        assert_eq!(gathered(&large, 0, 10), (vec![3], 1));
+        assert_eq!(gathered(&large, 2, 10), (vec![1], 3));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_only_where_the_page_gets_there() {
+        let read = |size: usize| {
+            let begin = || {
+                |range: Range<usize>| {
+                    let mut piece = piece(&vec![(1, PAGE_BYTES / 100); range.len()]);
+                    piece.error = read_error().filter(|_| range.contains(&120));
+                    piece
+                }
+            };
+            gather(1_000, 0, size, begin)
+        };
+        assert_eq!(read(100).unwrap().entries, 100);
+        assert_eq!(read(1_000).unwrap().entries, 100, "the page is full before");
+        assert!(
+            gather(1, 0, 1, || |_| Piece {
+                error: read_error(),
+                ..Piece::default()
+            })
+            .is_err()
+        );
+    }
+
+    fn read_error() -> Option<ReadError> {
+        let (position, tail) = (Position::START, Position::START);
+        Some(ReadError::BeyondTail { position, tail })
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_of_two_threads_is_the_one_that_is_made_in_turn(
+            weights in proptest::collection::vec(prop_oneof![4 => 1..50_000_usize, 1 => Just(0), 1 => 1..PAGE_BYTES * 2], 0..400),
+            start in 0..400_usize,
+            size in 1..300_usize,
+        ) {
+            let positions: Vec<_> = weights.iter().enumerate().map(|(at, weight)| (at as u8, *weight)).collect();
+            prop_assert_eq!(gathered(&positions, start, size), in_turn(&positions, start, size));
+        }
     }
 }

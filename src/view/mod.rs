@@ -33,6 +33,7 @@ pub mod series;
 mod turns;
 mod withdrawn;
 
+pub use answers::Write;
 pub use entry::{EntryAnswer, EntryRef};
 pub use error::{EntryError, QueryError};
 pub use matching::{Matcher, Mode};

@@ -7,9 +7,9 @@
 
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
-use super::answers::{Cut, page};
+use super::answers::{Cut, Write, page};
 use super::contents::Contents;
-use super::entry::{self, EntryAnswer, Prefix};
+use super::entry::{self, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
 use super::likeness::{Collapse, Likened, collapse, likened};
@@ -111,8 +111,8 @@ pub struct Search {
 /// A page of entries.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// In the order asked for.
-    pub entries: Vec<EntryAnswer>,
+    /// As they were written, in the order asked for: some of them in each part.
+    pub entries: Vec<Vec<u8>>,
     /// The excerpts of each entry; none where none were asked for.
     pub excerpts: Vec<Vec<Excerpt>>,
     /// The token of the next page; `None` on the last.
@@ -190,11 +190,16 @@ impl Scanner {
         })
     }
 
-    /// The page after `token`, or the first. Dropping the call ends the scan.
+    /// The page after `token`, or the first, its entries as `write` writes them. Dropping the call ends the scan.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn search(&self, search: Search, token: Option<&str>) -> Result<Page, QueryError> {
+    pub async fn search(
+        &self,
+        search: Search,
+        token: Option<&str>,
+        write: Box<Write>,
+    ) -> Result<Page, QueryError> {
         search.order.check(&search.filter)?;
         let order = search.order.word();
         let turned = if search.ascending { " ascending" } else { "" };
@@ -215,7 +220,7 @@ impl Scanner {
             excerpts: search.excerpts.then(|| search.filter.wording()),
         };
         let page = self
-            .blocking(move |cancelled| page(&log, view.as_deref(), &found, &cut, cancelled))
+            .blocking(move |cancelled| page(&log, view.as_deref(), &found, &cut, &*write, cancelled))
             .await??;
         if page.next.is_none() {
             self.kept.release(&key);

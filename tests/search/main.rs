@@ -26,7 +26,7 @@ use chancery::view::runner::standing::{Doing, standing};
 use chancery::view::scan::Counted;
 use chancery::view::search::Search;
 use chancery::view::search::follow::{SearchRunner, SearchView};
-use chancery::view::{self, EntryAnswer, Order, Scanner};
+use chancery::view::{self, Order, Scanner};
 use harness::{Opened, act, append, batch, draft, runtime};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -320,6 +320,30 @@ fn options() -> view::Options {
     }
 }
 
+/// Writes each entry as a line: the position of its record, and all that is known of it.
+fn lines() -> Box<view::Write> {
+    Box::new(|one, out| {
+        let position = one.run.first().get();
+        let line = format!(
+            "{position}\t{:?} {:?} {:?}\n",
+            one.status,
+            one.state,
+            one.record()
+        );
+        out.extend(line.into_bytes());
+    })
+}
+
+/// What [`lines`] has written.
+fn told(page: &view::Page) -> Vec<(u64, String)> {
+    let text = String::from_utf8(page.entries.concat()).unwrap();
+    let line = |line: &str| {
+        let (position, rest) = line.split_once('\t').unwrap();
+        (position.parse().unwrap(), rest.to_owned())
+    };
+    text.lines().map(line).collect()
+}
+
 /// All pages of an answer, and its count.
 fn answer(
     scanner: &Scanner,
@@ -339,10 +363,8 @@ fn answer(
             records_only: false,
             excerpts: false,
         };
-        let page = scanner.search(search, None).await.unwrap();
-        let entries = page.entries.iter();
-        let of = |one: &EntryAnswer| (one.run.first().get(), format!("{:?} {:?}", one.status, one.state));
-        let positions = entries.map(of).collect();
+        let page = scanner.search(search, None, lines()).await.unwrap();
+        let positions = told(&page);
         let counted = scanner.count(filter.clone(), as_of, collapse).await.unwrap();
         (positions, page.erased, counted, page.likened)
     })

@@ -26,9 +26,10 @@ fn ranked(
     let mut all = Vec::new();
     let mut token = None;
     loop {
-        let page = runtime().block_on(scanner.search(search.clone(), token.as_deref()))?;
-        assert_eq!(page.entries.len(), page.excerpts.len());
-        let positions = page.entries.iter().map(|one| one.run.first().get());
+        let page = runtime().block_on(scanner.search(search.clone(), token.as_deref(), lines()))?;
+        let told = told(&page);
+        assert_eq!(told.len(), page.excerpts.len());
+        let positions = told.into_iter().map(|(position, _)| position);
         all.extend(positions.zip(page.excerpts));
         token = page.next;
         if token.is_none() {

@@ -1,6 +1,7 @@
 use super::*;
-use crate::log::{Run, Slot};
-use crate::record::SALT_BYTES;
+use crate::log::{EntryState, LinkAt, Run, Slot};
+use crate::record::codec::RelationType;
+use crate::record::{EntryKey, Kind, Revision, SALT_BYTES, Status};
 use crate::view::Picked;
 use proptest::prelude::*;
 use prost::Message;
@@ -140,4 +141,77 @@ fn any_message_is_sent_behind_its_prefix() {
         proto::Heartbeat::decode(unprefixed(message(&beat))).unwrap(),
         beat
     );
+}
+
+fn key(n: u64) -> EntryKey {
+    EntryKey::new("desk", &format!("key-{n}")).unwrap()
+}
+
+/// An entry with one record, of which so much is known.
+fn answer(raw: &(Vec<u8>, Vec<u8>, bool), first: u64, known: u64) -> EntryAnswer {
+    let run = selection(first, std::slice::from_ref(raw), Picked::All)
+        .runs
+        .remove(0);
+    let position = Position::new(known / 8);
+    let link = |n| LinkAt {
+        position,
+        relation: RelationType::ReportedIn,
+        other: key(n),
+    };
+    let statuses = [
+        Status::Current,
+        Status::Retracted,
+        Status::Superseded,
+        Status::Erased,
+    ];
+    EntryAnswer {
+        state: EntryState {
+            entry: key(first),
+            kind: Kind::Event,
+            contents: Vec::new(),
+            last: position,
+            records: 1,
+            retracted: None,
+            held: (known % 2 == 1).then_some(position),
+            closed: None,
+            links: (0..known % 3).map(link).collect(),
+        },
+        revision: Revision::new(known % 5 * 100),
+        status: statuses[known as usize % 4],
+        run,
+        retracted_documents: (0..known % 7 / 3).map(key).collect(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_page_of_entries_is_encoded_as_prost_encodes_it(
+        raw in raw(),
+        known in proptest::collection::vec(any::<u64>(), 20),
+        first in prop_oneof![Just(0_u64), any::<u64>()],
+        token in "[a-z]{0,90}",
+        with_derived: bool,
+    ) {
+        let answers: Vec<EntryAnswer> = raw.iter().zip(known).map(|(raw, known)| answer(raw, first, known)).collect();
+        let beside = proto::SearchResponse {
+            entries: Vec::new(),
+            next_page_token: token,
+            view_position: first,
+            total: 300,
+            notes: vec!["a note".to_owned()],
+            likened: Some(proto::Likened { twins: 1, alike: 0 }),
+            excerpts: vec![proto::Excerpts::default(); 2],
+        };
+        let mut parts = vec![Vec::new(), Vec::new(), Vec::new()];
+        for (at, answer) in answers.iter().enumerate() {
+            put_found(&mut parts[at * 3 / answers.len()], answer, with_derived);
+        }
+        let message = unprefixed(search_response(&parts, &beside));
+        let expected = proto::SearchResponse {
+            entries: answers.iter().map(|answer| convert::entry(answer, false, with_derived)).collect(),
+            ..beside
+        };
+        prop_assert_eq!(proto::SearchResponse::decode(message.clone()).unwrap(), expected.clone());
+        prop_assert_eq!(message, expected.encode_to_vec());
+    }
 }

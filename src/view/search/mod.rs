@@ -181,9 +181,13 @@ impl Search {
         }
     }
 
-    /// Whether no record below `as_of` follows a content, so that it is the newest of its entry and nothing was done to it.
-    pub fn is_last(&self, content: Position, as_of: Position) -> bool {
-        as_of <= self.shelf.through() && !self.fates().is_touched(content)
+    /// Of each content, whether it is certain that no record below `as_of` follows it, so that it is the newest of its entry
+    /// and nothing was done to it.
+    pub fn are_last(&self, contents: &[Position], as_of: Position) -> Vec<bool> {
+        let is_known = as_of <= self.shelf.through();
+        let fates = self.fates();
+        let is_last = |content: &Position| is_known && !fates.is_touched(*content);
+        contents.iter().map(is_last).collect()
     }
 
     /// No file has anything of what was erased below a position.
