@@ -172,8 +172,17 @@ fn records_fetched_by_their_positions_are_those_in_their_order() {
         .map(Position::new)
         .collect();
     for columns in [Columns::All, Columns::Payloads, Columns::Leaves] {
+        let back: Vec<Position> = (0..768).rev().step_by(5).map(Position::new).collect();
+        let mixed: Vec<Position> = (0..768).map(|n| Position::new(n * 437 % 768)).collect();
         // A few by one thread, many by two.
-        for positions in [&scattered[..10], &scattered[..]] {
+        for positions in [
+            &scattered[..10],
+            &scattered,
+            &back[..60],
+            &back,
+            &mixed[..60],
+            &mixed,
+        ] {
             let runs = chunks.many(positions, columns, usize::MAX).unwrap();
             assert_eq!(runs.len(), positions.len());
             for (run, position) in runs.iter().zip(positions) {
@@ -195,6 +204,22 @@ fn records_fetched_by_their_positions_are_those_in_their_order() {
         &chunks.many(&scattered[..10], Columns::All, usize::MAX).unwrap()[9],
         Columns::All,
     );
+}
+
+#[test]
+fn a_damaged_frame_fails_its_own_records_and_none_that_are_read_with_it() {
+    for part in [Part::Leaves, Part::Payloads] {
+        let (disk, _) = sealed(1);
+        disk.tamper(&Path::new("chunks").join(part.file(0)), |bytes| bytes[200] ^= 1);
+        let chunks = Chunks::open(options(&disk)).unwrap();
+        let fetched = |at: &Position| chunks.fetch(*at, Columns::Unsalted).is_ok();
+        let (good, bad): (Vec<_>, Vec<_>) = (0..256).map(Position::new).partition(fetched);
+        assert!(!bad.is_empty() && bad.len() <= 32);
+        let runs = chunks.many(&good, Columns::Unsalted, usize::MAX).unwrap();
+        runs.iter().for_each(|run| check(run, Columns::Unsalted));
+        assert_eq!(runs.len(), good.len());
+        assert!(chunks.many(&bad, Columns::Unsalted, usize::MAX).is_err());
+    }
 }
 
 #[test]
