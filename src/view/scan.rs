@@ -5,6 +5,9 @@
 //! entry is judged once, at its newest content. Memory is eight bytes a match, a bit or less where the view has it and it is only
 //! counted, and a few dozen for each entry with more than one record. It is the judge of the view: both must answer the same.
 
+#[cfg(test)]
+mod tests;
+
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
 use super::answers::{Cut, Write, page};
@@ -649,57 +652,4 @@ pub(super) fn earliest_day(payload: &[u8]) -> Option<i32> {
         .filter(|date| date.role() == DateRole::Occurred);
     let days = occurred.filter_map(|date| DaySpan::of(&date.edtf).ok().and_then(|span| span.earliest));
     days.min()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leaf(act: Act) -> Leaf<'static> {
-        Leaf {
-            act,
-            kind: Kind::Event,
-            series: "desk",
-            key: "k",
-            revision: crate::record::Revision::FIRST,
-            previous: None,
-            recorded: crate::record::Recorded::default(),
-            batch_id: b"b",
-            batch_index: 0,
-            batch_count: 1,
-            principal: "anonymous",
-            epoch: crate::record::Epoch::default(),
-            reason: "",
-            relation: None,
-            erased: None,
-            payload_size: 0,
-            commitment: [0; 32],
-        }
-    }
-
-    /// The statuses that a scan gives to an entry whose acts are told oldest first.
-    fn judged(acts: &[Act]) -> Vec<Option<Status>> {
-        let mut known = None;
-        let mut all = Vec::new();
-        for act in acts.iter().rev() {
-            let (next, status) = step(known, &leaf(*act), false);
-            known = Some(next);
-            all.push(status);
-        }
-        all.retain(Option::is_some);
-        all
-    }
-
-    #[test]
-    fn an_entry_is_judged_once_at_its_newest_content() {
-        use Act::{Amend, Create, Hold, Reinstate, Retract};
-        assert_eq!(judged(&[Create, Amend, Amend]), [Some(Status::Current)]);
-        assert_eq!(judged(&[Create, Amend, Retract]), [Some(Status::Retracted)]);
-        assert_eq!(judged(&[Create, Retract, Hold]), [Some(Status::Retracted)]);
-        assert_eq!(
-            judged(&[Create, Retract, Reinstate, Hold]),
-            [Some(Status::Current)]
-        );
-        assert_eq!(judged(&[Act::Audit]), []);
-    }
 }

@@ -123,8 +123,9 @@ impl Reader {
                 next = end;
                 break;
             }
-            let runs = self.log.fetch(&positions, self.columns)?;
-            index.has_fetched(positions.len(), runs.iter().map(Run::bytes).sum(), bytes);
+            let together = FETCHED_BYTES.min(bytes);
+            let runs = self.log.fetch_some(&positions, self.columns, together)?;
+            index.has_fetched(runs.len(), runs.iter().map(Run::bytes).sum(), bytes);
             for run in runs {
                 if gather.is_full(self.left) {
                     break;
