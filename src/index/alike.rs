@@ -160,7 +160,8 @@ pub(super) fn compare(tags: &[u64], older: &[Arc<Volume>], known: &mut [Arc<Alik
             }
             found.push((number, tag));
         })?;
-        found.retain(|(number, _)| !known.all.contains(*number));
+        // A number that is none would be damage that no checksum tells.
+        found.retain(|(number, _)| u64::from(*number) < volume.len() && !known.all.contains(*number));
         if !found.is_empty() {
             let len = usize::try_from(volume.len()).map_err(io::Error::other)?;
             Arc::make_mut(known).extend(len, &found);

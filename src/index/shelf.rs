@@ -294,10 +294,34 @@ impl Snapshot {
             self.repeated_of_few(sets, others, take)
         } else if is_compared && absent <= few {
             self.repeated_of_most(sets, others, take)
+        } else if sets
+            .iter()
+            .take(volumes.len())
+            .map(RoaringBitmap::len)
+            .sum::<u64>()
+            <= few
+        {
+            // Not all is compared yet, and to ask each of so few costs less than to go through the volumes.
+            self.repeated_of_all(sets, others, take)
         } else {
             let swept = alike::sweep(volumes, sets, others, take);
             swept.map_err(|cause| error(Path::new("volumes"), cause))
         }
+    }
+
+    /// The same of few documents, whatever is known: each says its tag.
+    fn repeated_of_all(
+        &self,
+        sets: &[RoaringBitmap],
+        mut others: Vec<Tagged>,
+        take: &mut dyn FnMut(Repeated),
+    ) -> Result<(), IndexError> {
+        for (part, own) in sets.iter().take(self.state.volumes.len()).enumerate() {
+            let from = self.from(part);
+            self.each_tag(part, own, &mut |number, tag| others.push((tag, at(from, number))))?;
+        }
+        alike::repeated(&mut others, take);
+        Ok(())
     }
 
     /// The same where few of the documents are alike to any: the tags say it of those that have a print in common, and of what is

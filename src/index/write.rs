@@ -1,6 +1,6 @@
 //! Writing an index.
 
-use super::alike;
+use super::alike::{self, Alike};
 use super::build::Build;
 use super::growing::Growing;
 use super::merge::{Source, merge};
@@ -32,8 +32,43 @@ pub struct Writer {
     /// What the shelf has: nobody else sets it.
     state: State,
     merging: Option<JoinHandle<io::Result<Volume>>>,
+    comparing: Option<Comparing>,
     /// Files of volumes that were merged: they count as long as they are there.
     merged: Vec<PathBuf>,
+}
+
+/// A volume that is being compared with those before it, in a thread of its own: with many of them it takes as long as it takes to
+/// fill the next one.
+struct Comparing {
+    /// It, behind those before it.
+    volumes: Vec<Arc<Volume>>,
+    /// Answers what is known of all of them then.
+    job: JoinHandle<io::Result<Vec<Arc<Alike>>>>,
+}
+
+impl Comparing {
+    /// Compares the last of these, of the others of which this is known.
+    fn begin(volumes: Vec<Arc<Volume>>, mut known: Vec<Arc<Alike>>) -> io::Result<Self> {
+        let all = volumes.clone();
+        let job = std::thread::Builder::new().name("search-compare".into());
+        let job = job.spawn(move || {
+            let (last, older) = all.split_last().ok_or_else(|| io::Error::other("no volume"))?;
+            let own = alike::compare(&last.all_tags()?, older, &mut known)?;
+            known.push(Arc::new(own));
+            Ok(known)
+        })?;
+        Ok(Self { volumes, job })
+    }
+
+    /// Whether these volumes begin with those that are compared.
+    fn is_of(&self, volumes: &[Arc<Volume>]) -> bool {
+        let same = self
+            .volumes
+            .iter()
+            .zip(volumes)
+            .all(|(one, other)| Arc::ptr_eq(one, other));
+        same && self.volumes.len() <= volumes.len()
+    }
 }
 
 impl Writer {
@@ -43,6 +78,7 @@ impl Writer {
             state: shelf.state(),
             shelf,
             merging: None,
+            comparing: None,
             merged: Vec::new(),
         }
     }
@@ -89,38 +125,77 @@ impl Writer {
         Ok(())
     }
 
-    /// Compares the next volume that is not compared yet with those before it. Not when it is sealed: what is wrong with another one
-    /// keeps nobody from that.
-    pub(super) fn compare_next(&mut self) -> Result<(), IndexError> {
-        let state = &mut self.state;
-        let next = state.alike.len();
-        let Some(volume) = state.volumes.get(next) else {
+    /// Begins to compare the next volume that is not compared yet with those before it. Not when it is sealed: what is wrong with
+    /// another one keeps nobody from that.
+    fn begin_to_compare(&mut self) -> Result<(), IndexError> {
+        let State { volumes, alike, .. } = &self.state;
+        let Some(next) = volumes.get(..=alike.len()) else {
             return Ok(());
         };
-        let own = volume
-            .all_tags()
-            .and_then(|tags| alike::compare(&tags, &state.volumes[..next], &mut state.alike));
-        let own = own.map_err(|cause| error(volume.path(), cause))?;
-        state.alike.push(Arc::new(own));
-        self.shelf.set(self.state.clone());
+        let begun = Comparing::begin(next.to_vec(), alike.clone());
+        self.comparing = Some(begun.map_err(|cause| error(&self.folder, cause))?);
         Ok(())
     }
 
-    /// Takes in what was merged, and begins to merge where it is due: in a thread of its own, so that documents can be added
-    /// meanwhile. Compares one volume with the others, where some are not.
+    /// Waits for a comparison, and takes in what it found, unless volumes were merged or replaced meanwhile: it is made again then.
+    fn take_in_compared(&mut self) -> Result<(), IndexError> {
+        let Some(comparing) = self.comparing.take() else {
+            return Ok(());
+        };
+        let is_of_these =
+            comparing.is_of(&self.state.volumes) && self.state.alike.len() + 1 == comparing.volumes.len();
+        let path = comparing.volumes.last().map(|volume| volume.path().to_path_buf());
+        let panicked = |_| io::Error::other("the thread that compares panicked");
+        let known = comparing.job.join().map_err(panicked).and_then(|known| known);
+        let known = known.map_err(|cause| error(path.as_deref().unwrap_or(&self.folder), cause))?;
+        if is_of_these {
+            self.state.alike = known;
+            self.shelf.set(self.state.clone());
+        }
+        Ok(())
+    }
+
+    /// Compares the next volume, and waits for it.
+    #[cfg(test)]
+    pub(super) fn compare_next(&mut self) -> Result<(), IndexError> {
+        self.take_in_compared()?;
+        self.begin_to_compare()?;
+        self.take_in_compared()
+    }
+
+    /// Takes in what was merged, and begins to merge where it is due; takes in what was compared, and begins to compare a volume with
+    /// the others where one is not: each in a thread of its own, so that documents can be added meanwhile.
     ///
     /// # Errors
     /// [`IndexError`]; the volumes are as before then.
     pub fn tend(&mut self) -> Result<(), IndexError> {
-        self.compare_next()?;
         if self
-            .merging
+            .comparing
             .as_ref()
-            .is_some_and(|merging| !merging.is_finished())
+            .is_some_and(|comparing| !comparing.job.is_finished())
         {
             return Ok(());
         }
-        self.take_in()?;
+        if let Err(error) = self.take_in_compared() {
+            if error.is_damage() {
+                return Err(error);
+            }
+            // Nothing is wrong but that questions look at more; it is tried again.
+            tracing::warn!(%error, "volumes of the index could not be compared");
+        }
+        // Between two comparisons: what is merged while one goes on would have it made again.
+        let is_merging = self
+            .merging
+            .as_ref()
+            .is_some_and(|merging| !merging.is_finished());
+        if !is_merging {
+            self.take_in()?;
+            self.begin_to_merge()?;
+        }
+        self.begin_to_compare()
+    }
+
+    fn begin_to_merge(&mut self) -> Result<(), IndexError> {
         let volumes = &self.state.volumes;
         let sizes: Vec<u64> = volumes.iter().map(|volume| volume.len()).collect();
         if let Some(due) = due(&sizes) {
@@ -216,6 +291,8 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Nobody may write to the folder once this is gone.
         let _ = self.take_in();
+        // And nobody reads it.
+        let _ = self.take_in_compared();
     }
 }
 

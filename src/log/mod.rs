@@ -335,17 +335,16 @@ impl Log {
         let mut left = bytes;
         for position in positions {
             let run = match many.as_mut().filter(|_| *position < through) {
+                // What was read is handed over, though two threads have read so many bytes each.
                 Some(many) => match many.next() {
                     Some(run) => self.shared.erasures.mask(run),
                     None => break,
                 },
+                None if left == 0 && !runs.is_empty() => break,
                 None => self.shared.fetch_one(*position, columns)?,
             };
             left = left.saturating_sub(run.bytes());
             runs.push(run);
-            if left == 0 {
-                break;
-            }
         }
         Ok(runs)
     }

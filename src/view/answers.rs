@@ -69,7 +69,7 @@ pub(super) fn page(
         };
         move |range: Range<usize>| reading.piece(&positions[range])
     };
-    let gathered = gather(positions.len(), cut.start, cut.size, begin)?;
+    let gathered = gather(positions.len(), cut.start, cut.size, cancelled, begin)?;
     let more = gathered.end < positions.len();
     let last = gathered.end.checked_sub(1).map(|at| positions[at]);
     let token = PageToken {
@@ -143,7 +143,9 @@ impl Gathered {
             self.excerpts.extend(told.excerpts);
         }
         piece.bytes.truncate(written);
-        self.written.push(piece.bytes);
+        if written > 0 {
+            self.written.push(piece.bytes);
+        }
         if is_cut {
             return Ok(true);
         }
@@ -157,6 +159,7 @@ fn gather<R: FnMut(Range<usize>) -> Piece>(
     positions: usize,
     start: usize,
     size: usize,
+    cancelled: &AtomicBool,
     begin: impl Fn() -> R + Sync,
 ) -> Result<Gathered, ReadError> {
     let mut gathered = Gathered {
@@ -164,7 +167,7 @@ fn gather<R: FnMut(Range<usize>) -> Piece>(
         ..Gathered::default()
     };
     // Those without an answer are few: mostly the first turn has all.
-    while gathered.end < positions && gathered.entries < size {
+    while gathered.end < positions && gathered.entries < size && !cancelled.load(Ordering::Relaxed) {
         let first = gathered.end;
         let last = positions.min(first + size - gathered.entries);
         for piece in pieces(first..last, &begin) {
@@ -275,7 +278,11 @@ impl Reading<'_> {
         let leaf = decode(&record)?;
         let is_all = is_last && leaf.previous.is_none() && !record.erased;
         let state = if is_all {
-            EntryState::first(position, &leaf).ok()
+            match EntryState::first(position, &leaf) {
+                Ok(state) => Some(state),
+                // It says what is wrong with the entry's name.
+                Err(_) => entry_of(position, &leaf).map(|_| None)?,
+            }
         } else {
             self.log.entry(&entry_of(position, &leaf)?, as_of)?
         };
@@ -344,7 +351,7 @@ mod tests {
 
     fn gathered(positions: &[(u8, usize)], start: usize, size: usize) -> (Vec<u8>, usize) {
         let begin = || |range: Range<usize>| piece(&positions[range]);
-        let gathered = gather(positions.len(), start, size, begin).unwrap();
+        let gathered = gather(positions.len(), start, size, &AtomicBool::default(), begin).unwrap();
         assert_eq!(gathered.written.concat().len(), gathered.entries);
         (gathered.written.concat(), gathered.end)
     }
@@ -398,12 +405,12 @@ mod tests {
                     piece
                 }
             };
-            gather(1_000, 0, size, begin)
+            gather(1_000, 0, size, &AtomicBool::default(), begin)
         };
         assert_eq!(read(100).unwrap().entries, 100);
         assert_eq!(read(1_000).unwrap().entries, 100, "the page is full before");
         assert!(
-            gather(1, 0, 1, || |_| Piece {
+            gather(1, 0, 1, &AtomicBool::default(), || |_| Piece {
                 error: read_error(),
                 ..Piece::default()
             })

@@ -143,11 +143,14 @@ impl Chunks {
         std::thread::scope(|scope| {
             let read = || self.in_turn(second, columns, bytes);
             let other = std::thread::Builder::new().spawn_scoped(scope, read);
-            let mut runs = self.in_turn(first, columns, bytes)?;
+            let own = self.in_turn(first, columns, bytes);
+            // A thread that panicked and was not waited for would have this one panic.
+            let other = other.map(std::thread::ScopedJoinHandle::join);
+            let mut runs = own?;
             if runs.len() < first.len() {
                 return Ok(runs);
             }
-            runs.extend(match other.map(std::thread::ScopedJoinHandle::join) {
+            runs.extend(match other {
                 Ok(Ok(runs)) => runs?,
                 // Without a thread to be had, or with one that panicked, nothing is lost but time.
                 Ok(Err(_)) | Err(_) => read()?,
