@@ -12,7 +12,9 @@ use super::waits::{Stop, Waits, random};
 use super::{Places, command, webhook};
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
-use crate::subscription::{From, Hub, Item, ResumeToken, Subscribe, SubscribeError, TokenError, has_passed};
+use crate::subscription::{
+    From, Hub, Item, ResumeToken, Subscribe, SubscribeError, TokenError, blocking, has_passed,
+};
 use crate::view::Parts;
 use std::sync::Arc;
 use std::time::Duration;
@@ -368,16 +370,6 @@ fn of_token(error: &TokenError) -> String {
         ),
     };
     format!("{why}; compare what was done with the archive, then give the alert another name to begin anew")
-}
-
-async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
-    let done = tokio::task::spawn_blocking(job).await;
-    done.map_err(|cause| ReadError::Io {
-        what: "the log".to_owned(),
-        cause: cause.to_string(),
-    })?
 }
 
 #[cfg(test)]

@@ -246,10 +246,12 @@ impl Drop for CancelOnDrop {
 pub fn deliveries(delivered: &Delivered, parts: Parts) -> Vec<proto::Delivery> {
     let mut deliveries = Vec::new();
     delivered.selection.for_each(|stored, change| {
-        deliveries.push(proto::Delivery {
-            record: Some(record(stored, change, parts)),
-            attempt: delivered.attempts.get(&stored.position).copied().unwrap_or(1),
-        });
+        if let Some(attempt) = delivered.attempts.get(&stored.position) {
+            deliveries.push(proto::Delivery {
+                record: Some(record(stored, change, parts)),
+                attempt: *attempt,
+            });
+        }
     });
     deliveries
 }

@@ -5,7 +5,8 @@
 //! session is live; where it no longer does, the session goes back to the log and says so.
 //!
 //! [`cursor`] holds the rules as plain values; [`hub`] is what all sessions share; [`frames`] lets them share their
-//! messages; [`dispatch`] looks at each new record once for all filters and [`routes`] knows which of them it may concern. Messages are encoded by a function that the transport gives: nothing here knows gRPC.
+//! messages; [`dispatch`] looks at each new record once for all filters and [`routes`] knows which of them it may concern.
+//! Messages are encoded by a function that the transport gives: nothing here knows gRPC.
 
 pub mod cursor;
 pub mod dispatch;
@@ -38,4 +39,18 @@ pub fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
         clock: now.to_string(),
         tail: log.tail(),
     })
+}
+
+/// Does what may wait for the disk where waiting is allowed.
+///
+/// # Errors
+/// Those of `job`; [`ReadError::Io`] where it panicked.
+pub(crate) async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    let done = tokio::task::spawn_blocking(job).await;
+    done.map_err(|cause| ReadError::Io {
+        what: "the log".to_owned(),
+        cause: cause.to_string(),
+    })?
 }

@@ -4,6 +4,7 @@
 //! being read while it catches up, and at most [`QUEUE_BYTES`] of shared commit groups while it is live. Dropping it
 //! ends everything it started.
 
+use super::blocking;
 use super::cursor::{Cursor, ResumeToken};
 use super::dispatch::Routed;
 use super::frames::{Frame, FrameKey};
@@ -531,16 +532,6 @@ fn bounded(groups: Vec<Arc<Group>>) -> VecDeque<Arc<Group>> {
         first || bytes <= QUEUE_BYTES
     };
     groups.into_iter().take_while(fits).collect()
-}
-
-async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
-    let done = tokio::task::spawn_blocking(job).await;
-    done.map_err(|cause| ReadError::Io {
-        what: "the log".to_owned(),
-        cause: cause.to_string(),
-    })?
 }
 
 /// A batch read from the log.

@@ -788,3 +788,59 @@ async fn whoever_can_take_nothing_waits_without_work_however_much_there_is() {
     assert!(second.await.unwrap().attempts.is_empty());
     server.stop().await;
 }
+
+/// A consumer that comes back acknowledges what it had before, while the same record is being read for it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_while_it_is_read_for_its_next_delivery_is_not_delivered() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3, 3).await;
+    let hub = Arc::new(Hub::new(server.log.clone(), Arc::default(), wire::batch));
+    let groups = Groups::open(&server.log, hub, Box::new(Nowhere)).unwrap();
+    let settings = Settings {
+        name: GROUP.into(),
+        filter: Filter::all(),
+        mode: Mode::Records,
+        rules: Rules {
+            sharing: state::Sharing::Shared,
+            ack_timeout_ms: 60_000,
+            deliveries_max: 1_000,
+            in_flight_max: 10,
+        },
+    };
+    let start = chancery::subscription::From::Start;
+    let group = groups.create(settings, start).await.unwrap();
+    let pull = |consumer: &state::Consumer| Pull {
+        consumer: consumer.clone(),
+        max: 10,
+        wait: std::time::Duration::ZERO,
+        parts: Parts::Both,
+    };
+    let before = group.join("anna");
+    let first = groups.pull(&group, pull(&before.consumer)).await.unwrap();
+    let done = *first.attempts.keys().min().unwrap();
+    drop(before);
+    let mut met = false;
+    for _ in 0..500 {
+        let again = group.join("anna");
+        let mut reading = std::pin::pin!(groups.pull(&group, pull(&again.consumer)));
+        if futures::poll!(reading.as_mut()).is_ready() {
+            // It was read at once, and goes back.
+            continue;
+        }
+        // It has taken the records, and reads them.
+        assert_eq!(group.held(&again.consumer), 3);
+        let acked = groups
+            .ack(&group, &again.consumer, vec![done], None)
+            .await
+            .unwrap();
+        assert_eq!(acked, 1);
+        let second = reading.await.unwrap();
+        assert!(!second.attempts.contains_key(&done), "{done:?} was acknowledged");
+        assert_eq!(second.attempts.len(), 2);
+        met = true;
+        break;
+    }
+    assert!(met, "it was never met while it read");
+    server.stop().await;
+}

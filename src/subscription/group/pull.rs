@@ -5,6 +5,7 @@ use super::{Group, GroupError};
 use crate::log::names::NameHash;
 use crate::log::{Columns, ReadError};
 use crate::record::{Leaf, Position};
+use crate::subscription::blocking;
 use crate::subscription::hub::Hub;
 use crate::view::ahead::{MESSAGE_BYTES_MAX, Source};
 use crate::view::{Parts, Plan, Reader, Selection};
@@ -30,7 +31,7 @@ pub struct Pull {
 pub struct Delivered {
     /// The records, ascending.
     pub selection: Selection,
-    /// The how-manieth delivery each is.
+    /// The how-manieth delivery each is; of the records only these are delivered.
     pub attempts: HashMap<Position, u32>,
 }
 
@@ -185,7 +186,13 @@ impl Group {
             let mut attempts: HashMap<Position, u32> = taken.into_iter().collect();
             let mut picked = Vec::new();
             selection.for_each(|record, _| picked.push(record.position));
-            attempts.retain(|position, _| picked.binary_search(position).is_ok());
+            {
+                // What was acknowledged while it was read, by a consumer that had it before, is not delivered again.
+                let state = self.state();
+                attempts.retain(|position, _| {
+                    picked.binary_search(position).is_ok() && state.has(&pull.consumer, *position)
+                });
+            }
             // What does not match any more, since its content was erased, is done.
             let gone = std::mem::take(&mut held.positions);
             let gone = gone.into_iter().filter(|at| picked.binary_search(at).is_err());
@@ -193,7 +200,7 @@ impl Group {
                 // There is room for others, and in a group that keeps order the next one of the entry is ready.
                 self.changed.notify_waiters();
             }
-            if !picked.is_empty() {
+            if !attempts.is_empty() {
                 return Ok(Some(Delivered { selection, attempts }));
             }
         }
@@ -218,14 +225,4 @@ impl Group {
         let selection = reader.step(MESSAGE_BYTES_MAX)?;
         Ok(selection.unwrap_or_else(|| Selection::nothing(first, first)))
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
-    let done = tokio::task::spawn_blocking(job).await;
-    done.map_err(|cause| ReadError::Io {
-        what: "the log".to_owned(),
-        cause: cause.to_string(),
-    })?
 }

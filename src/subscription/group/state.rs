@@ -240,6 +240,12 @@ impl GroupState {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// Whether a record is with a consumer.
+    pub fn has(&self, consumer: &Consumer, position: Position) -> bool {
+        let held = self.consumers.get(consumer);
+        held.is_some_and(|held| held.contains(&position))
+    }
+
     /// How many records were taken in since it was opened.
     pub fn found(&self) -> u64 {
         self.found
