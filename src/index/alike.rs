@@ -2,8 +2,9 @@
 //!
 //! A volume has its documents in the order of their tags besides, in buckets by the first bits, so that those with a tag are found
 //! with one look at the file, and those of all volumes can be gone through together. Which documents of the volumes are alike to
-//! others in any volume is known in memory: a volume is compared with the older ones soon after it was sealed, and those of an index that
-//! was opened or replaced one after the other. It is nowhere on the disk, so that an erased document leaves nothing with those that
+//! others in any volume is known in memory, with two bytes for each document of a volume that has such: a volume is compared with the
+//! older ones soon after it was sealed, by a thread of its own, and those of an index that was opened or replaced one after the other.
+//! That looks at nearly every bucket of the older ones, so that its cost grows with the index. It is nowhere on the disk, so that an erased document leaves nothing with those that
 //! it was alike to.
 
 use super::marks::Marks;

@@ -1,7 +1,7 @@
 //! Reading a volume, whose format [`super::build`] tells.
 //!
-//! In memory is the first key of each block and the end of each bucket, some hundred and seventy KiB for a million records; everything
-//! else is read when it is asked for, by positioned reads, and checked each time.
+//! In memory is the first key of each block and the end of each bucket, some hundred and seventy KiB for a million records, besides what
+//! [`super::alike`] knows; everything else is read when it is asked for, by positioned reads, and checked each time.
 
 use super::alike::{Buckets, shared_of};
 use super::build::{FOOTER_BYTES, FORMAT, IN_BUCKET_BYTES, TAG_BYTES, TAGS};

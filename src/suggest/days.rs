@@ -44,6 +44,11 @@ const TO_COME: [&str; 10] = [
 /// How many words before a weekday may say that it is to come.
 const TO_COME_WORDS: usize = 12;
 
+/// Whether a word is the name of a weekday or of a month, in full.
+pub(super) fn is_of_a_date(word: &str) -> bool {
+    WEEKDAYS.contains(&word) || MONTHS.contains(&word)
+}
+
 /// Suggests the days of a part.
 pub(super) fn find(read: &Read<'_>, reported: Option<i32>, into: &mut Vec<Suggestion>) {
     let mut at = 0;

@@ -1,5 +1,6 @@
 //! Persons: a name behind a title, a name that begins with a given name, and later a part of either.
 
+use super::days;
 use super::names::Meaning;
 use super::organisations;
 use super::text::Read;
@@ -56,7 +57,7 @@ const FAMILY_FIRST: [&str; 20] = [
     "Yun", "Qin", "Zhao", "Chiang", "Roh", "Syngman",
 ];
 /// Capitals that begin no name and end one.
-const NO_NAMES: [&str; 52] = [
+const NO_NAMES: [&str; 33] = [
     "The",
     "A",
     "An",
@@ -88,25 +89,6 @@ const NO_NAMES: [&str; 52] = [
     "According",
     "Also",
     "Both",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
     "As",
     "If",
 ];
@@ -284,7 +266,8 @@ fn name(read: &Read<'_>, at: usize, is_titled: bool) -> Option<Range<usize>> {
         }
         let is_name = word.is_capital || end.is_some() && has_article(text);
         // Theresa May, who is no month.
-        let is_no_name = NO_NAMES.contains(&text) && !(text == "May" && end.is_some());
+        let is_no_name =
+            NO_NAMES.contains(&text) || days::is_of_a_date(text) && !(text == "May" && end.is_some());
         if !is_name || is_no_name || is_something_else(read, word.from, next == at) {
             break;
         }
