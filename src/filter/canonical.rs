@@ -1,6 +1,7 @@
 //! The one text of a filter: every short form written out, every value in one form. It parses to the same
 //! tree.
 
+use super::field::Field;
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::value::FLAGS;
 use super::words::Phrase;
@@ -128,6 +129,14 @@ impl Display for Test {
             }
             Self::Text { field, check } => text_check(f, field, check),
             Self::Code { field, scheme, check } => code_check(f, field, scheme.as_deref(), check),
+            Self::Related { relation, entry } => {
+                write!(
+                    f,
+                    "{} = {}",
+                    Field::Related(*relation),
+                    value(&entry.to_string(), false)
+                )
+            }
             Self::Root { scheme, code } => write!(f, "root = {}", value(&format!("{scheme}:{code}"), false)),
             Self::Quad(quad) => write!(f, "quad = {}", quad.name()),
             Self::Near {

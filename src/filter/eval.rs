@@ -109,6 +109,11 @@ impl Evaluation<'_> {
             } => values::any_dyad(content, *directed, |one| {
                 (is_actor(one, first), is_actor(one, second))
             }),
+            Test::Related { relation, entry } => content.relations.iter().any(|one| {
+                one.r#type() == *relation
+                    && one.series == entry.series.as_str()
+                    && one.key == entry.key.as_str()
+            }),
             Test::Quad(quad) => values::any_quad(content, self.basis, |own| own == *quad),
             Test::Near {
                 latitude,
@@ -142,6 +147,7 @@ impl Evaluation<'_> {
             Field::Root => values::any_root(content, self.basis, |_, _| true),
             Field::Quad => values::any_quad(content, self.basis, |_| true),
             Field::Flag => !content.flags.is_empty(),
+            Field::Related(relation) => content.relations.iter().any(|one| one.r#type() == *relation),
             Field::Measure(name) => values::any_measure(name, content, self.basis, |_| true),
             Field::Mode => values::any_mode(content, self.basis, |_| true),
             _ => {

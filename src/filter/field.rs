@@ -1,6 +1,7 @@
 //! The fields of the filter language, by name.
 
 use crate::derive::GOLDSTEIN;
+use crate::record::codec::RelationType;
 use crate::record::codec::parts::Parts;
 use std::fmt;
 
@@ -44,6 +45,8 @@ pub(super) enum Field {
     Language,
     Publisher,
     Url,
+    /// The entries to which a content states this relation.
+    Related(RelationType),
     Basis,
     /// `measure.NAME`, the name in lower case.
     Measure(String),
@@ -52,7 +55,7 @@ pub(super) enum Field {
 }
 
 /// Every field that has a fixed name, in the order of the documentation.
-const NAMED: [(&str, Field); 38] = [
+const NAMED: [(&str, Field); 46] = [
     ("kind", Field::Kind),
     ("series", Field::Series),
     ("key", Field::Key),
@@ -90,6 +93,14 @@ const NAMED: [(&str, Field); 38] = [
     ("language", Field::Language),
     ("publisher", Field::Publisher),
     ("url", Field::Url),
+    ("reported_in", Field::Related(RelationType::ReportedIn)),
+    ("part_of", Field::Related(RelationType::PartOf)),
+    ("responds_to", Field::Related(RelationType::RespondsTo)),
+    ("implements", Field::Related(RelationType::Implements)),
+    ("corrects", Field::Related(RelationType::Corrects)),
+    ("replaces", Field::Related(RelationType::Replaces)),
+    ("counterpart_of", Field::Related(RelationType::CounterpartOf)),
+    ("duplicate_of", Field::Related(RelationType::DuplicateOf)),
     ("basis", Field::Basis),
 ];
 
@@ -108,6 +119,7 @@ mod number {
     pub const PLACES: u32 = 12;
     pub const MEASURES: u32 = 13;
     pub const REPORTS: u32 = 14;
+    pub const RELATIONS: u32 = 15;
     pub const EXTRA: u32 = 17;
     pub const NAMES: u32 = 19;
     pub const IDENTIFIERS: u32 = 20;
@@ -163,6 +175,7 @@ impl Field {
             Self::Title => &[TITLE, TEXTS],
             Self::Language => &[LANGUAGE, TEXTS],
             Self::Publisher | Self::Url => &[REPORTS],
+            Self::Related(_) => &[RELATIONS],
             Self::Measure(name) if name == GOLDSTEIN => &[TYPES, MEASURES],
             Self::Measure(_) => &[MEASURES],
             Self::Extra(_) => &[EXTRA],

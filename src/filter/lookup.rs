@@ -9,7 +9,7 @@ use super::field::Field;
 use super::number::Nearest;
 use super::terms::{
     CODES, COUNTRIES, KEYS, Long, TERM_BYTES_MAX, TEXTS, Term, TermField, URLS, coded, hash, measure_bytes,
-    measure_key, of_table, pair,
+    measure_key, of_table, pair, relation_bytes,
 };
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::words::Phrase;
@@ -227,6 +227,10 @@ fn lookup_derived(test: &Test, basis: Basis) -> Lookup {
             };
             Lookup::Exactly(Term::new(term, pair(*first, *second)))
         }
+        Test::Related { relation, entry } => {
+            let bytes = relation_bytes(*relation, Some(&entry.to_string()));
+            narrow(Lookup::Exactly(Term::new(TermField::Relation, bytes)))
+        }
         Test::Quad(quad) => Lookup::Exactly(Term::new(TermField::Quad, [quad.number()])),
         Test::Root { scheme, code } => term_or_scan(Term::new(TermField::Root, coded(scheme, code)), false),
         Test::Text { field, check } => lookup_text(field, check),
@@ -380,6 +384,9 @@ fn lookup_has(field: &Field, basis: Basis) -> Lookup {
         Field::Mode => any_of(TermField::Mode),
         Field::Language => any_of(TermField::Language),
         Field::Url => any_of(URLS.start),
+        Field::Related(relation) => {
+            Lookup::Prefix(Term::new(TermField::Relation, relation_bytes(*relation, None)))
+        }
         Field::Measure(name) => {
             let Some(key) = measure_key(name).filter(|key| key.len() <= LOOKUP_BYTES_MAX) else {
                 return Lookup::Scan;

@@ -49,8 +49,10 @@ pub use values::dyads;
 pub use wording::{Occurrences, Wording};
 
 use crate::derive::Basis;
-use crate::record::Kind;
+use crate::record::codec::RelationType;
 use crate::record::codec::parts::Parts;
+use crate::record::{EntryKey, Kind};
+use field::Field;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -118,6 +120,16 @@ impl Filter {
             parts,
             canonical,
         }))
+    }
+
+    /// What states this relation to any entry.
+    pub fn has_related(relation: RelationType) -> Self {
+        Self::of(Node::Test(Test::Has(Field::Related(relation))), None)
+    }
+
+    /// What states this relation to an entry.
+    pub fn related(relation: RelationType, entry: EntryKey) -> Self {
+        Self::of(Node::Test(Test::Related { relation, entry }), None)
     }
 
     /// This filter, and a kind that entries must have besides.

@@ -10,8 +10,8 @@ use super::values;
 use super::words::words;
 use crate::derive::{Basis, CAMEO_SCHEME, GOLDSTEIN, Iso3, When, of_participant, with_folded};
 use crate::record::Revision;
-use crate::record::codec::Content;
 use crate::record::codec::parts::Parts;
+use crate::record::codec::{Content, RelationType};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -111,6 +111,8 @@ pub enum TermField {
     Blank = 43,
     /// The cell of a place with coordinates, as [`cells`](super::cells) has them.
     Cell = 44,
+    /// A stated relation: its number, one byte, and a hash of the entry's name.
+    Relation = 60,
 }
 
 /// One thing that an index knows of a record.
@@ -168,8 +170,8 @@ pub(super) fn add_other_terms(
 ) {
     use TermField::{
         Actor, ActorCode, Blank, CameoType, Cell, Context, DerivedMeasure, Flag, Identifier, Language,
-        Measure, Mode, Name, OddMeasure, Place, PloverType, Publisher, Quad, Root, Sector, SourceName,
-        StatedActor, StatedPlace, StatedType, TargetName, Topic, Type, Url, UrlStart, Word,
+        Measure, Mode, Name, OddMeasure, Place, PloverType, Publisher, Quad, Relation, Root, Sector,
+        SourceName, StatedActor, StatedPlace, StatedType, TargetName, Topic, Type, Url, UrlStart, Word,
     };
     if wanted(&[Flag, Quad, Root]) {
         add_classes(content, add);
@@ -196,6 +198,9 @@ pub(super) fn add_other_terms(
     }
     if wanted(&[Cell]) {
         add_cells(content, add);
+    }
+    if wanted(&[Relation]) {
+        add_relations(content, add);
     }
 }
 
@@ -313,6 +318,21 @@ fn add_directed(sources: &[Iso3], targets: &[Iso3], add: &mut impl FnMut(TermFie
 pub(super) fn pair(first: Iso3, second: Iso3) -> [u8; 6] {
     let ([a, b, c], [d, e, f]) = (first.as_bytes(), second.as_bytes());
     [a, b, c, d, e, f]
+}
+
+fn add_relations(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
+    for one in &content.relations {
+        let entry = format!("{}/{}", one.series, one.key);
+        add(TermField::Relation, &relation_bytes(one.r#type(), Some(&entry)));
+    }
+}
+
+/// The bytes of a relation, to an entry by its whole name, or to any.
+pub(super) fn relation_bytes(relation: RelationType, entry: Option<&str>) -> Vec<u8> {
+    // The relations of the wire are few.
+    let mut bytes = vec![relation as u8];
+    bytes.extend(entry.iter().flat_map(|entry| hash(entry)));
+    bytes
 }
 
 fn add_classes(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {

@@ -78,6 +78,8 @@ fn every_short_form_is_written_out() {
             "kind = event AND country = PAK AND act = create",
         ),
         ("dyad = PAK-IRN", "dyad = IRN-PAK"),
+        ("reported_in = desk/dispatch-1", "reported_in = desk/dispatch-1"),
+        ("part_of:\"desk/a b/c\"", "part_of = \"desk/a b/c\""),
         ("dyad = \"PAK,IRN\"", "dyad = IRN-PAK"),
         ("dyad = PAK>IRN", "dyad = PAK>IRN"),
         ("dyad = \"Guinea-Bissau-Pakistan\"", "dyad = GNB-PAK"),
@@ -212,6 +214,21 @@ fn a_bad_filter_is_answered_with_column_found_and_expected() {
         assert_eq!(error.column, column, "{text}: {shown}");
         assert!(!error.found.is_empty() && !error.expected.is_empty());
     }
+}
+
+#[test]
+fn an_entry_that_is_related_is_named_whole() {
+    for text in [
+        "reported_in = desk",
+        "reported_in = desk/",
+        "reported_in = \"/k\"",
+        "reported_in = desk/k*",
+    ] {
+        let error = refused(text);
+        assert_eq!(error.problem, FilterProblem::Value, "{text}");
+        assert!(error.to_string().contains("SERIES/KEY"), "{error}");
+    }
+    assert_eq!(refused("reported_in > desk/k").problem, FilterProblem::Operator);
 }
 
 #[test]

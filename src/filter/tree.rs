@@ -3,10 +3,10 @@
 use super::field::{Field, PLACE_PARTS, WORD_PARTS};
 use super::words::Phrase;
 use crate::derive::{Basis, Iso3, Quad};
-use crate::record::codec::Flag;
 use crate::record::codec::parts::Parts;
+use crate::record::codec::{Flag, RelationType};
 use crate::record::date::DaySpan;
-use crate::record::{Act, Kind, Status};
+use crate::record::{Act, EntryKey, Kind, Status};
 
 /// A condition, or conditions joined.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,8 @@ pub(super) enum Test {
         scheme: Option<String>,
         check: TextCheck,
     },
+    /// A relation that the content states to an entry.
+    Related { relation: RelationType, entry: EntryKey },
     /// The root of a type.
     Root { scheme: String, code: String },
     /// The quad class.
@@ -183,6 +185,7 @@ impl Test {
             Self::Recorded { .. } => Field::Recorded,
             Self::Dyad { .. } => Field::Dyad,
             Self::ActorDyad { .. } => Field::ActorDyad,
+            Self::Related { relation, .. } => Field::Related(*relation),
             Self::Root { .. } => Field::Root,
             Self::Quad(_) => Field::Quad,
             Self::Measure { name, .. } => Field::Measure(name.clone()),

@@ -9,9 +9,9 @@ use super::scan::{Op, Scanner, Value, shown};
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::words::Phrase;
 use crate::derive::{Basis, Quad, fold};
-use crate::record::Recorded;
-use crate::record::codec::Flag;
+use crate::record::codec::{Flag, RelationType};
 use crate::record::date::DaySpan;
+use crate::record::{EntryKey, Recorded};
 use std::str::FromStr;
 
 /// What is wrong with a value, before its column is known.
@@ -97,6 +97,7 @@ fn test(field: &Field, op: Op, value: &Value) -> Read<Test> {
         Field::Sector | Field::Identifier | Field::Type | Field::Topic | Field::Context => {
             code(field, op, value)
         }
+        Field::Related(relation) => related(*relation, op, value),
         Field::Actor => actor(op, value),
         Field::Root => root(op, value),
         Field::Quad => quad(op, value),
@@ -206,6 +207,17 @@ fn exact(field: &Field, op: Op, value: &Value) -> Read<Test> {
         text: value.text.clone(),
         prefix: value.star,
     })
+}
+
+fn related(relation: RelationType, op: Op, value: &Value) -> Read<Test> {
+    only_equal(&Field::Related(relation), op, value)?;
+    let expected = "an entry as SERIES/KEY, the whole key";
+    let text = whole(value, expected)?;
+    let entry = text
+        .split_once('/')
+        .and_then(|(series, key)| EntryKey::new(series, key).ok());
+    let entry = entry.ok_or_else(|| Wrong::value(value, expected))?;
+    Ok(Test::Related { relation, entry })
 }
 
 fn number(field: &Field, op: Op, value: &Value) -> Read<Test> {

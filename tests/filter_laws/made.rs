@@ -1,7 +1,7 @@
 //! Random filters and contents. Between them the filters use every field, operator and form of value.
 
 use chancery::record::codec::{
-    Code, Content, Country, Date, Measure, Participant, Place, Report, Topic, TypeCode,
+    Code, Content, Country, Date, Measure, Participant, Place, Relation, Report, Topic, TypeCode,
 };
 use proptest::prelude::*;
 
@@ -78,7 +78,7 @@ pub const VALUES: [&str; 36] = [
 ];
 
 /// Conditions that between them use every field, operator and form of value.
-pub const CONDITIONS: [&str; 61] = [
+pub const CONDITIONS: [&str; 63] = [
     "kind = event",
     "kind != document",
     "act = create",
@@ -134,6 +134,8 @@ pub const CONDITIONS: [&str; 61] = [
     "language = en",
     "publisher = ISPR",
     "url : ispr",
+    "reported_in = desk/k",
+    "part_of : \"desk/a b\"",
     "measure.goldstein < 0",
     "extra.Story = 5",
     "extra.\"Story\" > 4.99",
@@ -141,7 +143,7 @@ pub const CONDITIONS: [&str; 61] = [
     "possibly(occurred, 1939-05)",
     "occurred >= 1939",
 ];
-pub const MORE: [&str; 79] = [
+pub const MORE: [&str; 81] = [
     "reported < 2021-11",
     "has:country",
     "has:quad",
@@ -215,6 +217,8 @@ pub const MORE: [&str; 79] = [
     "has:place",
     "has:publisher",
     "has:url",
+    "has:reported_in",
+    "reported_in != (desk/k OR desk/other)",
     "has:text",
     "revision != 1",
     "revision <= 1",
@@ -358,6 +362,12 @@ pub fn content() -> impl Strategy<Value = Content> {
         url: "https://ispr.example/1".into(),
         ..Default::default()
     });
+    let relation =
+        (0..4_i32, prop::sample::select(vec!["k", "a b", "K"])).prop_map(|(relation, key)| Relation {
+            r#type: relation,
+            series: "desk".into(),
+            key: key.into(),
+        });
     let words = (name(), name(), prop::sample::select(vec!["", "en-GB", "ur"]));
     (
         classes(),
@@ -366,9 +376,10 @@ pub fn content() -> impl Strategy<Value = Content> {
         few(place()),
         few(date),
         few(report),
+        few(relation),
     )
         .prop_map(
-            |(classes, (title, body, language), participants, places, dates, reports)| Content {
+            |(classes, (title, body, language), participants, places, dates, reports, relations)| Content {
                 title,
                 body,
                 language: language.into(),
@@ -376,6 +387,7 @@ pub fn content() -> impl Strategy<Value = Content> {
                 places,
                 dates,
                 reports,
+                relations,
                 ..classes
             },
         )
