@@ -43,6 +43,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// A daemon.
+    pub fn of(reach: Reach) -> Self {
+        Self { reach, data: None }
+    }
+
     /// Runs `job` with a client of the source.
     ///
     /// # Errors

@@ -6,7 +6,8 @@
 
 use super::act::request;
 use super::append::{sent, unsent, wire};
-use super::connect::{Actor, Reach, random_id};
+use super::connect::{Actor, Reach};
+use super::editor::{self, Edited};
 use super::failure::Failure;
 use super::name::EntryArg;
 use super::output::Form;
@@ -16,8 +17,6 @@ use crate::client::Client;
 use crate::record::json::{Input, JsonError, JsonProblem, RAW_BASE64, pretty, read};
 use crate::rpc::proto;
 use serde_json::{Map, Value};
-use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
 use tonic::Code;
 
 /// Edits an entry.
@@ -88,9 +87,9 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let entry = found.entry.unwrap_or_default();
     let shown = Shown::entry(&entry)?;
     let Draft { before, raw } = Draft::of(&shown)?;
-    let file = Edited::create(&pretty(&Value::Object(before.clone())))?;
+    let file = Edited::create(&pretty(&Value::Object(before.clone())), "json")?;
     let input = loop {
-        open_editor(&file.path)?;
+        editor::open(&file.path)?;
         match judge(&file.text()?, &before, &raw) {
             Ok(None) => {
                 file.discard();
@@ -99,7 +98,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             }
             Ok(Some(input)) => break input,
             Err(error) if again(screen, &error)? => {}
-            Err(error) => return Err(file.keep(&error.to_string())),
+            Err(error) => return Err(keep(&file, &error.to_string())),
         }
     };
     let name = shown.name()?;
@@ -116,7 +115,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             }
             super::act::print_receipts(&name, &answer.receipts, args.output, screen)
         }
-        Err(problem) => Err(file.keep(&problem)),
+        Err(problem) => Err(keep(&file, &problem)),
     }
 }
 
@@ -203,78 +202,15 @@ fn sentence(failure: Failure) -> String {
 
 /// Asks a person at a terminal whether to edit once more.
 fn again(screen: &Screen, problem: &JsonError) -> Result<bool, Failure> {
-    use std::io::IsTerminal;
-    if !screen.err_terminal || !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    write!(std::io::stderr(), "{problem}\nedit again? [Y/n] ")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(!answer.trim().to_lowercase().starts_with('n') && !answer.is_empty())
+    editor::ask(screen, format_args!("{problem}\nedit again?"), true)
 }
 
-/// Runs the person's editor as a shell would, and waits for it.
-fn open_editor(path: &Path) -> Result<(), Failure> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = set("VISUAL")
-        .or_else(|| set("EDITOR"))
-        .unwrap_or_else(|| "vi".to_owned());
-    let ended = std::process::Command::new("/bin/sh")
-        .arg("-c")
-        .arg(format!("{editor} \"$1\""))
-        .arg("sh")
-        .arg(path)
-        .status()
-        .map_err(|error| {
-            Failure::failed(format!(
-                "the editor `{editor}` cannot be run: {error}; set EDITOR"
-            ))
-        })?;
-    if ended.success() {
-        return Ok(());
-    }
-    Err(Failure::failed(format!(
-        "the editor `{editor}` failed ({ended}); nothing was appended, the text is in {}",
-        path.display()
-    )))
-}
-
-/// The file that the editor works on. It stays where anything goes wrong: nobody's edit is thrown away.
-struct Edited {
-    path: PathBuf,
-}
-
-impl Edited {
-    fn create(text: &str) -> Result<Self, Failure> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let name = format!("chancery-edit-{}.json", &random_id()?[..12]);
-        let path = std::env::temp_dir().join(name);
-        let failed = |cause: std::io::Error| Failure::file(path.display(), &cause);
-        let mut file = std::fs::OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        Ok(Self { path })
-    }
-
-    fn text(&self) -> Result<String, Failure> {
-        std::fs::read_to_string(&self.path).map_err(|cause| Failure::file(self.path.display(), &cause))
-    }
-
-    fn discard(self) {
-        // A file that cannot be removed does no harm.
-        let _ = std::fs::remove_file(&self.path);
-    }
-
-    fn keep(self, problem: &str) -> Failure {
-        let path = self.path.display();
-        Failure::failed(format!(
-            "{problem}; your edit is kept in {path}: mend it, with the revision that it amends, and run: chancery append {path}"
-        ))
-    }
+/// Keeps an edit that was not appended, and says how it can be.
+fn keep(file: &Edited, problem: &str) -> Failure {
+    let path = file.path.display();
+    Failure::failed(format!(
+        "{problem}; your edit is kept in {path}: mend it, with the revision that it amends, and run: chancery append {path}"
+    ))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod act;
 mod amend;
+mod annotate;
 mod append;
 pub mod bench;
 mod checkpoint;
@@ -17,6 +18,7 @@ mod count;
 mod demo;
 mod derived;
 mod edit;
+mod editor;
 mod erase;
 mod excerpts;
 mod explain;
@@ -79,6 +81,8 @@ enum Command {
     Import(import::Args),
     /// Append records in the JSON form
     Append(append::Args),
+    /// Write the events that a document reports, in your editor
+    Annotate(annotate::Args),
     /// Change an entry in your editor
     Edit(edit::Args),
     /// Change single values of an entry
@@ -182,6 +186,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args, screen).await,
         Command::Import(args) => import::run(args, screen).await,
         Command::Append(args) => append::run(args, screen).await,
+        Command::Annotate(args) => annotate::run(args, screen).await,
         Command::Edit(args) => edit::run(args, screen).await,
         Command::Amend(args) => amend::run(args, screen).await,
         Command::Retract(args) => act::run(Act::Retract, args, screen).await,

@@ -66,6 +66,39 @@ pub struct Args {
     output: Form,
     #[command(flatten)]
     source: Source,
+    /// Only documents that no event is reported in
+    #[arg(skip)]
+    unannotated: bool,
+}
+
+impl Args {
+    /// Documents that no event is reported in, the newest first.
+    pub fn of_documents_without_events(
+        filter: Vec<String>,
+        limit: Option<u64>,
+        output: output::Form,
+        source: Source,
+    ) -> Self {
+        Self {
+            filter,
+            collapse: Collapse::default(),
+            as_of: None,
+            cite: None,
+            key: None,
+            order: Order::default(),
+            ascending: false,
+            excerpts: false,
+            limit,
+            fields: Vec::new(),
+            explode: None,
+            output: match output {
+                output::Form::Table => Form::Table,
+                output::Form::Json => Form::Json,
+            },
+            source,
+            unannotated: true,
+        }
+    }
 }
 
 /// The form of a search's answer.
@@ -191,6 +224,7 @@ async fn answer(
         ascending: args.ascending,
         collapse: args.collapse.wire(),
         excerpts: args.excerpts,
+        unannotated: args.unannotated,
         ..proto::SearchRequest::default()
     };
     let mut pages = pin!(client.pages(request));
@@ -229,7 +263,10 @@ async fn answer(
         screen.note(note);
     }
     if printer.shown == 0 {
-        screen.note("no entry matches; `chancery explain FILTER` tells how the filter is read");
+        screen.note(match args.unannotated {
+            true => "no document without events matches",
+            false => "no entry matches; `chancery explain FILTER` tells how the filter is read",
+        });
     } else if for_a_person && total > printer.shown {
         writeln!(
             out,

@@ -169,7 +169,7 @@ pub(super) const ENCODED: &str = "this call is answered with encoded messages";
 
 /// The entry by its whole name, and the point that is spoken of: the beginning of a key is looked up by a scan of the
 /// records below that point, in its turn. What is answered then must speak of the same point.
-async fn whole_name(
+pub(super) async fn whole_name(
     core: &Core,
     name: EntryRef,
     as_of: Option<proto::AsOf>,

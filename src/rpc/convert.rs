@@ -382,7 +382,8 @@ pub fn beside_record(answer: &EntryAnswer, with_derived: bool) -> proto::Entry {
     }
 }
 
-fn key_of(entry: &EntryKey) -> proto::EntryKey {
+/// The name of an entry, as a message.
+pub fn key_of(entry: &EntryKey) -> proto::EntryKey {
     proto::EntryKey {
         series: entry.series.to_string(),
         key: entry.key.to_string(),

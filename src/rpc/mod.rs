@@ -12,6 +12,7 @@ pub mod codec;
 mod consume;
 pub mod convert;
 mod derived;
+mod drafted;
 mod erasure;
 mod found_words;
 mod groups;

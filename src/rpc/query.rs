@@ -3,7 +3,9 @@
 use super::archive::ENCODED;
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
-use super::{Core, aggregate, blocking, convert, found_words, likened, proto, status, suggested, wire};
+use super::{
+    Core, aggregate, blocking, convert, drafted, found_words, likened, proto, status, suggested, wire,
+};
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
@@ -48,6 +50,7 @@ impl Query {
             collapse: leave_out,
             records_only: request.records_only,
             excerpts: request.excerpts,
+            unannotated: request.unannotated,
         };
         let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let with_derived = !request.records_only;
@@ -55,6 +58,9 @@ impl Query {
         let page = self.0.scanner.search(search, token, Box::new(write)).await;
         let page = page.map_err(|error| status::query(&error))?;
         let mut notes = filter.notes(Asked::Entries);
+        if request.unannotated {
+            notes.push("leaves documents out that an event is reported in".to_owned());
+        }
         notes.extend(erased_note(page.erased));
         if page.total == 0 {
             notes.extend(self.0.scanner.near(filter.clone()).await);
@@ -203,6 +209,15 @@ impl proto::query_server::Query for Query {
         let answered = tokio::task::spawn_blocking(move || suggested::answer(&request)).await;
         let answered = answered.map_err(|lost| Status::internal(format!("the call broke off: {lost}")))?;
         Ok(Response::new(answered?))
+    }
+
+    async fn draft_events(
+        &self,
+        request: Request<proto::DraftEventsRequest>,
+    ) -> Result<Response<proto::DraftEventsResponse>, Status> {
+        drafted::answer(&self.0, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn list_values(

@@ -48,7 +48,8 @@ fn reported(day: &str) -> Result<Option<i32>, RequestError> {
     one_day.map(Some).ok_or_else(wrong)
 }
 
-fn suggestion(one: suggest::Suggestion) -> proto::Suggestion {
+/// One suggestion, as a message.
+pub fn suggestion(one: suggest::Suggestion) -> proto::Suggestion {
     let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let country = |code: Option<crate::derive::Iso3>| code.map_or_else(String::new, |code| code.to_string());
     let part = match one.part {

@@ -7,9 +7,11 @@
 //! another language is another set of them. What is uncertain is left out: a wrong suggestion costs its reader more than a missing one.
 //!
 //! [`text`] cuts a text into words and sentences, [`names`] finds what the tables name; [`persons`], [`days`], [`organisations`],
-//! [`statements`] and [`events`] each have the rules for one kind; [`evaluate`] measures them against a labelled set.
+//! [`statements`] and [`events`] each have the rules for one kind; [`drafts`] makes of them the events that a person
+//! may annotate the document with; [`evaluate`] measures them against a labelled set.
 
 mod days;
+pub mod drafts;
 pub mod evaluate;
 mod events;
 mod names;

@@ -11,6 +11,7 @@
 
 pub mod aggregate;
 pub mod ahead;
+mod annotated;
 mod answers;
 pub mod contents;
 pub mod entry;

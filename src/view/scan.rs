@@ -10,6 +10,7 @@ mod tests;
 
 use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
+use super::annotated;
 use super::answers::{Cut, Write, page};
 use super::contents::Contents;
 use super::entry::{self, Prefix};
@@ -109,6 +110,8 @@ pub struct Search {
     pub records_only: bool,
     /// Whether the page says where the words stand that the filter asks for.
     pub excerpts: bool,
+    /// Whether only documents are answered that have no events.
+    pub unannotated: bool,
 }
 
 /// A page of entries.
@@ -206,7 +209,8 @@ impl Scanner {
         search.order.check(&search.filter)?;
         let order = search.order.word();
         let turned = if search.ascending { " ascending" } else { "" };
-        let order = format!("{order}{turned} {}", search.collapse.word());
+        let unannotated = if search.unannotated { " unannotated" } else { "" };
+        let order = format!("{order}{turned} {}{unannotated}", search.collapse.word());
         let binding = binding(self.log.origin(), search.filter.canonical(), &order);
         let token = token.map(|text| self.check(text, binding)).transpose()?;
         let as_of = self.as_of(search.as_of, token.as_ref())?;
@@ -385,11 +389,19 @@ impl Scanner {
         }
         let (log, view, filter) = (self.log.clone(), self.view.get().cloned(), search.filter.clone());
         let (order, ascending, as_of) = (search.order, search.ascending, key.1);
-        let leave_out = search.collapse;
+        let (leave_out, unannotated) = (search.collapse, search.unannotated);
+        let filter = if unannotated {
+            filter.of_kind(Kind::Document)
+        } else {
+            filter
+        };
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
             let question = (&filter, as_of, order == Order::Occurred);
             let (mut matches, erased) = all(&log, view, question, cancelled)?;
+            if unannotated {
+                annotated::leave_out(&log, view, as_of, &mut matches, cancelled)?;
+            }
             let mut likened = Likened::default();
             if leave_out != Collapse::None {
                 let mut found = view.map_or_else(Contents::default, |view| Contents::of(view.snapshot()));
@@ -506,7 +518,7 @@ fn all(
 }
 
 /// The same for a count.
-fn contents(
+pub(super) fn contents(
     log: &Log,
     view: Option<&search::Search>,
     filter: &Filter,

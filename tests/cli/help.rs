@@ -2,11 +2,12 @@
 
 use crate::harness::{chancery, run};
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
     "",
     "serve",
     "import",
     "append",
+    "annotate",
     "edit",
     "amend",
     "retract",

@@ -2,6 +2,7 @@
 
 mod acts;
 mod alerts;
+mod annotating;
 mod cite;
 mod counts;
 mod daemon;

@@ -1,6 +1,7 @@
 //! The services through gRPC, against a real server on a port of its own and a temporary directory.
 
 mod admin;
+mod annotating;
 mod appending;
 mod bad_input;
 mod consuming;

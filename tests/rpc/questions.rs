@@ -130,6 +130,7 @@ async fn a_search_of_many_pages_scans_once_however_large_it_is() {
         ascending: false,
         page_size: 10,
         excerpts: false,
+        unannotated: false,
     };
     let write = || -> Box<chancery::view::Write> { Box::new(|_, out| out.push(b'.')) };
     let mut token = None;

@@ -362,6 +362,7 @@ fn answer(
             collapse,
             records_only: false,
             excerpts: false,
+            unannotated: false,
         };
         let page = scanner.search(search, None, lines()).await.unwrap();
         let positions = told(&page);

@@ -21,6 +21,7 @@ fn ranked(
         page_size,
         collapse: Collapse::None,
         excerpts: true,
+        unannotated: false,
         records_only: false,
     };
     let mut all = Vec::new();

@@ -249,6 +249,18 @@ impl Search {
         leaves || looked.is_err()
     }
 
+    /// What it knows every record below of.
+    pub(super) fn followed_through(&self) -> Position {
+        self.shelf.through()
+    }
+
+    /// The records of a range without a content of their own.
+    pub(super) fn acts(&self, range: Range<Position>) -> Vec<Position> {
+        let fates = self.fates();
+        let acts = fates.followers(range).filter(|one| !one.has_content);
+        acts.map(|one| one.at).collect()
+    }
+
     fn fates(&self) -> RwLockReadGuard<'_, Fates> {
         self.fates.read().unwrap_or_else(PoisonError::into_inner)
     }
