@@ -3,13 +3,15 @@
 //! Blocks of 256 records have a CRC32C each, in the tables. A block of leaf hashes is a full tile of the Merkle tree's
 //! lowest level.
 
+use super::ahead::Stretch;
 use super::{BLOCK, ChunkError, Source};
 use crate::store::frame::u32_at;
 use std::ops::Range;
 
 /// The bytes of a record in a column.
 pub const WIDTH: usize = 32;
-const BLOCK_BYTES: usize = BLOCK as usize * WIDTH;
+/// The bytes of a block.
+pub const BLOCK_BYTES: usize = BLOCK as usize * WIDTH;
 
 /// Where a column lies.
 pub struct Column {
@@ -63,15 +65,45 @@ impl Column {
         Ok(bytes)
     }
 
+    /// Where a block lies in the file.
+    pub fn place(&self, block: u32) -> u64 {
+        self.offset + u64::from(block) * BLOCK_BYTES as u64
+    }
+
     /// One block, read into `bytes` and checked.
     ///
     /// # Errors
     /// As [`Column::read`].
     pub fn block(&self, source: &Source, block: u32, bytes: &mut Vec<u8>) -> Result<(), ChunkError> {
-        let begin = self.offset + u64::from(block) * BLOCK_BYTES as u64;
         bytes.resize(BLOCK_BYTES, 0);
-        source.read_into(bytes, begin, source.position(block * BLOCK))?;
+        source.read_into(bytes, self.place(block), source.position(block * BLOCK))?;
         self.check(source, block, bytes)
+    }
+
+    /// One block of those that were read ahead, checked; `None` where it is not among them.
+    ///
+    /// # Errors
+    /// As [`Column::read`].
+    pub fn block_ahead<'a>(
+        &self,
+        source: &Source,
+        block: u32,
+        ahead: &'a Stretch,
+    ) -> Result<Option<&'a [u8]>, ChunkError> {
+        let bytes = ahead.get(self.place(block), BLOCK_BYTES);
+        bytes
+            .map(|bytes| self.check(source, block, bytes).map(|()| bytes))
+            .transpose()
+    }
+
+    /// Reads the blocks that hold the records of a range at once, unchecked, where they are not too many bytes.
+    pub fn read_ahead(&self, source: &Source, records: &Range<u32>, ahead: &mut Stretch) {
+        let (first, end) = (records.start / BLOCK, records.end.div_ceil(BLOCK));
+        ahead.read(
+            source,
+            self.place(first)..self.place(end),
+            source.position(first * BLOCK),
+        );
     }
 
     fn check(&self, source: &Source, block: u32, bytes: &[u8]) -> Result<(), ChunkError> {

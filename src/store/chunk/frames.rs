@@ -10,10 +10,14 @@
 //! the second of each, the third, the fourth. Lengths last, so that the strings of frames unpacked one behind the other
 //! lie without a gap; by bytes, because all but the lowest are mostly the same.
 
+use super::ahead::Stretch;
 use super::{ChunkError, Source, dictionary};
 use crate::record::Position;
 use crate::store::frame::u32_at;
 use std::ops::Range;
+
+/// More of one buffer is not kept for the next one who reads.
+const KEPT_BYTES_MAX: usize = 512 << 10;
 
 /// The bytes of a row.
 pub const ROW_BYTES: usize = 12;
@@ -89,9 +93,24 @@ pub fn pack(raw: &[u8], dictionary: u32) -> std::io::Result<(Row, Vec<u8>)> {
 #[derive(Default)]
 pub struct LastFrame {
     frame: Option<usize>,
+    /// What was read ahead.
+    ahead: Stretch,
     packed: Vec<u8>,
     raw: Vec<u8>,
     lengths: Vec<u32>,
+}
+
+impl LastFrame {
+    /// Holds nothing from now on, and keeps its memory unless that is much.
+    pub fn forget(&mut self) {
+        self.frame = None;
+        self.ahead.forget();
+        for bytes in [&mut self.packed, &mut self.raw] {
+            if bytes.capacity() > KEPT_BYTES_MAX {
+                *bytes = Vec::new();
+            }
+        }
+    }
 }
 
 /// The frames of one file.
@@ -214,22 +233,33 @@ impl Frames {
         if last.frame != Some(frame) {
             last.frame = None;
             let row = &self.rows[frame];
-            last.packed.resize(row.packed as usize, 0);
-            source.read_into(
-                &mut last.packed,
-                self.offsets[frame],
-                self.position(source, frame),
-            )?;
+            let (offset, length) = (self.offsets[frame], row.packed as usize);
+            let packed = match last.ahead.get(offset, length) {
+                Some(packed) => packed,
+                None => {
+                    last.packed.resize(length, 0);
+                    source.read_into(&mut last.packed, offset, self.position(source, frame))?;
+                    &last.packed
+                }
+            };
             last.lengths.clear();
             // What lies there from the frame before is written over.
             last.raw.resize(row.raw as usize, 0);
-            self.unpack_into(source, frame, &last.packed, row, &mut last.raw, &mut last.lengths)?;
+            self.unpack_into(source, frame, packed, row, &mut last.raw, &mut last.lengths)?;
             last.frame = Some(frame);
         }
         let within = (at % self.strings) as usize;
         let begin: u32 = last.lengths[..within].iter().sum();
         let end = begin + last.lengths[within];
         Ok(&last.raw[begin as usize..end as usize])
+    }
+
+    /// Reads the frames that hold the records of a range at once, without unpacking them, where they are not too many bytes.
+    pub fn read_ahead(&self, source: &Source, records: &Range<u32>, last: &mut LastFrame) {
+        let frames = self.holding(records);
+        let (begin, end) = (self.offsets[frames.start], self.offsets[frames.end]);
+        last.ahead
+            .read(source, begin..end, self.position(source, frames.start));
     }
 
     /// Reads and unpacks frames one behind the other into `raw`, and adds the length of each string to `lengths`.

@@ -134,6 +134,12 @@ impl Leaves {
         })
     }
 
+    /// Reads ahead what [`Leaves::one`] needs of the records of a range.
+    pub fn read_ahead(&self, records: &Range<u32>, commitments: &mut LastBlock, frame: &mut LastFrame) {
+        commitments.read_ahead(&self.commitments, &self.source, records);
+        self.frames.read_ahead(&self.source, records, frame);
+    }
+
     /// Adds the leaf at a place to `leaves`.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 //! for it. Files are written once, synced and only then named ([`write`]); every byte answered was checked ([`leaves`],
 //! [`payloads`]). The one change that a file of payloads may see is made on a copy that takes its name ([`erase`]).
 
+mod ahead;
 mod column;
 pub mod dictionary;
 mod erase;

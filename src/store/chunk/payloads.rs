@@ -77,6 +77,11 @@ impl Payloads {
         Ok(())
     }
 
+    /// Reads the salts of a range ahead.
+    pub fn read_salts_ahead(&self, records: &Range<u32>, last: &mut LastBlock) {
+        last.read_ahead(&self.salts, &self.source, records);
+    }
+
     /// The salt at a place.
     ///
     /// # Errors

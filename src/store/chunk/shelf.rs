@@ -6,6 +6,7 @@
 use super::layout::{HEADER_BYTES, Header};
 use super::leaves::Leaves;
 use super::payloads::Payloads;
+use super::single::Spare;
 use super::{CHUNK_RECORDS, ChunkError, Identity, Part, Source};
 use crate::log::store::{Sealed, SealedStatus, Shelf};
 use crate::log::{Columns, ReadError, ReadLimit, Run, Slot};
@@ -69,6 +70,7 @@ pub struct Chunks {
     open: Mutex<Vec<Arc<Chunk>>>,
     /// How often a chunk was closed since a file of it was replaced.
     replaced: AtomicU64,
+    spare: Spare,
 }
 
 /// The two files of a chunk; each may be damaged for itself.
@@ -122,6 +124,7 @@ impl Chunks {
             bytes: AtomicU64::new(0),
             open: Mutex::default(),
             replaced: AtomicU64::new(0),
+            spare: Spare::default(),
         };
         let bytes = (0..sealed).map(|number| chunks.file_bytes(number)).sum();
         chunks.bytes.store(bytes, Ordering::Release);
@@ -138,6 +141,10 @@ impl Chunks {
                 .unwrap_or(0)
         };
         length(Part::Leaves) + length(Part::Payloads)
+    }
+
+    pub(super) fn spare(&self) -> &Spare {
+        &self.spare
     }
 
     /// How the chunks are laid out.
@@ -274,6 +281,8 @@ impl Chunks {
     pub(super) fn reopen(&self, number: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|chunk| chunk.identity.number != number);
+        // What was removed from the file may lie there.
+        self.spare.clear();
         self.replaced.fetch_add(1, Ordering::AcqRel);
     }
 

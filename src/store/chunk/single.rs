@@ -3,13 +3,15 @@
 //! A record is read with the frame of its payload, that of its leaf, and its blocks of the columns; nothing else is
 //! unpacked. Who asks for several in ascending order reads a frame and a block of the columns once.
 
-use super::column::{Column, WIDTH};
+use super::ahead::Stretch;
+use super::column::{BLOCK_BYTES, Column, WIDTH};
 use super::frames::LastFrame;
 use super::shelf::{Chunk, Chunks};
 use super::{BLOCK, ChunkError, Source};
 use crate::log::{Columns, ReadError, Run, Slot};
 use crate::record::{Hash, Position};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// From so many records on two threads read them.
 const SHARED_FROM: usize = 64;
@@ -23,29 +25,95 @@ struct Last {
     salts: LastBlock,
 }
 
+impl Last {
+    /// Holds nothing of any chunk from now on, and keeps its memory.
+    fn forget(&mut self) {
+        self.leaves.forget();
+        self.commitments.forget();
+        self.payloads.forget();
+        self.salts.forget();
+    }
+}
+
+/// Memory that records were read into, for those who read next.
+#[derive(Default)]
+pub(super) struct Spare(Mutex<Vec<Last>>);
+
+/// So many are kept, each of some hundred KiB.
+const SPARE_MAX: usize = 4;
+
+impl Spare {
+    fn take(&self) -> Last {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.pop().unwrap_or_default()
+    }
+
+    /// Keeps nothing that was read before.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn give(&self, mut last: Last) {
+        last.forget();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < SPARE_MAX {
+            kept.push(last);
+        }
+    }
+}
+
 /// The block of a column that was read last.
 #[derive(Default)]
 pub struct LastBlock {
     block: Option<u32>,
     bytes: Vec<u8>,
+    /// What was read ahead.
+    ahead: Stretch,
+    /// Of those, the block that was found whole last.
+    checked: Option<u32>,
 }
 
 impl LastBlock {
+    /// Holds nothing from now on, and keeps its memory.
+    fn forget(&mut self) {
+        (self.block, self.checked) = (None, None);
+        self.ahead.forget();
+    }
+
     /// One record's 32 bytes of a column.
     ///
     /// # Errors
     /// [`ChunkError`].
     pub fn one(&mut self, column: &Column, source: &Source, at: u32) -> Result<Hash, ChunkError> {
         let block = at / BLOCK;
+        let of_ahead = match self.checked == Some(block) {
+            true => self.ahead.get(column.place(block), BLOCK_BYTES),
+            false => column.block_ahead(source, block, &self.ahead)?,
+        };
+        if let Some(bytes) = of_ahead {
+            self.checked = Some(block);
+            return Ok(one_of(bytes, at));
+        }
         if self.block != Some(block) {
             self.block = None;
             column.block(source, block, &mut self.bytes)?;
             self.block = Some(block);
         }
-        let all = self.bytes.as_chunks::<WIDTH>().0;
-        // A block has 256 of them.
-        Ok(all.get((at % BLOCK) as usize).copied().unwrap_or_default())
+        Ok(one_of(&self.bytes, at))
     }
+
+    /// Reads the blocks of the records of a range ahead.
+    pub fn read_ahead(&mut self, column: &Column, source: &Source, records: &Range<u32>) {
+        self.checked = None;
+        column.read_ahead(source, records, &mut self.ahead);
+    }
+}
+
+/// One record's 32 bytes of a block.
+fn one_of(block: &[u8], at: u32) -> Hash {
+    let all = block.as_chunks::<WIDTH>().0;
+    // A block has 256 of them.
+    all.get((at % BLOCK) as usize).copied().unwrap_or_default()
 }
 
 /// Bytes of records after which those that follow are gathered in columns of their own: whoever keeps a record keeps the
@@ -113,6 +181,35 @@ impl Gathered {
     }
 }
 
+/// How many records are looked at together for what can be read of them at once.
+const AHEAD_RECORDS: usize = 64;
+/// Where no more than one record in so many is wanted, what lies between them costs more than to read each by itself.
+const AHEAD_SHARE: u32 = 160;
+
+/// Reads at once what the next records need of leaves and columns, where they lie close enough; answers how many those are.
+fn read_ahead(
+    chunk: &Chunk,
+    positions: &[Position],
+    columns: Columns,
+    last: &mut Last,
+) -> Result<usize, ChunkError> {
+    let near = positions.iter().take(AHEAD_RECORDS);
+    let places = near.take_while(|position| chunk.holds(**position));
+    let (mut first, mut end, mut count) = (u32::MAX, 0, 0);
+    for place in places.map(|position| chunk.place(*position)) {
+        (first, end, count) = (first.min(place), end.max(place + 1), count + 1);
+    }
+    let is_close = count > 1 && (end - first) / count < AHEAD_SHARE;
+    if is_close && columns != Columns::Payloads {
+        let (commitments, leaves) = (&mut last.commitments, &mut last.leaves);
+        chunk.leaves()?.read_ahead(&(first..end), commitments, leaves);
+    }
+    if is_close && columns == Columns::All {
+        chunk.payloads()?.read_salts_ahead(&(first..end), &mut last.salts);
+    }
+    Ok(count.max(1) as usize)
+}
+
 impl Chunks {
     /// The record at one position as a run of one; `None` where it is not sealed.
     ///
@@ -159,20 +256,31 @@ impl Chunks {
         })
     }
 
-    fn in_turn(
+    fn in_turn(&self, positions: &[Position], columns: Columns, left: usize) -> Result<Vec<Run>, ReadError> {
+        let mut last = self.spare().take();
+        let read = self.in_turn_with(positions, columns, left, &mut last);
+        self.spare().give(last);
+        read
+    }
+
+    fn in_turn_with(
         &self,
         positions: &[Position],
         columns: Columns,
         mut left: usize,
+        last: &mut Last,
     ) -> Result<Vec<Run>, ReadError> {
         let mut runs = Vec::with_capacity(positions.len());
-        let (mut last, mut gathered) = (Last::default(), Gathered::default());
+        let mut gathered = Gathered::default();
         let mut current: Option<Arc<Chunk>> = None;
+        // How many of those that come next were looked at for what lies ahead.
+        let mut until_ahead = 0;
         for (at, position) in positions.iter().enumerate() {
             let chunk = match current.take().filter(|chunk| chunk.holds(*position)) {
                 Some(chunk) => chunk,
                 None => {
-                    last = Last::default();
+                    last.forget();
+                    until_ahead = 0;
                     let held = self.holding(*position).ok_or_else(|| ReadError::Damaged {
                         position: *position,
                         expected: "a sealed record".into(),
@@ -181,8 +289,12 @@ impl Chunks {
                     held?.0
                 }
             };
+            if until_ahead == 0 {
+                until_ahead = read_ahead(&chunk, &positions[at..], columns, last)?;
+            }
+            until_ahead -= 1;
             let before = gathered.bytes();
-            gathered.add(&chunk, chunk.place(*position), columns, &mut last)?;
+            gathered.add(&chunk, chunk.place(*position), columns, last)?;
             left = left.saturating_sub(gathered.bytes() - before);
             if before == 0 {
                 gathered.reserve(positions.len() - at - 1);
