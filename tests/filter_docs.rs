@@ -68,6 +68,39 @@ fn every_example_of_a_field_is_true_of_the_record_on_the_page() {
 }
 
 #[test]
+fn the_dispatch_on_the_page_is_found_by_what_it_suggests_and_not_by_what_it_states() {
+    let mut blocks = PAGE.split("```json").skip(1);
+    let json = blocks.nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let record = Input::parse(json).unwrap();
+    let subject = Subject {
+        position: Position::new(4_712),
+        act: Act::Create,
+        kind: Kind::Document,
+        series: "desk",
+        key: "dispatch-2021-10-14",
+        revision: Revision::new(1),
+        recorded: "2026-11-23T10:00:00Z".parse::<Recorded>().unwrap(),
+        status: Status::Current,
+        principal: "local:desk",
+        content: LazyContent::payload(&record.payload),
+    };
+    let rows = tables("found by");
+    assert!(rows.len() > 5);
+    for row in rows {
+        for field in row[0].split(' ').map(code) {
+            let example = code(&row[2]);
+            let (_, rest) = example.split_once(' ').unwrap();
+            let holds = |text: &str| Filter::parse(text).unwrap().matches(&subject);
+            assert!(holds(&format!("{field} {rest}")), "{field} {rest}");
+            assert!(holds(&format!("has:{field}")), "has:{field}");
+            for basis in ["stated", "derived"] {
+                assert!(!holds(&format!("{example} AND basis = {basis}")), "{example}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_joined_example_is_read_and_every_refusal_is_as_written() {
     let joined = tables("means");
     assert!(joined.len() > 10);

@@ -7,6 +7,7 @@ use super::history;
 use super::name::{EntryArg, Point};
 use super::screen::{Ink, Screen, plain, plain_lines, stdout};
 use super::shown::{Shown, moment, named, word};
+use super::suggested;
 use crate::client::Client;
 use crate::record::codec::{Content, Participant, RelationType, decode_payload};
 use crate::record::json::pretty;
@@ -27,6 +28,9 @@ pub struct Args {
     /// Every record of the entry, and what each of them changed
     #[arg(long)]
     history: bool,
+    /// What its text suggests, too, apart from what is stated
+    #[arg(long, conflicts_with = "history")]
+    suggested: bool,
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     output: GetForm,
@@ -56,6 +60,11 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             "the original is that of one revision; leave --history out, and choose with --as-of",
         ));
     }
+    if args.suggested && args.output == GetForm::Original {
+        return Err(Failure::usage(
+            "the original is what its source wrote; leave --suggested out, or say -o json",
+        ));
+    }
     args.source
         .with(async |client| answer(client, &args, screen).await)
         .await
@@ -64,7 +73,10 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
 async fn answer(client: Client, args: &Args, screen: &Screen) -> Result<(), Failure> {
     let mut out = stdout();
     let as_of = args.as_of.map(Point::as_of);
-    let found = args.entry.get(&client, as_of, false).await?;
+    let found = match args.suggested {
+        true => args.entry.with_suggestions(&client, as_of).await?,
+        false => args.entry.get(&client, as_of, false).await?,
+    };
     let entry = found.entry.unwrap_or_default();
     let shown = Shown::entry(&entry)?;
     if args.history {
@@ -81,7 +93,12 @@ async fn answer(client: Client, args: &Args, screen: &Screen) -> Result<(), Fail
                     writeln!(out, "{value}")?
                 }
             }
-            GetForm::Table => card(&mut out, screen.ink(), &shown, &entry)?,
+            GetForm::Table => {
+                card(&mut out, screen.ink(), &shown, &entry)?;
+                if args.suggested {
+                    suggested::block(&mut out, screen.ink(), &shown)?;
+                }
+            }
         }
     }
     out.flush()?;

@@ -45,6 +45,7 @@ mod serve;
 mod shown;
 mod status;
 mod suggest;
+mod suggested;
 mod timeline;
 mod values;
 mod verify;

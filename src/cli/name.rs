@@ -71,6 +71,23 @@ impl EntryArg {
         self.ask(client, asked).await
     }
 
+    /// Asks for the entry and what its text suggests.
+    ///
+    /// # Errors
+    /// As [`EntryArg::get`].
+    pub async fn with_suggestions(
+        &self,
+        client: &Client,
+        as_of: Option<proto::AsOf>,
+    ) -> Result<proto::GetEntryResponse, Failure> {
+        let asked = proto::GetEntryRequest {
+            as_of,
+            suggestions: true,
+            ..proto::GetEntryRequest::default()
+        };
+        self.ask(client, asked).await
+    }
+
     /// Asks for the entry at one of its revisions, or at its newest.
     ///
     /// # Errors

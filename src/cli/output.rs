@@ -4,6 +4,7 @@ use super::excerpts;
 use super::failure::Failure;
 use super::screen::{Screen, columns, cut, plain, short};
 use super::shown::Shown;
+use super::suggested;
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use serde_json::{Map, Value};
@@ -75,7 +76,8 @@ fn print_line(out: &mut dyn Write, line: &str) -> Result<(), Failure> {
 }
 
 /// The table of entries: date, who → whom, type, place, title, entry, status. On a terminal each is one line: what is
-/// too long is cut, and columns in which nothing stands are left out. Under an entry with excerpts stands the best of them.
+/// too long is cut, and columns in which nothing stands are left out. Under an entry with excerpts stands the best of them, and
+/// under one that was found by suggestions stand these.
 ///
 /// # Errors
 /// As the writer.
@@ -110,18 +112,24 @@ pub fn print_entries(
     for row in &rows {
         table.add_row(used.iter().map(|at| coloured(screen, *at, &row[*at])));
     }
-    let below = |entry: &Shown<'_>| excerpts::line(entry.excerpts?, screen.ink());
-    let below: Vec<Option<String>> = entries.iter().map(below).collect();
-    if below.iter().all(Option::is_none) {
+    let below = |entry: &Shown<'_>| {
+        let excerpt = entry
+            .excerpts
+            .and_then(|excerpts| excerpts::line(excerpts, screen.ink()));
+        let lines = excerpt.into_iter().chain(suggested::line(entry, screen.ink()));
+        lines.collect::<Vec<String>>()
+    };
+    let below: Vec<Vec<String>> = entries.iter().map(below).collect();
+    if below.iter().all(Vec::is_empty) {
         return print(out, &table);
     }
     // Every row is one line: nothing in its cells breaks one.
     let header = usize::from(with_header);
     for (at, line) in table.lines().enumerate() {
         print_line(out, &line)?;
-        let below = at.checked_sub(header).and_then(|at| below.get(at)?.as_ref());
-        if let Some(below) = below {
-            writeln!(out, "{below}")?;
+        let below = at.checked_sub(header).and_then(|at| below.get(at));
+        for line in below.into_iter().flatten() {
+            writeln!(out, "{line}")?;
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ pub mod parquet;
 
 use super::failure::Failure;
 use super::shown::{Shown, either, joined, named, word};
+use super::suggested;
 use crate::derive::{CAMEO_SCHEME, PLOVER_SCHEME, is_scheme};
 use crate::record::Recorded;
 use crate::record::codec::{DateRole, Place, Side, TypeCode};
@@ -65,7 +66,7 @@ const fn column(name: &'static str, meaning: &'static str, holds: Holds) -> Colu
 
 /// The columns of the flat row, in order. New ones are added at the end. Several values of a text are joined by `; `.
 #[rustfmt::skip]
-pub static COLUMNS: [Column; 42] = {
+pub static COLUMNS: [Column; 43] = {
     use Holds::{Date, Integer, Number, Text, Time};
     [
     column("series", "the series of the entry", Text(|one| one.leaf.series.to_owned())),
@@ -110,6 +111,7 @@ pub static COLUMNS: [Column; 42] = {
     column("quad", "quad classes, 1 to 4, derived where none is stated", Text(|one| joined(one.quads().into_iter().map(|quad| quad.to_string())))),
     column("retracted_documents", "the documents that report it and are retracted", Text(|one| joined(one.withdrawn.iter().map(|document| format!("{}/{}", document.series, document.key))))),
     column("type_basis", "whether `cameo`, `plover` and `quad` are `stated`, `derived` or `mixed`, some so and some so", Text(type_basis)),
+    column("suggested", "what its text suggests that it was found by, `country PAK`; empty where it was found by what is stated", Text(|one| joined(one.suggested.iter().map(suggested::words)))),
     ]
 };
 

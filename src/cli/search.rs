@@ -237,6 +237,7 @@ async fn answer(
         shown: 0,
         without_rows: 0,
         named: Named::default(),
+        suggested: Suggested::default(),
     };
     let mut total = 0;
     let mut out = stdout();
@@ -260,6 +261,9 @@ async fn answer(
         ));
     }
     if let Some(note) = printer.named.note() {
+        screen.note(note);
+    }
+    if let Some(note) = printer.suggested.note(printer.shown) {
         screen.note(note);
     }
     if printer.shown == 0 {
@@ -294,6 +298,35 @@ struct Printer<'a> {
     without_rows: u64,
     /// Of the participants of the entries that were shown.
     named: Named,
+    suggested: Suggested,
+}
+
+/// How many entries were found by what their texts suggest.
+#[derive(Default)]
+struct Suggested {
+    entries: u64,
+    rules: String,
+}
+
+impl Suggested {
+    fn add(&mut self, entry: &Shown<'_>) {
+        if !entry.suggested.is_empty() {
+            self.entries += 1;
+            entry.suggested_by.clone_into(&mut self.rules);
+        }
+    }
+
+    /// How many, and how to leave them out; nothing where none was.
+    fn note(&self, shown: u64) -> Option<String> {
+        (self.entries > 0).then(|| {
+            format!(
+                "note: {} of {} found by suggestions in their text (~), by the rules of {}; `basis = derived` leaves them out",
+                count(self.entries),
+                count(shown),
+                self.rules
+            )
+        })
+    }
 }
 
 /// How many participants carry a country.
@@ -347,7 +380,10 @@ impl Printer<'_> {
         for (entry, excerpts) in entries.iter_mut().zip(excerpts) {
             entry.excerpts = Some(excerpts);
         }
-        entries.iter().for_each(|entry| self.named.add(entry));
+        entries.iter().for_each(|entry| {
+            self.named.add(entry);
+            self.suggested.add(entry);
+        });
         match self.args.output {
             _ if entries.is_empty() => {}
             Form::Table if self.chosen.is_empty() => {
@@ -485,6 +521,7 @@ mod tests {
             shown: 0,
             without_rows: 0,
             named: Named::default(),
+            suggested: Suggested::default(),
         };
         let entry = |title: &str| proto::Entry {
             record: Some(record(&format!(r#"{{"series":"desk","title":"{title}"}}"#))),

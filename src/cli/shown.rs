@@ -4,6 +4,7 @@ use super::derived;
 use super::excerpts;
 use super::failure::Failure;
 use super::screen::plain;
+use super::suggested;
 use crate::derive::{CAMEO_SCHEME, is_scheme};
 use crate::filter::{dyads, stated_quads};
 use crate::record::codec::shape::Shape;
@@ -35,6 +36,10 @@ pub struct Shown<'a> {
     pub withdrawn: &'a [proto::EntryKey],
     /// Where the words of the search stand in it, where that was asked for.
     pub excerpts: Option<&'a proto::Excerpts>,
+    /// What its text suggests, as far as the answer says it: in a search, what it was found by.
+    pub suggested: &'a [proto::Suggestion],
+    /// The version of the rules by which that was found.
+    pub suggested_by: &'a str,
     /// The participants that this row tells of, where it is one of several of its entry.
     only: Option<(Explode, Vec<usize>)>,
     leaf_bytes: &'a [u8],
@@ -58,6 +63,8 @@ impl<'a> Shown<'a> {
             derived: Arc::default(),
             withdrawn: &[],
             excerpts: None,
+            suggested: &[],
+            suggested_by: "",
             only: None,
             leaf_bytes: &record.leaf,
         })
@@ -72,6 +79,7 @@ impl<'a> Shown<'a> {
         let mut shown = Self::record(entry.record.as_ref().ok_or_else(none)?)?;
         shown.status = status(entry.status());
         shown.withdrawn = &entry.retracted_documents;
+        (shown.suggested, shown.suggested_by) = (&entry.suggested, &entry.suggested_by);
         let derived = proto::Derived::decode(entry.derived.clone());
         shown.derived = Arc::new(derived.map_err(|error| {
             Failure::failed(format!("position {}: what is derived: {error}", shown.position))
@@ -98,6 +106,8 @@ impl<'a> Shown<'a> {
             let documents: Vec<Value> = self.withdrawn.iter().map(document).collect();
             members.insert("retracted_documents".to_owned(), documents.into());
         }
+        let suggested = suggested::json(self.suggested, self.suggested_by);
+        members.extend(suggested.map(|all| ("suggested".to_owned(), all)));
         members.extend(
             self.excerpts
                 .map(|all| ("excerpts".to_owned(), excerpts::json(all))),

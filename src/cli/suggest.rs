@@ -5,17 +5,17 @@
 use super::failure::Failure;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
+use super::suggested::{object, short};
 use crate::record::date::DaySpan;
+use crate::rpc::suggested::wire;
 use crate::suggest::evaluate::{Labelled, Scores};
 use crate::suggest::{Document, Suggested, Suggestion, suggest, version};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The most bytes of an input.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
-/// The most letters of the words that are shown.
-const SHOWN_CHARS: usize = 40;
 
 /// Says what a text seems to say.
 #[derive(clap::Args, Debug)]
@@ -64,7 +64,7 @@ pub fn run(args: &Args, screen: &Screen) -> Result<(), Failure> {
     match args.output {
         Form::Json => found
             .iter()
-            .try_for_each(|one| Ok(writeln!(stdout(), "{}", object(one))?)),
+            .try_for_each(|one| Ok(writeln!(stdout(), "{}", object(&wire(one)))?)),
         Form::Table => show(&found, &document, screen),
     }
 }
@@ -99,34 +99,6 @@ fn read_all(mut input: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<usize>
     input.read_to_end(bytes)
 }
 
-fn object(one: &Suggestion) -> Value {
-    let mut object = json!({
-        "part": one.part.word(), "from": one.range.start, "to": one.range.end,
-        "kind": one.what.word(), "rule": one.rule.word(),
-    });
-    let code = |country: &Option<crate::derive::Iso3>| country.map(|code| code.to_string());
-    let what = match &one.what {
-        Suggested::Country(country) => json!({"country": country.to_string()}),
-        Suggested::Person {
-            name,
-            office,
-            country,
-        } => json!({"name": name, "office": office, "country": code(country)}),
-        Suggested::Organisation(name) => json!({"name": name}),
-        Suggested::Place { name, country } => json!({"name": name, "country": code(country)}),
-        Suggested::Day(day) => json!({"day": day}),
-        Suggested::Statement { speaker } => json!({"speaker": speaker}),
-        Suggested::Event(code) => json!({"code": code}),
-    };
-    if let (Value::Object(object), Value::Object(what)) = (&mut object, what) {
-        let said = what
-            .into_iter()
-            .filter(|(_, value)| !value.is_null() && *value != json!(""));
-        object.extend(said);
-    }
-    object
-}
-
 fn show(found: &[Suggestion], document: &Document<'_>, screen: &Screen) -> Result<(), Failure> {
     let mut rows = table(screen, &["where", "kind", "suggested", "because of", "rule"]);
     for one in found {
@@ -158,14 +130,6 @@ fn suggested(what: &Suggested) -> String {
         _ => None,
     };
     label.map_or_else(|| what.to_string(), |label| format!("{what} {label}"))
-}
-
-fn short(text: &str) -> String {
-    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match one_line.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", one_line[..end].trim_end()),
-        None => one_line,
-    }
 }
 
 fn evaluate(text: &str, args: &Args, screen: &Screen) -> Result<(), Failure> {

@@ -15,6 +15,8 @@ pub enum Basis {
     Stated,
     /// Also what follows from actor codes and names.
     Derived,
+    /// Also what the text of a document seems to say.
+    Suggested,
 }
 
 /// When what is told happened: a number of the Correlates of War, for one, meant several countries over the years.

@@ -36,7 +36,7 @@ pub fn any_cameo<'c>(
     if states(content, CAMEO_SCHEME) {
         return of_scheme(CAMEO_SCHEME).any(|(at, one)| test(at, &one.code));
     }
-    basis == Basis::Derived
+    basis != Basis::Stated
         && of_scheme(ICEWS_TEXT_SCHEME).any(|(at, one)| {
             types()
                 .cameo_of_text(&one.code)

@@ -42,6 +42,7 @@ pub(super) fn text_of(root: &Node, basis: Option<Basis>) -> String {
     let basis = basis.map(|basis| match basis {
         Basis::Stated => "basis = stated",
         Basis::Derived => "basis = derived",
+        Basis::Suggested => "basis = suggested",
     });
     match (root, basis) {
         (Node::All, None) => String::new(),

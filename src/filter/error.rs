@@ -32,8 +32,6 @@ pub enum FilterProblem {
     Syntax,
     /// There is no such field.
     UnknownField,
-    /// The field exists, but this version cannot answer this use of it.
-    NotAnswered,
     /// The operator cannot stand with this field.
     Operator,
     /// The value is not one of the field's.
@@ -50,7 +48,6 @@ impl FilterError {
             FilterProblem::Mixed
             | FilterProblem::Syntax
             | FilterProblem::UnknownField
-            | FilterProblem::NotAnswered
             | FilterProblem::Operator
             | FilterProblem::Value => return None,
         };
@@ -88,12 +85,6 @@ impl fmt::Display for FilterError {
                 f,
                 "column {column}: AND and OR are mixed without parentheses; found {found}, expected {expected}"
             ),
-            FilterProblem::NotAnswered => {
-                write!(
-                    f,
-                    "column {column}: field {found} is not answered by this version; {expected}"
-                )
-            }
             FilterProblem::UnknownField => {
                 write!(
                     f,

@@ -7,12 +7,14 @@ use super::cells::{EARTH_KM, degrees};
 use super::field::Field;
 use super::number::Decimal;
 use super::subject::Subject;
+use super::suggested;
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::values;
 use crate::derive::{Basis, When, any_of_participant, with_folded};
 use crate::record::codec::parts::Parts;
 use crate::record::codec::{Content, Participant, Place};
 use crate::record::date::DaySpan;
+use crate::suggest::Suggestion;
 use std::cmp::Ordering;
 
 /// One record under one filter.
@@ -54,7 +56,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn test(&self, test: &Test) -> bool {
+    pub(super) fn test(&self, test: &Test) -> bool {
         let subject = self.subject;
         match test {
             Test::Kind(kind) => subject.kind == *kind,
@@ -79,9 +81,25 @@ impl Evaluation<'_> {
             Test::Basis { .. } => true,
             of_content => {
                 let content = subject.content.get(self.parts);
-                content.is_some_and(|content| self.content(of_content, content))
+                content.is_some_and(|content| {
+                    self.content(of_content, content) || self.suggested(of_content, content).next().is_some()
+                })
             }
         }
+    }
+
+    /// The suggestions by which a condition holds.
+    pub(super) fn suggested<'s>(
+        &'s self,
+        test: &'s Test,
+        content: &'s Content,
+    ) -> impl Iterator<Item = &'s Suggestion> {
+        let asks = self.basis == Basis::Suggested
+            && test.asks_suggestions()
+            && !suggested::is_stated_instead(test, content);
+        let all: &[Suggestion] = if asks { self.subject.suggestions() } else { &[] };
+        all.iter()
+            .filter(move |one| suggested::passes(test, one, content))
     }
 
     fn content(&self, test: &Test, content: &Content) -> bool {
@@ -131,7 +149,7 @@ impl Evaluation<'_> {
     /// Whether the content has any value for the field.
     fn has(&self, field: &Field, content: &Content) -> bool {
         match field {
-            Field::Occurred | Field::Reported => {
+            Field::Occurred | Field::Reported | Field::MentionedDay => {
                 values::dates(field, content).any(|text| DaySpan::of(text).is_ok())
             }
             Field::Country
@@ -232,7 +250,7 @@ fn is_actor(one: &Participant, wanted: &str) -> bool {
 }
 
 impl TextCheck {
-    fn passes(&self, text: &str) -> bool {
+    pub(super) fn passes(&self, text: &str) -> bool {
         match self {
             _ if text.is_empty() => false,
             Self::Is(wanted) => is_folded(text, wanted),

@@ -6,6 +6,7 @@ use super::grouped::{Grouped, Of};
 use super::tree::{Node, Test};
 use crate::derive::{Basis, CAMEO_QUAD, GOLDSTEIN, countries, types};
 use crate::record::codec::parts::Parts;
+use crate::suggest;
 
 /// What a filter is asked for; it decides what the answer takes for granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl Filter {
     pub fn tree(&self) -> Vec<String> {
         let mut lines = Vec::new();
         write_tree(&self.0.root, 0, &mut lines);
-        if let Some(basis) = self.0.basis {
+        if let Some(basis) = self.0.stated_basis {
             lines.push(format!("basis = {}", basis_word(basis)));
         }
         lines
@@ -41,7 +42,7 @@ impl Filter {
         self.0.root.each(&mut |test| {
             let derived = match self.basis() {
                 Basis::Stated => None,
-                Basis::Derived => derived_note(test),
+                Basis::Derived | Basis::Suggested => derived_note(test),
             };
             for note in note_of(test, self.basis()).into_iter().chain(derived) {
                 if !notes.contains(&note) {
@@ -49,13 +50,54 @@ impl Filter {
                 }
             }
         });
+        // What an answer of entries found so it marks itself; and counts of events read nothing into documents.
+        if asked == Asked::Count && self.names_kind() {
+            notes.extend(self.suggested_note());
+        }
+        notes.extend(self.only_suggested_note());
         notes
+    }
+
+    /// Which of its fields are also looked for in what documents suggest, if any is.
+    pub fn suggested_note(&self) -> Option<String> {
+        let fields = self.fields_of(Test::asks_suggestions);
+        (self.basis() == Basis::Suggested).then(|| {
+            format!(
+                "{fields}: documents are found by what their texts suggest, too, by the rules of {}; `basis = derived` leaves that out",
+                suggest::version()
+            )
+        })
+    }
+
+    /// Which of its fields no record has, since only suggestions are their values.
+    fn only_suggested_note(&self) -> Option<String> {
+        let is_only = |test: &Test| test.field().is_some_and(|field| field.is_only_suggested());
+        let fields = self.fields_of(is_only);
+        let is_left_out = self.basis() != Basis::Suggested && !fields.is_empty();
+        is_left_out.then(|| format!("{fields}: only suggestions are its values, and they are left out here"))
+    }
+
+    /// The fields of some conditions, each once.
+    fn fields_of(&self, is_meant: impl Fn(&Test) -> bool) -> String {
+        let mut fields: Vec<String> = Vec::new();
+        self.0.root.each(&mut |test| {
+            let field = test.field().filter(|_| is_meant(test));
+            if let Some(name) = field.map(|field| format!("`{field}`"))
+                && !fields.contains(&name)
+            {
+                fields.push(name);
+            }
+        });
+        fields.join(", ")
     }
 
     /// What an answer takes for granted that is grouped by fields, one sentence each; those of [`Self::notes`] first.
     pub fn group_notes(&self, fields: &[Grouped], measure: Option<&str>) -> Vec<String> {
-        let mut notes = self.notes(Asked::Count);
-        if measure == Some(GOLDSTEIN) && self.basis() == Basis::Derived {
+        let mut notes = self.without_suggestions().notes(Asked::Count);
+        if self.basis() == Basis::Suggested && self.names_kind() {
+            notes.push("what documents suggest is left out: only what is stated, or derived from it, is counted by its values".to_owned());
+        }
+        if measure == Some(GOLDSTEIN) && self.basis() != Basis::Stated {
             let note = goldstein_note();
             if !notes.contains(&note) {
                 notes.push(note);
@@ -129,6 +171,7 @@ fn basis_word(basis: Basis) -> &'static str {
     match basis {
         Basis::Stated => "stated",
         Basis::Derived => "derived",
+        Basis::Suggested => "suggested",
     }
 }
 
@@ -154,7 +197,7 @@ fn note_of(test: &Test, basis: Basis) -> Option<String> {
             ..
         } => "types without a scheme are looked for in every scheme, by code and label".to_owned(),
         Test::Root { scheme, .. } if scheme == "cameo" => root_note(basis),
-        Test::Quad(_) if basis == Basis::Derived => quad_note(),
+        Test::Quad(_) if basis != Basis::Stated => quad_note(),
         Test::ExtraText { .. } | Test::ExtraNumber { .. } => {
             format!("`{}` is answered by scan", test.field()?)
         }
@@ -168,7 +211,7 @@ const STATED_NOTE: &str = "`basis = stated` is for the filter; groups are by der
 fn root_note(basis: Basis) -> String {
     let how = match basis {
         Basis::Stated => String::new(),
-        Basis::Derived => format!(
+        Basis::Derived | Basis::Suggested => format!(
             ", stated, else derived from event texts by the type tables of version {}",
             types().version()
         ),
@@ -179,7 +222,9 @@ fn root_note(basis: Basis) -> String {
 fn country_note(basis: Basis) -> String {
     let how = match basis {
         Basis::Stated => "as stated in any scheme",
-        Basis::Derived => "as stated in any scheme, else as derived from actor codes and names",
+        Basis::Derived | Basis::Suggested => {
+            "as stated in any scheme, else as derived from actor codes and names"
+        }
     };
     format!(
         "countries are read {how}, by the country tables of version {}",

@@ -23,6 +23,9 @@ pub(super) enum Field {
     SourceCountry,
     TargetCountry,
     MentionedCountry,
+    MentionedActor,
+    MentionedPlace,
+    MentionedDay,
     PlaceCountry,
     Dyad,
     ActorDyad,
@@ -55,7 +58,7 @@ pub(super) enum Field {
 }
 
 /// Every field that has a fixed name, in the order of the documentation.
-const NAMED: [(&str, Field); 46] = [
+const NAMED: [(&str, Field); 49] = [
     ("kind", Field::Kind),
     ("series", Field::Series),
     ("key", Field::Key),
@@ -71,6 +74,9 @@ const NAMED: [(&str, Field); 46] = [
     ("source.country", Field::SourceCountry),
     ("target.country", Field::TargetCountry),
     ("mentioned.country", Field::MentionedCountry),
+    ("mentioned.actor", Field::MentionedActor),
+    ("mentioned.place", Field::MentionedPlace),
+    ("mentioned.day", Field::MentionedDay),
     ("place.country", Field::PlaceCountry),
     ("dyad", Field::Dyad),
     ("actor_dyad", Field::ActorDyad),
@@ -134,6 +140,9 @@ pub(super) const WORD_PARTS: Parts = Parts::fields(&[
     number::NAMES,
 ]);
 
+/// The parts that are read for suggestions.
+pub(super) const SUGGESTION_PARTS: Parts = Parts::fields(&[number::TITLE, number::BODY, number::DATES]);
+
 /// The parts in which `near` looks.
 pub(super) const PLACE_PARTS: Parts = Parts::fields(&[number::PLACES]);
 
@@ -163,7 +172,10 @@ impl Field {
             Self::Dyad => &[DATES, PARTICIPANTS],
             Self::PlaceCountry => &[DATES, PLACES],
             Self::ActorDyad | Self::Sector | Self::SourceName | Self::TargetName => &[PARTICIPANTS],
+            Self::MentionedActor => &[PARTICIPANTS],
             Self::Place => &[PLACES],
+            // Nobody states them.
+            Self::MentionedPlace | Self::MentionedDay => &[TITLE, BODY, DATES],
             Self::Actor | Self::Name => &[PARTICIPANTS, NAMES],
             Self::Identifier => &[PARTICIPANTS, IDENTIFIERS],
             Self::Type | Self::Root | Self::Mode => &[TYPES],
@@ -180,6 +192,29 @@ impl Field {
             Self::Measure(_) => &[MEASURES],
             Self::Extra(_) => &[EXTRA],
         })
+    }
+}
+
+impl Field {
+    /// Whether what documents suggest is among its values.
+    pub(super) fn has_suggestions(&self) -> bool {
+        matches!(
+            self,
+            Self::Country
+                | Self::MentionedCountry
+                | Self::PlaceCountry
+                | Self::Actor
+                | Self::MentionedActor
+                | Self::Place
+                | Self::MentionedPlace
+                | Self::Occurred
+                | Self::MentionedDay
+        )
+    }
+
+    /// Whether nothing but what documents suggest is among its values.
+    pub(super) fn is_only_suggested(&self) -> bool {
+        matches!(self, Self::MentionedPlace | Self::MentionedDay)
     }
 }
 

@@ -7,6 +7,7 @@ use super::Filter;
 use super::cells::{OFF_THE_MAP, cells_near};
 use super::field::Field;
 use super::number::Nearest;
+use super::suggested;
 use super::terms::{
     CODES, COUNTRIES, KEYS, Long, TERM_BYTES_MAX, TEXTS, Term, TermField, URLS, coded, hash, measure_bytes,
     measure_key, of_table, pair, relation_bytes,
@@ -33,6 +34,8 @@ pub enum DaysOf {
     Reported,
     /// The one on which it was committed, in UTC.
     Recorded,
+    /// Those that the text of a document names.
+    Mentioned,
 }
 
 /// A condition on one of a record's dates.
@@ -168,11 +171,71 @@ pub(super) fn lookup_node(node: &Node, basis: Basis) -> Lookup {
 
 fn lookup_test(test: &Test, basis: Basis) -> Lookup {
     let lookup = lookup_derived(test, basis);
+    if basis == Basis::Suggested && test.asks_suggestions() {
+        return either(lookup, lookup_suggested(test));
+    }
     // Terms hold all that can be derived; what is stated is a part of it.
     match basis {
         Basis::Stated if is_derived_too(test) && lookup != Lookup::Scan => narrow(lookup),
         _ => lookup,
     }
+}
+
+/// The records of which a condition holds by what they suggest.
+fn lookup_suggested(test: &Test) -> Lookup {
+    let term = |field: &Field| suggested::term_of(field);
+    match test {
+        Test::Date { field, how, span, .. } => suggested_days(
+            field,
+            DayTest {
+                of: DaysOf::Mentioned,
+                how: *how,
+                span: *span,
+            },
+        ),
+        Test::Has(field) => match term(field) {
+            Some(term) => any_of(term),
+            None => suggested_days(field, DayTest::within(DaysOf::Mentioned, None, None)),
+        },
+        Test::Country { field, code } => term(field).map_or(Lookup::Scan, |term| {
+            Lookup::Exactly(Term::new(term, code.as_bytes()))
+        }),
+        Test::Text {
+            field,
+            check: check @ (TextCheck::Is(text) | TextCheck::Prefix(text)),
+        } => term(field).map_or(Lookup::Scan, |term| {
+            term_or_scan(
+                Term::new(term, text.as_str()),
+                matches!(check, TextCheck::Prefix(_)),
+            )
+        }),
+        _ => Lookup::Scan,
+    }
+}
+
+/// Days that are suggested count as those on which it occurred only where none is stated.
+fn suggested_days(field: &Field, test: DayTest) -> Lookup {
+    match field {
+        Field::Occurred => {
+            let stated = Lookup::Days(DayTest::within(DaysOf::Occurred, None, None));
+            Lookup::And(vec![not(stated), Lookup::Days(test)])
+        }
+        _ => Lookup::Days(test),
+    }
+}
+
+/// One or the other; where one of them must ask the record, it is asked once.
+fn either(one: Lookup, other: Lookup) -> Lookup {
+    match (one, other) {
+        (Lookup::Scan, _) | (_, Lookup::Scan) => Lookup::Scan,
+        (none, other) if none == nothing() => other,
+        (one, other) => Lookup::Or(vec![one, other]),
+    }
+}
+
+/// No record.
+fn nothing() -> Lookup {
+    Lookup::Or(Vec::new())
 }
 
 /// Whether values of the condition's field are derived where none is stated. Measures are not among them: their derived values have
@@ -199,6 +262,11 @@ fn is_derived_too(test: &Test) -> bool {
 
 fn lookup_derived(test: &Test, basis: Basis) -> Lookup {
     match test {
+        Test::Text { field, .. } | Test::Date { field, .. } | Test::Has(field)
+            if field.is_only_suggested() =>
+        {
+            nothing()
+        }
         Test::Kind(kind) => Lookup::Exactly(Term::new(TermField::Kind, kind.word())),
         Test::Act(act) => Lookup::Exactly(Term::new(TermField::Act, act.word())),
         Test::Flag(flag) => Lookup::Exactly(Term::new(TermField::Flag, (*flag as i32).to_be_bytes())),
@@ -363,7 +431,7 @@ fn lookup_measure(name: &str, compare: Compare, value: &str, basis: Basis) -> Lo
 
 /// Whether values of a measure are derived where none is stated.
 fn is_derived(name: &str, basis: Basis) -> bool {
-    basis == Basis::Derived && name.eq_ignore_ascii_case(GOLDSTEIN)
+    basis != Basis::Stated && name.eq_ignore_ascii_case(GOLDSTEIN)
 }
 
 /// Whether a field has any value: any term of it.

@@ -7,7 +7,7 @@
 //! together. Users read `docs/filter-language.md`.
 //!
 //! The language never reads a clock, a log or a file, and never changes a record. It asks [`crate::derive`]
-//! what follows from what was stated.
+//! what follows from what was stated, and [`crate::suggest`] what a document seems to say.
 
 mod canonical;
 mod cells;
@@ -26,6 +26,7 @@ mod required;
 mod scan;
 mod sought;
 mod subject;
+mod suggested;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use lookup::{DayTest, DaysOf, Lookup};
 pub use required::{TermFields, each_term_of};
 pub use sought::Sought;
 pub use subject::{LazyContent, Subject};
+pub use suggested::each_mentioned_day;
 pub use terms::{Term, TermField, each_term, measure_bytes, measure_value, terms};
 pub use values::dyads;
 pub use wording::{Occurrences, Wording};
@@ -52,7 +54,7 @@ use crate::derive::Basis;
 use crate::record::codec::RelationType;
 use crate::record::codec::parts::Parts;
 use crate::record::{EntryKey, Kind};
-use field::Field;
+use field::{Field, SUGGESTION_PARTS};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -74,7 +76,10 @@ struct Inner {
     root: Node,
     /// The tree with cheap conditions first.
     plan: Node,
-    basis: Option<Basis>,
+    /// As it was given.
+    stated_basis: Option<Basis>,
+    /// How much is read into a record: never more than may make a difference.
+    basis: Basis,
     parts: Parts,
     canonical: String,
 }
@@ -113,10 +118,15 @@ impl Filter {
     fn of(root: Node, basis: Option<Basis>) -> Self {
         let canonical = canonical::text_of(&root, basis);
         let (plan, parts) = (explain::cheap_first(root.clone()), root.parts());
+        let most = match root.asks_suggestions() {
+            true => Basis::Suggested,
+            false => Basis::Derived,
+        };
         Self(Arc::new(Inner {
             root,
             plan,
-            basis,
+            stated_basis: basis,
+            basis: basis.unwrap_or(Basis::Suggested).min(most),
             parts,
             canonical,
         }))
@@ -143,7 +153,7 @@ impl Filter {
             }
             other => Node::And(vec![test, other]),
         };
-        Self::of(root, self.0.basis)
+        Self::of(root, self.0.stated_basis)
     }
 
     /// Whether it matches everything, because it says nothing.
@@ -165,22 +175,26 @@ impl Filter {
     /// Whether a record passes. Content is decoded at most once, only where a condition needs it, and only in
     /// part.
     pub fn matches(&self, subject: &Subject) -> bool {
-        let evaluation = eval::Evaluation {
+        self.evaluation(subject, self.basis()).node(&self.0.plan)
+    }
+
+    /// A record under this filter, where no more is read into it than `basis` allows.
+    fn evaluation<'e>(&self, subject: &'e Subject<'e>, basis: Basis) -> eval::Evaluation<'e> {
+        let asks = basis == Basis::Suggested && subject.kind == Kind::Document;
+        eval::Evaluation {
             subject,
-            basis: self.basis(),
-            parts: self.0.parts,
-        };
-        evaluation.node(&self.0.plan)
+            basis,
+            parts: match asks {
+                true => self.0.parts.and(SUGGESTION_PARTS),
+                false => self.0.parts,
+            },
+        }
     }
 
     /// Whether some content could make a record pass whose own is gone. The act counts as unknown, too: what is asked is about an
     /// entry, whose newest content is meant whatever act made it.
     pub fn could_match(&self, subject: &Subject) -> bool {
-        let evaluation = eval::Evaluation {
-            subject,
-            basis: self.basis(),
-            parts: self.0.parts,
-        };
+        let evaluation = self.evaluation(subject, self.basis());
         evaluation.without_content(&self.0.plan) != Some(false)
     }
 
@@ -189,9 +203,18 @@ impl Filter {
         self.0.parts != Parts::NONE
     }
 
-    /// How much it reads into a record.
+    /// How much it reads into a record: what it says, all where it says nothing, and never more than may make a difference.
     pub fn basis(&self) -> Basis {
-        self.0.basis.unwrap_or(Basis::Derived)
+        self.0.basis
+    }
+
+    /// The same without what documents suggest: what is counted by its values, or decides what may be appended, is never a suggestion.
+    #[must_use]
+    pub fn without_suggestions(&self) -> Self {
+        match self.basis() {
+            Basis::Suggested => Self::of(self.0.root.clone(), Some(Basis::Derived)),
+            Basis::Stated | Basis::Derived => self.clone(),
+        }
     }
 }
 
@@ -211,7 +234,7 @@ impl Default for Filter {
 
 impl PartialEq for Filter {
     fn eq(&self, other: &Self) -> bool {
-        self.0.root == other.0.root && self.0.basis == other.0.basis
+        self.0.root == other.0.root && self.0.stated_basis == other.0.stated_basis
     }
 }
 

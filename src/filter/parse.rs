@@ -316,10 +316,10 @@ impl<'a> Parser<'a> {
         let test = match (name, values.as_slice()) {
             ("near", [latitude, longitude, km]) => value::near(latitude, longitude, km),
             ("possibly", [field, date]) => match Field::named(&field.text) {
-                Some(field @ (Field::Occurred | Field::Reported)) => {
+                Some(field @ (Field::Occurred | Field::Reported | Field::MentionedDay)) => {
                     value::date(field, DateCompare::Possibly, date)
                 }
-                _ => Err(Wrong::value(field, "`occurred` or `reported`")),
+                _ => Err(Wrong::value(field, "`occurred`, `reported` or `mentioned.day`")),
             },
             ("near", _) => return Err(start.expected("`near(latitude, longitude, kilometres)`")),
             _ => return Err(start.expected("`possibly(FIELD, DATE)`")),

@@ -4,10 +4,12 @@
 //! require ([`Lookup::required`]) and asks the filters that it finds. Only terms of fields that are required are made of it
 //! ([`each_term_of`]).
 
-use super::field::Field;
+use super::field::{Field, SUGGESTION_PARTS};
 use super::lookup::Lookup;
 use super::subject::Subject;
+use super::suggested;
 use super::terms::{COUNTRIES, Term, TermField, add_countries, add_leaf_terms, add_other_terms};
+use crate::record::Kind;
 use crate::record::codec::parts::Parts;
 
 /// A set of fields of terms.
@@ -37,6 +39,10 @@ impl TermFields {
 
     fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     fn of(fields: &[TermField]) -> Self {
@@ -98,22 +104,39 @@ const COUNTRY: [TermField; 7] = [
     TermField::DirectedDyad,
 ];
 
+/// Fields of what documents suggest.
+const SUGGESTED: [TermField; 4] = [
+    TermField::SuggestedCountry,
+    TermField::SuggestedActor,
+    TermField::SuggestedPlace,
+    TermField::SuggestedPlaceCountry,
+];
+
 /// Calls `add` with every term of a record that is of these fields, and maybe with others; a term may come more than once.
 pub fn each_term_of(subject: &Subject, fields: TermFields, mut add: impl FnMut(TermField, &[u8])) {
     let (leaf, country) = (TermFields::of(&LEAF), TermFields::of(&COUNTRY));
     if fields.meet(leaf) {
         add_leaf_terms(subject, &mut add);
     }
-    if fields.are_in(leaf) {
+    let suggested = TermFields::of(&SUGGESTED);
+    let asks_suggestions = subject.kind == Kind::Document && fields.meet(suggested);
+    let fields = fields.without(suggested);
+    if fields.are_in(leaf) && !asks_suggestions {
         return;
     }
-    let parts = match fields.are_in(leaf.and(country)) {
+    let mut parts = match fields.are_in(leaf.and(country)) {
         true => COUNTRIES
             .iter()
             .fold(Field::Dyad.parts(), |parts, (field, _)| parts.and(field.parts())),
         false => Parts::ALL,
     };
+    if asks_suggestions {
+        parts = parts.and(SUGGESTION_PARTS);
+    }
     if let Some(content) = subject.content.get(parts) {
+        if asks_suggestions {
+            suggested::add_terms(subject, &mut add);
+        }
         if fields.meet(country) {
             add_countries(content, &mut add);
         }
@@ -136,14 +159,17 @@ mod tests {
     #[test]
     fn a_filter_requires_the_terms_of_fewest_records() {
         let pak = Some(vec![(TermField::Country, b"PAK".to_vec())]);
-        assert_eq!(required("country = PAK"), pak);
+        let of_documents = (TermField::SuggestedCountry, b"PAK".to_vec());
+        let with_suggested = pak.clone().map(|stated| [stated, vec![of_documents]].concat());
+        assert_eq!(required("country = PAK AND basis = derived"), pak);
+        assert_eq!(required("country = PAK"), with_suggested);
         assert_eq!(
             required("country = PAK AND kind = event AND NOT country = IRN"),
             pak
         );
-        assert_eq!(required("act = retract country = PAK"), pak);
+        assert_eq!(required("act = retract country = PAK"), with_suggested);
         let either = required("country = PAK OR dyad = IRN-PAK").unwrap();
-        assert_eq!(either.len(), 2);
+        assert_eq!(either.len(), 3);
         for open in [
             "NOT country = PAK",
             "country = PAK OR position > 4",

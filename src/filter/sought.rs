@@ -10,8 +10,8 @@ use super::tree::Node;
 pub struct Sought {
     /// The condition, in its canonical form.
     pub condition: String,
-    /// The term that it asks for.
-    pub term: Term,
+    /// The terms of which it asks for one: of what is stated, and of what is suggested.
+    pub terms: Vec<Term>,
 }
 
 impl Filter {
@@ -29,9 +29,9 @@ impl Filter {
                 let mut terms = Vec::new();
                 each_name(lookup_node(node, self.basis()), &mut terms);
                 let condition = node.to_string();
-                all.extend(terms.into_iter().map(|term| Sought {
+                all.extend(terms.into_iter().map(|terms| Sought {
                     condition: condition.clone(),
-                    term,
+                    terms,
                 }));
             }
             Node::All | Node::Not(_) => {}
@@ -39,9 +39,14 @@ impl Filter {
     }
 }
 
-fn each_name(lookup: Lookup, terms: &mut Vec<Term>) {
+fn each_name(lookup: Lookup, terms: &mut Vec<Vec<Term>>) {
     match lookup {
-        Lookup::Exactly(term) if is_name(term.field) => terms.push(term),
+        Lookup::Exactly(term) if is_name(term.field) => terms.push(vec![term]),
+        Lookup::Or(each) => {
+            let mut either = Vec::new();
+            each.into_iter().for_each(|inner| each_name(inner, &mut either));
+            terms.extend((!either.is_empty()).then(|| either.concat()));
+        }
         Lookup::Narrow(inner) => each_name(*inner, terms),
         Lookup::And(each) => each.into_iter().for_each(|inner| each_name(inner, terms)),
         _ => {}
@@ -58,6 +63,9 @@ fn is_name(field: TermField) -> bool {
             | TermField::Name
             | TermField::SourceName
             | TermField::TargetName
+            | TermField::MentionedName
+            | TermField::SuggestedActor
+            | TermField::SuggestedPlace
             | TermField::Sector
             | TermField::Type
             | TermField::Mode
@@ -80,7 +88,7 @@ mod tests {
             each.map(|one| {
                 (
                     one.condition,
-                    String::from_utf8_lossy(&one.term.bytes).replace('\0', ":"),
+                    String::from_utf8_lossy(&one.terms[0].bytes).replace('\0', ":"),
                 )
             })
             .collect()

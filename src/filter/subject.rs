@@ -1,8 +1,11 @@
 //! What a filter looks at: one record with the state of its entry.
 
+use super::field::SUGGESTION_PARTS;
+use super::suggested;
 use crate::record::codec::Content;
 use crate::record::codec::parts::{Parts, decode_parts};
 use crate::record::{Act, Kind, Position, Recorded, Revision, Status};
+use crate::suggest::Suggestion;
 use std::cell::OnceCell;
 
 /// A record as a filter sees it. Borrows everything; costs nothing until a condition needs the content.
@@ -32,12 +35,23 @@ pub struct Subject<'a> {
     pub content: LazyContent<'a>,
 }
 
+impl Subject<'_> {
+    /// What its content suggests, which only that of a document does; looked for when it is first asked for.
+    pub fn suggestions(&self) -> &[Suggestion] {
+        match self.kind {
+            Kind::Document => self.content.suggestions(),
+            _ => &[],
+        }
+    }
+}
+
 /// Content that is decoded when it is first needed, and only the parts of it that are.
 #[derive(Debug)]
 pub struct LazyContent<'a> {
     source: Source<'a>,
     partial: OnceCell<(Parts, Option<Content>)>,
     whole: OnceCell<Option<Content>>,
+    suggestions: OnceCell<Vec<Suggestion>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +82,15 @@ impl<'a> LazyContent<'a> {
             source,
             partial: OnceCell::new(),
             whole: OnceCell::new(),
+            suggestions: OnceCell::new(),
         }
+    }
+
+    fn suggestions(&self) -> &[Suggestion] {
+        self.suggestions.get_or_init(|| {
+            let content = self.get(SUGGESTION_PARTS);
+            content.map(suggested::of_content).unwrap_or_default()
+        })
     }
 
     /// The content with at least the parts `wanted`. What is asked for first decides what is decoded first; a

@@ -6,6 +6,7 @@ use super::cells::{cell_of, degrees};
 use super::field::Field;
 use super::number::Nearest;
 use super::subject::Subject;
+use super::suggested;
 use super::values;
 use super::words::words;
 use crate::derive::{Basis, CAMEO_SCHEME, GOLDSTEIN, Iso3, When, of_participant, with_folded};
@@ -111,6 +112,16 @@ pub enum TermField {
     Blank = 43,
     /// The cell of a place with coordinates, as [`cells`](super::cells) has them.
     Cell = 44,
+    /// The name of a participant who is only mentioned, folded.
+    MentionedName = 45,
+    /// A country that a document seems to speak of. What is suggested has terms of its own, so that nothing takes it for stated.
+    SuggestedCountry = 46,
+    /// A person or an organisation that it seems to speak of, by the full name and as the text has it, folded.
+    SuggestedActor = 47,
+    /// A place of the same kind, folded.
+    SuggestedPlace = 48,
+    /// The country of such a place.
+    SuggestedPlaceCountry = 49,
     /// A stated relation: its number, one byte, and a hash of the entry's name.
     Relation = 60,
 }
@@ -148,6 +159,7 @@ pub fn each_term(subject: &Subject, mut add: impl FnMut(TermField, &[u8])) {
     if let Some(content) = subject.content.get(Parts::ALL) {
         add_countries(content, &mut add);
         add_other_terms(content, |_| true, &mut add);
+        suggested::add_terms(subject, &mut add);
     }
 }
 
@@ -170,14 +182,25 @@ pub(super) fn add_other_terms(
 ) {
     use TermField::{
         Actor, ActorCode, Blank, CameoType, Cell, Context, DerivedMeasure, Flag, Identifier, Language,
-        Measure, Mode, Name, OddMeasure, Place, PloverType, Publisher, Quad, Relation, Root, Sector,
-        SourceName, StatedActor, StatedPlace, StatedType, TargetName, Topic, Type, Url, UrlStart, Word,
+        Measure, MentionedName, Mode, Name, OddMeasure, Place, PloverType, Publisher, Quad, Relation, Root,
+        Sector, SourceName, StatedActor, StatedPlace, StatedType, TargetName, Topic, Type, Url, UrlStart,
+        Word,
     };
     if wanted(&[Flag, Quad, Root]) {
         add_classes(content, add);
     }
     if wanted(&[
-        Actor, Name, SourceName, TargetName, Place, Publisher, Mode, Url, UrlStart, Language,
+        Actor,
+        Name,
+        SourceName,
+        TargetName,
+        MentionedName,
+        Place,
+        Publisher,
+        Mode,
+        Url,
+        UrlStart,
+        Language,
     ]) {
         add_texts(content, add);
     }
@@ -212,11 +235,12 @@ pub(super) const COUNTRIES: [(Field, TermField); 5] = [
     (Field::PlaceCountry, TermField::PlaceCountry),
 ];
 
-pub(super) const TEXTS: [(Field, TermField); 6] = [
+pub(super) const TEXTS: [(Field, TermField); 7] = [
     (Field::Actor, TermField::Actor),
     (Field::Name, TermField::Name),
     (Field::SourceName, TermField::SourceName),
     (Field::TargetName, TermField::TargetName),
+    (Field::MentionedActor, TermField::MentionedName),
     (Field::Place, TermField::Place),
     (Field::Publisher, TermField::Publisher),
 ];
@@ -384,7 +408,7 @@ fn add_texts(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
     });
 }
 
-fn add_folded(term: TermField, text: &str, add: &mut impl FnMut(TermField, &[u8])) {
+pub(super) fn add_folded(term: TermField, text: &str, add: &mut impl FnMut(TermField, &[u8])) {
     if !text.is_empty() {
         with_folded(text, |text| add(term, cut(text.trim()).as_bytes()));
     }

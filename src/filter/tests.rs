@@ -179,11 +179,7 @@ fn a_bad_filter_is_answered_with_column_found_and_expected() {
             "found `evnt`, expected one of event, document",
         ),
         ("recorded > 4711", 12, "compare `position` with a position"),
-        (
-            "basis = suggested",
-            9,
-            "field `basis = suggested` is not answered by this version",
-        ),
+        ("basis = guessed", 9, "`stated`, `derived` or `suggested`"),
         (
             "country = PAK OR basis = stated",
             26,
@@ -194,7 +190,11 @@ fn a_bad_filter_is_answered_with_column_found_and_expected() {
         ("text = abc", 8, "`text : WORDS`"),
         ("near(91, 0, 1)", 6, "degrees north from -90 to 90"),
         ("near(1, 2)", 1, "`near(latitude, longitude, kilometres)`"),
-        ("possibly(recorded, 1939)", 10, "`occurred` or `reported`"),
+        (
+            "possibly(recorded, 1939)",
+            10,
+            "`occurred`, `reported` or `mentioned.day`",
+        ),
         ("distance(1)", 1, "`near(...)`, `possibly(...)`"),
         ("\"!!!\"", 1, "at least one letter or digit"),
         ("quad = 5", 8, "1 to 4"),

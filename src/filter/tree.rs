@@ -159,7 +159,25 @@ impl Node {
         }
     }
 
-    /// Which parts of a content the conditions look at.
+    /// Whether any condition may hold by what documents suggest, and documents are not left out.
+    pub(super) fn asks_suggestions(&self) -> bool {
+        let mut asks = false;
+        self.each(&mut |test| asks = asks || test.asks_suggestions());
+        asks && self.lets_documents_in()
+    }
+
+    /// Whether a document may pass, by what is said of kinds.
+    fn lets_documents_in(&self) -> bool {
+        match self {
+            Self::And(nodes) => nodes.iter().all(Self::lets_documents_in),
+            Self::Or(nodes) => nodes.iter().any(Self::lets_documents_in),
+            Self::Test(Test::Kind(kind)) => *kind == Kind::Document,
+            Self::Not(node) => **node != Self::Test(Test::Kind(Kind::Document)),
+            Self::All | Self::Test(_) => true,
+        }
+    }
+
+    /// Which parts of a content the conditions look at for what is stated and what is derived.
     pub(super) fn parts(&self) -> Parts {
         let mut parts = Parts::NONE;
         self.each(&mut |test| parts = parts.and(test.parts()));
@@ -195,7 +213,18 @@ impl Test {
         })
     }
 
-    /// Which parts of a content it looks at.
+    /// Whether what documents suggest may make it hold.
+    pub(super) fn asks_suggestions(&self) -> bool {
+        match self {
+            Self::Country { field, .. }
+            | Self::Text { field, .. }
+            | Self::Date { field, .. }
+            | Self::Has(field) => field.has_suggestions(),
+            _ => false,
+        }
+    }
+
+    /// Which parts of a content it looks at for what is stated and what is derived.
     pub(super) fn parts(&self) -> Parts {
         match self {
             Self::Near { .. } => PLACE_PARTS,

@@ -76,7 +76,7 @@ fn test(field: &Field, op: Op, value: &Value) -> Read<Test> {
         Field::Series | Field::Key | Field::Principal => exact(field, op, value),
         Field::Revision | Field::Position => number(field, op, value),
         Field::Recorded => recorded(op, value),
-        Field::Occurred | Field::Reported => date(
+        Field::Occurred | Field::Reported | Field::MentionedDay => date(
             field.clone(),
             DateCompare::Certainly(compare(field, op, value)?),
             value,
@@ -115,9 +115,8 @@ fn test(field: &Field, op: Op, value: &Value) -> Read<Test> {
             value,
             "`text : WORDS`, as a whole text is never compared",
         )),
-        Field::Name | Field::SourceName | Field::TargetName | Field::Mode | Field::Place | Field::Text => {
-            text(field, op, value)
-        }
+        Field::Name | Field::SourceName | Field::TargetName | Field::MentionedActor => text(field, op, value),
+        Field::Mode | Field::Place | Field::MentionedPlace | Field::Text => text(field, op, value),
         Field::Title | Field::Publisher | Field::Language | Field::Url => text(field, op, value),
     }
 }
@@ -184,18 +183,12 @@ fn basis(op: Op, value: &Value) -> Read<Test> {
     if op != Op::Equal {
         return Err(Wrong::operator(&Field::Basis, value, "="));
     }
-    let basis = match whole(value, "`stated` or `derived`")? {
+    let expected = "`stated`, `derived` or `suggested`";
+    let basis = match whole(value, expected)? {
         "stated" => Basis::Stated,
         "derived" => Basis::Derived,
-        "suggested" => {
-            let wrong = Wrong::value(value, "leave it out, or use `stated` or `derived`");
-            return Err(Wrong {
-                problem: FilterProblem::NotAnswered,
-                found: "`basis = suggested`".into(),
-                ..wrong
-            });
-        }
-        _ => return Err(Wrong::value(value, "`stated` or `derived`")),
+        "suggested" => Basis::Suggested,
+        _ => return Err(Wrong::value(value, expected)),
     };
     Ok(Test::Basis { basis, at: value.at })
 }
@@ -395,7 +388,7 @@ fn text_check(field: &Field, op: Op, value: &Value) -> Read<TextCheck> {
     let folded = folded.trim();
     let is_name = matches!(
         field,
-        Field::Actor | Field::Name | Field::SourceName | Field::TargetName
+        Field::Actor | Field::MentionedActor | Field::Name | Field::SourceName | Field::TargetName
     );
     if op == Op::Has && *field != Field::Language {
         return match field {

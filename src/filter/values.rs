@@ -58,11 +58,11 @@ pub(super) fn any_text<'c>(
                 .any(|one| test(&one.name) || test(&one.stated_name))
                 || content.names.iter().any(|name| test(&name.name))
         }
-        Field::SourceName | Field::TargetName => {
-            let side = if *field == Field::SourceName {
-                Side::Source
-            } else {
-                Side::Target
+        Field::SourceName | Field::TargetName | Field::MentionedActor => {
+            let side = match field {
+                Field::SourceName => Side::Source,
+                Field::TargetName => Side::Target,
+                _ => Side::Mentioned,
             };
             let mut on_side = content.participants.iter().filter(|one| one.side() == side);
             on_side.any(|one| test(&one.name) || test(&one.stated_name))
@@ -135,10 +135,10 @@ pub(super) fn any_code<'c>(
                     code: &one.code,
                     label: &one.label,
                 })
-            }) || basis == Basis::Derived && any_derived_type(content, test)
+            }) || basis != Basis::Stated && any_derived_type(content, test)
         }
         Field::Topic => content.topics.iter().any(|topic| test(topic.into())),
-        Field::Context if content.contexts.is_empty() && basis == Basis::Derived => {
+        Field::Context if content.contexts.is_empty() && basis != Basis::Stated => {
             any_plover(content, |_, plover| {
                 plover.contexts.iter().any(|code| {
                     test(CodeRef {
@@ -256,15 +256,15 @@ pub(super) fn any_quad(content: &Content, basis: Basis, mut test: impl FnMut(Qua
 
 /// The EDTF texts of the field's dates.
 pub(super) fn dates<'c>(field: &Field, content: &'c Content) -> impl Iterator<Item = &'c str> {
-    let role = if *field == Field::Occurred {
-        DateRole::Occurred
-    } else {
-        DateRole::Reported
+    let role = match field {
+        Field::Occurred => Some(DateRole::Occurred),
+        Field::Reported => Some(DateRole::Reported),
+        _ => None,
     };
     content
         .dates
         .iter()
-        .filter(move |date| date.role() == role)
+        .filter(move |date| Some(date.role()) == role)
         .map(|date| &*date.edtf)
 }
 

@@ -170,6 +170,7 @@ fn scope_of(field: &Field) -> Option<Scope> {
         Field::Name | Field::Actor => Scope::Names,
         Field::SourceName => Scope::NamesOf(Side::Source),
         Field::TargetName => Scope::NamesOf(Side::Target),
+        Field::MentionedActor => Scope::NamesOf(Side::Mentioned),
         _ => return None,
     })
 }

@@ -68,6 +68,8 @@ pub enum Dates {
     Reported,
     /// The day on which its record was committed.
     Recorded,
+    /// Those that the text of a document names.
+    Mentioned,
 }
 
 /// What a key of a volume is: its first byte. The numbers are part of the format.
@@ -84,6 +86,8 @@ enum Section {
     Reported = 4,
     /// A day.
     Recorded = 6,
+    /// Days.
+    Mentioned = 7,
     /// A note: its number, then the position that it is about, big-endian.
     Notes = 5,
 }
@@ -297,6 +301,7 @@ fn section(dates: Dates) -> Section {
         Dates::Occurred => Section::Occurred,
         Dates::Reported => Section::Reported,
         Dates::Recorded => Section::Recorded,
+        Dates::Mentioned => Section::Mentioned,
     }
 }
 

@@ -106,7 +106,8 @@ pub fn prepare(batch: Batch) -> Result<Prepared, Vec<Violation>> {
         hash: (batch.request_id.as_ref()).map(|id| NameHash::of_batch(id.as_bytes())),
         request_id: batch.request_id,
         expected_tail: batch.expected_tail,
-        fail_if_match: batch.fail_if_match,
+        // What a text only seems to say refuses nothing.
+        fail_if_match: (batch.fail_if_match).map(|(filter, after)| (filter.without_suggestions(), after)),
         validate_only: batch.validate_only,
         principal: batch.principal,
         repeats,

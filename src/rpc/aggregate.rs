@@ -2,6 +2,7 @@
 
 use super::proto;
 use super::status::RequestError;
+use crate::derive::Basis;
 use crate::filter::{Filter, Grouped};
 use crate::view::aggregate::{Aggregated, Asked, DIMENSIONS_MAX, Dimension, Group, Tally};
 use prost::Message;
@@ -53,7 +54,7 @@ pub fn asked(by: &[String], measure: &str, filter: &Filter) -> Result<Asked, Req
     Ok(Asked {
         by: dimensions,
         measure: (!measure.is_empty()).then(|| measure.to_ascii_lowercase()),
-        basis: filter.basis(),
+        basis: filter.basis().min(Basis::Derived),
     })
 }
 

@@ -84,7 +84,11 @@ impl proto::archive_server::Archive for Archive {
             let as_of = convert::as_of(&log, as_of.as_ref())?;
             let found = entry::find(&log, &name, as_of)?;
             let revision = request.revision.map(Revision::new);
-            Ok((entry::answer(&log, &found, as_of, revision, &cancelled)?, as_of))
+            let mut answer = entry::answer(&log, &found, as_of, revision, &cancelled)?;
+            if request.suggestions {
+                answer.suggested = answer.suggestions();
+            }
+            Ok((answer, as_of))
         };
         let (answer, as_of) = blocking(job, status::entry).await?;
         Ok(Response::new(proto::GetEntryResponse {

@@ -5,6 +5,7 @@
 use super::derived;
 use super::proto;
 use super::status::{self, RequestError};
+use super::suggested;
 use crate::filter::Filter;
 use crate::log::{
     AppendError, Appended, Batch, Door, Draft, EntryState, Log, ReadError, Receipt, Rule, Stored, Violation,
@@ -379,6 +380,8 @@ pub fn beside_record(answer: &EntryAnswer, with_derived: bool) -> proto::Entry {
         last_position: state.last.get(),
         derived,
         retracted_documents: answer.retracted_documents.iter().map(key_of).collect(),
+        suggested_by: suggested::version_of(&answer.suggested),
+        suggested: suggested::wire_all(&answer.suggested),
     }
 }
 

@@ -97,7 +97,7 @@ fn drafted(content: &Content, own: &EntryKey) -> (Vec<Content>, Vec<proto::Sugge
             draft.reports[0].publisher.clone_from(publisher);
         }
     }
-    (drafts, found.into_iter().map(suggested::suggestion).collect())
+    (drafts, suggested::wire_all(&found))
 }
 
 /// The day on which a document was reported, where it is one day.

@@ -25,7 +25,7 @@ pub mod raw;
 pub mod server;
 pub mod status;
 pub mod subscriptions;
-mod suggested;
+pub mod suggested;
 pub mod views;
 mod web;
 pub mod wire;

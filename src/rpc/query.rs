@@ -6,6 +6,7 @@ use super::status::RequestError;
 use super::{
     Core, aggregate, blocking, convert, drafted, found_words, likened, proto, status, suggested, wire,
 };
+use crate::derive::Basis;
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
@@ -96,7 +97,7 @@ impl Query {
         let (answer, counted) = counted.map_err(|error| status::query(&error))?;
         notes.extend(erased_note(counted.erased));
         if answer.entries == 0 {
-            notes.extend(self.0.scanner.near(filter).await);
+            notes.extend(self.0.scanner.near(filter.without_suggestions()).await);
         } else {
             notes.push(likened::note(counted.likened, leave_out));
         }
@@ -153,7 +154,9 @@ impl proto::query_server::Query for Query {
             tree: filter.tree(),
             plan: way.word().to_owned(),
             records_scanned: scanned,
-            notes: filter.notes(Asked::Entries),
+            notes: (filter.notes(Asked::Entries).into_iter())
+                .chain(filter.suggested_note())
+                .collect(),
             view_position: as_of.get(),
         }))
     }
@@ -231,7 +234,7 @@ impl proto::query_server::Query for Query {
         let grouping = Grouping {
             by: vec![aggregate::dimension("field", &request.field)?],
             measure: None,
-            basis: filter.basis(),
+            basis: filter.basis().min(Basis::Derived),
         };
         let as_of = self.as_of(request.as_of, request.min_position).await?;
         let (mut answer, likened, notes) = self.aggregated(filter, as_of, grouping, leave_out).await?;

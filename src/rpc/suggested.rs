@@ -31,7 +31,7 @@ pub fn answer(request: &proto::SuggestRequest) -> Result<proto::SuggestResponse,
         reported: reported(&request.reported)?,
     };
     Ok(proto::SuggestResponse {
-        suggestions: suggest::suggest(document).into_iter().map(suggestion).collect(),
+        suggestions: wire_all(&suggest::suggest(document)),
         version: suggest::version().to_owned(),
     })
 }
@@ -48,33 +48,48 @@ fn reported(day: &str) -> Result<Option<i32>, RequestError> {
     one_day.map(Some).ok_or_else(wrong)
 }
 
-/// One suggestion, as a message.
-pub fn suggestion(one: suggest::Suggestion) -> proto::Suggestion {
+/// Suggestions as they are sent.
+pub fn wire_all(all: &[suggest::Suggestion]) -> Vec<proto::Suggestion> {
+    all.iter().map(wire).collect()
+}
+
+/// By which rules suggestions were found; empty where there are none.
+pub fn version_of(all: &[suggest::Suggestion]) -> String {
+    match all {
+        [] => String::new(),
+        _ => suggest::version().to_owned(),
+    }
+}
+
+/// A suggestion as it is sent.
+pub fn wire(one: &suggest::Suggestion) -> proto::Suggestion {
     let byte = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    let country = |code: Option<crate::derive::Iso3>| code.map_or_else(String::new, |code| code.to_string());
+    let country = |code: &Option<crate::derive::Iso3>| code.map_or_else(String::new, |code| code.to_string());
     let part = match one.part {
         Part::Title => proto::DocumentPart::Title,
         Part::Text => proto::DocumentPart::Text,
     };
-    let what = match one.what {
+    let what = match &one.what {
         Suggested::Country(code) => What::Country(code.to_string()),
         Suggested::Person {
             name,
             office,
             country: of,
         } => What::Person(proto::SuggestedPerson {
-            name,
-            office,
+            name: name.clone(),
+            office: office.clone(),
             country: country(of),
         }),
-        Suggested::Organisation(name) => What::Organisation(name),
+        Suggested::Organisation(name) => What::Organisation(name.clone()),
         Suggested::Place { name, country: of } => What::Place(proto::SuggestedPlace {
-            name,
+            name: name.clone(),
             country: country(of),
         }),
-        Suggested::Day(day) => What::Day(day),
-        Suggested::Statement { speaker } => What::Statement(proto::SuggestedStatement { speaker }),
-        Suggested::Event(code) => What::Event(code.to_owned()),
+        Suggested::Day(day) => What::Day(day.clone()),
+        Suggested::Statement { speaker } => What::Statement(proto::SuggestedStatement {
+            speaker: speaker.clone(),
+        }),
+        Suggested::Event(code) => What::Event((*code).to_owned()),
     };
     proto::Suggestion {
         part: part.into(),

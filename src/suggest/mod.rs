@@ -26,7 +26,8 @@ use crate::derive::Iso3;
 use std::fmt;
 use std::ops::Range;
 
-/// Version of rules and tables together; raised with every change by which some text is read otherwise.
+/// Version of rules and tables together; raised with every change by which some text is read otherwise, and
+/// [`RULES`](crate::derive::RULES) with it: filters read texts, and citations say by which rules they did.
 pub fn version() -> &'static str {
     "2026-1"
 }

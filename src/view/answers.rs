@@ -7,13 +7,13 @@
 use super::entry::{self, EntryAnswer};
 use super::fetched;
 use super::kept::Found;
-use super::matching::{decode, entry_of};
+use super::matching::{decode, entry_of, subject};
 use super::page::PageToken;
 use super::scan::Page;
 use super::search;
 use super::turns::shared;
 use super::withdrawn::Documents;
-use crate::filter::{Excerpt, Wording};
+use crate::filter::{Excerpt, Filter, Wording};
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
 use crate::record::{Hash, Position, Status, codec};
 use std::ops::Range;
@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const PAGE_BYTES: usize = 3_000_000;
 /// About what is written of an entry beside its record.
 const BESIDE_BYTES: usize = 64;
+/// About what is written of a suggestion.
+const SUGGESTION_BYTES: usize = 96;
 /// Entries that one thread takes at a time.
 const PIECE: usize = 50;
 
@@ -42,6 +44,8 @@ pub(super) struct Cut {
     pub records_only: bool,
     /// The words that excerpts are made around; `None` where none are wanted.
     pub excerpts: Option<Wording>,
+    /// What the entries were found by.
+    pub filter: Filter,
 }
 
 /// A page of an answer; nobody is to be given it once `cancelled` is set, and it is left unfinished.
@@ -257,7 +261,7 @@ impl Reading<'_> {
         let named: usize = named
             .map(|one| one.series.as_str().len() + one.key.as_str().len())
             .sum();
-        let weight = answer.run.bytes() + own + named;
+        let weight = answer.run.bytes() + own + named + answer.suggested.len() * SUGGESTION_BYTES;
         (self.write)(&answer, &mut piece.bytes);
         piece.weight += weight;
         piece.told.push(Told {
@@ -298,8 +302,14 @@ impl Reading<'_> {
             true => Status::Erased,
             false => state.status_of(leaf.revision),
         };
+        let payload = (!record.erased).then_some(record.payload);
+        let suggested = self
+            .cut
+            .filter
+            .found_by(&subject(position, &leaf, payload, status));
         Ok(Some(EntryAnswer {
             retracted_documents,
+            suggested,
             revision: state.revision(),
             status,
             run,

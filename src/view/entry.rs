@@ -3,10 +3,11 @@
 //! Everything here may wait for the disk: call it where blocking is allowed.
 
 use super::error::EntryError;
-use super::matching::{decode, entry_of};
+use super::matching::{decode, entry_of, subject};
 use super::withdrawn::Documents;
 use crate::log::{Columns, EntryState, Log, ReadError, ReadLimit, Run, Stored};
 use crate::record::{EntryKey, Key, Position, Revision, Series, Status};
+use crate::suggest::Suggestion;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The fewest characters of a key that may stand for the whole of it.
@@ -53,9 +54,23 @@ pub struct EntryAnswer {
     pub run: Run,
     /// The documents that it is reported in and that are retracted.
     pub retracted_documents: Vec<EntryKey>,
+    /// What its text suggests: of the answer to a search that by which it was found, else nothing unless it is asked for.
+    pub suggested: Vec<Suggestion>,
 }
 
 impl EntryAnswer {
+    /// All that the text of its record suggests; nothing where it was erased or is no document.
+    pub fn suggestions(&self) -> Vec<Suggestion> {
+        let Some(record) = self.record().filter(|record| !record.erased) else {
+            return Vec::new();
+        };
+        let Ok(leaf) = decode(&record) else {
+            return Vec::new();
+        };
+        let subject = subject(record.position, &leaf, Some(record.payload), self.status);
+        subject.suggestions().to_vec()
+    }
+
     /// The record answered.
     pub fn record(&self) -> Option<Stored<'_>> {
         self.run.get(self.run.first())
@@ -120,6 +135,7 @@ pub fn answer(
         revision: state.revision(),
         run,
         state,
+        suggested: Vec::new(),
     })
 }
 

@@ -27,19 +27,28 @@ pub fn matches(
     payload: Option<&[u8]>,
     status: Status,
 ) -> bool {
-    filter.is_all()
-        || filter.matches(&Subject {
-            position,
-            act: leaf.act,
-            kind: leaf.kind,
-            series: leaf.series,
-            key: leaf.key,
-            revision: leaf.revision,
-            recorded: leaf.recorded,
-            status,
-            principal: leaf.principal,
-            content: payload.map_or_else(LazyContent::absent, LazyContent::payload),
-        })
+    filter.is_all() || filter.matches(&subject(position, leaf, payload, status))
+}
+
+/// A record as filters see it.
+pub fn subject<'a>(
+    position: Position,
+    leaf: &Leaf<'a>,
+    payload: Option<&'a [u8]>,
+    status: Status,
+) -> Subject<'a> {
+    Subject {
+        position,
+        act: leaf.act,
+        kind: leaf.kind,
+        series: leaf.series,
+        key: leaf.key,
+        revision: leaf.revision,
+        recorded: leaf.recorded,
+        status,
+        principal: leaf.principal,
+        content: payload.map_or_else(LazyContent::absent, LazyContent::payload),
+    }
 }
 
 /// As [`matches()`], for the state of an entry: retracted and erased ones are out unless the filter asks for them, by

@@ -225,6 +225,7 @@ impl Scanner {
             as_of,
             binding,
             excerpts: search.excerpts.then(|| search.filter.wording()),
+            filter: search.filter.clone(),
         };
         let page = self
             .blocking(move |cancelled| page(&log, view.as_deref(), &found, &cut, &*write, cancelled))
@@ -264,7 +265,7 @@ impl Scanner {
     }
 
     /// Counts the entries that match by what they have in common, events where the filter names no kind; answers with it what
-    /// [`Self::count`] says of them.
+    /// [`Self::count`] says of them. What is only suggested makes none of them match.
     ///
     /// # Errors
     /// [`QueryError`].
@@ -276,7 +277,7 @@ impl Scanner {
         leave_out: Collapse,
     ) -> Result<(Aggregated, Counted), QueryError> {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
-        let filter = of_events(filter);
+        let filter = of_events(filter).without_suggestions();
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
             let (mut found, erased) = contents(&log, view, &filter, as_of, cancelled)?;

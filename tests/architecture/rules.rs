@@ -13,10 +13,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("merkle", &["record"]),
     ("derive", &["record"]),
     ("suggest", &["record", "derive"]),
-    ("filter", &["record", "derive"]),
+    ("filter", &["record", "derive", "suggest"]),
     ("log", &["record", "merkle", "derive", "filter"]),
     ("index", &["record"]),
-    ("view", &["record", "merkle", "derive", "filter", "log", "index"]),
+    (
+        "view",
+        &["record", "merkle", "derive", "suggest", "filter", "log", "index"],
+    ),
     (
         "subscription",
         &["record", "merkle", "derive", "filter", "log", "view"],

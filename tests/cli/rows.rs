@@ -166,7 +166,7 @@ fn an_empty_answer_is_a_file_with_the_schema() {
     let daemon = Daemon::start();
     let empty = file(&daemon, &["country = CHL"]);
     assert_eq!(empty.metadata().file_metadata().num_rows(), 0);
-    assert_eq!(names(&empty).len(), 42);
+    assert_eq!(names(&empty).len(), 43);
     let ended = run(&mut daemon.ask(&["search", "-o", "rows"]));
     assert_eq!((ended.code, ended.out.as_str()), (0, ""));
 }

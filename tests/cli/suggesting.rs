@@ -1,6 +1,6 @@
 //! suggest: what a dispatch seems to say.
 
-use crate::harness::{chancery, lines, run};
+use crate::harness::{Daemon, chancery, json, lines, run};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -119,4 +119,82 @@ fn the_first_dispatch_says_who_met_where_and_when() {
             && has("name", "Inter-Services Public Relations")
     );
     assert!(has("code", "040") && has("code", "062"));
+}
+
+#[test]
+fn a_dispatch_is_found_by_what_it_suggests_and_marked_and_shown_apart_from_what_it_states() {
+    let daemon = Daemon::start();
+    let dispatch = serde_json::json!({
+        "series": "desk", "key": "dispatch", "kind": "document", "title": "A visit to Rawalpindi",
+        "reported": "2021-10-14", "body": TEXT,
+    });
+    daemon.append(&format!("{dispatch}\n"));
+    daemon.append("{\"series\":\"desk\",\"key\":\"talks\",\"occurred\":\"2021-10-13\",\"participants\":[{\"name\":\"Iran\"}]}\n");
+    let asked = "country = IRN AND NOT mentioned.day = 2020";
+    let shown = run(&mut daemon.ask(&["search", asked]));
+    assert!(shown.out.contains("  ~ country IRN “Iranian”"), "{}", shown.out);
+    let note = "note: 1 of 2 found by suggestions in their text (~), by the rules of ";
+    assert!(shown.err.contains(note), "{}", shown.err);
+    let found = lines(&daemon.ok(&["search", asked, "-o", "json"]));
+    let of = |key: &str| found.iter().find(|one| one["key"] == key).unwrap();
+    assert_eq!(of("talks").get("suggested"), None);
+    let suggested = &of("dispatch")["suggested"];
+    assert_eq!(suggested["rules"], chancery::suggest::version());
+    assert_eq!(suggested["suggestions"][0]["country"], "IRN");
+    let rows = daemon.ok(&["search", asked, "-o", "csv", "--fields", "key,suggested"]);
+    assert_eq!(rows, "key,suggested\ntalks,\ndispatch,country IRN\n");
+    for left in ["basis = derived", "basis = stated AND kind = document"] {
+        let out = daemon.ok(&["search", &format!("country = IRN AND {left}"), "-o", "json"]);
+        assert!(!out.contains("dispatch"), "{out}");
+    }
+    // What was answered may be given back.
+    let edited = of("dispatch").to_string();
+    let ended = run(daemon.ask(&["append", "-", "--dry-run"]).write_stdin(edited));
+    assert!(ended.code == 0 && !ended.err.contains("suggested"), "{ended:?}");
+    let counted = daemon.ok(&["values", "country", "kind : *", "-o", "json"]);
+    assert!(counted.contains("IRN") && !counted.contains("PAK"), "{counted}");
+    let explained = daemon.ok(&["explain", asked]);
+    assert!(
+        explained
+            .contains("`country`, `mentioned.day`: documents are found by what their texts suggest, too"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn get_shows_all_that_a_dispatch_suggests_behind_what_it_states_until_it_is_erased() {
+    let daemon = Daemon::start();
+    let dispatch = serde_json::json!({
+        "series": "desk", "key": "dispatch", "kind": "document", "reported": "2021-10-14", "body": TEXT,
+    });
+    daemon.append(&format!("{dispatch}\n"));
+    let card = daemon.ok(&["get", "desk/dispatch"]);
+    assert!(!card.contains("suggested"), "{card}");
+    let card = daemon.ok(&["get", "desk/dispatch", "--suggested"]);
+    let (stated, suggested) = card
+        .split_once("suggested by its text, and stated by nobody")
+        .unwrap();
+    assert!(!stated.contains("2021-10-13"), "{card}");
+    for said in [
+        "country      PAK",
+        "2021-10-13  “Wednesday”",
+        "Qamar Javed Bajwa",
+        "place-name",
+    ] {
+        assert!(suggested.contains(said), "{said}: {card}");
+    }
+    let one = json(&daemon.ok(&["get", "desk/dispatch", "--suggested", "-o", "json"]));
+    let all = one["suggested"]["suggestions"].as_array().unwrap();
+    assert!(all.iter().any(|one| one["day"] == "2021-10-13"), "{all:?}");
+    daemon.ok(&[
+        "erase",
+        "desk/dispatch",
+        "--authority",
+        "court order 1",
+        "--confirm",
+        "desk/dispatch",
+    ]);
+    let erased = daemon.ok(&["get", "desk/dispatch", "--suggested"]);
+    assert!(erased.contains("nothing is suggested"), "{erased}");
+    assert_eq!(daemon.ok(&["search", "country = PAK", "-o", "json"]), "");
 }

@@ -143,7 +143,7 @@ pub const CONDITIONS: [&str; 63] = [
     "possibly(occurred, 1939-05)",
     "occurred >= 1939",
 ];
-pub const MORE: [&str; 81] = [
+pub const MORE: [&str; 100] = [
     "reported < 2021-11",
     "has:country",
     "has:quad",
@@ -225,6 +225,34 @@ pub const MORE: [&str; 81] = [
     "position > 3",
     "recorded >= 1970-01-02",
     "NOT recorded <= 1970-01-01T00:00:00.000000005Z",
+    "mentioned.actor = bajwa",
+    "mentioned.actor = \"qamar javed*\"",
+    "mentioned.actor : khan",
+    "mentioned.place = rawalpindi",
+    "mentioned.place = \"mins*\"",
+    "mentioned.day = 2021-10",
+    "mentioned.day != 2021-10-13",
+    "mentioned.day >= 2021-11",
+    "NOT mentioned.day < 2021-10-13",
+    "possibly(mentioned.day, 2021-10-13)",
+    "has:mentioned.actor",
+    "has:mentioned.place",
+    "NOT has:mentioned.day",
+    "has:mentioned.country",
+    "occurred = 2021-10-13",
+    "actor = bajwa",
+    "actor = \"=Bajwa\"",
+    "actor = \"qamar javed bajwa\"",
+    "mentioned.country = IRN",
+];
+
+/// Texts that name somebody, somewhere or some day.
+const PROSE: [&str; 5] = [
+    "Gen. Qamar Javed Bajwa met his Iranian counterpart in Rawalpindi on Wednesday. Bajwa thanked him.",
+    "President Vladimir Putin will visit Minsk next month, the Iranian Foreign Ministry said on 13 October 2021.",
+    "Talks in Pakistan ended in May 1939.",
+    "Prime Minister Imran Khan spoke yesterday.",
+    "Nothing was said.",
 ];
 
 fn condition() -> impl Strategy<Value = String> {
@@ -247,7 +275,13 @@ pub fn filter() -> impl Strategy<Value = String> {
     });
     (
         tree,
-        prop::sample::select(vec!["", " AND basis = stated", " basis = derived"]),
+        prop::sample::select(vec![
+            "",
+            "",
+            " AND basis = stated",
+            " basis = derived",
+            " basis = suggested",
+        ]),
     )
         .prop_map(|(tree, basis)| format!("{tree}{basis}"))
 }
@@ -277,6 +311,12 @@ fn name() -> impl Strategy<Value = String> {
         prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned),
         "\\PC{0,12}"
     ]
+}
+
+/// A title or a body.
+fn text() -> impl Strategy<Value = String> {
+    let prose = prop::sample::select(PROSE.to_vec()).prop_map(str::to_owned);
+    prop_oneof![name(), prose]
 }
 
 fn few<T: std::fmt::Debug>(one: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
@@ -368,7 +408,7 @@ pub fn content() -> impl Strategy<Value = Content> {
             series: "desk".into(),
             key: key.into(),
         });
-    let words = (name(), name(), prop::sample::select(vec!["", "en-GB", "ur"]));
+    let words = (text(), text(), prop::sample::select(vec!["", "en-GB", "ur"]));
     (
         classes(),
         words,

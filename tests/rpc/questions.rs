@@ -522,3 +522,107 @@ async fn a_text_suggests_without_being_stored() {
     assert_eq!(server.tail().await, 0);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispatch_is_found_and_fed_by_what_it_suggests_and_said_to_be() {
+    use proto::suggestion::What;
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let request = proto::SubscribeRequest {
+        filter: "country = PAK".into(),
+        ..from_start()
+    };
+    // One that follows already, and one that catches up later.
+    let mut live = server.subscribe(request.clone()).await;
+    server.put(event_of("talks", "IND", "2021-10-13")).await;
+    let mut dispatch = record(
+        Act::Create,
+        "dispatch",
+        Some(chancery::record::codec::Content {
+            title: "A visit".into(),
+            body: "Gen. Qamar Javed Bajwa met his Iranian counterpart in Rawalpindi on Wednesday.".into(),
+            ..Default::default()
+        }),
+    );
+    dispatch.kind = chancery::record::codec::Kind::Document.into();
+    server.put(dispatch).await;
+    let mut late = server.subscribe(request).await;
+    for feed in [&mut live, &mut late] {
+        assert_eq!(positions(&records_until(feed, 2).await), [1]);
+    }
+    let search = proto::SearchRequest {
+        filter: "country = PAK".into(),
+        records_only: true,
+        ..Default::default()
+    };
+    let page = server.client.query().search(search).await.unwrap().into_inner();
+    let [entry] = page.entries.as_slice() else {
+        panic!("{page:?}")
+    };
+    let [one] = entry.suggested.as_slice() else {
+        panic!("{entry:?}")
+    };
+    assert_eq!(one.what, Some(What::Country("PAK".into())));
+    assert_eq!(
+        (one.part(), one.from, one.to),
+        (proto::DocumentPart::Text, 54, 64)
+    );
+    assert_eq!(
+        (entry.suggested_by.as_str(), one.rule.as_str()),
+        (chancery::suggest::version(), "place-name")
+    );
+    let get = |suggestions| proto::GetEntryRequest {
+        entry: Some(proto::EntryName {
+            name: Some(proto::entry_name::Name::Position(1)),
+        }),
+        suggestions,
+        ..Default::default()
+    };
+    let got = async |suggestions| {
+        let answer = server.client.archive().get_entry(get(suggestions)).await;
+        answer.unwrap().into_inner().entry.unwrap().suggested.len()
+    };
+    assert_eq!(got(false).await, 0);
+    assert!(got(true).await > 4);
+    let count = |filter: &str| proto::CountRequest {
+        filter: filter.into(),
+        ..Default::default()
+    };
+    let counted = server
+        .client
+        .query()
+        .count(count("kind = document AND actor = \"qamar javed bajwa\""))
+        .await;
+    let counted = counted.unwrap().into_inner();
+    assert_eq!(counted.count, 1);
+    assert!(
+        counted
+            .notes
+            .iter()
+            .any(|note| note.contains("what their texts suggest")),
+        "{:?}",
+        counted.notes
+    );
+    let listed = proto::ListValuesRequest {
+        field: "country".into(),
+        filter: "kind = document AND country = PAK".into(),
+        ..Default::default()
+    };
+    let listed = server
+        .client
+        .query()
+        .list_values(listed)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((listed.entries, listed.values.len()), (0, 0));
+    assert!(
+        listed
+            .notes
+            .iter()
+            .any(|note| note.contains("what documents suggest is left out")),
+        "{:?}",
+        listed.notes
+    );
+    server.stop().await;
+}

@@ -42,12 +42,17 @@ fn told(event: usize, is_turned: bool, title: usize) -> Content {
             code: "042".into(),
             ..TypeCode::default()
         }],
-        reports: vec![Report {
-            document_id: "7".into(),
-            ..Report::default()
-        }],
+        reports: reports(),
         ..Content::default()
     }
+}
+
+/// What they are reported in.
+pub fn reports() -> Vec<Report> {
+    vec![Report {
+        document_id: "7".into(),
+        ..Report::default()
+    }]
 }
 
 /// An entry tells of one of the events.

@@ -168,6 +168,49 @@ impl Events {
     }
 }
 
+/// Sentences of a dispatch; `{}` stands for a place.
+const SENTENCES: [&str; 6] = [
+    "President Emmanuel Macron received a delegation of the Iranian Foreign Ministry in {} on Wednesday.",
+    "Gen. Qamar Javed Bajwa told reporters in {} that both sides wanted closer cooperation along the border.",
+    "\"We have agreed on the next steps, and will meet again before the winter,\" a spokesman for Russia said.",
+    "The talks had been put off twice since 3 May 2019, when the ceasefire near {} broke down.",
+    "The United Nations and the European Union welcomed the announcement, which Ankara had called premature.",
+    "No date was set for the visit of Prime Minister Narendra Modi, who spoke by telephone with Beijing yesterday.",
+];
+/// Sentences a dispatch, about 1,800 bytes.
+const DISPATCH_SENTENCES: usize = 18;
+
+impl Events {
+    /// A dispatch, as an agency sends it: prose, with the day of the report.
+    pub fn next_dispatch(&mut self) -> AppendRecord {
+        let mut body = String::new();
+        for at in 0..DISPATCH_SENTENCES {
+            let place = PLACES[self.draw(PLACES.len())];
+            body.push_str(&SENTENCES[self.draw(SENTENCES.len())].replace("{}", place));
+            body.push_str(if at % 4 == 3 { "\n\n" } else { " " });
+        }
+        let content = Content {
+            title: format!("Talks on {}", TOPICS[self.draw(TOPICS.len())]),
+            body,
+            dates: vec![Date {
+                role: codec::DateRole::Reported as i32,
+                edtf: "2021-10-14".into(),
+                ..Date::default()
+            }],
+            ..Content::default()
+        };
+        self.count += 1;
+        AppendRecord {
+            act: codec::Act::Create as i32,
+            kind: codec::Kind::Document as i32,
+            series: "bench".into(),
+            key: format!("{:016x}-{:08x}", self.prefix, self.count),
+            payload: vec![codec::encode_content(content)],
+            ..AppendRecord::default()
+        }
+    }
+}
+
 /// When an event was due, from the start of its encoded payload.
 pub fn due_of(payload: &[u8]) -> Option<u64> {
     let title = text(text(payload)?)?;

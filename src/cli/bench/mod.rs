@@ -230,7 +230,9 @@ async fn on_a_full_log(
         }
         report.row(Row::memory("memory, after questions", server.memory()))?;
         report.row(queries::rebuild(&server).await?)?;
-        report.row(queries::lag(&server, args.seconds).await?)?;
+        for arriving in [&queries::EVENTS, &queries::DISPATCHES] {
+            report.row(queries::lag(&server, args.seconds, arriving).await?)?;
+        }
     }
     if wanted(Workload::CatchUp) {
         queries::caught_up(&Client::connect(server.address()).await?).await?;

@@ -2,7 +2,7 @@
 
 use super::BenchError;
 use super::events::Events;
-use super::load::{fresh, request};
+use super::load::fresh;
 use super::report::{Latencies, Row};
 use super::server::Server;
 use crate::client::Client;
@@ -16,8 +16,33 @@ const ASKED: usize = 24;
 const WARMING: usize = 4;
 /// How long anything is waited for.
 const GIVE_UP: Duration = Duration::from_secs(600);
-/// Records a second while the lag is watched.
-const PACE: u64 = 60_000;
+/// What arrives while the lag is watched.
+pub struct Arriving {
+    row: &'static str,
+    /// Records a second.
+    pace: u64,
+    clients: u32,
+    /// Records a batch.
+    batch: u32,
+    next: fn(&mut Events) -> proto::AppendRecord,
+}
+
+/// Events, as many as a source that codes by machine sends.
+pub const EVENTS: Arriving = Arriving {
+    row: "index, behind appends",
+    pace: 60_000,
+    clients: 8,
+    batch: 100,
+    next: |events| events.next(0),
+};
+/// Dispatches, each read for what it suggests.
+pub const DISPATCHES: Arriving = Arriving {
+    row: "index, behind dispatches",
+    pace: 500,
+    clients: 2,
+    batch: 5,
+    next: Events::next_dispatch,
+};
 
 /// A question, and what is asked.
 enum Asked {
@@ -163,20 +188,31 @@ pub async fn caught_up(client: &Client) -> Result<Row, BenchError> {
 ///
 /// # Errors
 /// [`BenchError`].
-pub async fn lag(server: &Server, seconds: f64) -> Result<Row, BenchError> {
-    const CLIENTS: u32 = 8;
-    const BATCH: u32 = 100;
+pub async fn lag(server: &Server, seconds: f64, arriving: &Arriving) -> Result<Row, BenchError> {
+    let &Arriving {
+        pace,
+        clients,
+        batch,
+        next,
+        ..
+    } = arriving;
     let client = Client::connect(server.address()).await?;
     let (begun, end) = (Instant::now(), Duration::from_secs_f64(seconds));
     let mut writers = Vec::new();
-    for number in 0..CLIENTS {
+    for number in 0..clients {
         let mut archive = Client::connect(server.address()).await?.archive();
         writers.push(tokio::spawn(async move {
             let mut events = Events::new(fresh(number as usize));
-            let each = Duration::from_secs_f64(f64::from(CLIENTS * BATCH) / PACE as f64);
+            let each = Duration::from_secs_f64(f64::from(clients * batch) / pace as f64);
             let mut batches = 0;
             while begun.elapsed() < end {
-                archive.append(request(&mut events, BATCH, 0)).await?;
+                let records = (0..batch).map(|_| next(&mut events)).collect();
+                archive
+                    .append(proto::AppendRequest {
+                        records,
+                        ..proto::AppendRequest::default()
+                    })
+                    .await?;
                 batches += 1;
                 tokio::time::sleep_until((begun + each * batches).into()).await;
             }
@@ -188,14 +224,14 @@ pub async fn lag(server: &Server, seconds: f64) -> Result<Row, BenchError> {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let view = view(&client).await?;
         let lacking = view.tail.saturating_sub(view.view_position);
-        lags.add(Duration::from_secs_f64(lacking as f64 / PACE as f64));
+        lags.add(Duration::from_secs_f64(lacking as f64 / pace as f64));
     }
     let mut records = 0;
     for writer in writers {
-        records += u64::from(writer.await??) * u64::from(BATCH);
+        records += u64::from(writer.await??) * u64::from(batch);
     }
     let rate = records as f64 / begun.elapsed().as_secs_f64();
-    Ok(Row::time("index, behind appends", lags).noted(format!("{rate:.0} records/s arrived")))
+    Ok(Row::time(arriving.row, lags).noted(format!("{rate:.0} records/s arrived")))
 }
 
 /// How long the index takes to be made anew.

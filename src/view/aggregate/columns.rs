@@ -131,7 +131,7 @@ impl Measured {
         // A document has terms of only one of these.
         let fields: &[TermField] = match basis {
             Basis::Stated => &[TermField::Measure],
-            Basis::Derived => &[TermField::Measure, TermField::DerivedMeasure],
+            Basis::Derived | Basis::Suggested => &[TermField::Measure, TermField::DerivedMeasure],
         };
         for field in fields {
             view.terms(*field as u8, &prefix, |key, those| {

@@ -5,12 +5,13 @@
 
 use super::Search;
 use crate::derive::{Likeness, RULES, countries};
-use crate::filter::{LazyContent, Subject, each_term};
+use crate::filter::{LazyContent, Subject, each_mentioned_day, each_term};
 use crate::index::{self, Dates, Document, IndexError, Writer};
 use crate::log::{Columns, Erasure, Log, Stored};
 use crate::record::codec::{self, Content, DateRole};
 use crate::record::date::DaySpan;
 use crate::record::{Hash, Leaf, Position, Recorded, Status};
+use crate::suggest;
 use crate::view::fates::{Fate, Fates};
 use crate::view::matching::decode;
 use crate::view::runner::{FoldError, Folders, Runner, View};
@@ -181,7 +182,8 @@ impl SearchView {
 /// The version of what is in an index, and of the tables and rules that it is made with.
 pub fn version() -> String {
     // Those of types have the same version.
-    format!("{VERSION}-{}-{RULES}", countries().version())
+    let (tables, suggestions) = (countries().version(), suggest::version());
+    format!("{VERSION}-{tables}-{RULES}-{suggestions}")
 }
 
 /// Fills a document with what the index holds of a record: of a content its terms, only those of the leaf where it was erased; of
@@ -230,6 +232,7 @@ fn fill_content(document: &mut Document, position: Position, leaf: &Leaf<'_>, co
             document.add_days(dates, &days);
         }
     }
+    each_mentioned_day(&subject, |days| document.add_days(Dates::Mentioned, &days));
 }
 
 /// The day of a time, in UTC.

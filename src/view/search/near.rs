@@ -1,7 +1,7 @@
 //! What comes near to a name that nothing in the archive has.
 
 use super::{Search, plan};
-use crate::filter::{Filter, Sought};
+use crate::filter::{Filter, Term};
 use crate::index::{IndexError, Snapshot};
 use std::collections::HashMap;
 
@@ -22,10 +22,14 @@ impl Search {
     ) -> Result<Vec<String>, IndexError> {
         let mut notes = Vec::new();
         for sought in filter.sought().iter().take(CONDITIONS_MAX) {
-            if snapshot.held(&plan::bytes_of(&sought.term))? > 0 {
+            let mut held = 0;
+            for term in &sought.terms {
+                held += snapshot.held(&plan::bytes_of(term))?;
+            }
+            if held > 0 {
                 continue;
             }
-            let near = nearest(snapshot, sought)?;
+            let near = nearest(snapshot, &sought.terms)?;
             let names = match near.as_slice() {
                 [] => "and nothing comes near".to_owned(),
                 names => format!("near: {}", names.join(", ")),
@@ -40,8 +44,24 @@ impl Search {
 }
 
 /// The names that come nearest, and of these the most frequent first.
-fn nearest(snapshot: &Snapshot, sought: &Sought) -> Result<Vec<String>, IndexError> {
-    let term = &sought.term;
+fn nearest(snapshot: &Snapshot, terms: &[Term]) -> Result<Vec<String>, IndexError> {
+    let mut found: HashMap<String, (usize, usize)> = HashMap::new();
+    for term in terms {
+        near_to(snapshot, term, &mut found)?;
+    }
+    let mut found: Vec<(String, (usize, usize))> = found.into_iter().collect();
+    found.sort_by(|(a, (near, many)), (b, (other, fewer))| {
+        near.cmp(other).then(fewer.cmp(many)).then(a.cmp(b))
+    });
+    Ok(found.into_iter().take(NAMES_MAX).map(|(name, _)| name).collect())
+}
+
+/// Adds the names that come near to a term: how far off each is, and how many documents have it.
+fn near_to(
+    snapshot: &Snapshot,
+    term: &Term,
+    found: &mut HashMap<String, (usize, usize)>,
+) -> Result<(), IndexError> {
     // A code stands behind its scheme and a zero byte.
     let start = term
         .bytes
@@ -50,7 +70,7 @@ fn nearest(snapshot: &Snapshot, sought: &Sought) -> Result<Vec<String>, IndexErr
         .map_or(0, |zero| zero + 1);
     let (scheme, name) = term.bytes.split_at(start);
     let Ok(name) = std::str::from_utf8(name) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let length = name.chars().count();
     let most = 1 + length / 5;
@@ -61,7 +81,6 @@ fn nearest(snapshot: &Snapshot, sought: &Sought) -> Result<Vec<String>, IndexErr
             .then(|| strsim::osa_distance(name, other))
             .filter(|distance| *distance <= most)
     };
-    let mut found: HashMap<String, (usize, usize)> = HashMap::new();
     snapshot.each_part(|view| {
         view.terms_if(
             term.field as u8,
@@ -74,10 +93,5 @@ fn nearest(snapshot: &Snapshot, sought: &Sought) -> Result<Vec<String>, IndexErr
                 }
             },
         )
-    })?;
-    let mut found: Vec<(String, (usize, usize))> = found.into_iter().collect();
-    found.sort_by(|(a, (near, many)), (b, (other, fewer))| {
-        near.cmp(other).then(fewer.cmp(many)).then(a.cmp(b))
-    });
-    Ok(found.into_iter().take(NAMES_MAX).map(|(name, _)| name).collect())
+    })
 }

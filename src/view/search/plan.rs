@@ -109,6 +109,7 @@ fn days(test: &DayTest) -> Ask {
         DaysOf::Occurred => Dates::Occurred,
         DaysOf::Reported => Dates::Reported,
         DaysOf::Recorded => Dates::Recorded,
+        DaysOf::Mentioned => Dates::Mentioned,
     };
     Ask::Days(dates, *test)
 }
@@ -182,8 +183,9 @@ fn any_of(mut asks: Vec<Ask>) -> Ask {
 mod tests {
     use super::*;
 
+    /// Of what is stated and derived.
     fn plan(text: &str) -> Plan {
-        Plan::of(&Filter::parse(text).unwrap())
+        Plan::of(&Filter::parse(text).unwrap().without_suggestions())
     }
 
     fn term(field: crate::filter::TermField, text: &str) -> Ask {
@@ -200,6 +202,37 @@ mod tests {
         let either = Ask::Or(vec![term(Country, "PAK"), term(Dyad, "IRNPAK")]);
         assert_eq!(asked.sure, Ask::Not(Box::new(either)));
         assert!(!asked.is_open());
+    }
+
+    #[test]
+    fn what_documents_suggest_is_asked_by_terms_and_days_of_its_own() {
+        use crate::filter::TermField::{Country, SuggestedCountry, SuggestedPlace};
+        let plan = |text: &str| Plan::of(&Filter::parse(text).unwrap());
+        let asked = plan("mentioned.place = Geneva");
+        assert_eq!(asked.sure, term(SuggestedPlace, "geneva"));
+        let asked = plan("country = PAK");
+        let either = [term(Country, "PAK"), term(SuggestedCountry, "PAK")];
+        assert_eq!((&asked.sure, asked.is_open()), (&Ask::Or(either.to_vec()), false));
+        for of_no_document in [
+            "kind = event AND country = PAK",
+            "country = PAK AND NOT kind = document",
+        ] {
+            let without = Filter::parse(of_no_document).unwrap().without_suggestions();
+            assert_eq!(plan(of_no_document), Plan::of(&without), "{of_no_document}");
+        }
+        // Only where no day is stated.
+        let asked = plan("occurred = 2021");
+        let Ask::Or(each) = &asked.sure else {
+            panic!("{asked:?}")
+        };
+        assert!(matches!(&each[0], Ask::Days(Dates::Occurred, _)), "{asked:?}");
+        let Ask::And(suggested) = &each[1] else {
+            panic!("{asked:?}")
+        };
+        assert!(
+            matches!(&suggested[0], Ask::Not(stated) if matches!(**stated, Ask::Days(Dates::Occurred, _)))
+        );
+        assert!(matches!(&suggested[1], Ask::Days(Dates::Mentioned, _)));
     }
 
     #[test]
@@ -301,7 +334,7 @@ mod tests {
     #[test]
     fn of_another_record_of_the_entry_only_the_content_is_asked() {
         use crate::filter::TermField::Country;
-        let asked = |text: &str| of_another_record(&Filter::parse(text).unwrap());
+        let asked = |text: &str| of_another_record(&Filter::parse(text).unwrap().without_suggestions());
         let pak = term(Country, "PAK");
         assert_eq!(asked("country = PAK"), pak);
         for open in [
