@@ -372,3 +372,55 @@ fn a_note_is_said_once() {
         .filter(|note| note.starts_with("`goldstein` is as stated"));
     assert_eq!(of_it.count(), 1, "{notes:?}");
 }
+
+#[test]
+fn no_more_is_read_into_records_than_may_make_a_difference() {
+    for (text, basis) in [
+        ("country = PAK", Basis::Suggested),
+        ("NOT kind = event AND has:mentioned.day", Basis::Suggested),
+        (
+            "kind = document OR (kind = event AND place = Geneva)",
+            Basis::Suggested,
+        ),
+        ("country = PAK basis = suggested", Basis::Suggested),
+        ("country = PAK basis = derived", Basis::Derived),
+        ("country = PAK basis = stated", Basis::Stated),
+        ("kind = event country = PAK", Basis::Derived),
+        ("country = PAK kind != document", Basis::Derived),
+        ("dyad = PAK-IRN type = 04*", Basis::Derived),
+        ("", Basis::Derived),
+    ] {
+        let filter = Filter::parse(text).unwrap();
+        assert_eq!(filter.basis(), basis, "{text}");
+        assert_eq!(
+            filter.suggested_note().is_some(),
+            basis == Basis::Suggested,
+            "{text}"
+        );
+        assert_eq!(
+            filter.without_suggestions().basis(),
+            basis.min(Basis::Derived),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        canonical("basis = suggested country=Iran"),
+        "country = IRN AND basis = suggested"
+    );
+    assert_eq!(canonical("mentioned.actor=BAJWA"), "mentioned.actor = bajwa");
+    assert_eq!(
+        canonical("possibly(mentioned.day, 2021-10)"),
+        "possibly(mentioned.day, 2021-10)"
+    );
+}
+
+#[test]
+fn explain_says_which_fields_are_looked_for_in_texts_and_which_have_no_other_values() {
+    let filter = Filter::parse("country = PAK (occurred = 2021 OR occurred = 2022) type = 04*").unwrap();
+    let note = filter.suggested_note().unwrap();
+    assert!(note.starts_with("`country`, `occurred`: "), "{note}");
+    assert!(note.contains(crate::suggest::version()), "{note}");
+    let notes = |text: &str| Filter::parse(text).unwrap().notes(Asked::Entries).join("\n");
+    assert!(notes("mentioned.day = 2021 basis = derived").contains("`mentioned.day`: only suggestions"));
+    assert!(!notes("mentioned.day = 2021").contains("only suggestions"));
+}

@@ -287,6 +287,30 @@ fn a_condition_of_an_append_is_never_broken_by_a_suggestion() {
 }
 
 #[test]
+fn a_view_by_other_rules_is_made_anew() {
+    let (mut viewed, [dispatch, _, dated]) = archive();
+    viewed.follow();
+    let last = "kind = document AND country = PAK";
+    viewed.take(super::Step::Seal);
+    viewed.follower = None;
+    // As a program with other rules has left it.
+    let of_rules = |rules: &str| {
+        let own = follow::version();
+        let before = own.strip_suffix(chancery::suggest::version()).unwrap();
+        viewed.views().join(format!("search-{before}{rules}"))
+    };
+    let (own, other) = (of_rules(chancery::suggest::version()), of_rules("2025-1"));
+    std::fs::rename(&own, &other).unwrap();
+    viewed.reopen();
+    assert!(!other.exists() && own.exists());
+    assert_eq!(viewed.search().through(), Position::START);
+    assert_eq!(found(&viewed, last).0, [dispatch, dated]);
+    viewed.follow();
+    assert_eq!(viewed.search().through(), viewed.log().tail());
+    assert_eq!(found(&viewed, last).0, [dispatch, dated]);
+}
+
+#[test]
 fn the_version_of_a_view_names_the_rules_of_suggestions() {
     assert!(
         follow::version().ends_with(chancery::suggest::version()),

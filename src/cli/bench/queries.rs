@@ -197,6 +197,8 @@ pub async fn lag(server: &Server, seconds: f64, arriving: &Arriving) -> Result<R
         ..
     } = arriving;
     let client = Client::connect(server.address()).await?;
+    // What was left of what came before is not told again.
+    caught_up(&client).await?;
     let (begun, end) = (Instant::now(), Duration::from_secs_f64(seconds));
     let mut writers = Vec::new();
     for number in 0..clients {
