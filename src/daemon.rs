@@ -20,6 +20,7 @@ use crate::subscription::Hub;
 use crate::subscription::group::{Groups, KeepGroups};
 use crate::view::ahead::Readers;
 use crate::view::names::{self, NamesView};
+use crate::view::reader::Viewed;
 use crate::view::runner::View;
 use crate::view::runner::thread::Following;
 use crate::view::runner::views::Views;
@@ -364,10 +365,10 @@ async fn core(
     let hub = Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch).with_view(&search));
     Ok(Core {
         groups: Groups::open(&log, Arc::clone(&hub), groups)?,
+        alerts: alerts(config, &log, &readers, &search).await,
         scanner: Scanner::new(log.clone(), options, search),
         views,
         hub,
-        alerts: alerts(config, &log, &readers).await,
         readers,
         draining: watch::Sender::new(false),
         stop: Notify::new(),
@@ -377,7 +378,7 @@ async fn core(
 }
 
 /// Starts the alerts of the settings; where there are none nothing of theirs is opened.
-async fn alerts(config: &Config, log: &Log, readers: &Arc<Readers>) -> Alerts {
+async fn alerts(config: &Config, log: &Log, readers: &Arc<Readers>, search: &Viewed) -> Alerts {
     let places = match config.alerts.is_empty() {
         true => Err("there are no alerts".to_owned()),
         false => {
@@ -389,7 +390,7 @@ async fn alerts(config: &Config, log: &Log, readers: &Arc<Readers>) -> Alerts {
     if let (Err(error), false) = (&places, config.alerts.is_empty()) {
         tracing::error!(%error, "no alert is started");
     }
-    Alerts::start(&config.alerts, log, Arc::clone(readers), places)
+    Alerts::start(&config.alerts, log, Arc::clone(readers), search, places)
 }
 
 /// How the archive of these settings is opened. Reads what lies in files of names: call it where blocking is allowed.

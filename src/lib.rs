@@ -63,6 +63,7 @@
 //! - [`record`]: the words: what a record is, what entries are called, what can happen to them, as bytes and as JSON.
 //! - [`merkle`]: the tree over all records.
 //! - [`mod@derive`]: what follows from what was stated, by tables with a version: countries above all.
+//! - [`authority`]: who an actor is, under which names and when.
 //! - [`filter`]: the language that says which records are meant.
 //!
 //! The engine:
@@ -95,6 +96,8 @@
 
 #[cfg(feature = "server")]
 pub mod alert;
+#[cfg(feature = "server")]
+pub mod authority;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "client")]

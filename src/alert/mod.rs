@@ -21,6 +21,7 @@ pub mod webhook;
 use crate::log::Log;
 use crate::subscription::Hub;
 use crate::view::ahead::Readers;
+use crate::view::reader::Viewed;
 use follow::Follower;
 pub use settings::{Alert, AlertError, Beginning, Target};
 use standing::Standing;
@@ -56,16 +57,17 @@ pub struct Alerts {
 
 impl Alerts {
     /// Starts every alert, beside each other. `readers` are those of the whole server. Where there are no `places` none is
-    /// started, and each says why.
+    /// started, and each says why. `view` is the search view, once there is one.
     pub fn start(
         alerts: &[Alert],
         log: &Log,
         readers: Arc<Readers>,
+        view: &Viewed,
         places: Result<Arc<dyn Places>, String>,
     ) -> Self {
         let (stop, told) = watch::channel(None);
         // A hub of their own: their messages are not those of the wire, and they are no subscribers that an operator counts.
-        let hub = Arc::new(Hub::new(log.clone(), readers, matched::encode));
+        let hub = Arc::new(Hub::new(log.clone(), readers, matched::encode).with_view(view));
         let mut tasks = Vec::new();
         let mut standings = Vec::new();
         for alert in alerts {

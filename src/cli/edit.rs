@@ -2,7 +2,8 @@
 //!
 //! The editor is given the JSON form without what only the server writes and without the raw input, which stays as it
 //! is. What comes back is appended as a whole with the revision that was read: if someone else amended the entry
-//! meanwhile nothing is overwritten, and the edited text is kept.
+//! meanwhile nothing is overwritten, and the edited text is kept. An entry that is not there yet begins as a form with what its kind
+//! is usually told by; what is left empty is not said.
 
 use super::act::request;
 use super::append::{sent, unsent, wire};
@@ -15,8 +16,9 @@ use super::screen::Screen;
 use super::shown::Shown;
 use crate::client::Client;
 use crate::record::json::{Input, JsonError, JsonProblem, RAW_BASE64, pretty, read};
+use crate::record::{EntryKey, Kind};
 use crate::rpc::proto;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tonic::Code;
 
 /// Edits an entry.
@@ -25,6 +27,9 @@ pub struct Args {
     /// SERIES/KEY, SERIES/ and the first 8 characters or more of its key, or the position of one of its records
     #[arg(value_name = "ENTRY")]
     entry: EntryArg,
+    /// Begin a new entry of this kind, SERIES/KEY whole, where there is none; in the series `authority` that is the default
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
     #[command(flatten)]
     actor: Actor,
     #[command(flatten)]
@@ -83,10 +88,7 @@ pub fn as_input(record: Value) -> Result<Input, JsonError> {
 /// An editor that fails; an edit that cannot be taken; a conflict. The edited text is then kept and named.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
-    let found = args.entry.get(&client, None, false).await?;
-    let entry = found.entry.unwrap_or_default();
-    let shown = Shown::entry(&entry)?;
-    let Draft { before, raw } = Draft::of(&shown)?;
+    let (Draft { before, raw }, name) = begin(&args, &client).await?;
     let file = Edited::create(&pretty(&Value::Object(before.clone())), "json")?;
     let input = loop {
         editor::open(&file.path)?;
@@ -101,7 +103,6 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
             Err(error) => return Err(keep(&file, &error.to_string())),
         }
     };
-    let name = shown.name()?;
     match send(&client, input, &args.actor).await {
         Ok(answer) => {
             file.discard();
@@ -119,6 +120,27 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     }
 }
 
+/// What the editor begins with: the entry, or a form for a new one.
+async fn begin(args: &Args, client: &Client) -> Result<(Draft, EntryKey), Failure> {
+    let found = args.entry.find(client, args.kind.is_some()).await?;
+    if let Some(found) = found {
+        let entry = found.entry.unwrap_or_default();
+        let shown = Shown::entry(&entry)?;
+        return Ok((Draft::of(&shown)?, shown.name()?));
+    }
+    let EntryArg::Name { series, key } = &args.entry else {
+        return Err(Failure::failed("there is no record at this position"));
+    };
+    let name = EntryKey::new(series, key).map_err(|error| Failure::usage(error.to_string()))?;
+    let is_authority = series == Kind::Authority.word();
+    match args.kind.or(is_authority.then_some(Kind::Authority)) {
+        Some(kind) => Ok((Draft::new(&name, kind), name)),
+        None => Err(Failure::failed(format!(
+            "`{name}` is not in the archive; to begin it say of which kind it is, as --kind event"
+        ))),
+    }
+}
+
 /// What the editor is given, and what is kept back for when it is done.
 struct Draft {
     before: Map<String, Value>,
@@ -126,6 +148,36 @@ struct Draft {
 }
 
 impl Draft {
+    /// The form for a new entry.
+    fn new(name: &EntryKey, kind: Kind) -> Self {
+        let mut form = json!({
+            "series": name.series.to_string(), "key": name.key.to_string(), "kind": kind.word(), "title": "",
+        });
+        let further = match kind {
+            Kind::Authority => json!({
+                "names": [{"name": "", "language": "", "from": "", "to": ""}],
+                "identifiers": [{"scheme": "", "code": ""}],
+                "offices": [{"office": "", "country": {"scheme": "iso3", "code": ""}, "from": "", "to": ""}],
+                "relations": [{"type": "part-of", "series": name.series.to_string(), "key": ""}],
+            }),
+            _ => json!({
+                "body": "",
+                "dates": [{"role": "occurred", "edtf": ""}, {"role": "reported", "edtf": ""}],
+                "participants": [{"side": "source", "name": ""}, {"side": "target", "name": ""}],
+                "places": [{"role": "action", "name": ""}],
+            }),
+        };
+        if let (Value::Object(form), Value::Object(further)) = (&mut form, further) {
+            form.extend(further);
+            form.insert("explanation".to_owned(), "".into());
+        }
+        let before = match form {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        };
+        Self { before, raw: None }
+    }
+
     fn of(shown: &Shown<'_>) -> Result<Self, Failure> {
         let mut before = template(shown)?;
         let raw = before
@@ -157,6 +209,9 @@ fn judge(
         check_identity(members, before)?;
     }
     let mut record = edited;
+    if !before.contains_key("revision") {
+        drop_empty(&mut record);
+    }
     if let (Value::Object(members), Some((name, value))) = (&mut record, raw)
         && !members.contains_key("raw")
         && !members.contains_key(RAW_BASE64)
@@ -164,6 +219,25 @@ fn judge(
         members.insert(name.clone(), value.clone());
     }
     as_input(record).map(Some)
+}
+
+/// What only says of which sort or series something would be.
+const SORTS: [&str; 5] = ["scheme", "type", "role", "side", "series"];
+
+/// Takes out of a form what was left empty, and what then says nothing but its sort. Answers whether anything is left.
+fn drop_empty(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => {
+            list.retain_mut(drop_empty);
+            !list.is_empty()
+        }
+        Value::Object(members) => {
+            members.retain(|_, value| drop_empty(value));
+            members.keys().any(|name| !SORTS.contains(&name.as_str()))
+        }
+        _ => true,
+    }
 }
 
 /// An edit is of the entry and revision that were read: with another name it would overwrite another entry, and with
@@ -255,6 +329,29 @@ mod tests {
             let error = judge(&text.replace(was, now), &before(), &None).unwrap_err();
             assert_eq!(error.path, path, "{error}");
             assert!(error.to_string().contains("chancery append"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_empty_in_the_form_of_a_new_entry_is_not_said() {
+        let name: EntryKey = "authority/imran-khan".parse().unwrap();
+        let form = Draft::new(&name, Kind::Authority).before;
+        let text = pretty(&Value::Object(form.clone()));
+        assert_eq!(judge(&text, &form, &None), Ok(None));
+        let text = text.replacen("\"name\": \"\"", "\"name\": \"Imran Khan\"", 1);
+        let input = judge(&text, &form, &None).unwrap().unwrap();
+        assert_eq!(input.act, crate::record::Act::Create);
+        let content = crate::record::codec::decode_content(&input.payload)
+            .unwrap()
+            .unwrap();
+        assert_eq!(content.names[0].name, "Imran Khan");
+        assert!(content.identifiers.is_empty() && content.offices.is_empty() && content.relations.is_empty());
+        for kind in [Kind::Event, Kind::Document, Kind::Agreement] {
+            let form = Draft::new(&name, kind).before;
+            let text =
+                pretty(&Value::Object(form.clone())).replacen("\"title\": \"\"", "\"title\": \"x\"", 1);
+            let input = judge(&text, &form, &None).unwrap().unwrap();
+            assert_eq!(input.kind, Some(kind));
         }
     }
 

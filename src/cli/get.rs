@@ -8,6 +8,7 @@ use super::name::{EntryArg, Point};
 use super::screen::{Ink, Screen, plain, plain_lines, stdout};
 use super::shown::{Shown, moment, named, word};
 use super::suggested;
+use crate::authority::Validity;
 use crate::client::Client;
 use crate::record::codec::{Content, Participant, RelationType, decode_payload};
 use crate::record::json::pretty;
@@ -194,6 +195,7 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
             participant(shown, at, one),
         );
     }
+    described(content, &mut say);
     for one in &content.types {
         let code = format!("{}:{}", one.scheme, one.code);
         let parts = [code.as_str(), &one.label, &one.mode];
@@ -251,6 +253,31 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
     extras(content, &mut say);
     came(shown, &mut say);
     facts
+}
+
+/// What the entry describes: its names, each on its days, its identifiers and offices.
+fn described(content: &Content, say: &mut impl FnMut(&str, String)) {
+    let with = |text: &str, beside: &str, from: &str, to: &str| {
+        let days = Validity::new(from, to).to_string();
+        let beside: Vec<&str> = [beside, &days]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        match beside.is_empty() {
+            true => text.to_owned(),
+            false => format!("{text} ({})", beside.join(", ")),
+        }
+    };
+    for name in &content.names {
+        say("name", with(&name.name, &name.language, &name.from, &name.to));
+    }
+    for own in &content.identifiers {
+        say("identifier", format!("{}:{}", own.scheme, own.code));
+    }
+    for office in &content.offices {
+        let country = office.country.as_ref().map_or("", |country| &country.code);
+        say("office", with(&office.office, country, &office.from, &office.to));
+    }
 }
 
 fn extras(content: &Content, say: &mut impl FnMut(&str, String)) {

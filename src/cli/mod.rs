@@ -9,6 +9,7 @@ mod act;
 mod amend;
 mod annotate;
 mod append;
+mod authority;
 pub mod bench;
 mod checkpoint;
 mod cite;
@@ -78,7 +79,7 @@ pub struct Cli {
 enum Command {
     /// Run the daemon
     Serve(serve::Args),
-    /// Import files: dispatches, ICEWS, GDELT, JSON lines
+    /// Import files: dispatches, ICEWS, GDELT, JSON lines, authorities
     Import(import::Args),
     /// Append records in the JSON form
     Append(append::Args),
@@ -116,6 +117,8 @@ enum Command {
     Series(series::Args),
     /// List the values of a field
     Values(values::Args),
+    /// Say whom a name means: the authorities that have it
+    Authority(authority::Args),
     /// Say what a dispatch seems to say: countries, persons, places, days
     Suggest(suggest::Args),
     /// Count entries over time
@@ -204,6 +207,7 @@ async fn dispatch(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, screen).await,
         Command::Series(args) => series::run(args, screen).await,
         Command::Values(args) => values::run(args, screen).await,
+        Command::Authority(args) => authority::run(args, screen).await,
         Command::Suggest(args) => suggest::run(&args, screen),
         Command::Timeline(args) => timeline::run(args, screen).await,
         Command::Watch(args) => watch::run(args, screen).await,

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::record::{EntryKey, Recorded, Series};
 use crate::rpc::proto;
 use std::str::FromStr;
-use tonic::Code;
+use tonic::{Code, Status};
 
 /// The characters of a key from which on its beginning may stand for it.
 const PREFIX_CHARS_MIN: usize = 8;
@@ -104,27 +104,56 @@ impl EntryArg {
         self.ask(client, asked).await
     }
 
+    /// As [`EntryArg::get`]; `None` where there is no such entry. Where `whole`, the key is not taken for a beginning.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn find(
+        &self,
+        client: &Client,
+        whole: bool,
+    ) -> Result<Option<proto::GetEntryResponse>, Failure> {
+        match self
+            .answer(client, proto::GetEntryRequest::default(), whole)
+            .await
+        {
+            Ok(found) => Ok(Some(found)),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(status.into()),
+        }
+    }
+
     async fn ask(
         &self,
         client: &Client,
         asked: proto::GetEntryRequest,
     ) -> Result<proto::GetEntryResponse, Failure> {
+        self.answer(client, asked, false).await.map_err(Failure::from)
+    }
+
+    async fn answer(
+        &self,
+        client: &Client,
+        asked: proto::GetEntryRequest,
+        is_whole: bool,
+    ) -> Result<proto::GetEntryResponse, Status> {
         let request = |name| proto::GetEntryRequest {
             entry: Some(proto::EntryName { name: Some(name) }),
             ..asked.clone()
         };
         let (whole, beginning) = self.wire();
+        let beginning = beginning.filter(|_| !is_whole);
         let unknown = match (client.get_entry(request(whole)).await, beginning) {
             (Ok(found), _) => return Ok(found),
             (Err(status), Some(beginning)) if status.code() == Code::NotFound => {
                 match client.get_entry(request(beginning)).await {
                     Err(again) if again.code() == Code::NotFound => status,
-                    answer => return answer.map_err(Failure::from),
+                    answer => return answer,
                 }
             }
             (Err(status), _) => status,
         };
-        Err(unknown.into())
+        Err(unknown)
     }
 
     /// Series and key of the entry, whole.

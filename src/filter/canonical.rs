@@ -128,6 +128,7 @@ impl Display for Test {
                 let sign = if *directed { ">" } else { "," };
                 write!(f, "actor_dyad = {}", quoted(&format!("{first}{sign}{second}")))
             }
+            Self::Known(known) => known.asked.fmt(f),
             Self::Text { field, check } => text_check(f, field, check),
             Self::Code { field, scheme, check } => code_check(f, field, scheme.as_deref(), check),
             Self::Related { relation, entry } => {

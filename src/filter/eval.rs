@@ -132,6 +132,7 @@ impl Evaluation<'_> {
                     && one.series == entry.series.as_str()
                     && one.key == entry.key.as_str()
             }),
+            Test::Known(known) => self.content(&known.asked, content) || known.passes(content, self.basis),
             Test::Quad(quad) => values::any_quad(content, self.basis, |own| own == *quad),
             Test::Near {
                 latitude,
@@ -180,12 +181,9 @@ impl Evaluation<'_> {
 fn texts(test: &Test, content: &Content, basis: Basis) -> bool {
     match test {
         Test::Text {
-            field: field @ Field::Actor,
+            field: Field::Actor,
             check,
-        } => {
-            values::any_text(field, content, |text| check.passes(text))
-                || values::any_code(field, content, basis, |code| check.passes(code.code))
-        }
+        } => any_actor(content, basis, |name| check.passes(name)),
         Test::Text {
             field: field @ Field::Language,
             check,
@@ -219,6 +217,12 @@ fn texts(test: &Test, content: &Content, basis: Basis) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the name or a code of an actor passes.
+pub(super) fn any_actor(content: &Content, basis: Basis, passes: impl Fn(&str) -> bool) -> bool {
+    values::any_text(&Field::Actor, content, &passes)
+        || values::any_code(&Field::Actor, content, basis, |code| passes(code.code))
 }
 
 fn envelope_text<'s>(field: &Field, subject: &'s Subject) -> &'s str {

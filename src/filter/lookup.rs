@@ -169,7 +169,11 @@ pub(super) fn lookup_node(node: &Node, basis: Basis) -> Lookup {
     }
 }
 
-fn lookup_test(test: &Test, basis: Basis) -> Lookup {
+pub(super) fn lookup_test(test: &Test, basis: Basis) -> Lookup {
+    if let Test::Known(known) = test {
+        // Each of its names is looked up by itself, among what is suggested too.
+        return known.lookup(basis);
+    }
     let lookup = lookup_derived(test, basis);
     if basis == Basis::Suggested && test.asks_suggestions() {
         return either(lookup, lookup_suggested(test));
@@ -336,6 +340,7 @@ fn lookup_derived(test: &Test, basis: Basis) -> Lookup {
             let actor = |name: &String| term_or_scan(Term::new(TermField::Actor, name.as_str()), false);
             narrow(Lookup::And(vec![actor(first), actor(second)]))
         }
+        Test::Known(known) => known.lookup(basis),
         Test::Has(field) => lookup_has(field, basis),
         _ => Lookup::Scan,
     }

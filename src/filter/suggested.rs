@@ -55,6 +55,10 @@ pub(super) fn passes(test: &Test, one: &Suggestion, content: &Content) -> bool {
             let mut names = names(field, one, content).into_iter();
             names.any(|name| check.passes(name))
         }
+        Test::Known(known) => {
+            let mut names = names(&Field::Actor, one, content).into_iter();
+            passes(&known.asked, one, content) || names.any(|name| known.has_name(name, content))
+        }
         Test::Date { field, how, span, .. } => day(field, one).is_some_and(|own| how.holds(&own, span)),
         Test::Has(field) => {
             let is_named = names(field, one, content).iter().any(|name| !name.is_empty());

@@ -1,6 +1,7 @@
 //! A filter as a tree of typed conditions.
 
 use super::field::{Field, PLACE_PARTS, WORD_PARTS};
+use super::known::Known;
 use super::words::Phrase;
 use crate::derive::{Basis, Iso3, Quad};
 use crate::record::codec::parts::Parts;
@@ -69,6 +70,8 @@ pub(super) enum Test {
         second: String,
         directed: bool,
     },
+    /// Actors, also by what else is known of their names.
+    Known(Box<Known>),
     /// Names and texts.
     Text { field: Field, check: TextCheck },
     /// Codes: with a scheme only codes of that scheme.
@@ -200,6 +203,7 @@ impl Test {
                 field.clone()
             }
             Self::Has(field) => field.clone(),
+            Self::Known(known) => return known.asked.field(),
             Self::Recorded { .. } => Field::Recorded,
             Self::Dyad { .. } => Field::Dyad,
             Self::ActorDyad { .. } => Field::ActorDyad,
@@ -220,6 +224,7 @@ impl Test {
             | Self::Text { field, .. }
             | Self::Date { field, .. }
             | Self::Has(field) => field.has_suggestions(),
+            Self::Known(known) => known.is_of_one(),
             _ => false,
         }
     }
@@ -229,6 +234,7 @@ impl Test {
         match self {
             Self::Near { .. } => PLACE_PARTS,
             Self::Words(_) => WORD_PARTS,
+            Self::Known(known) => known.parts(),
             other => other.field().map_or(Parts::NONE, |field| field.parts()),
         }
     }

@@ -269,7 +269,7 @@ pub(super) fn date(field: Field, how: DateCompare, value: &Value) -> Read<Test> 
 }
 
 /// `scheme:rest` in a folded value; a scheme is letters, digits and hyphens, and what follows is no address.
-fn split_scheme(folded: &str) -> (Option<String>, &str) {
+pub(super) fn split_scheme(folded: &str) -> (Option<String>, &str) {
     let Some((scheme, rest)) = folded.split_once(':') else {
         return (None, folded);
     };

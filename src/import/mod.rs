@@ -1,7 +1,7 @@
 //! Reads what analysts and desks already have, and makes records of it.
 //!
-//! One file of this folder reads one format: [`icews`], [`quad`], [`gdelt`], [`dispatch`], [`jsonl`], and [`table`] any
-//! other table by a [`mapping`]. Each row or
+//! One file of this folder reads one format: [`icews`], [`quad`], [`gdelt`], [`dispatch`], [`jsonl`], [`authority`], and
+//! [`table`] any other table by a [`mapping`]. Each row or
 //! document becomes an [`Item`]: a draft of a record, or a reject that keeps its bytes. What a field says is stated
 //! as it stands; a field that cannot be what it should be is a warning, kept with its text, and never stops its
 //! row. [`sniff`] tells which format a file has.
@@ -10,6 +10,7 @@
 //! file of any size needs the memory of its longest row. They never derive anything (a country from a name, a date
 //! from a weekday): that is done when a question is asked, from the content as it was stated.
 
+mod authority;
 mod dispatch;
 mod gdelt;
 mod icews;
@@ -47,18 +48,21 @@ pub enum Format {
     GdeltV2,
     /// Records in the JSON form, one object a line.
     Jsonl,
+    /// Actors: a table with the columns `key`, `name` and others, comma- or tab-separated.
+    Authority,
     /// A table of any columns, read by a mapping; chosen by giving one.
     Table,
 }
 
 impl Format {
     /// Every format that can be named, in the order in which they are listed to people.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Dispatch,
         Self::Icews,
         Self::IcewsQuad,
         Self::GdeltV2,
         Self::Jsonl,
+        Self::Authority,
     ];
 
     /// The name for `--format`, and the importer's name in provenance.
@@ -69,6 +73,7 @@ impl Format {
             Self::IcewsQuad => "icews-quad",
             Self::GdeltV2 => "gdelt-v2",
             Self::Jsonl => "jsonl",
+            Self::Authority => "authority",
             Self::Table => "table",
         }
     }
@@ -85,6 +90,7 @@ impl Format {
             Self::Icews => "icews",
             Self::IcewsQuad => "icews-quad",
             Self::GdeltV2 => "gdelt",
+            Self::Authority => "authority",
         }
     }
 
@@ -326,6 +332,7 @@ pub fn read(
         Format::IcewsQuad => quad::read(input, options, sink),
         Format::GdeltV2 => gdelt::read(input, options, sink),
         Format::Jsonl => jsonl::read(input, options, sink),
+        Format::Authority => authority::read(input, options, sink),
         Format::Table => table::read(input, options, sink),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::line::without_mark;
 use super::reading::{columns, is_day};
-use super::{Format, dispatch, gdelt, icews, names};
+use super::{Format, authority, dispatch, gdelt, icews, names};
 use std::fmt;
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -118,6 +118,12 @@ fn of_first_line(line: &[u8]) -> Option<Guess> {
         return taken(
             Format::GdeltV2,
             "the first line names the 61 columns of GDELT 2.0 events",
+        );
+    }
+    if authority::is_header(line) {
+        return taken(
+            Format::Authority,
+            "the first line names `key`, `name` and what else is known of an actor",
         );
     }
     // A headline in another encoding is still one; the importer warns of it.

@@ -22,11 +22,7 @@ pub(super) fn read(
     let Some(mapping) = &options.mapping else {
         return Err(refused("no mapping is given"));
     };
-    let mut rows = Rows {
-        lines: Lines::new(input),
-        is_quoted: mapping.separator != b'\t',
-        bytes: Vec::new(),
-    };
+    let mut rows = Rows::new(input, mapping.separator);
     let Some(first) = rows.next()? else {
         return Ok(ControlFlow::Continue(()));
     };
@@ -52,14 +48,23 @@ fn refused(problem: impl Into<String>) -> ImportError {
 }
 
 /// Rows, each of one line or of several where a quoted field holds line ends.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     lines: Lines<'a>,
     is_quoted: bool,
     bytes: Vec<u8>,
 }
 
-impl Rows<'_> {
-    fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+impl<'a> Rows<'a> {
+    /// Rows between whose columns this byte stands.
+    pub(super) fn new(input: &'a mut dyn BufRead, separator: u8) -> Self {
+        Self {
+            lines: Lines::new(input),
+            is_quoted: separator != b'\t',
+            bytes: Vec::new(),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.bytes.clear();
         let (mut number, mut length, mut ended_with_return) = (0, 0, false);
         let mut quotes = 0;
@@ -96,7 +101,7 @@ impl Rows<'_> {
 }
 
 /// The columns of a row, without the quotes around them.
-fn columns(row: &[u8], separator: u8) -> Vec<Vec<u8>> {
+pub(super) fn columns(row: &[u8], separator: u8) -> Vec<Vec<u8>> {
     if separator == b'\t' {
         return row.split(|byte| *byte == b'\t').map(<[u8]>::to_vec).collect();
     }

@@ -41,7 +41,7 @@ pub enum Check {
 /// The check of a field of `record.proto`, by the names of message and field.
 pub(super) fn check_of(message: &str, field: &str) -> Check {
     match (message, field) {
-        ("Date", "edtf") | ("Report", "published") | ("Name", "from" | "to") => Check::Edtf,
+        ("Date", "edtf") | ("Report", "published") | ("Name" | "Office", "from" | "to") => Check::Edtf,
         ("Date", "time") => Check::Time,
         ("Date", "offset") => Check::Offset,
         ("Provenance", "retrieved") => Check::Moment,
@@ -65,6 +65,7 @@ pub(super) fn is_required(message: &str, field: &str) -> bool {
             | ("Measure", "name")
             | ("Attachment", "name" | "sha256")
             | ("Extra", "name")
+            | ("Office", "office")
     )
 }
 
@@ -403,15 +404,16 @@ mod tests {
             "Text",
             "Relation",
             "Attachment",
+            "Office",
         ]
         .into_iter()
         .map(checked)
         .collect();
-        assert_eq!(counts, [3, 2, 3, 1, 2, 2, 1, 1, 1, 1, 1, 1, 2, 1]);
+        assert_eq!(counts, [3, 2, 3, 1, 2, 2, 1, 1, 1, 1, 1, 1, 2, 1, 2]);
         let required = |message: &str| shape.message_named(message).unwrap().required.count_ones();
         assert_eq!(
-            ["Relation", "Measure", "Attachment", "Extra"].map(required),
-            [3, 1, 2, 1]
+            ["Relation", "Measure", "Attachment", "Extra", "Office"].map(required),
+            [3, 1, 2, 1, 1]
         );
     }
 }

@@ -290,6 +290,8 @@ impl RawCall<proto::ReadRequest> for Archive {
             let tail = log.tail();
             let as_of = request.as_of;
             let as_of = blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await?;
+            let widened = self.0.scanner.widened(filter, as_of).await;
+            let filter = widened.map_err(|error| status::query(&error))?.filter;
             let limit = Some(request.limit).filter(|limit| *limit > 0);
             let plan = plan(request, tail, as_of)?;
             let source = Messages {

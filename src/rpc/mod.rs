@@ -8,6 +8,7 @@
 pub mod admin;
 mod aggregate;
 pub mod archive;
+mod authorities;
 pub mod codec;
 mod consume;
 pub mod convert;

@@ -4,12 +4,14 @@ use super::archive::ENCODED;
 use super::raw::{RawCall, RawStream};
 use super::status::RequestError;
 use super::{
-    Core, aggregate, blocking, convert, drafted, found_words, likened, proto, status, suggested, wire,
+    Core, aggregate, authorities, blocking, convert, drafted, found_words, likened, proto, status, suggested,
+    wire,
 };
 use crate::derive::Basis;
 use crate::filter::{Asked, Filter};
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
+use crate::view::authorities::Widened;
 use crate::view::likeness::{Collapse, Likened};
 use crate::view::series::SeriesCounts;
 use crate::view::{EntryAnswer, Order, Search};
@@ -33,6 +35,11 @@ impl Query {
         reached.map_err(|error| status::query(&error))?;
         let log = self.0.log.clone();
         blocking(move || convert::as_of(&log, as_of.as_ref()), status::read).await
+    }
+
+    async fn widened(&self, filter: Filter, as_of: Position) -> Result<Widened, Status> {
+        let widened = self.0.scanner.widened(filter, as_of).await;
+        widened.map_err(|error| status::query(&error))
     }
 
     /// The answer to a search, encoded.
@@ -62,6 +69,7 @@ impl Query {
         if request.unannotated {
             notes.push("leaves documents out that an event is reported in".to_owned());
         }
+        notes.extend(page.actors);
         notes.extend(erased_note(page.erased));
         if page.total == 0 {
             notes.extend(self.0.scanner.near(filter.clone()).await);
@@ -95,6 +103,7 @@ impl Query {
             .aggregate(filter.clone(), as_of, grouping, leave_out)
             .await;
         let (answer, counted) = counted.map_err(|error| status::query(&error))?;
+        notes.extend(counted.actors);
         notes.extend(erased_note(counted.erased));
         if answer.entries == 0 {
             notes.extend(self.0.scanner.near(filter.without_suggestions()).await);
@@ -125,6 +134,7 @@ impl proto::query_server::Query for Query {
         let mut notes = filter.notes(Asked::Count);
         let counted = self.0.scanner.count(filter.clone(), as_of, leave_out).await;
         let counted = counted.map_err(|error| status::query(&error))?;
+        notes.extend(counted.actors);
         notes.extend(erased_note(counted.erased));
         if counted.count == 0 {
             notes.extend(self.0.scanner.near(filter).await);
@@ -146,7 +156,8 @@ impl proto::query_server::Query for Query {
         let request = request.into_inner();
         let filter = convert::filter(&request.filter)?;
         let as_of = self.as_of(request.as_of, 0).await?;
-        let explained = self.0.scanner.explain(filter.clone(), as_of).await;
+        let widened = self.widened(filter.clone(), as_of).await?;
+        let explained = self.0.scanner.explain(widened.filter, as_of).await;
         let (way, scanned) = explained.map_err(|error| status::query(&error))?;
         Ok(Response::new(proto::ExplainResponse {
             canonical: filter.canonical().to_owned(),
@@ -156,6 +167,7 @@ impl proto::query_server::Query for Query {
             records_scanned: scanned,
             notes: (filter.notes(Asked::Entries).into_iter())
                 .chain(filter.suggested_note())
+                .chain(widened.notes)
                 .collect(),
             view_position: as_of.get(),
         }))
@@ -221,6 +233,18 @@ impl proto::query_server::Query for Query {
         drafted::answer(&self.0, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn resolve_actor(
+        &self,
+        request: Request<proto::ResolveActorRequest>,
+    ) -> Result<Response<proto::ResolveActorResponse>, Status> {
+        let request = request.into_inner();
+        let asked = authorities::asked(&request.name)?;
+        let as_of = self.as_of(request.as_of, 0).await?;
+        let found = self.0.scanner.named(asked.clone(), as_of).await;
+        let found = found.map_err(|error| status::query(&error))?;
+        Ok(Response::new(authorities::answer(&found, &asked, as_of)))
     }
 
     async fn list_values(

@@ -106,6 +106,7 @@ mod tests {
             end: Position::new(first + 1),
             form: Form {
                 filter: Filter::all().sha256(),
+                names: Filter::all().names_sha256(),
                 mode: Mode::Records,
                 parts: Parts::Both,
             },

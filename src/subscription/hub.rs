@@ -8,13 +8,20 @@ use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
 use crate::view::ahead::Readers;
+use crate::view::authorities::widened;
 use crate::view::reader::Viewed;
+use crate::view::search::Search;
 use crate::view::{Mode, Parts, Selection};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// How long a beginning waits for the search view, where its filter asks for actors.
+const VIEW_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks whether the view is there.
+const VIEW_LOOK: Duration = Duration::from_millis(20);
 
 /// Makes a message of a batch and its resume token.
 pub type Encode = fn(&Selection, Parts, &[u8]) -> Bytes;
@@ -24,6 +31,8 @@ pub type Encode = fn(&Selection, Parts, &[u8]) -> Bytes;
 pub struct Form {
     /// SHA-256 of the filter's canonical form.
     pub filter: Hash,
+    /// SHA-256 of the names that it knows of its actors besides; see [`Filter::names_sha256`].
+    pub names: Hash,
     /// What is judged.
     pub mode: Mode,
     /// What is sent.
@@ -84,6 +93,8 @@ pub struct Hub {
     pub(super) readers: Arc<Readers>,
     /// Names the records of a catch-up that may match.
     pub(super) view: Viewed,
+    /// Whether there will be a search view.
+    has_view: bool,
     pub(super) encode: Encode,
     draining: watch::Sender<bool>,
     subscribers: Arc<AtomicU64>,
@@ -107,6 +118,7 @@ impl Hub {
             dispatch: Arc::default(),
             readers,
             view: Viewed::default(),
+            has_view: false,
             encode,
             draining: watch::Sender::new(false),
             subscribers: Arc::default(),
@@ -118,6 +130,7 @@ impl Hub {
     pub fn with_view(self, view: &Viewed) -> Self {
         Self {
             view: Arc::clone(view),
+            has_view: true,
             ..self
         }
     }
@@ -136,7 +149,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`SubscribeError`].
-    pub async fn subscribe(self: &Arc<Self>, request: Subscribe) -> Result<Session, SubscribeError> {
+    pub async fn subscribe(self: &Arc<Self>, mut request: Subscribe) -> Result<Session, SubscribeError> {
         let draining = self.draining.subscribe();
         if *draining.borrow() {
             return Err(SubscribeError::Draining);
@@ -145,6 +158,7 @@ impl Hub {
         let resolved = tokio::task::spawn_blocking(move || {
             let from = hub.start(&request.from, &request.filter)?;
             let root = hub.log.root_at(from)?;
+            request.filter = hub.widened(&request.filter)?;
             Ok::<_, SubscribeError>((request, from, root))
         });
         let (request, from, root) = resolved.await.map_err(|cause| ReadError::Io {
@@ -183,6 +197,27 @@ impl Hub {
             what: "the log".to_owned(),
             cause: cause.to_string(),
         })?
+    }
+
+    /// The filter with the names that are known now of the actors that it asks for. Call it where blocking is allowed.
+    pub(super) fn widened(&self, filter: &Filter) -> Result<Filter, ReadError> {
+        if filter.actors().is_empty() {
+            return Ok(filter.clone());
+        }
+        let view = self.view_soon();
+        let view = view.as_deref();
+        let widened = widened(&self.log, view, filter, self.log.tail(), &AtomicBool::default())?;
+        Ok(widened.filter)
+    }
+
+    /// The search view. Just after a start of the daemon it is not open yet, and alerts and groups begin then: to wait for it costs less
+    /// than to look at every record.
+    fn view_soon(&self) -> Option<Arc<Search>> {
+        let until = Instant::now() + VIEW_WAIT;
+        while self.has_view && self.view.get().is_none() && Instant::now() < until {
+            std::thread::sleep(VIEW_LOOK);
+        }
+        self.view.get().cloned()
     }
 
     fn start(&self, from: &From, filter: &Filter) -> Result<Position, SubscribeError> {

@@ -73,7 +73,7 @@ pub enum Look {
 #[derive(Default)]
 pub struct Router {
     routes: HashMap<u64, Route>,
-    by_filter: HashMap<(Hash, Mode), u64>,
+    by_filter: HashMap<(Hash, Hash, Mode), u64>,
     by_term: HashMap<Term, Vec<u64>>,
     /// Those that require no term.
     open: BTreeSet<u64>,
@@ -89,7 +89,7 @@ pub struct Router {
 }
 
 struct Route {
-    filter: (Hash, Mode),
+    filter: (Hash, Hash, Mode),
     required: Option<Vec<Term>>,
     sessions: usize,
     hits: VecDeque<Hit>,
@@ -144,7 +144,7 @@ impl Router {
 
     /// One more session follows a filter. Answers its route, and what tells of hits.
     pub fn join(&mut self, form: &Form, filter: &Filter) -> (u64, watch::Receiver<Position>) {
-        let of = (form.filter, form.mode);
+        let of = (form.filter, form.names, form.mode);
         if let Some(id) = self.by_filter.get(&of)
             && let Some(route) = self.routes.get_mut(id)
         {
@@ -312,6 +312,7 @@ mod tests {
         let filter = Filter::parse(text).unwrap();
         let form = Form {
             filter: filter.sha256(),
+            names: filter.names_sha256(),
             mode,
             parts: Parts::Both,
         };

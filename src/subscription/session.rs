@@ -126,6 +126,7 @@ impl Session {
             matcher: Matcher::new(hub.log.clone(), request.filter.clone(), request.mode),
             form: Form {
                 filter: request.filter.sha256(),
+                names: request.filter.names_sha256(),
                 mode: request.mode,
                 parts: request.parts,
             },

@@ -90,6 +90,7 @@ pub(super) fn page(
         total: positions.len() as u64,
         erased: found.erased,
         likened: found.likened,
+        actors: Vec::new(),
     })
 }
 

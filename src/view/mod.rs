@@ -13,6 +13,7 @@ pub mod aggregate;
 pub mod ahead;
 mod annotated;
 mod answers;
+pub mod authorities;
 pub mod contents;
 pub mod entry;
 pub mod error;

@@ -12,6 +12,7 @@ use super::aggregate::{Aggregated, Asked, aggregate};
 use super::ahead;
 use super::annotated;
 use super::answers::{Cut, Write, page};
+use super::authorities::widened;
 use super::contents::Contents;
 use super::entry::{self, Prefix};
 use super::error::{EntryError, QueryError};
@@ -131,10 +132,12 @@ pub struct Page {
     pub erased: u64,
     /// How many entries are alike and were left out; nothing where none was to be.
     pub likened: Likened,
+    /// By which names actors were looked for besides those of the filter, as [`super::authorities::Widened::notes`].
+    pub actors: Vec<String>,
 }
 
 /// How many entries match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The entries.
     pub count: u64,
@@ -142,11 +145,13 @@ pub struct Counted {
     pub erased: u64,
     /// How many of them tell of an event that another tells of, or were left out for that.
     pub likened: Likened,
+    /// As [`Page::actors`].
+    pub actors: Vec<String>,
 }
 
 /// Scans one log.
 pub struct Scanner {
-    log: Log,
+    pub(super) log: Log,
     options: Options,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -202,7 +207,7 @@ impl Scanner {
     /// [`QueryError`].
     pub async fn search(
         &self,
-        search: Search,
+        mut search: Search,
         token: Option<&str>,
         write: Box<Write>,
     ) -> Result<Page, QueryError> {
@@ -215,6 +220,8 @@ impl Scanner {
         let token = token.map(|text| self.check(text, binding)).transpose()?;
         let as_of = self.as_of(search.as_of, token.as_ref())?;
         let key = (binding, as_of, self.log.erasures());
+        let widened = self.widened(search.filter, as_of).await?;
+        search.filter = widened.filter;
         let found = self.found(key, &search).await?;
         let start = token.map_or(0, |token| found.after(&token));
         let (log, view) = (self.log.clone(), self.view.get().cloned());
@@ -227,9 +234,10 @@ impl Scanner {
             excerpts: search.excerpts.then(|| search.filter.wording()),
             filter: search.filter.clone(),
         };
-        let page = self
+        let mut page = self
             .blocking(move |cancelled| page(&log, view.as_deref(), &found, &cut, &*write, cancelled))
             .await??;
+        page.actors = widened.notes;
         if page.next.is_none() {
             self.kept.release(&key);
         }
@@ -247,9 +255,10 @@ impl Scanner {
         leave_out: Collapse,
     ) -> Result<Counted, QueryError> {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
-        let filter = of_events(filter);
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
+            let widened = widened(&log, view, &filter, as_of, cancelled)?;
+            let filter = of_events(widened.filter);
             let (mut found, erased) = contents(&log, view, &filter, as_of, cancelled)?;
             let likened = match leave_out {
                 Collapse::None => likened(&log, view, &found, cancelled)?,
@@ -259,6 +268,7 @@ impl Scanner {
                 count: found.count(),
                 erased,
                 likened,
+                actors: widened.notes,
             })
         };
         self.blocking(job).await?.map_err(QueryError::Read)
@@ -277,9 +287,11 @@ impl Scanner {
         leave_out: Collapse,
     ) -> Result<(Aggregated, Counted), QueryError> {
         let (log, view) = (self.log.clone(), self.view.get().cloned());
-        let filter = of_events(filter).without_suggestions();
+        let filter = filter.without_suggestions();
         let job = move |cancelled: &AtomicBool| {
             let view = view.as_deref();
+            let widened = widened(&log, view, &filter, as_of, cancelled)?;
+            let filter = of_events(widened.filter);
             let (mut found, erased) = contents(&log, view, &filter, as_of, cancelled)?;
             let (likened, groups) = if leave_out == Collapse::None {
                 // What is alike knows nothing of the groups.
@@ -295,6 +307,7 @@ impl Scanner {
                 count: found.count(),
                 erased,
                 likened: likened?,
+                actors: widened.notes,
             };
             Ok((groups?, counted))
         };
@@ -436,7 +449,7 @@ impl Scanner {
     }
 
     /// Runs `job` where blocking is allowed, when its turn comes; dropping the call tells the job to end.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce(&AtomicBool) -> T + Send + 'static,
     ) -> Result<T, QueryError> {
@@ -500,7 +513,7 @@ pub(super) enum Known {
 
 /// Every entry's newest content that passes a filter, as of a position and, where that is wanted, with its day; in no order, by
 /// the search view where it can say. And how many entries have lost theirs by law.
-fn all(
+pub(super) fn all(
     log: &Log,
     view: Option<&search::Search>,
     (filter, as_of, dated): (&Filter, Position, bool),

@@ -13,12 +13,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("merkle", &["record"]),
     ("derive", &["record"]),
     ("suggest", &["record", "derive"]),
+    ("authority", &["record", "derive"]),
     ("filter", &["record", "derive", "suggest"]),
     ("log", &["record", "merkle", "derive", "filter"]),
     ("index", &["record"]),
     (
         "view",
-        &["record", "merkle", "derive", "suggest", "filter", "log", "index"],
+        &[
+            "record",
+            "merkle",
+            "derive",
+            "authority",
+            "suggest",
+            "filter",
+            "log",
+            "index",
+        ],
     ),
     (
         "subscription",
@@ -26,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("alert", &["record", "filter", "log", "view", "subscription"]),
     ("store", &["record", "merkle", "log"]),
-    ("import", &["record", "derive"]),
+    ("import", &["record", "derive", "authority"]),
     (
         "rpc",
         &[
@@ -34,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "merkle",
             "derive",
             "suggest",
+            "authority",
             "filter",
             "log",
             "view",
@@ -76,6 +87,7 @@ const PURE: &[&str] = &[
     "record/",
     "filter/",
     "derive/",
+    "authority/",
     "merkle/",
     "log/sequencer.rs",
     "log/prepare.rs",

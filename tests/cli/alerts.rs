@@ -505,3 +505,26 @@ fn an_alert_that_cannot_be_is_refused_at_the_start_in_one_sentence() {
         "alert `desk`: timeout-s is `0`, allowed is 1 to 3600",
     );
 }
+
+#[test]
+fn an_alert_knows_its_actor_by_the_names_of_when_it_started() {
+    let server = Receiving::start();
+    let alerts = hook("kind = event AND actor = \"Imran Khan\"", &server.address);
+    let began = new(&alerts);
+    let event = |key: &str, actor: &str| {
+        format!(
+            "{{\"series\":\"desk\",\"key\":\"{key}\",\"kind\":\"event\",\"title\":\"t\",\"participants\":[\"{actor}\"]}}"
+        )
+    };
+    began.append(&event("one", "Imran Khan"));
+    assert_eq!(server.keys(1), ["one"]);
+    began.append(
+        r#"{"series":"authority","key":"khan","kind":"authority","title":"Imran Khan","names":[{"name":"عمران خان"}]}"#,
+    );
+    began.append(&event("two", "عمران خان"));
+    stands(&began, "past the second", |now| now["lag"] == 0);
+    let (_, folder) = began.stop();
+    let again = daemon(folder, &alerts);
+    again.append(&event("three", "عمران خان"));
+    assert_eq!(server.keys(1), ["three"]);
+}

@@ -2,7 +2,7 @@
 
 use crate::harness::{chancery, run};
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 30] = [
     "",
     "serve",
     "import",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 29] = [
     "count",
     "cite",
     "explain",
+    "authority",
     "series",
     "watch",
     "status",

@@ -3,6 +3,7 @@
 mod acts;
 mod alerts;
 mod annotating;
+mod authorities;
 mod cite;
 mod counts;
 mod daemon;

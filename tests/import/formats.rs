@@ -536,7 +536,7 @@ fn an_unknown_file_is_answered_with_what_was_found_and_the_formats() {
             "{text}"
         );
         assert!(
-            text.ends_with("dispatch, icews, icews-quad, gdelt-v2, jsonl"),
+            text.ends_with("dispatch, icews, icews-quad, gdelt-v2, jsonl, authority"),
             "{text}"
         );
     }

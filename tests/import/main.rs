@@ -1,5 +1,6 @@
 //! The importers: what each row states, what it warns of, what it rejects, and that nothing of it is lost.
 
+mod authorities;
 mod formats;
 mod properties;
 mod sample;

@@ -63,7 +63,13 @@ fn nothing_is_done_beyond_a_place_that_is_not_kept_and_nothing_twice_for_it() {
     runtime().block_on(async {
         let log = opened.log();
         let places_of_alerts = Ok(Arc::clone(&places) as Arc<dyn Places>);
-        let alerts = Alerts::start(&alerts(&told), log, Arc::default(), places_of_alerts);
+        let alerts = Alerts::start(
+            &alerts(&told),
+            log,
+            Arc::default(),
+            &Arc::default(),
+            places_of_alerts,
+        );
         until(&alerts, |now| now.position.is_some()).await;
         places.refuses.store(true, Ordering::Relaxed);
         for key in ["k0", "k1"] {

@@ -3,6 +3,7 @@
 mod admin;
 mod annotating;
 mod appending;
+mod authorities;
 mod bad_input;
 mod consuming;
 mod cutting;

@@ -2,6 +2,7 @@
 //! kills, damage and rebuilds.
 
 mod aggregates;
+mod authorities;
 #[cfg(target_os = "linux")]
 mod faults;
 mod feeds;
@@ -41,6 +42,8 @@ const KEYS: [&str; 6] = ["a b", "b", "c", "d", "e", "f"];
 #[derive(Clone, Debug)]
 enum Step {
     Say(usize, Act, Box<Content>),
+    /// An authority is described, or taken back.
+    Describe(usize, usize),
     Erase(usize, Option<u64>),
     Follow,
     /// What was followed is in a volume.
@@ -73,6 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         16 => say,
         8 => twins::say(),
+        3 => (0..KEYS.len(), any::<usize>()).prop_map(|(key, any)| Step::Describe(key, any)),
         1 => (0..KEYS.len(), prop::option::of(1..3_u64)).prop_map(|(key, revision)| Step::Erase(key, revision)),
         3 => Just(Step::Follow),
         3 => Just(Step::Seal),
@@ -85,7 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Filters that many entries pass, so that what became of them counts.
-const BROAD: [&str; 28] = [
+const BROAD: [&str; 34] = [
     "",
     "kind = event",
     "series = desk",
@@ -114,6 +118,12 @@ const BROAD: [&str; 28] = [
     "kind = document AND (country = PAK OR actor = bajwa OR place = Rawalpindi)",
     "NOT occurred = 2021-10-13 AND NOT mentioned.actor = khan",
     "has:mentioned.day OR has:place.country",
+    "actor = \"Imran Khan\"",
+    "actor = Kaptaan OR actor = \"wikidata:Q1\"",
+    "kind = event AND actor != Kaptaan",
+    "actor = \"wikidata:Q2\" AND NOT status = retracted",
+    "actor_dyad = \"Kaptaan,Iran\" OR NOT actor = Pakistan",
+    "actor = \"=Kaptaan\"",
 ];
 
 fn filter() -> impl Strategy<Value = String> {
@@ -211,6 +221,7 @@ impl Viewed {
     fn take(&mut self, step: Step) {
         match step {
             Step::Say(key, act, content) => self.say(KEYS[key], act, *content),
+            Step::Describe(key, any) => authorities::describe(self, KEYS[key], any),
             Step::Erase(key, revision) => self.erase(KEYS[key], revision),
             Step::Follow => self.follow(),
             Step::Seal => {
@@ -482,7 +493,8 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
             Counted {
                 count: 0,
                 erased: 1,
-                likened: Likened::default()
+                likened: Likened::default(),
+                actors: vec![]
             },
             Likened::default()
         ),

@@ -55,7 +55,7 @@ fn found(viewed: &Viewed, text: &str) -> (Vec<u64>, u64) {
     let ask = |scanner: &Scanner| answer(scanner, &filter, as_of, Order::Newest, Collapse::None);
     let (entries, _, counted, _) = ask(&view);
     let scanned = ask(&scan);
-    assert_eq!((&entries, counted), (&scanned.0, scanned.2), "{text}");
+    assert_eq!((&entries, &counted), (&scanned.0, &scanned.2), "{text}");
     let mut positions: Vec<u64> = entries.into_iter().map(|(position, _)| position).collect();
     positions.sort_unstable();
     (positions, counted.count)

@@ -46,7 +46,7 @@ pub struct Args {
     /// Files, folders (all their files, in the order of their names) or - for stdin
     #[arg(value_name = "FILE|DIR|-", required = true)]
     inputs: Vec<PathBuf>,
-    /// What the files are: dispatch, icews, icews-quad, gdelt-v2, jsonl, or auto, which says what it took them for
+    /// What the files are: dispatch, icews, icews-quad, gdelt-v2, jsonl, authority, or auto, which says what it took them for
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = format)]
     format: Chosen,
     /// A TOML file that says which column of a table with a header becomes which field

@@ -32,7 +32,7 @@ use keeper::Keeper;
 use state::{Consumer, Counts, GroupState, Parked, Refusal, Rules};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -95,7 +95,9 @@ pub struct Group {
     /// What it is.
     pub settings: Settings,
     log: Log,
-    matcher: Matcher,
+    hub: Arc<Hub>,
+    /// Judges by the filter as its actors were known when it was first asked for.
+    matcher: OnceLock<Matcher>,
     state: Mutex<GroupState>,
     /// Told when there may be something to take.
     changed: Notify,
@@ -129,10 +131,11 @@ impl Standing {
 }
 
 impl Group {
-    fn new(log: &Log, settings: Settings, state: GroupState) -> Self {
+    fn new(log: &Log, hub: &Arc<Hub>, settings: Settings, state: GroupState) -> Self {
         Self {
             log: log.clone(),
-            matcher: Matcher::new(log.clone(), settings.filter.clone(), settings.mode),
+            hub: Arc::clone(hub),
+            matcher: OnceLock::new(),
             settings,
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -141,6 +144,17 @@ impl Group {
             streams: AtomicU64::new(0),
             began: Instant::now(),
         }
+    }
+
+    /// Who judges whether a record is one of the group's. Call it where blocking is allowed.
+    pub(super) fn matcher(&self) -> Result<Matcher, ReadError> {
+        if let Some(matcher) = self.matcher.get() {
+            return Ok(matcher.clone());
+        }
+        let filter = self.hub.widened(&self.settings.filter)?;
+        let matcher = Matcher::new(self.log.clone(), filter, self.settings.mode);
+        // Whoever was sooner knew the same, or a moment less: all go by one.
+        Ok(self.matcher.get_or_init(|| matcher).clone())
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, GroupState> {
@@ -220,7 +234,7 @@ impl Group {
             from: standing.scanned_through,
             until: tail,
         };
-        let (matcher, columns) = (self.matcher.clone(), crate::log::Columns::Leaves);
+        let (matcher, columns) = (self.matcher()?, crate::log::Columns::Leaves);
         let mut reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
         let mut counted = 0;
         while let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? {
@@ -289,7 +303,7 @@ impl Groups {
             };
             match restored(group, bytes, &values, log.tail()) {
                 Some((settings, state)) => {
-                    all.insert(group.to_owned(), Arc::new(Group::new(log, settings, state)));
+                    all.insert(group.to_owned(), Arc::new(Group::new(log, &hub, settings, state)));
                 }
                 None => tracing::error!(group, "what is kept of the group cannot be read; it is left out"),
             }
@@ -336,7 +350,7 @@ impl Groups {
         }
         let start = self.hub.resolved(from, settings.filter.clone()).await?;
         let state = GroupState::new(settings.rules.clone(), start);
-        let group = Arc::new(Group::new(&self.log, settings, state));
+        let group = Arc::new(Group::new(&self.log, &self.hub, settings, state));
         self.keeper.keep_new(&group).await?;
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(group.settings.name.clone(), Arc::clone(&group));

@@ -150,7 +150,7 @@ impl Group {
             from,
             until: self.log.tail(),
         };
-        let matcher = self.matcher.clone();
+        let matcher = self.matcher()?;
         let mut reader = Reader::new(self.log.clone(), matcher, Columns::Leaves, 1, plan, Some(wanted));
         let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? else {
             return Ok(());
@@ -216,7 +216,7 @@ impl Group {
         };
         let mut reader = Reader::new(
             self.log.clone(),
-            self.matcher.clone(),
+            self.matcher()?,
             columns,
             parts.weight(),
             Plan::Positions(positions),

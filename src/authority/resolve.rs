@@ -1,0 +1,129 @@
+//! Whom a name means.
+
+use super::{Authority, Identifier, Name};
+
+/// Whom a name or an identifier means, among the authorities that are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved<'a> {
+    /// Nobody has it.
+    Nobody,
+    /// All that have it are one and the same, with those that are the same as they.
+    One(Vec<&'a Authority>),
+    /// Several have it, each of them one or more that are the same.
+    Several(Vec<Vec<&'a Authority>>),
+}
+
+/// Whom a name means, or an identifier where a scheme is given; both are folded. `known` are all that have it, and all that are the same
+/// as one of them; others do no harm.
+pub fn resolve<'a>(known: &[&'a Authority], scheme: Option<&str>, text: &str) -> Resolved<'a> {
+    let has_it = |one: &Authority| match scheme {
+        None => one.has_name(text),
+        Some(scheme) => one.has_identifier(scheme, text),
+    };
+    let mut groups: Vec<Vec<&Authority>> = Vec::new();
+    for one in known.iter().copied().filter(|one| has_it(one)) {
+        if !groups
+            .iter()
+            .any(|group| group.iter().any(|member| member.origin == one.origin))
+        {
+            groups.push(same_as(one, known));
+        }
+    }
+    match groups.len() {
+        0 => Resolved::Nobody,
+        1 => Resolved::One(groups.swap_remove(0)),
+        _ => Resolved::Several(groups),
+    }
+}
+
+/// All that are the same as one, or as one that is; itself first, the others in order.
+fn same_as<'a>(one: &'a Authority, known: &[&'a Authority]) -> Vec<&'a Authority> {
+    let mut group = vec![one];
+    let mut at = 0;
+    while let Some(member) = group.get(at).copied() {
+        let is_new = |other: &&&Authority| {
+            member.is_same_as(other) && !group.iter().any(|known| known.origin == other.origin)
+        };
+        let more: Vec<&Authority> = known.iter().filter(is_new).copied().collect();
+        group.extend(more);
+        at += 1;
+    }
+    group
+}
+
+impl<'a> Resolved<'a> {
+    /// What an answer says of it: by which other names the actor was looked for, or who claims the name; nothing where nothing came of it.
+    /// Scheme and text are those that were asked for, folded.
+    pub fn note(&self, scheme: Option<&str>, text: &str) -> Option<String> {
+        match self {
+            Self::Nobody => None,
+            Self::One(group) => used(group, scheme, text),
+            Self::Several(groups) => Some(claimed(groups, scheme, text)),
+        }
+    }
+}
+
+fn used(group: &[&Authority], scheme: Option<&str>, text: &str) -> Option<String> {
+    let mut others: Vec<&str> = Vec::new();
+    let mut is_dated = false;
+    let is_other = |name: &&Name| scheme.is_some() || name.folded != text;
+    for name in group.iter().flat_map(|one| &one.names).filter(is_other) {
+        is_dated |= !name.validity.is_open();
+        if !others.contains(&name.folded.as_str()) {
+            others.push(&name.folded);
+        }
+    }
+    let names = match others.len() {
+        0 => return None,
+        1 => "1 other name".to_owned(),
+        many => format!("{many} other names"),
+    };
+    let days = match is_dated {
+        true => ", each while it was one",
+        false => "",
+    };
+    Some(format!(
+        "actor \"{}\" also by {names} of {}{days}",
+        as_written(group.iter().copied(), scheme, text),
+        origins(group)
+    ))
+}
+
+fn claimed(groups: &[Vec<&Authority>], scheme: Option<&str>, text: &str) -> String {
+    let whose: Vec<String> = groups.iter().map(|group| origins(group)).collect();
+    let mut identifiers = groups.iter().flatten().flat_map(|one| &one.identifiers);
+    let by = match identifiers.next() {
+        Some(identifier) => {
+            format!("by an identifier, as actor = \"{identifier}\", or by a name that only one has")
+        }
+        None => "by a name that only one has".to_owned(),
+    };
+    format!(
+        "actor \"{}\" is claimed by {}: it is looked for by this name alone; choose one {by}",
+        as_written(groups.iter().flatten().copied(), scheme, text),
+        whose.join(", by ")
+    )
+}
+
+/// What was asked for as an authority writes it.
+fn as_written<'t>(mut all: impl Iterator<Item = &'t Authority>, scheme: Option<&str>, text: &str) -> String {
+    let written = all.find_map(|one| match scheme {
+        None => one
+            .names
+            .iter()
+            .find(|name| name.folded == text)
+            .map(|name| name.text.clone()),
+        Some(scheme) => one
+            .identifiers
+            .iter()
+            .find(|own| own.folded() == (scheme.to_owned(), text.to_owned()))
+            .map(Identifier::to_string),
+    });
+    written.unwrap_or_else(|| text.to_owned())
+}
+
+/// Where those come from that are one and the same.
+fn origins(group: &[&Authority]) -> String {
+    let origins: Vec<String> = group.iter().map(|one| one.origin.to_string()).collect();
+    origins.join(" and ")
+}
