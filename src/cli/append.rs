@@ -5,6 +5,7 @@
 
 use super::connect::{Actor, Reach};
 use super::failure::{Failure, is_lost};
+use super::input;
 use super::output::{Form, print, table};
 use super::screen::{Screen, plain, stdout};
 use crate::client::Client;
@@ -15,8 +16,8 @@ use crate::record::{EntryKey, Key};
 use crate::rpc::proto;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use tonic::{Code, Status};
 
 /// The most bytes that one append reads: what is larger is a matter for `import`, which streams.
@@ -45,7 +46,11 @@ pub struct Args {
 /// # Errors
 /// The first record that cannot be taken, with its line; the server's refusal.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    let text = read(&args.file)?;
+    let text = input::text(
+        &args.file,
+        INPUT_BYTES_MAX,
+        "load it with: chancery import --format jsonl",
+    )?;
     let records = parse(&text)?;
     if records.is_empty() {
         return Err(Failure::failed(
@@ -100,32 +105,6 @@ fn part_id(id: &str, index: usize) -> String {
         return part;
     }
     hex::encode(Sha256::digest(part))
-}
-
-/// Reads a file or stdin as text.
-///
-/// # Errors
-/// What the system says; more than the bound; not UTF-8.
-fn read(path: &Path) -> Result<String, Failure> {
-    let named = |cause: &std::io::Error| Failure::file(path.display(), cause);
-    let mut text = String::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(INPUT_BYTES_MAX + 1)
-            .read_to_string(&mut text)
-    } else {
-        let file = std::fs::File::open(path).map_err(|cause| named(&cause))?;
-        file.take(INPUT_BYTES_MAX + 1).read_to_string(&mut text)
-    };
-    let bytes = read.map_err(|cause| named(&cause))?;
-    if bytes as u64 > INPUT_BYTES_MAX {
-        return Err(Failure::failed(format!(
-            "`{}` has more than {INPUT_BYTES_MAX} bytes; load it with: chancery import --format jsonl",
-            path.display()
-        )));
-    }
-    Ok(text)
 }
 
 /// A record of the input, and the line on which it begins.

@@ -30,6 +30,7 @@ mod groups;
 mod history;
 mod hold;
 mod import;
+mod input;
 mod interrupt;
 mod key;
 mod link;

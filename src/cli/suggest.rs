@@ -3,6 +3,7 @@
 //! It needs no daemon: suggestions are a function of the text alone. Nothing is stored.
 
 use super::failure::Failure;
+use super::input;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
 use super::suggested::{object, short};
@@ -11,8 +12,8 @@ use crate::rpc::suggested::wire;
 use crate::suggest::evaluate::{Labelled, Scores};
 use crate::suggest::{Document, Suggested, Suggestion, suggest, version};
 use serde_json::json;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 /// The most bytes of an input.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
@@ -51,7 +52,7 @@ fn day(text: &str) -> Result<i32, String> {
 /// # Errors
 /// An input that cannot be read or is not UTF-8; a line of a labelled set that cannot be read.
 pub fn run(args: &Args, screen: &Screen) -> Result<(), Failure> {
-    let text = read(&args.file)?;
+    let text = input::text(&args.file, INPUT_BYTES_MAX, "give it in parts")?;
     if args.evaluate {
         return evaluate(&text, args, screen);
     }
@@ -67,36 +68,6 @@ pub fn run(args: &Args, screen: &Screen) -> Result<(), Failure> {
             .try_for_each(|one| Ok(writeln!(stdout(), "{}", object(&wire(one)))?)),
         Form::Table => show(&found, &document, screen),
     }
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    let name = path.display();
-    if path == Path::new("-") {
-        let input = std::io::stdin().lock().take(INPUT_BYTES_MAX + 1);
-        read_all(input, &mut bytes).map_err(|cause| Failure::file("stdin", &cause))?;
-    } else {
-        let file = std::fs::File::open(path).map_err(|cause| Failure::file(name, &cause))?;
-        read_all(file.take(INPUT_BYTES_MAX + 1), &mut bytes)
-            .map_err(|cause| Failure::file(path.display(), &cause))?;
-    }
-    if bytes.len() as u64 > INPUT_BYTES_MAX {
-        return Err(Failure::failed(format!(
-            "`{}` has more than {INPUT_BYTES_MAX} bytes; give it in parts",
-            path.display()
-        )));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::failed(format!(
-            "`{}` is not UTF-8 from byte {at} on; convert it first",
-            path.display()
-        ))
-    })
-}
-
-fn read_all(mut input: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<usize> {
-    input.read_to_end(bytes)
 }
 
 fn show(found: &[Suggestion], document: &Document<'_>, screen: &Screen) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use super::tree::{Node, Test};
 use super::values;
 use crate::derive::{Basis, Iso3};
 use crate::record::Kind;
-use crate::record::codec::{Content, DateRole};
+use crate::record::codec::Content;
 use crate::record::date::DaySpan;
 use crate::suggest::{Document, Part, Suggested, Suggestion, suggest};
 
@@ -22,23 +22,7 @@ const TOLD_MAX: usize = 16;
 
 /// What a content's title and body suggest, read as of the day on which it says that it was reported.
 pub(super) fn of_content(content: &Content) -> Vec<Suggestion> {
-    suggest(Document {
-        title: &content.title,
-        text: &content.body,
-        reported: reported(content),
-    })
-}
-
-/// The one day on which a content says that it was reported; `None` where it says none, several, or no single one.
-fn reported(content: &Content) -> Option<i32> {
-    let dates = content
-        .dates
-        .iter()
-        .filter(|date| date.role() == DateRole::Reported);
-    let mut spans = dates.filter_map(|date| DaySpan::of(&date.edtf).ok());
-    let first = spans.next()?;
-    let is_one = first.earliest == first.latest && spans.all(|other| other == first);
-    first.earliest.filter(|_| is_one)
+    suggest(Document::of(content))
 }
 
 /// Whether the record itself says what suggestions would be asked for: a date of its own leaves no day to be guessed.

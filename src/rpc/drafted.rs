@@ -4,8 +4,7 @@ use super::convert::{self, key_of};
 use super::status::{self, RequestError};
 use super::{Core, archive, blocking, proto, suggested};
 use crate::filter::Filter;
-use crate::record::codec::{Content, DateRole, Relation, RelationType, decode_content};
-use crate::record::date::DaySpan;
+use crate::record::codec::{Content, Relation, RelationType, decode_content};
 use crate::record::{EntryKey, Kind, Position, Status};
 use crate::suggest::{self, Document, drafts};
 use crate::view::likeness::Collapse;
@@ -76,11 +75,7 @@ fn content(document: &EntryAnswer) -> Result<Content, RequestError> {
 }
 
 fn drafted(content: &Content, own: &EntryKey) -> (Vec<Content>, Vec<proto::Suggestion>) {
-    let document = Document {
-        title: &content.title,
-        text: &content.body,
-        reported: reported(content),
-    };
+    let document = Document::of(content);
     let found = suggest::suggest(document);
     let mut drafts = drafts::drafts(&document, &found);
     for draft in &mut drafts {
@@ -98,16 +93,6 @@ fn drafted(content: &Content, own: &EntryKey) -> (Vec<Content>, Vec<proto::Sugge
         }
     }
     (drafts, suggested::wire_all(&found))
-}
-
-/// The day on which a document was reported, where it is one day.
-fn reported(content: &Content) -> Option<i32> {
-    let mut dates = content
-        .dates
-        .iter()
-        .filter(|date| date.role() == DateRole::Reported);
-    let span = DaySpan::of(&dates.next()?.edtf).ok()?;
-    span.earliest.filter(|_| span.earliest == span.latest)
 }
 
 /// The events that state that they are reported in a document, and how many there are.

@@ -23,6 +23,8 @@ mod tests;
 mod text;
 
 use crate::derive::Iso3;
+use crate::record::codec::{Content, DateRole};
+use crate::record::date::DaySpan;
 use std::fmt;
 use std::ops::Range;
 
@@ -193,6 +195,25 @@ pub struct Document<'d> {
     pub text: &'d str,
     /// The day on which it was reported, in days since 1970-01-01; relative days need it.
     pub reported: Option<i32>,
+}
+
+impl<'d> Document<'d> {
+    /// The title and the body of a content, read as of the one day on which it says that it was reported. Where it says several, or no
+    /// single one, nothing is known of the day.
+    pub fn of(content: &'d Content) -> Self {
+        let dates = content.dates.iter();
+        let reported = dates.filter(|date| date.role() == DateRole::Reported);
+        let mut spans = reported.filter_map(|date| DaySpan::of(&date.edtf).ok());
+        let day = spans.next().filter(|first| {
+            let is_one = first.earliest == first.latest;
+            is_one && spans.all(|other| other == *first)
+        });
+        Self {
+            title: &content.title,
+            text: &content.body,
+            reported: day.and_then(|day| day.earliest),
+        }
+    }
 }
 
 /// What a document suggests, in the order in which it says it.

@@ -3,7 +3,9 @@
 use crate::harness::*;
 use chancery::filter::Filter;
 use chancery::record::Position;
-use chancery::record::codec::{Act, Content, Date, DateRole, Kind, Relation, RelationType, Side};
+use chancery::record::codec::{
+    Act, Content, Date, DateRole, Kind, Relation, RelationType, Side, decode_payload, encode_content,
+};
 use chancery::rpc::proto::{self, EntryKey, EntryName, entry_name::Name};
 use chancery::view::{Options, Order, Scanner, Search};
 use std::time::Duration;
@@ -99,6 +101,32 @@ async fn a_document_is_answered_with_drafts_that_can_be_appended_as_they_are() {
     server.append(events.collect()).await.unwrap();
     let again = drafted(&server, "a").await.unwrap();
     assert_eq!(again.events[0].key, "event-0");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_and_a_search_read_the_day_of_the_report_alike() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let mut twice = dispatch("a");
+    let payload = decode_payload(&twice.payload[0]).unwrap();
+    let mut content = payload.content.unwrap();
+    content.dates.push(Date {
+        role: DateRole::Reported.into(),
+        edtf: "2021-10-21".to_owned(),
+        ..Date::default()
+    });
+    twice.payload = vec![encode_content(content)];
+    server.put(twice).await;
+    // On which Wednesday it was nobody can say.
+    let drafts = drafted(&server, "a").await.unwrap().drafts;
+    assert!(drafts.iter().all(|draft| draft.dates.is_empty()), "{drafts:?}");
+    let search = proto::SearchRequest {
+        filter: "has:mentioned.day".to_owned(),
+        ..Default::default()
+    };
+    let found = server.client.query().search(search).await.unwrap().into_inner();
+    assert_eq!(found.total, 0);
     server.stop().await;
 }
 

@@ -9,6 +9,7 @@ use super::append::{Receipts, Sent, sent, unsent, wire};
 use super::connect::{Actor, Reach, Source};
 use super::editor::{self, Edited};
 use super::failure::Failure;
+use super::input;
 use super::name::EntryArg;
 use super::output::Form;
 use super::screen::{Screen, count, plain_lines, stdout};
@@ -22,11 +23,13 @@ use crate::rpc::proto;
 use form::{Event, FormError};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 /// The most bytes of an annotation.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
+/// What to do with more.
+const TOO_LARGE: &str = "annotate with fewer events at a time";
 /// The columns of a text that stands in comments.
 const COLUMNS: usize = 96;
 
@@ -97,7 +100,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let Some(path) = &args.from else {
         return edit(&client, &drafted, &template, &args, screen).await;
     };
-    let records = drafted.judge(&read(path)?, &args);
+    let records = drafted.judge(&input::text(path, INPUT_BYTES_MAX, TOO_LARGE)?, &args);
     let records = records.map_err(|error| Failure::failed(format!("`{}`, {error}", path.display())))?;
     if records.is_empty() {
         return Err(Failure::failed(format!(
@@ -361,26 +364,6 @@ fn wrapped(out: &mut String, text: &str) {
         line.push_str(word);
     }
     comment(out, &line);
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let named = |cause: &std::io::Error| Failure::file(path.display(), cause);
-    let mut text = String::new();
-    let read = if path.as_os_str() == "-" {
-        let input = std::io::stdin().lock().take(INPUT_BYTES_MAX + 1);
-        { input }.read_to_string(&mut text)
-    } else {
-        let file = std::fs::File::open(path).map_err(|cause| named(&cause))?;
-        file.take(INPUT_BYTES_MAX + 1).read_to_string(&mut text)
-    };
-    let bytes = read.map_err(|cause| named(&cause))?;
-    if bytes as u64 > INPUT_BYTES_MAX {
-        return Err(Failure::failed(format!(
-            "`{}` has more than {INPUT_BYTES_MAX} bytes; annotate with fewer events at a time",
-            path.display()
-        )));
-    }
-    Ok(text)
 }
 
 /// Appends the events in one batch, and prints their receipts.

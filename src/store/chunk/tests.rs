@@ -223,6 +223,35 @@ fn a_damaged_frame_fails_its_own_records_and_none_that_are_read_with_it() {
 }
 
 #[test]
+fn what_lies_between_close_records_and_cannot_be_read_fails_none_of_them() {
+    let path = Path::new("chunks").join(Part::Leaves.file(0));
+    let broken_at = |byte: u64| {
+        let (disk, _) = sealed(1);
+        disk.set_unreadable(&path, byte..byte + 1);
+        let chunks = Chunks::open(options(&disk)).unwrap();
+        let fetched = |at: &Position| chunks.fetch(*at, Columns::Leaves).is_ok();
+        let (good, bad): (Vec<_>, Vec<_>) = (0..256).map(Position::new).partition(fetched);
+        (chunks, good, bad)
+    };
+    // Some frame in the middle: whatever a byte is of, the first and the last record are whole.
+    let mut all = (200..20_000).step_by(300).map(broken_at);
+    let middle = all.find(|(_, good, bad)| {
+        let ends = (good.first(), good.last());
+        !bad.is_empty() && ends == (Some(&Position::START), Some(&Position::new(255)))
+    });
+    let (chunks, good, bad) = middle.unwrap();
+    // One of each side, so that the stretch between them has what cannot be read.
+    let mut around = vec![good[0], good[good.len() - 1]];
+    around.extend(&good);
+    for positions in [&around[..2], &around] {
+        let runs = chunks.many(positions, Columns::Leaves, usize::MAX).unwrap();
+        assert_eq!(runs.len(), positions.len());
+        runs.iter().for_each(|run| check(run, Columns::Leaves));
+    }
+    assert!(chunks.many(&bad, Columns::Leaves, usize::MAX).is_err());
+}
+
+#[test]
 fn of_many_records_no_more_are_fetched_at_once_than_so_many_bytes_ask_for() {
     let (_disk, chunks) = sealed(3);
     let all: Vec<Position> = (0..768).rev().map(Position::new).collect();
