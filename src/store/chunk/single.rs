@@ -1,7 +1,8 @@
 //! Single records of the sealed log: an entry that is looked at, an answer that lies scattered over the log.
 //!
 //! A record is read with the frame of its payload, that of its leaf, and its blocks of the columns; nothing else is
-//! unpacked. Who asks for several in ascending order reads a frame and a block of the columns once.
+//! unpacked. Who asks for several in ascending order reads a frame and a block of the columns once. Where they lie close, leaves
+//! and columns are read with what lies between them ([`super::ahead`]), which is not looked at.
 
 use super::ahead::Stretch;
 use super::column::{BLOCK_BYTES, Column, WIDTH};
