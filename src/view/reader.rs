@@ -480,8 +480,8 @@ fn columns_for(matcher: &Matcher, wanted: Columns) -> Columns {
     let filter = matcher.filter();
     let leaves = !filter.is_all() || matcher.mode() == Mode::Changes;
     match wanted {
-        Columns::Payloads if leaves => Columns::All,
-        Columns::Leaves if filter.needs_content() => Columns::All,
+        Columns::Payloads if leaves => Columns::Unsalted,
+        Columns::Leaves if filter.needs_content() => Columns::Unsalted,
         wanted => wanted,
     }
 }

@@ -22,7 +22,8 @@ impl Parts {
     /// The columns that hold these parts.
     pub fn columns(self) -> Columns {
         match self {
-            Self::Both | Self::Exact => Columns::All,
+            Self::Both => Columns::Unsalted,
+            Self::Exact => Columns::All,
             Self::Payload => Columns::Payloads,
             Self::Leaf => Columns::Leaves,
         }

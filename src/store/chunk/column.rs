@@ -1,37 +1,43 @@
 //! A column of 32 bytes a record, as they are: hashes, commitments or salts. Nothing compresses them.
 //!
-//! Blocks of 256 records have a CRC32C each, in the tables. A block of leaf hashes is a full tile of the Merkle tree's
+//! Blocks of records have a CRC32C each, in the tables. A block of leaf hashes is 256 records, a full tile of the Merkle tree's
 //! lowest level.
 
 use super::ahead::Stretch;
-use super::{BLOCK, ChunkError, Source};
+use super::{ChunkError, Source};
 use crate::store::frame::u32_at;
 use std::ops::Range;
 
 /// The bytes of a record in a column.
 pub const WIDTH: usize = 32;
-/// The bytes of a block.
-pub const BLOCK_BYTES: usize = BLOCK as usize * WIDTH;
 
 /// Where a column lies.
 pub struct Column {
     what: &'static str,
     offset: u64,
+    /// How many records a block has.
+    block: u32,
     crcs: Vec<u32>,
 }
 
-/// The CRCs of a column's blocks, as the tables hold them.
-pub fn crcs(column: &[u8]) -> Vec<u8> {
+/// The CRCs of a column's blocks of so many records, as the tables hold them.
+pub fn crcs(column: &[u8], block: u32) -> Vec<u8> {
     let crc = |block: &[u8]| crc32c::crc32c(block).to_le_bytes();
-    column.chunks(BLOCK_BYTES).flat_map(crc).collect()
+    column.chunks(block as usize * WIDTH).flat_map(crc).collect()
+}
+
+/// The bytes of the CRCs of blocks of so many records of a chunk of `count`.
+pub const fn crcs_bytes(count: u32, block: u32) -> usize {
+    4 * count.div_ceil(block) as usize
 }
 
 impl Column {
-    /// The column at `offset` with the CRCs of a table.
-    pub fn new(what: &'static str, offset: u64, crcs: &[u8]) -> Self {
+    /// The column at `offset`, in blocks of so many records, with the CRCs of a table.
+    pub fn new(what: &'static str, offset: u64, block: u32, crcs: &[u8]) -> Self {
         Self {
             what,
             offset,
+            block,
             crcs: crcs.chunks_exact(4).map(|four| u32_at(four, 0)).collect(),
         }
     }
@@ -51,23 +57,44 @@ impl Column {
     /// # Errors
     /// [`ChunkError`] naming the first record of the block that is damaged.
     pub fn read(&self, source: &Source, records: Range<u32>) -> Result<Vec<u8>, ChunkError> {
-        let blocks = records.start / BLOCK..records.end.div_ceil(BLOCK);
-        let begin = u64::from(blocks.start) * BLOCK_BYTES as u64;
-        let length = (blocks.end - blocks.start) as usize * BLOCK_BYTES;
-        let position = source.position(blocks.start * BLOCK);
-        let mut bytes = source.read(self.offset + begin, length, position)?;
-        for (block, bytes) in blocks.clone().zip(bytes.chunks(BLOCK_BYTES)) {
+        let blocks = records.start / self.block..records.end.div_ceil(self.block);
+        let length = (blocks.end - blocks.start) as usize * self.block_bytes();
+        let position = source.position(blocks.start * self.block);
+        let mut bytes = source.read(self.place(blocks.start), length, position)?;
+        for (block, bytes) in blocks.clone().zip(bytes.chunks(self.block_bytes())) {
             self.check(source, block, bytes)?;
         }
-        let skip = (records.start - blocks.start * BLOCK) as usize * WIDTH;
+        let skip = (records.start - blocks.start * self.block) as usize * WIDTH;
         bytes.truncate(skip + (records.end - records.start) as usize * WIDTH);
         bytes.drain(..skip);
         Ok(bytes)
     }
 
     /// Where a block lies in the file.
-    pub fn place(&self, block: u32) -> u64 {
-        self.offset + u64::from(block) * BLOCK_BYTES as u64
+    fn place(&self, block: u32) -> u64 {
+        self.offset + u64::from(block) * self.block_bytes() as u64
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.block as usize * WIDTH
+    }
+
+    /// The block of a record, by its place in the chunk.
+    pub fn block_of(&self, at: u32) -> u32 {
+        at / self.block
+    }
+
+    /// The records of each block.
+    pub fn blocks(&self, count: u32) -> impl Iterator<Item = Range<u32>> {
+        let length = self.block;
+        (0..count.div_ceil(length)).map(move |block| block * length..(block + 1) * length)
+    }
+
+    /// One record's 32 bytes of its block.
+    pub fn one_of(&self, block: &[u8], at: u32) -> [u8; WIDTH] {
+        let all = block.as_chunks::<WIDTH>().0;
+        // A block has as many.
+        all.get((at % self.block) as usize).copied().unwrap_or_default()
     }
 
     /// One block, read into `bytes` and checked.
@@ -75,9 +102,14 @@ impl Column {
     /// # Errors
     /// As [`Column::read`].
     pub fn block(&self, source: &Source, block: u32, bytes: &mut Vec<u8>) -> Result<(), ChunkError> {
-        bytes.resize(BLOCK_BYTES, 0);
-        source.read_into(bytes, self.place(block), source.position(block * BLOCK))?;
+        bytes.resize(self.block_bytes(), 0);
+        source.read_into(bytes, self.place(block), source.position(block * self.block))?;
         self.check(source, block, bytes)
+    }
+
+    /// One block of those that were read ahead, which was checked before; `None` where it is not among them.
+    pub fn unchecked_ahead<'a>(&self, block: u32, ahead: &'a Stretch) -> Option<&'a [u8]> {
+        ahead.get(self.place(block), self.block_bytes())
     }
 
     /// One block of those that were read ahead, checked; `None` where it is not among them.
@@ -90,7 +122,7 @@ impl Column {
         block: u32,
         ahead: &'a Stretch,
     ) -> Result<Option<&'a [u8]>, ChunkError> {
-        let bytes = ahead.get(self.place(block), BLOCK_BYTES);
+        let bytes = self.unchecked_ahead(block, ahead);
         bytes
             .map(|bytes| self.check(source, block, bytes).map(|()| bytes))
             .transpose()
@@ -98,11 +130,11 @@ impl Column {
 
     /// Reads the blocks that hold the records of a range at once, unchecked, where they are not too many bytes.
     pub fn read_ahead(&self, source: &Source, records: &Range<u32>, ahead: &mut Stretch) {
-        let (first, end) = (records.start / BLOCK, records.end.div_ceil(BLOCK));
+        let (first, end) = (records.start / self.block, records.end.div_ceil(self.block));
         ahead.read(
             source,
             self.place(first)..self.place(end),
-            source.position(first * BLOCK),
+            source.position(first * self.block),
         );
     }
 
@@ -115,6 +147,6 @@ impl Column {
         let what = format!("block {block} of its {}", self.what);
         let expected = expected.unwrap_or(0);
         let problem = format!("its CRC is {crc:08x}, the table has {expected:08x}");
-        Err(source.damaged(what, problem, source.position(block * BLOCK)))
+        Err(source.damaged(what, problem, source.position(block * self.block)))
     }
 }

@@ -11,6 +11,7 @@
 use super::column::{self, WIDTH};
 use super::frames::{Frames, Row, lay_out, pack};
 use super::layout::{Footer, Header};
+use super::lz4::Encoder;
 use super::payloads::{self, Payloads};
 use super::shelf::{Chunk, Chunks};
 use super::write::{Draft, Pace, SealError, abandon, finish};
@@ -78,6 +79,7 @@ impl Rewriting<'_> {
     fn run(&self, chunk: &Chunk, pace: &mut Pace<'_>) -> Result<u64, SealError> {
         let source = self.old.source();
         let header = Header {
+            format: self.old.format(),
             part: Part::Payloads,
             identity: source.identity,
             dictionary: self.old.frames().dictionary(),
@@ -89,7 +91,8 @@ impl Rewriting<'_> {
         let bits: Vec<bool> = (0..source.identity.count)
             .map(|at| self.erased.contains(&at))
             .collect();
-        let tables = [&rows[..], &column::crcs(&salts), &payloads::bits(&bits)];
+        let crcs = column::crcs(&salts, header.format.block());
+        let tables = [&rows[..], &crcs, &payloads::bits(&bits)];
         finish(&mut draft, header, &[&salts], &tables, Footer::default(), pace)?;
         self.check(&draft, &chunk.leaves()?.commitments()?)?;
         draft.name(
@@ -142,8 +145,9 @@ impl Rewriting<'_> {
             read => read?,
         }
         let mut raw = Vec::new();
-        let laid = lay_out(strings.iter().map(Vec::as_slice), &mut raw);
-        let packed = laid.and_then(|()| pack(&raw, frames.dictionary()));
+        let laid = lay_out(strings.iter().map(Vec::as_slice), self.old.format(), &mut raw);
+        // Few frames of a chunk have something of what goes.
+        let packed = laid.and_then(|()| pack(&raw, frames.dictionary(), &mut Encoder::default()));
         packed.map_err(|cause| SealError::Io {
             file: source.name.clone(),
             cause,

@@ -6,11 +6,13 @@
 //! | 4 | 4 | bytes when unpacked; the same number where they are not compressed |
 //! | 8 | 4 | CRC32C of the bytes in the file |
 //!
-//! Unpacked, a frame is its strings one behind the other, then their lengths as u32: first the lowest byte of each, then
-//! the second of each, the third, the fourth. Lengths last, so that the strings of frames unpacked one behind the other
-//! lie without a gap; by bytes, because all but the lowest are mostly the same.
+//! Unpacked, a frame is its strings one behind the other, then their lengths by bytes: first the lowest byte of each, then
+//! the second of each, and in a frame of 64 KiB or more the third and the fourth ([`Format::planes`]). Lengths last, so that the
+//! strings of frames unpacked one behind the other lie without a gap; by bytes, because all but the lowest are mostly the same.
 
 use super::ahead::Stretch;
+use super::layout::{Format, HEADER_BYTES, Header};
+use super::lz4::Encoder;
 use super::{ChunkError, Source, dictionary};
 use crate::record::Position;
 use crate::store::frame::u32_at;
@@ -52,18 +54,23 @@ impl Row {
     }
 }
 
-/// The bytes of a frame before it is compressed.
+/// The bytes of a frame of this format before it is compressed.
 ///
 /// # Errors
 /// A string of 4 GiB or more, which no record has.
-pub fn lay_out<'a>(strings: impl Iterator<Item = &'a [u8]>, raw: &mut Vec<u8>) -> std::io::Result<()> {
+pub fn lay_out<'a>(
+    strings: impl Iterator<Item = &'a [u8]>,
+    format: Format,
+    raw: &mut Vec<u8>,
+) -> std::io::Result<()> {
     raw.clear();
     let mut lengths = Vec::new();
     for string in strings {
         raw.extend_from_slice(string);
         lengths.push(u32::try_from(string.len()).map_err(std::io::Error::other)?);
     }
-    for plane in 0..4 {
+    let with_two = raw.len() + 2 * lengths.len();
+    for plane in 0..format.planes(with_two) {
         raw.extend(lengths.iter().map(|length| length.to_le_bytes()[plane]));
     }
     Ok(())
@@ -73,8 +80,8 @@ pub fn lay_out<'a>(strings: impl Iterator<Item = &'a [u8]>, raw: &mut Vec<u8>) -
 ///
 /// # Errors
 /// What the compressor says; a frame of 4 GiB or more.
-pub fn pack(raw: &[u8], dictionary: u32) -> std::io::Result<(Row, Vec<u8>)> {
-    let packed = dictionary::pack(dictionary, raw).map_err(std::io::Error::other)?;
+pub fn pack(raw: &[u8], dictionary: u32, encoder: &mut Encoder) -> std::io::Result<(Row, Vec<u8>)> {
+    let packed = dictionary::pack(dictionary, raw, encoder).map_err(std::io::Error::other)?;
     let bytes = if packed.len() < raw.len() {
         packed
     } else {
@@ -118,14 +125,16 @@ pub struct Frames {
     rows: Vec<Row>,
     /// Where each frame begins, and where the last one ends.
     offsets: Vec<u64>,
+    format: Format,
     dictionary: u32,
     /// How many strings a frame has.
     strings: u32,
 }
 
 impl Frames {
-    /// The table of frames that begin at `begin`.
-    pub fn new(table: &[u8], begin: u64, dictionary: u32, strings: u32) -> Self {
+    /// The table of the frames of a file, which begin behind its header.
+    pub fn new(table: &[u8], header: &Header) -> Self {
+        let begin = HEADER_BYTES as u64;
         let rows: Vec<Row> = table.chunks_exact(ROW_BYTES).map(Row::decode).collect();
         let mut end = begin;
         let offsets = std::iter::once(begin)
@@ -137,8 +146,9 @@ impl Frames {
         Self {
             rows,
             offsets,
-            dictionary,
-            strings,
+            format: header.format,
+            dictionary: header.dictionary,
+            strings: header.format.frame(header.part),
         }
     }
 
@@ -352,18 +362,13 @@ impl Frames {
             dictionary::unpack(self.dictionary, packed, raw).map_err(damaged)?;
         }
         let strings = self.strings as usize;
-        let Some(strings_end) = raw.len().checked_sub(4 * strings) else {
+        let count = self.format.planes(raw.len());
+        let Some(strings_end) = raw.len().checked_sub(count * strings) else {
             return Err(damaged(format!("it has no lengths of {strings} strings")));
         };
         let planes = &raw[strings_end..];
-        let length = |at: usize| {
-            u32::from_le_bytes([
-                planes[at],
-                planes[strings + at],
-                planes[2 * strings + at],
-                planes[3 * strings + at],
-            ])
-        };
+        let byte = |at: usize, plane: usize| planes.get(plane * strings + at).copied().unwrap_or(0);
+        let length = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|plane| byte(at, plane)));
         let before = lengths.len();
         lengths.extend((0..strings).map(length));
         let total: u64 = lengths[before..].iter().map(|length| u64::from(*length)).sum();
@@ -375,5 +380,24 @@ impl Frames {
 
     fn position(&self, source: &Source, frame: usize) -> Position {
         source.position(frame as u32 * self.strings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader knows from a frame's size alone how its lengths are written.
+    #[test]
+    fn lengths_take_two_bytes_until_a_frame_is_too_large_for_them() {
+        for (longest, planes) in [(65_527, 2), (65_528, 4)] {
+            let strings = [vec![b'a'; longest - 5], vec![b'b'; 2], Vec::new(), vec![b'c'; 3]];
+            for (format, planes) in [(Format::Second, planes), (Format::First, 4)] {
+                let mut raw = Vec::new();
+                lay_out(strings.iter().map(Vec::as_slice), format, &mut raw).unwrap();
+                assert_eq!(raw.len(), longest + planes * strings.len());
+                assert_eq!(format.planes(raw.len()), planes);
+            }
+        }
     }
 }

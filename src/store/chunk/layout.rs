@@ -2,7 +2,7 @@
 //!
 //! | offset | size | header |
 //! |---|---|---|
-//! | 0 | 8 | magic `CHLEAF01` or `CHPAYL01` |
+//! | 0 | 8 | magic `CHLEAF02` or `CHPAYL02`; `…01` in files of the first [`Format`] |
 //! | 8 | 8 | the archive's random id |
 //! | 16 | 8 | the chunk's number, from 0 |
 //! | 24 | 4 | how many records it has |
@@ -34,9 +34,62 @@ pub const HEADER_BYTES: usize = 36;
 pub const FOOTER_BYTES: usize = 64;
 const MAGIC_END: [u8; 8] = *b"CHUNKEND";
 
+/// How frames and blocks are made. Files stay in the format that they were written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// With large frames and blocks.
+    First,
+    /// With small ones: of a record that is read alone less than half as much is unpacked.
+    Second,
+}
+
+impl Format {
+    /// The format of new files.
+    pub const CURRENT: Self = Self::Second;
+    const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    /// The magic of a file.
+    const fn magic(self, part: Part) -> [u8; 8] {
+        match (self, part) {
+            (Self::First, Part::Leaves) => *b"CHLEAF01",
+            (Self::First, Part::Payloads) => *b"CHPAYL01",
+            (Self::Second, Part::Leaves) => *b"CHLEAF02",
+            (Self::Second, Part::Payloads) => *b"CHPAYL02",
+        }
+    }
+
+    /// How many records of a part are compressed together. With 8 payloads a record takes a tenth less room than with 4, and
+    /// one that is read alone three times as long to unpack.
+    pub const fn frame(self, part: Part) -> u32 {
+        match (self, part) {
+            (Self::First, Part::Leaves) => 32,
+            (Self::First, Part::Payloads) | (Self::Second, Part::Leaves) => 8,
+            (Self::Second, Part::Payloads) => 4,
+        }
+    }
+
+    /// How many bytes of each length a frame has that is of so many bytes when unpacked, its lengths among them.
+    pub const fn planes(self, raw: usize) -> usize {
+        match self {
+            Self::Second if raw <= u16::MAX as usize => 2,
+            Self::First | Self::Second => 4,
+        }
+    }
+
+    /// How many commitments or salts have one CRC.
+    pub const fn block(self) -> u32 {
+        match self {
+            Self::First => BLOCK,
+            Self::Second => 64,
+        }
+    }
+}
+
 /// A file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// How it is laid out.
+    pub format: Format,
     /// Which file.
     pub part: Part,
     /// Of which chunk.
@@ -62,18 +115,11 @@ pub struct Footer {
     pub tables_crc: u32,
 }
 
-const fn magic(part: Part) -> [u8; 8] {
-    match part {
-        Part::Leaves => *b"CHLEAF01",
-        Part::Payloads => *b"CHPAYL01",
-    }
-}
-
 impl Header {
     /// The header's bytes.
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = Vec::with_capacity(HEADER_BYTES);
-        out.put_slice(&magic(self.part));
+        out.put_slice(&self.format.magic(self.part));
         out.put_u64_le(self.identity.archive);
         out.put_u64_le(self.identity.number);
         out.put_u32_le(self.identity.count);
@@ -90,9 +136,10 @@ impl Header {
     /// What is wrong with it.
     pub fn decode(bytes: &[u8; HEADER_BYTES], part: Part) -> Result<Self, String> {
         let (expected, found) = (crc32c::crc32c(&bytes[..32]), u32_at(bytes, 32));
-        if bytes[..8] != magic(part) {
-            return Err("its first bytes are not those of such a file".into());
-        }
+        let format = Format::ALL
+            .into_iter()
+            .find(|format| bytes[..8] == format.magic(part));
+        let format = format.ok_or("its first bytes are not those of such a file")?;
         if expected != found {
             return Err(format!(
                 "its CRC is {found:08x}, that of its bytes {expected:08x}"
@@ -119,6 +166,7 @@ impl Header {
             ));
         }
         Ok(Self {
+            format,
             part,
             identity,
             dictionary: u32_at(bytes, 28),
@@ -227,9 +275,10 @@ fn header(
     part: Part,
 ) -> Result<Header, ChunkError> {
     let first = source.identity.first();
-    let wanted = magic(part);
+    let wanted = Format::CURRENT.magic(part);
+    let is_known = Format::ALL.iter().any(|format| head[..8] == format.magic(part));
     // Another format is one only where the end of the file says that it is whole: one flipped byte is damage.
-    let newer = head[..6] == wanted[..6] && head[..8] != wanted && foot[56..] == MAGIC_END;
+    let newer = head[..6] == wanted[..6] && !is_known && foot[56..] == MAGIC_END;
     if newer && Footer::decode(foot).encode(head) == *foot {
         return Err(ChunkError::Format {
             file: source.name.clone(),
@@ -260,7 +309,7 @@ pub const fn column_bytes(count: u32) -> u64 {
     count as u64 * 32
 }
 
-/// The number of blocks of a chunk.
+/// The number of blocks of leaf hashes.
 pub const fn blocks(count: u32) -> usize {
     count.div_ceil(BLOCK) as usize
 }

@@ -1,14 +1,14 @@
 //! The file of leaves: what the Merkle tree commits to, and the hashes of its lowest levels.
 //!
 //! Columns: leaf hashes, then commitments. Tables, one behind the other: the rows of the frames, the CRCs of the blocks of
-//! leaf hashes, those of commitments, and a hash a block: the root of its 256 leaves. A leaf in a frame lacks its last 32
+//! leaf hashes, those of commitments, and a hash for each block of leaf hashes: the root of its 256 leaves. A leaf in a frame lacks its last 32
 //! bytes, which are its commitment. The file is written once and never again.
 
-use super::column::{Column, WIDTH};
+use super::column::{Column, WIDTH, crcs_bytes};
 use super::frames::{Frames, LastFrame, ROW_BYTES};
 use super::layout::{Footer, blocks, column_bytes, outline};
 use super::single::LastBlock;
-use super::{BLOCK, ChunkError, Identity, LEAVES_A_FRAME, Part, Source};
+use super::{BLOCK, ChunkError, Identity, Part, Source};
 use crate::merkle::Tree;
 use crate::record::{Hash, leaf_hash};
 use std::ops::Range;
@@ -31,15 +31,11 @@ impl Leaves {
     pub(super) fn open(source: Source) -> Result<Self, ChunkError> {
         let outline = outline(&source, Part::Leaves)?;
         let Identity { count, .. } = source.identity;
-        let blocks = blocks(count);
-        let rows_end = (count / LEAVES_A_FRAME) as usize * ROW_BYTES;
-        let ends = [
-            rows_end,
-            rows_end + 4 * blocks,
-            rows_end + 8 * blocks,
-            rows_end + (8 + WIDTH) * blocks,
-        ];
-        let [rows, hash_crcs, commitment_crcs, tables_end] = ends;
+        let format = outline.header.format;
+        let rows = (count / format.frame(Part::Leaves)) as usize * ROW_BYTES;
+        let hash_crcs = rows + crcs_bytes(count, BLOCK);
+        let commitment_crcs = hash_crcs + crcs_bytes(count, format.block());
+        let tables_end = commitment_crcs + WIDTH * blocks(count);
         let tables = &outline.tables;
         let footer = outline.footer;
         let columns = 2 * column_bytes(count);
@@ -47,8 +43,7 @@ impl Leaves {
             let problem = "they are not of the size that so many records have";
             return Err(source.damaged("its tables", problem, source.identity.first()));
         }
-        let begin = super::layout::HEADER_BYTES as u64;
-        let frames = Frames::new(&tables[..rows], begin, outline.header.dictionary, LEAVES_A_FRAME);
+        let frames = Frames::new(&tables[..rows], &outline.header);
         if frames.end() != footer.frames_end {
             return Err(source.damaged(
                 "its tables",
@@ -56,9 +51,10 @@ impl Leaves {
                 source.identity.first(),
             ));
         }
-        let hashes = Column::new("leaf hashes", footer.frames_end, &tables[rows..hash_crcs]);
+        let crcs = [&tables[rows..hash_crcs], &tables[hash_crcs..commitment_crcs]];
+        let hashes = Column::new("leaf hashes", footer.frames_end, BLOCK, crcs[0]);
         let commitments_at = footer.frames_end + column_bytes(count);
-        let commitments = Column::new("commitments", commitments_at, &tables[hash_crcs..commitment_crcs]);
+        let commitments = Column::new("commitments", commitments_at, format.block(), crcs[1]);
         let hash = |bytes: &[u8]| bytes.first_chunk().copied().unwrap_or_default();
         let blocks = tables[commitment_crcs..].chunks(WIDTH).map(hash).collect();
         Ok(Self {

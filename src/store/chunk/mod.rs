@@ -7,13 +7,14 @@
 //! | part | holds |
 //! |---|---|
 //! | header | which archive, which chunk, from which position on ([`layout`]) |
-//! | frames | records compressed a few together ([`frames`]): 32 leaves without their commitments, or 8 payloads |
-//! | columns | 32 bytes a record, as they are, in blocks of 256 ([`column`]): leaf hashes and commitments, or salts |
+//! | frames | records compressed a few together ([`frames`]): 8 leaves without their commitments, or 4 payloads |
+//! | columns | 32 bytes a record, as they are, in blocks ([`column`]): 256 leaf hashes, 64 commitments or salts |
 //! | tables | where each frame ends, a CRC of each frame and block, and what the kind of file has besides |
 //! | footer | where the parts lie, the CRC of the tables |
 //!
-//! Frames are small, so that records read here and there do not unpack everything; a numbered [`dictionary`] makes up
-//! for it. Files are written once, synced and only then named ([`write`]); every byte answered was checked ([`leaves`],
+//! Frames are small, so that records read here and there do not unpack everything; a numbered [`dictionary`]
+//! and an encoder that knows it ([`lz4`]) make up for it. Files of the first format had larger frames and blocks, and are read
+//! as they are ([`layout::Format`]). Files are written once, synced and only then named ([`write`]); every byte answered was checked ([`leaves`],
 //! [`payloads`]). The one change that a file of payloads may see is made on a copy that takes its name ([`erase`]).
 
 mod ahead;
@@ -23,6 +24,7 @@ mod erase;
 mod frames;
 mod layout;
 mod leaves;
+mod lz4;
 mod payloads;
 mod shelf;
 mod single;
@@ -39,12 +41,7 @@ use crate::record::Position;
 pub const CHUNK_RECORDS: u32 = 65_536;
 /// The fewest records that a chunk may have: those of a block.
 pub const CHUNK_RECORDS_MIN: u32 = BLOCK;
-/// How many leaves are compressed together.
-pub const LEAVES_A_FRAME: u32 = 32;
-/// How many payloads are compressed together: with 8 a scattered 1 % of a million is read in 28 ms and the rest in
-/// sequence at 3.6 million a second; with 4 they take a tenth more room, with 16 half as long again.
-pub const PAYLOADS_A_FRAME: u32 = 8;
-/// How many records a block of a column has: the leaves of one tile of the Merkle tree.
+/// How many records a block of leaf hashes has: the leaves of one tile of the Merkle tree.
 pub const BLOCK: u32 = 256;
 
 /// Which of a chunk's two files.

@@ -3,11 +3,11 @@
 //! Column: salts. Tables: the rows of the frames, the CRCs of the blocks of salts, and a bit a record, set where payload
 //! and salt were removed by law. The file changes in that way alone: it is then written anew beside the old one.
 
-use super::column::{Column, WIDTH};
+use super::column::{Column, WIDTH, crcs_bytes};
 use super::frames::{Frames, LastFrame, ROW_BYTES};
-use super::layout::{blocks, column_bytes, outline};
+use super::layout::{Format, column_bytes, outline};
 use super::single::LastBlock;
-use super::{BLOCK, ChunkError, Identity, PAYLOADS_A_FRAME, Part, Source};
+use super::{ChunkError, Identity, Part, Source};
 use crate::record::{Hash, commitment};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,6 +15,7 @@ use std::ops::Range;
 /// An open file of payloads.
 pub struct Payloads {
     source: Source,
+    format: Format,
     frames: Frames,
     salts: Column,
     erased: Vec<u8>,
@@ -28,8 +29,9 @@ impl Payloads {
     pub(super) fn open(source: Source) -> Result<Self, ChunkError> {
         let outline = outline(&source, Part::Payloads)?;
         let Identity { count, .. } = source.identity;
-        let rows_end = (count / PAYLOADS_A_FRAME) as usize * ROW_BYTES;
-        let crcs_end = rows_end + 4 * blocks(count);
+        let format = outline.header.format;
+        let rows_end = (count / format.frame(Part::Payloads)) as usize * ROW_BYTES;
+        let crcs_end = rows_end + crcs_bytes(count, format.block());
         let tables_end = crcs_end + count as usize / 8;
         let tables = &outline.tables;
         let footer = outline.footer;
@@ -37,13 +39,7 @@ impl Payloads {
             let problem = "they are not of the size that so many records have";
             return Err(source.damaged("its tables", problem, source.identity.first()));
         }
-        let begin = super::layout::HEADER_BYTES as u64;
-        let frames = Frames::new(
-            &tables[..rows_end],
-            begin,
-            outline.header.dictionary,
-            PAYLOADS_A_FRAME,
-        );
+        let frames = Frames::new(&tables[..rows_end], &outline.header);
         if frames.end() != footer.frames_end {
             return Err(source.damaged(
                 "its tables",
@@ -51,10 +47,12 @@ impl Payloads {
                 source.identity.first(),
             ));
         }
-        let salts = Column::new("salts", footer.frames_end, &tables[rows_end..crcs_end]);
+        let crcs = &tables[rows_end..crcs_end];
+        let salts = Column::new("salts", footer.frames_end, format.block(), crcs);
         let erased = tables[crcs_end..].to_vec();
         Ok(Self {
             source,
+            format,
             frames,
             salts,
             erased,
@@ -126,6 +124,11 @@ impl Payloads {
 }
 
 impl Payloads {
+    /// How the file is laid out.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// The frames.
     pub fn frames(&self) -> &Frames {
         &self.frames
@@ -153,8 +156,7 @@ impl Payloads {
         let salts = self.raw_salts()?;
         let salts = salts.as_chunks::<WIDTH>().0;
         let mut damaged = BTreeSet::new();
-        for block in 0..blocks(self.source.identity.count) as u32 {
-            let records = block * BLOCK..(block + 1) * BLOCK;
+        for records in self.salts.blocks(self.source.identity.count) {
             match self.salts(records.clone()) {
                 Err(error) if is_damage(&error) => damaged.extend(records),
                 read => drop(read?),
@@ -190,8 +192,7 @@ impl Payloads {
     /// # Errors
     /// [`ChunkError`] naming the first record that is concerned.
     pub fn verify(&self, commitments: &[Hash]) -> Result<(), ChunkError> {
-        for block in 0..blocks(self.source.identity.count) as u32 {
-            let records = block * BLOCK..(block + 1) * BLOCK;
+        for records in self.salts.blocks(self.source.identity.count) {
             let salts = self.salts(records.clone())?;
             let mut salts = salts.as_chunks::<WIDTH>().0.iter();
             let mut wrong = None;

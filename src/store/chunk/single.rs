@@ -5,10 +5,10 @@
 //! and columns are read with what lies between them ([`super::ahead`]), which is not looked at.
 
 use super::ahead::Stretch;
-use super::column::{BLOCK_BYTES, Column, WIDTH};
+use super::column::Column;
 use super::frames::LastFrame;
 use super::shelf::{Chunk, Chunks};
-use super::{BLOCK, ChunkError, Source};
+use super::{ChunkError, Source};
 use crate::log::{Columns, ReadError, Run, Slot};
 use crate::record::{Hash, Position};
 use std::ops::Range;
@@ -86,21 +86,21 @@ impl LastBlock {
     /// # Errors
     /// [`ChunkError`].
     pub fn one(&mut self, column: &Column, source: &Source, at: u32) -> Result<Hash, ChunkError> {
-        let block = at / BLOCK;
+        let block = column.block_of(at);
         let of_ahead = match self.checked == Some(block) {
-            true => self.ahead.get(column.place(block), BLOCK_BYTES),
+            true => column.unchecked_ahead(block, &self.ahead),
             false => column.block_ahead(source, block, &self.ahead)?,
         };
         if let Some(bytes) = of_ahead {
             self.checked = Some(block);
-            return Ok(one_of(bytes, at));
+            return Ok(column.one_of(bytes, at));
         }
         if self.block != Some(block) {
             self.block = None;
             column.block(source, block, &mut self.bytes)?;
             self.block = Some(block);
         }
-        Ok(one_of(&self.bytes, at))
+        Ok(column.one_of(&self.bytes, at))
     }
 
     /// Reads the blocks of the records of a range ahead.
@@ -108,13 +108,6 @@ impl LastBlock {
         self.checked = None;
         column.read_ahead(source, records, &mut self.ahead);
     }
-}
-
-/// One record's 32 bytes of a block.
-fn one_of(block: &[u8], at: u32) -> Hash {
-    let all = block.as_chunks::<WIDTH>().0;
-    // A block has 256 of them.
-    all.get((at % BLOCK) as usize).copied().unwrap_or_default()
 }
 
 /// Bytes of records after which those that follow are gathered in columns of their own: whoever keeps a record keeps the

@@ -6,8 +6,9 @@
 
 use super::column::{self, WIDTH};
 use super::frames::{Row, lay_out, pack};
-use super::layout::{FOOTER_BYTES, Footer, HEADER_BYTES, Header};
-use super::{BLOCK, Identity, LEAVES_A_FRAME, PAYLOADS_A_FRAME, Part, dictionary, payloads};
+use super::layout::{FOOTER_BYTES, Footer, Format, HEADER_BYTES, Header};
+use super::lz4::Encoder;
+use super::{BLOCK, Identity, Part, dictionary, payloads};
 use crate::log::{Run, Stored};
 use crate::merkle::Tree;
 use crate::record::{Epoch, Hash, Leaf, Position, Recorded, SALT_BYTES, commitment, leaf_hash};
@@ -154,7 +155,7 @@ impl Open {
     }
 
     /// Takes one string; answers the frame that it completes.
-    fn push(&mut self, string: &[u8], dictionary: u32) -> io::Result<Option<Vec<u8>>> {
+    fn push(&mut self, string: &[u8], dictionary: u32, encoder: &mut Encoder) -> io::Result<Option<Vec<u8>>> {
         self.bytes.extend_from_slice(string);
         self.ends.push(self.bytes.len());
         self.waiting += 1;
@@ -165,8 +166,8 @@ impl Open {
         let strings = begins
             .zip(&self.ends)
             .map(|(begin, end)| &self.bytes[begin..*end]);
-        lay_out(strings, &mut self.raw)?;
-        let (row, packed): (Row, Vec<u8>) = pack(&self.raw, dictionary)?;
+        lay_out(strings, Format::CURRENT, &mut self.raw)?;
+        let (row, packed): (Row, Vec<u8>) = pack(&self.raw, dictionary, encoder)?;
         self.rows.extend(row.encode());
         self.bytes.clear();
         self.ends.clear();
@@ -193,6 +194,7 @@ pub struct Writer<'a> {
     payloads: Draft,
     heads: Open,
     bodies: Open,
+    encoder: Encoder,
     hashes: Vec<u8>,
     commitments: Vec<u8>,
     salts: Vec<u8>,
@@ -220,8 +222,9 @@ impl<'a> Writer<'a> {
             identity,
             leaves,
             payloads,
-            heads: Open::new(LEAVES_A_FRAME),
-            bodies: Open::new(PAYLOADS_A_FRAME),
+            heads: Open::new(Format::CURRENT.frame(Part::Leaves)),
+            bodies: Open::new(Format::CURRENT.frame(Part::Payloads)),
+            encoder: Encoder::default(),
             hashes: Vec::with_capacity(column),
             commitments: Vec::with_capacity(column),
             salts: Vec::with_capacity(column),
@@ -269,10 +272,11 @@ impl<'a> Writer<'a> {
         self.epoch = self.epoch.max(leaf.epoch);
         let frame = self
             .heads
-            .push(head, dictionary::NONE)
+            .push(head, dictionary::LEAVES, &mut self.encoder)
             .map_err(at(&self.leaves.path))?;
         frame.map_or(Ok(()), |frame| self.leaves.put(&frame, pace))?;
-        let frame = self.bodies.push(record.payload, dictionary::CURRENT);
+        let bodies = &mut self.bodies;
+        let frame = bodies.push(record.payload, dictionary::PAYLOADS, &mut self.encoder);
         let frame = frame.map_err(at(&self.payloads.path))?;
         frame.map_or(Ok(()), |frame| self.payloads.put(&frame, pace))
     }
@@ -305,8 +309,8 @@ impl<'a> Writer<'a> {
                 problem: format!("the leaves up to {} are not those of the log's tree", self.next),
             });
         }
-        let hash_crcs = column::crcs(&self.hashes);
-        let commitment_crcs = column::crcs(&self.commitments);
+        let hash_crcs = column::crcs(&self.hashes, BLOCK);
+        let commitment_crcs = column::crcs(&self.commitments, Format::CURRENT.block());
         let columns = [&self.hashes[..], &self.commitments[..]];
         let tables = [
             &self.heads.rows[..],
@@ -327,7 +331,7 @@ impl<'a> Writer<'a> {
             footer,
             pace,
         )?;
-        let salt_crcs = column::crcs(&self.salts);
+        let salt_crcs = column::crcs(&self.salts, Format::CURRENT.block());
         let erased = payloads::bits(&self.erased);
         let tables = [&self.bodies.rows[..], &salt_crcs, &erased];
         let header = header(Part::Payloads, self.identity);
@@ -368,11 +372,12 @@ impl Drop for Writer<'_> {
 
 pub(super) const fn header(part: Part, identity: Identity) -> Header {
     Header {
+        format: Format::CURRENT,
         part,
         identity,
         dictionary: match part {
-            Part::Leaves => dictionary::NONE,
-            Part::Payloads => dictionary::CURRENT,
+            Part::Leaves => dictionary::LEAVES,
+            Part::Payloads => dictionary::PAYLOADS,
         },
     }
 }
