@@ -90,4 +90,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except grpc.RpcError as refused:
+        # As a group of this name with another filter is.
+        sys.exit(f"the archive refused: {refused.details()}")

@@ -158,7 +158,8 @@ function show(record: Record) {
 }
 
 async function main() {
-  const [baseUrl = "http://127.0.0.1:4710", http2] = process.argv.slice(2);
+  const [address = "http://127.0.0.1:4710", http2] = process.argv.slice(2);
+  const baseUrl = address.includes("://") ? address : `http://${address}`;
   // Messages are cut below 4 MiB; one record with its payload may be larger.
   const options = { baseUrl, readMaxBytes: 64 * 1024 * 1024 };
   // gRPC-Web, as a page speaks it; there createGrpcWebTransport is that of @connectrpc/connect-web.

@@ -153,7 +153,7 @@ struct ConsumeArgs {
     consumer: String,
     /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT, _REVISION and
     /// _CHANGE set; where it does not exit with 0 the record comes again later, and is parked in the end
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", value_parser = super::watch::command)]
     exec: Option<String>,
     /// End after so many records
     #[arg(long, value_name = "RECORDS")]
@@ -410,29 +410,52 @@ async fn parked(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
 
 async fn replay(args: ReplayArgs, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
+    let (name, named) = (args.name.clone(), args.positions.len());
     let request = proto::ReplayParkedRequest {
         group: args.name,
         positions: args.positions,
     };
     let replayed = client.subscriptions().replay_parked(request).await?;
-    screen.note(format_args!(
-        "delivered again: {}",
-        count(replayed.into_inner().replayed)
-    ));
+    let replayed = replayed.into_inner().replayed;
+    settled("delivered again", replayed, &name, named, screen)
+}
+
+/// Says of how many parked records something was done; `named` is how many were named, 0 for all.
+///
+/// # Errors
+/// None of those that were named is parked.
+fn settled(what: &str, done: u64, group: &str, named: usize, screen: &Screen) -> Result<(), Failure> {
+    if done == 0 && named > 0 {
+        return Err(Failure::failed(format!(
+            "none of these records is parked in group `{group}`; list those that are with: chancery group parked {group}"
+        )));
+    }
+    let missing = (named as u64).saturating_sub(done);
+    match missing {
+        0 => screen.note(format_args!("{what}: {}", count(done))),
+        missing => screen.note(format_args!(
+            "{what}: {}; not parked: {}",
+            count(done),
+            count(missing)
+        )),
+    }
     Ok(())
 }
 
 async fn drop_parked(args: DropArgs, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
+    let (name, named) = (args.name.clone(), args.positions.len());
     let request = proto::DropParkedRequest {
         group: args.name,
         positions: args.positions,
         all: args.all,
     };
     let dropped = client.subscriptions().drop_parked(request).await?;
-    screen.note(format_args!(
-        "taken for done: {}",
-        count(dropped.into_inner().dropped)
-    ));
-    Ok(())
+    settled(
+        "taken for done",
+        dropped.into_inner().dropped,
+        &name,
+        named,
+        screen,
+    )
 }

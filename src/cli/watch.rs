@@ -55,7 +55,7 @@ pub struct Args {
     state: Option<PathBuf>,
     /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT,
     /// _REVISION and _CHANGE set; move on only after it exits with 0
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", value_parser = command)]
     exec: Option<String>,
     /// The form of the records
     #[arg(short, long, value_enum, default_value_t, conflicts_with = "exec")]
@@ -132,6 +132,10 @@ impl<'a> Watch<'a> {
     fn new(args: Args, screen: &'a Screen) -> Result<Self, Failure> {
         let state = args.state.clone().map(StateFile::new);
         let place = state.as_ref().map(StateFile::read).transpose()?.flatten();
+        check_end(&args, place.as_ref())?;
+        if let Some((file, place)) = state.as_ref().zip(place.as_ref()) {
+            check_kind(file, place, args.records_only)?;
+        }
         let reaction = match &args.exec {
             Some(command) => Reaction::Command(command.clone()),
             None => Reaction::Print(args.output),
@@ -218,16 +222,13 @@ impl<'a> Watch<'a> {
     async fn take(&mut self, message: Message) -> Result<Option<Ended>, Failure> {
         match message {
             Message::Started(started) => {
-                let place = Place::at(
-                    started.origin,
-                    started.canonical_filter,
-                    started.resume_token,
-                    started.from,
-                );
                 let next = self.place.as_ref().map_or(0, |place| place.next);
                 self.keep(Place {
-                    next: place.next.max(next),
-                    ..place
+                    origin: started.origin,
+                    filter: started.canonical_filter,
+                    token: started.resume_token,
+                    next: started.from.max(next),
+                    records_only: Some(self.args.records_only),
                 })?;
             }
             Message::Batch(batch) => self.batch(batch).await?,
@@ -294,6 +295,45 @@ impl<'a> Watch<'a> {
             .until
             .is_some_and(|until| reached.is_some_and(|next| next > until))
     }
+}
+
+/// A shell command that does something.
+///
+/// # Errors
+/// One without a word: every record would pass for done.
+pub fn command(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty; give a command, as `cat`".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Refuses an end that lies before the beginning.
+fn check_end(args: &Args, place: Option<&Place>) -> Result<(), Failure> {
+    let begins = match (place, args.from) {
+        (None, Beginning::Point(Point::Position(from))) => from,
+        // A place in a file may be behind its end: all was seen. The others are not known before the daemon is asked.
+        _ => return Ok(()),
+    };
+    match args.until {
+        Some(until) if until < begins => Err(Failure::usage(format!(
+            "`--until {until}` lies before `--from {begins}`; there is no record between them"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a place that was kept by a watch to which other records are delivered.
+fn check_kind(file: &StateFile, place: &Place, records_only: bool) -> Result<(), Failure> {
+    let (was, remedy) = match place.records_only {
+        Some(true) if !records_only => ("with", "add it"),
+        Some(false) if records_only => ("without", "leave it out"),
+        _ => return Ok(()),
+    };
+    Err(Failure::failed(format!(
+        "`{}` keeps the place of a watch {was} `--records-only`; {remedy}, or use another file",
+        file.path().display()
+    )))
 }
 
 /// Why no message came.
@@ -396,6 +436,14 @@ mod tests {
         );
         let heard_one = heard(std::future::ready(Ok(7)), silence).await;
         assert!(matches!(heard_one, Ok(7)), "{heard_one:?}");
+    }
+
+    #[test]
+    fn a_command_has_a_word() {
+        assert_eq!(command("cat >> log"), Ok("cat >> log".to_owned()));
+        for empty in ["", " \n"] {
+            assert!(command(empty).unwrap_err().contains("empty"));
+        }
     }
 
     #[test]

@@ -70,7 +70,16 @@ fn a_command_that_fails_has_its_record_parked_with_the_reason() {
         reason.contains("delivered once, then: the command failed: exit status: 1"),
         "{reason}"
     );
-    daemon.ok(&["group", "replay", "desk", "1"]);
+    for none in [["group", "replay", "desk", "0"], ["group", "drop", "desk", "0"]] {
+        let error = daemon.refused(&none);
+        assert!(
+            error.contains("none of these records is parked in group `desk`"),
+            "{error}"
+        );
+    }
+    let some = run(&mut daemon.ask(&["group", "replay", "desk", "0", "1"]));
+    assert_eq!(some.code, 0, "{some:?}");
+    assert!(some.err.contains("delivered again: 1; not parked: 1"), "{some:?}");
     let again = daemon.ok(&["group", "consume", "desk", "--until-empty", "-o", "json"]);
     assert_eq!(keys(&again), ["bad"]);
     assert_eq!(group(&daemon)["lag"], 0);

@@ -72,6 +72,50 @@ fn a_state_of_another_filter_is_refused() {
 }
 
 #[test]
+fn a_state_of_a_watch_of_records_alone_is_not_taken_for_one_of_changes() {
+    let daemon = with(0..2);
+    let state = daemon.folder().join("state");
+    let state = state.to_str().unwrap();
+    let alone = [
+        "watch",
+        "--from",
+        "start",
+        "--records-only",
+        "--state",
+        state,
+        "--until",
+        "1",
+    ];
+    daemon.ok(&alone);
+    let error = daemon.refused(&["watch", "--state", state, "--until", "1"]);
+    assert!(error.contains("a watch with `--records-only`; add it"), "{error}");
+    daemon.ok(&alone);
+    // One that an earlier version wrote does not say which it is of.
+    let kept = std::fs::read_to_string(state).unwrap();
+    std::fs::write(state, kept.replace(",\"records_only\":true", "")).unwrap();
+    daemon.ok(&["watch", "--state", state, "--until", "1"]);
+    let error = daemon.refused(&alone);
+    assert!(
+        error.contains("without `--records-only`; leave it out"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_could_never_come_or_never_be_done_is_refused() {
+    let daemon = with(0..2);
+    let ended = run(&mut daemon.ask(&["watch", "--from", "5", "--until", "4"]));
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(
+        ended.err.contains("`--until 4` lies before `--from 5`"),
+        "{ended:?}"
+    );
+    let empty = run(&mut daemon.ask(&["watch", "--from", "start", "--until", "1", "--exec", " "]));
+    assert_eq!(empty.code, 2, "{empty:?}");
+    assert!(empty.err.contains("it is empty; give a command"), "{empty:?}");
+}
+
+#[test]
 fn a_command_runs_for_each_record_and_again_until_it_succeeds() {
     let daemon = with(0..3);
     let log = daemon.folder().join("log");

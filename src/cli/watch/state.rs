@@ -26,27 +26,23 @@ pub struct Place {
     pub token: Bytes,
     /// The first position that is not done.
     pub next: u64,
+    /// Whether records are delivered by their own content alone; unknown in a file of an earlier version.
+    pub records_only: Option<bool>,
 }
 
 impl Place {
-    /// A place at the start of a feed.
-    pub fn at(origin: String, filter: String, token: Bytes, next: u64) -> Self {
-        Self {
-            origin,
-            filter,
-            token,
-            next,
-        }
-    }
-
     fn to_json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "format": FORMAT,
             "origin": self.origin,
             "filter": self.filter,
             "next": self.next,
             "resume_token": token_text(&self.token),
-        })
+        });
+        if let Some(records_only) = self.records_only {
+            json["records_only"] = records_only.into();
+        }
+        json
     }
 
     fn of_json(value: &Value) -> Option<Self> {
@@ -59,6 +55,7 @@ impl Place {
             filter: text("filter")?,
             next: value.get("next")?.as_u64()?,
             token: STANDARD.decode(text("resume_token")?).ok()?.into(),
+            records_only: value.get("records_only").and_then(Value::as_bool),
         })
     }
 }
@@ -137,14 +134,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("state"));
         assert_eq!(file.read().unwrap(), None);
-        let place = Place::at(
-            "example.org/log".into(),
-            "type = \"04*\"".into(),
-            Bytes::from_static(b"\x00\xff"),
-            7,
-        );
-        file.write(&place).unwrap();
-        assert_eq!(file.read().unwrap(), Some(place));
+        let place = Place {
+            origin: "example.org/log".into(),
+            filter: "type = \"04*\"".into(),
+            token: Bytes::from_static(b"\x00\xff"),
+            next: 7,
+            records_only: None,
+        };
+        for records_only in [None, Some(true), Some(false)] {
+            let place = Place {
+                records_only,
+                ..place.clone()
+            };
+            file.write(&place).unwrap();
+            assert_eq!(file.read().unwrap(), Some(place));
+        }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
