@@ -3,8 +3,8 @@
 //! A name is `name`, `name@language`, `name[from/to]` or `name@language[from/to]`; an office `office@country[from/to]`; an identifier
 //! `scheme:code`. The files of the project and the tables that users import are written alike.
 
-use super::{Identifier, Name, Office, Validity};
-use crate::derive::Iso3;
+use super::{Identifier, Name, Office, Validity, bounds};
+use crate::derive::{Scheme, countries};
 use crate::record::validate::Check;
 
 /// The names of a cell.
@@ -21,7 +21,10 @@ pub fn names(cell: &str) -> Result<Vec<Name>, String> {
                 "" => Err(format!(
                     "`{part}` has no name; write it as name@language[from/to]"
                 )),
-                text => Ok(Name::new(text, language.trim(), validity)),
+                text => {
+                    bounds::of_text(text).map_err(|problem| format!("in `{part}`, {problem}"))?;
+                    Ok(Name::new(text, language.trim(), validity))
+                }
             }
         })
         .collect()
@@ -36,6 +39,7 @@ pub fn identifiers(cell: &str) -> Result<Vec<Identifier>, String> {
         .map(|part| match part.split_once(':') {
             Some((scheme, code)) if !scheme.trim().is_empty() && !code.trim().is_empty() => {
                 check(Check::Word, scheme.trim(), part)?;
+                bounds::of_text(code.trim()).map_err(|problem| format!("in `{part}`, {problem}"))?;
                 Ok(Identifier::new(scheme.trim(), code.trim()))
             }
             _ => Err(format!(
@@ -60,9 +64,9 @@ pub fn offices(cell: &str) -> Result<Vec<Office>, String> {
                     "`{part}` has no office; write it as office@country[from/to]"
                 ));
             }
-            if !country.is_empty() && Iso3::from_letters(country).is_none() {
+            if !country.is_empty() && countries().from_code(Scheme::Iso3.name(), country).is_none() {
                 return Err(format!(
-                    "`{part}` has the country `{country}`; write its three letters, as Prime Minister@PAK"
+                    "`{part}` has the country `{country}`, which is none; write its three letters, as Prime Minister@PAK"
                 ));
             }
             Ok(Office {
@@ -91,9 +95,13 @@ fn with_validity(part: &str) -> Result<(&str, Validity), String> {
     let (from, to) = dates.split_once('/').ok_or_else(wrong)?;
     let date = |text: &str| match text.trim() {
         "" | ".." => Ok(String::new()),
-        text => check(Check::Edtf, text, part).map(|()| text.to_owned()),
+        text if Check::Edtf.run(text).is_ok() => Ok(text.to_owned()),
+        text => Err(format!(
+            "in `{part}`, `{text}` is not a date; write dates in EDTF, as [2018-08/2022-04] or [2018/]"
+        )),
     };
     let (from, to) = (date(from)?, date(to)?);
+    bounds::of_days(&from, &to).map_err(|problem| format!("in `{part}`, {problem}"))?;
     Ok((rest.trim_end(), Validity { from, to }))
 }
 

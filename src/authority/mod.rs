@@ -7,6 +7,7 @@
 //!
 //! All of it is pure. Which entries there are, and as of when, the views know; what it means for a filter, the filter.
 
+pub mod bounds;
 pub mod cells;
 mod resolve;
 mod shipped;
@@ -70,7 +71,12 @@ pub struct Identifier {
     pub scheme: String,
     /// The code, as it is written.
     pub code: String,
+    /// Both, as filters compare them.
+    folded: FoldedIdentifier,
 }
+
+/// Scheme and code as filters compare them.
+pub type FoldedIdentifier = (String, String);
 
 /// An office.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,28 +167,32 @@ impl Identifier {
         Self {
             scheme: scheme.to_owned(),
             code: code.to_owned(),
+            folded: (fold(scheme), fold(code).trim().to_owned()),
         }
     }
 
     /// Scheme and code as filters compare them.
-    pub fn folded(&self) -> (String, String) {
-        (fold(&self.scheme), fold(&self.code).trim().to_owned())
+    pub fn folded(&self) -> &FoldedIdentifier {
+        &self.folded
     }
 
-    /// The identifier in a code that has a scheme.
+    /// The identifier in a code that has a scheme; a code of which nothing is left when it is folded would be everybody's.
     fn of(code: &Code) -> Option<Self> {
-        let is_one = !code.scheme.is_empty() && !code.code.trim().is_empty();
-        is_one.then(|| Self::new(&code.scheme, &code.code))
+        let own = Self::new(&code.scheme, &code.code);
+        let (scheme, code) = own.folded();
+        (!scheme.is_empty() && !code.is_empty()).then_some(own)
     }
 }
 
 impl Authority {
-    /// What an entry of kind `authority` says. Its title is a name too, always, unless `names` has it and says when.
+    /// What an entry of kind `authority` says. Its title is a name too, always, unless `names` has it and says when. What folds to
+    /// nothing is no name.
     pub fn of_content(entry: EntryKey, content: &Content) -> Self {
-        let named = content.names.iter().filter(|name| !name.name.trim().is_empty());
-        let mut names: Vec<Name> = named
-            .map(|name| Name::new(&name.name, &name.language, Validity::new(&name.from, &name.to)))
-            .collect();
+        let named = content
+            .names
+            .iter()
+            .map(|name| Name::new(&name.name, &name.language, Validity::new(&name.from, &name.to)));
+        let mut names: Vec<Name> = named.filter(|name| !name.folded.is_empty()).collect();
         let title = Name::new(&content.title, &content.language, Validity::default());
         if !title.folded.is_empty() && !names.iter().any(|name| name.folded == title.folded) {
             names.insert(0, title);
@@ -224,16 +234,7 @@ impl Authority {
 
     /// Whether it has an identifier, which is folded.
     pub fn has_identifier(&self, scheme: &str, code: &str) -> bool {
-        let is_it = |own: &Identifier| {
-            let (own_scheme, own_code) = own.folded();
-            own_scheme == scheme && own_code == code
-        };
+        let is_it = |own: &Identifier| own.folded.0 == scheme && own.folded.1 == code;
         self.identifiers.iter().any(is_it)
-    }
-
-    /// Whether both have an identifier in common.
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        let mut own = self.identifiers.iter().map(Identifier::folded);
-        own.any(|(scheme, code)| other.has_identifier(&scheme, &code))
     }
 }

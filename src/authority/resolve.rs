@@ -1,6 +1,7 @@
 //! Whom a name means.
 
-use super::{Authority, Identifier, Name};
+use super::{Authority, FoldedIdentifier, Identifier, Name};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Whom a name or an identifier means, among the authorities that are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +21,11 @@ pub fn resolve<'a>(known: &[&'a Authority], scheme: Option<&str>, text: &str) ->
         None => one.has_name(text),
         Some(scheme) => one.has_identifier(scheme, text),
     };
+    let mut same = Same::of(known);
     let mut groups: Vec<Vec<&Authority>> = Vec::new();
-    for one in known.iter().copied().filter(|one| has_it(one)) {
-        if !groups
-            .iter()
-            .any(|group| group.iter().any(|member| member.origin == one.origin))
-        {
-            groups.push(same_as(one, known));
+    for at in 0..same.known.len() {
+        if has_it(same.known[at]) && !same.is_grouped[at] {
+            groups.push(same.group(at));
         }
     }
     match groups.len() {
@@ -36,19 +35,54 @@ pub fn resolve<'a>(known: &[&'a Authority], scheme: Option<&str>, text: &str) ->
     }
 }
 
-/// All that are the same as one, or as one that is; itself first, the others in order.
-fn same_as<'a>(one: &'a Authority, known: &[&'a Authority]) -> Vec<&'a Authority> {
-    let mut group = vec![one];
-    let mut at = 0;
-    while let Some(member) = group.get(at).copied() {
-        let is_new = |other: &&&Authority| {
-            member.is_same_as(other) && !group.iter().any(|known| known.origin == other.origin)
-        };
-        let more: Vec<&Authority> = known.iter().filter(is_new).copied().collect();
-        group.extend(more);
-        at += 1;
+/// Who is the same as whom.
+struct Same<'a> {
+    /// Each origin once.
+    known: Vec<&'a Authority>,
+    /// Those that have an identifier, by their places.
+    with: HashMap<&'a FoldedIdentifier, Vec<usize>>,
+    is_grouped: Vec<bool>,
+}
+
+impl<'a> Same<'a> {
+    fn of(all: &[&'a Authority]) -> Self {
+        let mut origins = HashSet::new();
+        let is_first = |one: &&'a Authority| origins.insert(&one.origin);
+        let known: Vec<&Authority> = all.iter().copied().filter(is_first).collect();
+        let mut with: HashMap<&FoldedIdentifier, Vec<usize>> = HashMap::new();
+        for (at, one) in known.iter().enumerate() {
+            for identifier in one.identifiers.iter().map(Identifier::folded) {
+                with.entry(identifier).or_default().push(at);
+            }
+        }
+        let is_grouped = vec![false; known.len()];
+        Self {
+            known,
+            with,
+            is_grouped,
+        }
     }
-    group
+
+    /// All that are the same as one, or as one that is; itself first, then those that share its identifiers, in order.
+    fn group(&mut self, first: usize) -> Vec<&'a Authority> {
+        self.is_grouped[first] = true;
+        let mut group = vec![first];
+        let mut next = 0;
+        while let Some(member) = group.get(next).copied() {
+            let mut more = BTreeSet::new();
+            for identifier in self.known[member].identifiers.iter().map(Identifier::folded) {
+                // Each identifier leads to those that have it once.
+                more.extend(self.with.remove(identifier).into_iter().flatten());
+            }
+            for other in more {
+                if !std::mem::replace(&mut self.is_grouped[other], true) {
+                    group.push(other);
+                }
+            }
+            next += 1;
+        }
+        group.into_iter().map(|at| self.known[at]).collect()
+    }
 }
 
 impl<'a> Resolved<'a> {
@@ -64,14 +98,12 @@ impl<'a> Resolved<'a> {
 }
 
 fn used(group: &[&Authority], scheme: Option<&str>, text: &str) -> Option<String> {
-    let mut others: Vec<&str> = Vec::new();
+    let mut others: HashSet<&str> = HashSet::new();
     let mut is_dated = false;
     let is_other = |name: &&Name| scheme.is_some() || name.folded != text;
     for name in group.iter().flat_map(|one| &one.names).filter(is_other) {
         is_dated |= !name.validity.is_open();
-        if !others.contains(&name.folded.as_str()) {
-            others.push(&name.folded);
-        }
+        others.insert(&name.folded);
     }
     let names = match others.len() {
         0 => return None,
@@ -116,7 +148,7 @@ fn as_written<'t>(mut all: impl Iterator<Item = &'t Authority>, scheme: Option<&
         Some(scheme) => one
             .identifiers
             .iter()
-            .find(|own| own.folded() == (scheme.to_owned(), text.to_owned()))
+            .find(|own| (own.folded().0.as_str(), own.folded().1.as_str()) == (scheme, text))
             .map(Identifier::to_string),
     });
     written.unwrap_or_else(|| text.to_owned())

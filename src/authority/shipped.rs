@@ -3,7 +3,7 @@
 //! The files are compiled into the program. Their lines are this project's own: a test finds a malformed one, which at run time is left
 //! out.
 
-use super::{Authority, Identifier, Name, Origin, Validity, cells};
+use super::{Authority, FoldedIdentifier, Identifier, Name, Origin, Validity, cells};
 use crate::derive::{Country, Iso3, countries, fold};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -30,7 +30,7 @@ pub struct Shipped {
     /// By folded name, places in the list.
     by_name: HashMap<String, Vec<usize>>,
     /// By scheme and code, folded.
-    by_identifier: HashMap<(String, String), Vec<usize>>,
+    by_identifier: HashMap<FoldedIdentifier, Vec<usize>>,
 }
 
 impl Shipped {
@@ -56,7 +56,7 @@ impl Shipped {
     /// Those that have an identifier, which is folded.
     pub fn identified<'s>(
         &'s self,
-        identifier: &(String, String),
+        identifier: &FoldedIdentifier,
     ) -> impl Iterator<Item = &'s Authority> + use<'s> {
         let places = self.by_identifier.get(identifier).into_iter().flatten();
         places.map(|place| &self.list[*place])
@@ -66,7 +66,7 @@ impl Shipped {
         let mut list = states();
         list.extend(organisations().filter_map(Result::ok));
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut by_identifier: HashMap<(String, String), Vec<usize>> = HashMap::new();
+        let mut by_identifier: HashMap<FoldedIdentifier, Vec<usize>> = HashMap::new();
         for (place, authority) in list.iter().enumerate() {
             for name in &authority.names {
                 let places = by_name.entry(name.folded.clone()).or_default();
@@ -75,7 +75,10 @@ impl Shipped {
                 }
             }
             for identifier in &authority.identifiers {
-                by_identifier.entry(identifier.folded()).or_default().push(place);
+                by_identifier
+                    .entry(identifier.folded().clone())
+                    .or_default()
+                    .push(place);
             }
         }
         Self {

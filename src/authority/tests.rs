@@ -164,6 +164,59 @@ fn an_identifier_in_common_makes_them_one() {
 }
 
 #[test]
+fn what_folds_to_nothing_is_no_name_and_no_identifier() {
+    let one = entry(
+        "one",
+        &[("\u{640}", "", ""), (" ", "", ""), ("One", "", "")],
+        &["desk:\u{640}"],
+    );
+    let two = entry("two", &[("\u{640}", "", ""), ("Two", "", "")], &["desk:\u{640}"]);
+    assert_eq!((one.names.len(), one.identifiers.len()), (1, 0));
+    let known = [&one, &two];
+    assert_eq!(resolve(&known, None, ""), Resolved::Nobody);
+    assert_eq!(resolve(&known, None, "one"), Resolved::One(vec![&one]));
+}
+
+#[test]
+fn who_is_the_same_is_the_same_from_each_of_a_chain_of_a_thousand() {
+    // Each has an identifier in common with the next alone: all are one, whichever is asked for.
+    let chain: Vec<Authority> = (0..1_000)
+        .map(|at| {
+            let key = format!("link-{at}");
+            let identifiers = [format!("desk:{at}"), format!("desk:{}", at + 1)];
+            entry(&key, &[(&key, "", "")], &[&identifiers[0], &identifiers[1]])
+        })
+        .collect();
+    let known: Vec<&Authority> = chain.iter().collect();
+    for at in [0, 499, 999] {
+        let Resolved::One(group) = resolve(&known, None, &format!("link-{at}")) else {
+            panic!("link-{at}");
+        };
+        assert_eq!(group.len(), 1_000, "link-{at}");
+        assert_eq!(group[0].origin.to_string(), format!("authority/link-{at}"));
+    }
+}
+
+#[test]
+fn names_and_identifiers_by_the_ten_thousand_end_when_they_are_held_against_each_other() {
+    let texts = |text: &str| -> Vec<String> { (0..20_000).map(|at| format!("{text}{at}")).collect() };
+    let (names, identifiers) = (texts("name "), texts("desk:"));
+    let names: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), "", "")).collect();
+    let identifiers: Vec<&str> = identifiers.iter().map(String::as_str).collect();
+    let (one, two) = (
+        entry("one", &names, &identifiers),
+        entry("two", &[("Two", "", "")], &identifiers),
+    );
+    let known = [&one, &two];
+    let resolved = resolve(&known, None, "two");
+    assert_eq!(resolved, Resolved::One(vec![&two, &one]));
+    assert_eq!(
+        resolved.note(None, "two").unwrap(),
+        "actor \"Two\" also by 20000 other names of authority/two and authority/one"
+    );
+}
+
+#[test]
 fn the_title_of_an_entry_is_a_name_of_it() {
     let content = Content {
         title: "Imran Khan".to_owned(),
@@ -203,10 +256,27 @@ fn cells_are_read_as_they_are_written_and_what_is_wrong_is_named() {
         ),
         (cells::names("Burma[soon/]").unwrap_err(), "`soon` is not a date"),
         (cells::names("@en").unwrap_err(), "has no name"),
+        (cells::names("\u{640}@ar").unwrap_err(), "has no letter"),
+        (
+            cells::names("Burma[1990/1989]").unwrap_err(),
+            "in `Burma[1990/1989]`, `1990` is after `to`, which is `1989`",
+        ),
+        (
+            cells::offices("PM@PAK[2022-04/2018]").unwrap_err(),
+            "`2022-04` is after `to`",
+        ),
         (cells::identifiers("Q1").unwrap_err(), "write it as scheme:code"),
         (
             cells::offices("PM@Pakistan").unwrap_err(),
             "write its three letters",
+        ),
+        (
+            cells::offices("President@XXX").unwrap_err(),
+            "has the country `XXX`, which is none; write its three letters",
+        ),
+        (
+            cells::names("Burma[soon/]").unwrap_err(),
+            "write dates in EDTF, as [2018-08/2022-04] or [2018/]",
         ),
     ] {
         assert!(wrong.contains(said), "{wrong}");

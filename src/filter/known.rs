@@ -42,10 +42,10 @@ enum Days {
 }
 
 impl Names {
-    /// Names, folded, with their days; one without days always holds. A name may come more than once.
+    /// Names, folded, with their days; one without days always holds. A name may come more than once, and an empty one is none.
     pub fn of(names: impl IntoIterator<Item = (String, Option<DaySpan>)>) -> Self {
         let mut all: BTreeMap<Box<str>, Days> = BTreeMap::new();
-        for (name, span) in names {
+        for (name, span) in names.into_iter().filter(|(name, _)| !name.is_empty()) {
             let days = all.entry(name.into()).or_insert_with(|| Days::Within(Vec::new()));
             match (days, span) {
                 (Days::Always, _) => {}
@@ -68,10 +68,11 @@ impl Names {
         self.0.values().any(|days| matches!(days, Days::Within(_)))
     }
 
-    /// Whether a text is one of them in a record that says this.
+    /// Whether a text is one of them in a record that says this. One that folds to nothing, as what is left out, names nobody.
     fn has(&self, text: &str, content: &Content) -> bool {
         with_folded(text, |text| match self.0.get(text.trim()) {
             None => false,
+            Some(_) if text.trim().is_empty() => false,
             Some(Days::Always) => true,
             Some(Days::Within(spans)) => is_within(content, spans),
         })
@@ -432,6 +433,29 @@ mod tests {
                 expected,
                 "{filter} {occurred} {names:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_that_folds_to_nothing_is_that_of_nobody() {
+        let names = || Names::of([(String::new(), None), ("foo".to_owned(), None)]);
+        assert_eq!(names(), Names::of([("foo".to_owned(), None)]));
+        let asked = [(AskedActor::name("foo actor"), names())];
+        for (text, actors, expected) in [
+            ("actor = \"Foo Actor\"", ["", "Yod"], false),
+            ("actor = \"Foo Actor\"", ["\u{640}", "Yod"], false),
+            ("actor_dyad = \"Foo Actor,Zed\"", ["Zed", "Yod"], false),
+            ("actor_dyad = \"Foo Actor,Zed\"", ["Zed", "\u{640}"], false),
+            ("actor_dyad = \"Foo Actor,Zed\"", ["Zed", "Foo"], true),
+        ] {
+            let filter = Filter::parse(text).unwrap().with_names(&asked.clone().into());
+            let content = content("2021", &actors);
+            assert_eq!(passes(&filter, content.clone()), expected, "{text} {actors:?}");
+            let document = Content {
+                body: "Pakistan and Iran met in Geneva on Wednesday.".to_owned(),
+                ..content
+            };
+            assert_eq!(passes_as(Kind::Document, &filter, document), expected, "{text}");
         }
     }
 

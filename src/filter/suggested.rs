@@ -36,16 +36,16 @@ pub(super) fn passes(test: &Test, one: &Suggestion, content: &Content) -> bool {
     match test {
         Test::Country { field, code } => country(field, one) == Some(*code),
         Test::Text { field, check } => {
-            let mut names = names(field, one, content).into_iter();
+            let mut names = names(field, one, content);
             names.any(|name| check.passes(name))
         }
         Test::Known(known) => {
-            let mut names = names(&Field::Actor, one, content).into_iter();
+            let mut names = names(&Field::Actor, one, content);
             passes(&known.asked, one, content) || names.any(|name| known.has_name(name, content))
         }
         Test::Date { field, how, span, .. } => day(field, one).is_some_and(|own| how.holds(&own, span)),
         Test::Has(field) => {
-            let is_named = names(field, one, content).iter().any(|name| !name.is_empty());
+            let is_named = names(field, one, content).next().is_some();
             is_named || country(field, one).is_some() || day(field, one).is_some()
         }
         _ => false,
@@ -67,19 +67,25 @@ fn day(field: &Field, one: &Suggestion) -> Option<DaySpan> {
     }
 }
 
-/// The name that is meant, and the one that the text uses there: `Qamar Javed Bajwa` and `Bajwa`. Empty where it is not of the field.
-fn names<'s>(field: &Field, one: &'s Suggestion, content: &'s Content) -> [&'s str; 2] {
+/// The name that is meant, and the one that the text uses there: `Qamar Javed Bajwa` and `Bajwa`. None where it is not of the field.
+fn names<'s>(
+    field: &Field,
+    one: &'s Suggestion,
+    content: &'s Content,
+) -> impl Iterator<Item = &'s str> + use<'s> {
     let name = match (field, &one.what) {
-        (Field::Actor | Field::MentionedActor, Suggested::Person { name, .. }) => name,
-        (Field::Actor | Field::MentionedActor, Suggested::Organisation(name)) => name,
-        (Field::Place | Field::MentionedPlace, Suggested::Place { name, .. }) => name,
-        _ => return ["", ""],
+        (Field::Actor | Field::MentionedActor, Suggested::Person { name, .. }) => Some(name),
+        (Field::Actor | Field::MentionedActor, Suggested::Organisation(name)) => Some(name),
+        (Field::Place | Field::MentionedPlace, Suggested::Place { name, .. }) => Some(name),
+        _ => None,
     };
     let part = match one.part {
         Part::Title => &content.title,
         Part::Text => &content.body,
     };
-    [name, part.get(one.range.clone()).unwrap_or("")]
+    let used = part.get(one.range.clone()).unwrap_or_default();
+    let both = name.map(|name| [&**name, used]);
+    both.into_iter().flatten().filter(|name| !name.is_empty())
 }
 
 /// The terms of what a subject suggests; they are never among those of what is stated or derived.

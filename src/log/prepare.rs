@@ -8,10 +8,10 @@ use super::batch::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Door, Draft};
 use super::erasure::Erasing;
 use super::error::{Rule, Violation};
 use super::names::{NameHash, NameMap};
+use crate::authority::bounds;
 use crate::filter::Filter;
-use crate::record::codec::PAYLOAD_BYTES_MAX;
-use crate::record::codec::RelationType;
 use crate::record::codec::walk::{PayloadFacts, PayloadProblem, check_payload};
+use crate::record::codec::{PAYLOAD_BYTES_MAX, RelationType, decode_content};
 use crate::record::{
     Act, BatchId, EntryKey, Hash, Key, Kind, Position, Principal, Reason, Revision, SALT_BYTES, commitment,
 };
@@ -173,6 +173,7 @@ fn check(index: usize, draft: &Draft, door: Door, broken: &mut Vec<Violation>) -
         }
         Ok(facts) => {
             check_parts(draft, &facts, &mut refuse);
+            check_described(draft, &facts, &mut refuse);
             Some(facts)
         }
     }
@@ -272,6 +273,19 @@ fn check_parts(draft: &Draft, facts: &PayloadFacts, refuse: &mut impl FnMut(&str
     if matches!(act, Act::Hold | Act::Release | Act::Erase) && !facts.has_statement() {
         let text = format!("{act} needs an authority; say on whose decision");
         refuse("payload.statement.authority", Rule::Invalid(text));
+    }
+}
+
+/// What is said of an actor must be something that can be looked for. Of what describes none only the bounds are checked.
+fn check_described(draft: &Draft, facts: &PayloadFacts, refuse: &mut impl FnMut(&str, Rule)) {
+    if !facts.describes() && draft.kind != Some(Kind::Authority) {
+        return;
+    }
+    if let Ok(Some(content)) = decode_content(&draft.payload)
+        && let Err(unmeant) = bounds::check(&content)
+    {
+        let path = format!("payload.content.{}", unmeant.path);
+        refuse(&path, Rule::Invalid(unmeant.problem));
     }
 }
 

@@ -128,8 +128,24 @@ fn fields(shape: &Shape, message: &Message) -> Map<String, Value> {
     message
         .fields
         .iter()
-        .map(|field| (field.name.clone(), of_field(shape, field)))
+        .map(|field| {
+            let mut said = of_field(shape, field);
+            if let Some(most) = most(&message.name, &field.name) {
+                said["maxItems"] = most.into();
+            }
+            (field.name.clone(), said)
+        })
         .collect()
+}
+
+/// How many elements a field may have, where that is bounded.
+fn most(message: &str, field: &str) -> Option<u32> {
+    match (message, field) {
+        ("Content", "participants") => Some(super::codec::PARTICIPANTS_MAX),
+        ("Content", "names") => Some(super::codec::NAMES_MAX),
+        ("Content", "identifiers") => Some(super::codec::IDENTIFIERS_MAX),
+        _ => None,
+    }
 }
 
 fn of_field(shape: &Shape, field: &Field) -> Value {
@@ -151,9 +167,6 @@ fn of_field(shape: &Shape, field: &Field) -> Value {
         _ if field.repeated => json!({ "type": "array", "items": one }),
         _ => one,
     };
-    if field.name == "participants" {
-        out["maxItems"] = super::codec::PARTICIPANTS_MAX.into();
-    }
     out["description"] = field.comment.as_str().into();
     out
 }

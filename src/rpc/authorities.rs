@@ -6,7 +6,7 @@ use crate::authority::{Authority, Origin, Resolved, Validity, shipped};
 use crate::filter::AskedActor;
 use crate::record::Position;
 use crate::record::codec::{Code, Country, Name, Office};
-use crate::view::authorities::Actor;
+use crate::view::authorities::{Actor, Named};
 
 /// The most bytes of a name that is asked for.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -35,7 +35,8 @@ pub fn asked(name: &str) -> Result<AskedActor, RequestError> {
 }
 
 /// The answer.
-pub fn answer(actors: &[Actor], asked: &AskedActor, as_of: Position) -> proto::ResolveActorResponse {
+pub fn answer(named: &Named, asked: &AskedActor, as_of: Position) -> proto::ResolveActorResponse {
+    let actors = &named.actors;
     let groups = || actors.iter().map(|actor| actor.iter().collect());
     let resolved = match actors.len() {
         0 => Resolved::Nobody,
@@ -49,7 +50,7 @@ pub fn answer(actors: &[Actor], asked: &AskedActor, as_of: Position) -> proto::R
     proto::ResolveActorResponse {
         actors: actors.iter().map(actor).collect(),
         view_position: as_of.get(),
-        notes: note.into_iter().collect(),
+        notes: note.into_iter().chain(named.note.clone()).collect(),
         version: shipped().version().to_owned(),
     }
 }

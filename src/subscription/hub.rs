@@ -7,6 +7,7 @@ use super::session::Session;
 use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
+use crate::view::ahead::Cancel;
 use crate::view::ahead::Readers;
 use crate::view::authorities::widened;
 use crate::view::reader::Viewed;
@@ -155,10 +156,13 @@ impl Hub {
             return Err(SubscribeError::Draining);
         }
         let hub = Arc::clone(self);
+        // Whoever gives up waiting ends the search for names.
+        let cancel = Cancel::default();
+        let cancelled = cancel.flag();
         let resolved = tokio::task::spawn_blocking(move || {
             let from = hub.start(&request.from, &request.filter)?;
             let root = hub.log.root_at(from)?;
-            request.filter = hub.widened(&request.filter)?;
+            request.filter = hub.widened(&request.filter, &cancelled)?;
             Ok::<_, SubscribeError>((request, from, root))
         });
         let (request, from, root) = resolved.await.map_err(|cause| ReadError::Io {
@@ -200,13 +204,13 @@ impl Hub {
     }
 
     /// The filter with the names that are known now of the actors that it asks for. Call it where blocking is allowed.
-    pub(super) fn widened(&self, filter: &Filter) -> Result<Filter, ReadError> {
+    pub(super) fn widened(&self, filter: &Filter, cancelled: &AtomicBool) -> Result<Filter, ReadError> {
         if filter.actors().is_empty() {
             return Ok(filter.clone());
         }
         let view = self.view_soon();
         let view = view.as_deref();
-        let widened = widened(&self.log, view, filter, self.log.tail(), &AtomicBool::default())?;
+        let widened = widened(&self.log, view, filter, self.log.tail(), cancelled)?;
         Ok(widened.filter)
     }
 

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("suggest", &["record", "derive"]),
     ("authority", &["record", "derive"]),
     ("filter", &["record", "derive", "suggest"]),
-    ("log", &["record", "merkle", "derive", "filter"]),
+    ("log", &["record", "merkle", "derive", "authority", "filter"]),
     ("index", &["record"]),
     (
         "view",

@@ -298,3 +298,93 @@ fn both_actors_of_a_dyad_are_found_by_their_names() {
         [0_u64; 0]
     );
 }
+
+/// Entries of kind `authority` with these titles and identifiers, appended in as many batches as they need.
+fn describe_all(viewed: &Viewed, all: impl Iterator<Item = (String, String, Vec<String>)>) {
+    let drafts: Vec<_> = all
+        .map(|(key, title, identifiers)| {
+            let identifiers = identifiers.iter().map(|code| Code {
+                scheme: "desk".into(),
+                code: code.clone(),
+                label: String::new(),
+            });
+            let content = Content {
+                title,
+                identifiers: identifiers.collect(),
+                ..Content::default()
+            };
+            of_series(draft(Act::Create, &key, encode_content(content)))
+        })
+        .collect();
+    for some in drafts.chunks(500) {
+        append(viewed.log(), batch(some.to_vec())).unwrap();
+    }
+}
+
+#[test]
+fn an_actor_is_found_behind_a_thousand_others_whose_titles_have_the_words_of_its_name() {
+    let mut viewed = Viewed::new();
+    append(viewed.log(), batch(vec![event("a", "2021-10-13", "Имран Хан")])).unwrap();
+    let others = (0..1_100).map(|at| (format!("other-{at}"), format!("Imran Khan the {at}th"), vec![]));
+    describe_all(&viewed, others);
+    let names = [("Imran Khan", "", ""), ("Имран Хан", "", "")];
+    append(
+        viewed.log(),
+        batch(vec![described(Act::Create, "imran-khan", &names, &[])]),
+    )
+    .unwrap();
+    viewed.follow();
+    let tail = viewed.log().tail().get();
+    let (positions, notes) = found(&viewed, "kind = event AND actor = \"Imran Khan\"", tail);
+    assert_eq!(positions, [0]);
+    assert_eq!(
+        notes,
+        ["actor \"Imran Khan\" also by 1 other name of authority/imran-khan"]
+    );
+}
+
+#[test]
+fn who_is_the_same_through_a_chain_of_others_is_found_from_both_ends() {
+    let mut viewed = Viewed::new();
+    for (key, actor) in [("a", "Link 0"), ("b", "Link 11")] {
+        append(viewed.log(), batch(vec![event(key, "2021", actor)])).unwrap();
+    }
+    let chain = (0..12).map(|at| {
+        let identifiers = vec![at.to_string(), (at + 1).to_string()];
+        (format!("link-{at}"), format!("Link {at}"), identifiers)
+    });
+    describe_all(&viewed, chain);
+    viewed.follow();
+    for name in ["Link 0", "Link 5", "Link 11"] {
+        let (positions, notes) = found(&viewed, &format!("kind = event AND actor = \"{name}\""), 14);
+        assert_eq!(positions, [1, 0], "{name}");
+        assert!(
+            notes[0].contains("also by 11 other names of authority/link-"),
+            "{notes:?}"
+        );
+    }
+}
+
+#[test]
+fn where_more_authorities_have_a_name_than_are_looked_at_a_note_says_so() {
+    let mut viewed = Viewed::new();
+    append(viewed.log(), batch(vec![event("a", "2021", "Imran Khan")])).unwrap();
+    describe_all(
+        &viewed,
+        (0..1_001).map(|at| {
+            (
+                format!("khan-{at}"),
+                "Imran Khan".to_owned(),
+                vec!["1".to_owned()],
+            )
+        }),
+    );
+    viewed.follow();
+    let (positions, notes) = found(&viewed, "kind = event AND actor = \"Imran Khan\"", 1_002);
+    assert_eq!((positions, notes.len()), (vec![0], 1));
+    assert!(
+        notes[0].starts_with("more authorities have the names of an actor")
+            && notes[0].contains("the first 1000 of them"),
+        "{notes:?}"
+    );
+}

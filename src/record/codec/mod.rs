@@ -29,6 +29,12 @@ pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// The most participants that one content may name.
 pub const PARTICIPANTS_MAX: u32 = 256;
 
+/// The most names that one content may give beside its title.
+pub const NAMES_MAX: u32 = 1_000;
+
+/// The most identifiers that one content may have.
+pub const IDENTIFIERS_MAX: u32 = 1_000;
+
 /// Bytes that are not a message of the kind they were taken for.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("not an encoded {message}: {source}")]

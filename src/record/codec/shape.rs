@@ -32,6 +32,12 @@ pub const CONTENT_MEDIA_TYPE: u32 = 4;
 pub const CONTENT_PARTICIPANTS: u32 = 7;
 /// The number of `Content.raw`.
 pub const CONTENT_RAW: u32 = 16;
+/// The number of `Content.names`.
+pub const CONTENT_NAMES: u32 = 19;
+/// The number of `Content.identifiers`.
+pub const CONTENT_IDENTIFIERS: u32 = 20;
+/// The number of `Content.offices`.
+pub const CONTENT_OFFICES: u32 = 21;
 /// The number of `Text.body`.
 pub const TEXT_BODY: u32 = 4;
 

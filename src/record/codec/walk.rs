@@ -7,7 +7,7 @@
 
 use super::shape::{self, Enum, Field, FieldType, Message, MessageId, Role, Shape, Slot};
 use super::wire::{Reader, Value, WireError, WireType};
-use super::{PARTICIPANTS_MAX, PAYLOAD_BYTES_MAX};
+use super::{IDENTIFIERS_MAX, NAMES_MAX, PARTICIPANTS_MAX, PAYLOAD_BYTES_MAX};
 use crate::record::validate::{Check, TextError};
 use std::fmt;
 use std::ops::Range;
@@ -19,6 +19,8 @@ pub struct PayloadFacts {
     parts: u32,
     fields: u32,
     participants: u32,
+    names: u32,
+    identifiers: u32,
     text_with_body: bool,
 }
 
@@ -80,6 +82,11 @@ impl PayloadFacts {
         self.has_body() || self.is_title_only()
     }
 
+    /// Whether the content has names or offices, as one that describes an actor does.
+    pub fn describes(&self) -> bool {
+        self.fields & (bit(shape::CONTENT_NAMES) | bit(shape::CONTENT_OFFICES)) != 0
+    }
+
     /// How many participants the content names.
     pub fn participants(&self) -> u32 {
         self.participants
@@ -125,6 +132,16 @@ pub enum PayloadProblem {
     /// More participants than one content may name.
     #[error("too many participants: more than {PARTICIPANTS_MAX}; split the event, or name groups")]
     Participants,
+    /// More names than one content may give.
+    #[error(
+        "too many names: more than {NAMES_MAX}; leave out those that are alike when case and accents are, or describe several actors"
+    )]
+    Names,
+    /// More identifiers than one content may have.
+    #[error(
+        "too many identifiers: more than {IDENTIFIERS_MAX}; describe several actors, or keep others in `extra`"
+    )]
+    Identifiers,
     /// The bytes are no protobuf.
     #[error(transparent)]
     Wire(WireError),
@@ -331,15 +348,31 @@ impl Walker<'_> {
     ) -> Walked<()> {
         match above {
             Role::Payload if number == shape::PAYLOAD_CONTENT => self.facts.content = Some(range.clone()),
-            Role::Content if number == shape::CONTENT_PARTICIPANTS => {
-                self.facts.participants += 1;
-                if self.facts.participants > PARTICIPANTS_MAX {
-                    return refuse(PayloadProblem::Participants);
-                }
-            }
+            Role::Content => self.count(number)?,
             _ => {}
         }
         self.message(id, reader.slice(range)).map(drop)
+    }
+
+    /// Counts what a content has a bounded number of.
+    #[inline]
+    fn count(&mut self, number: u32) -> Walked<()> {
+        let (count, most, problem) = match number {
+            shape::CONTENT_PARTICIPANTS => (
+                &mut self.facts.participants,
+                PARTICIPANTS_MAX,
+                PayloadProblem::Participants,
+            ),
+            shape::CONTENT_NAMES => (&mut self.facts.names, NAMES_MAX, PayloadProblem::Names),
+            shape::CONTENT_IDENTIFIERS => (
+                &mut self.facts.identifiers,
+                IDENTIFIERS_MAX,
+                PayloadProblem::Identifiers,
+            ),
+            _ => return Ok(()),
+        };
+        *count += 1;
+        if *count > most { refuse(problem) } else { Ok(()) }
     }
 
     fn packed(&self, slot: Slot, bytes: &[u8]) -> Walked<()> {

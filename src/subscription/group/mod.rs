@@ -151,7 +151,7 @@ impl Group {
         if let Some(matcher) = self.matcher.get() {
             return Ok(matcher.clone());
         }
-        let filter = self.hub.widened(&self.settings.filter)?;
+        let filter = self.hub.widened(&self.settings.filter, &self.deleted)?;
         let matcher = Matcher::new(self.log.clone(), filter, self.settings.mode);
         // Whoever was sooner knew the same, or a moment less: all go by one.
         Ok(self.matcher.get_or_init(|| matcher).clone())

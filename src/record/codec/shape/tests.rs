@@ -74,6 +74,9 @@ fn the_numbers_named_here_are_those_of_the_proto() {
     assert_eq!(number("Content", "body"), CONTENT_BODY);
     assert_eq!(number("Content", "participants"), CONTENT_PARTICIPANTS);
     assert_eq!(number("Content", "raw"), CONTENT_RAW);
+    assert_eq!(number("Content", "names"), CONTENT_NAMES);
+    assert_eq!(number("Content", "identifiers"), CONTENT_IDENTIFIERS);
+    assert_eq!(number("Content", "offices"), CONTENT_OFFICES);
 }
 
 #[test]

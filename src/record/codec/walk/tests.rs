@@ -175,6 +175,28 @@ fn every_cut_is_refused_or_ends_between_parts() {
 }
 
 #[test]
+fn names_and_identifiers_are_bounded() {
+    let of = |names: usize, identifiers: usize| {
+        codec::encode_content(Content {
+            names: vec![codec::Name::default(); names],
+            identifiers: vec![codec::Code::default(); identifiers],
+            ..Content::default()
+        })
+    };
+    assert!(check_payload(&of(1_000, 1_000)).unwrap().describes());
+    check(
+        &of(1_001, 0),
+        "content.names[1000]",
+        "too many names: more than 1000; ",
+    );
+    check(
+        &of(0, 1_001),
+        "content.identifiers[1000]",
+        "too many identifiers: more than 1000; ",
+    );
+}
+
+#[test]
 fn limits_are_named_with_what_was_found() {
     let large = vec![0; PAYLOAD_BYTES_MAX + 1];
     check(
