@@ -8,10 +8,12 @@
 use super::reading::{Field, Reading, Source, code, country, type_code};
 use super::table::{Rows, columns};
 use super::{Format, ImportError, Item, Options, Sink};
-use crate::authority::cells;
+use crate::authority::{bounds, cells};
+use crate::derive::fold;
 use crate::record::codec::{Content, Name, Office, Relation, RelationType};
 use crate::record::validate::Check;
 use crate::record::{EntryKey, Key, Kind};
+use std::collections::HashMap;
 use std::io::{BufRead, Cursor, Read};
 use std::ops::ControlFlow;
 
@@ -46,12 +48,14 @@ pub(super) fn read(
         return Ok(ControlFlow::Continue(()));
     };
     let header = Header::of(first.bytes, separator)?;
+    let mut keys = HashMap::new();
     while let Some(line) = rows.next()? {
         // Files put one after another repeat their header.
         if line.bytes == header.line {
             continue;
         }
-        let item = Source::of_line(Format::Authority, options, line).and_then(|source| header.row(source));
+        let item = Source::of_line(Format::Authority, options, line)
+            .and_then(|source| header.row(source, &mut keys));
         if sink(item.unwrap_or_else(|reject| reject)).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -106,7 +110,9 @@ impl Header {
         }
     }
 
-    fn row(&self, source: Source<'_>) -> Result<Item, Item> {
+    /// The actor of a row. `keys` has the keys of the rows before it, and their lines: a second row with one of them would only amend the
+    /// first.
+    fn row(&self, source: Source<'_>, keys: &mut HashMap<String, u64>) -> Result<Item, Item> {
         let cells = columns(source.bytes, self.separator);
         if cells.len() != self.names.len() {
             return Err(source.reject(format!(
@@ -126,6 +132,12 @@ impl Header {
             }
         }
         let key = row.key(source)?;
+        if let Some(line) = keys.get(&row.key) {
+            return Err(source.reject(format!(
+                "the key `{}` is that of line {line} too; give each actor one of its own, and one actor one row",
+                row.key
+            )));
+        }
         let Some(names) = row.names() else {
             return Err(source.reject("no `name`; write the name to show, and others in `names`"));
         };
@@ -138,6 +150,8 @@ impl Header {
             extra,
             ..row.content
         };
+        bounds::check(&reading.content).map_err(|unmeant| source.reject(unmeant.to_string()))?;
+        keys.insert(std::mem::take(&mut row.key), source.line);
         Ok(reading.into_item(source, Kind::Authority, key))
     }
 }
@@ -203,8 +217,25 @@ impl Row {
     fn names(&mut self) -> Option<Vec<Name>> {
         let mut first = self.name.take()?;
         std::mem::take(&mut self.language).clone_into(&mut first.language);
-        let mut names = vec![first];
-        names.append(&mut self.others);
+        let mut names = std::mem::take(&mut self.others);
+        // A name that `names` has with its days is that one, and its days count.
+        let folded = fold(&first.name);
+        let own = names
+            .iter()
+            .position(|name| fold(&name.name).trim() == folded.trim());
+        let shown = match own.map(|own| names.remove(own)) {
+            Some(own) => Name {
+                name: first.name,
+                language: if own.language.is_empty() {
+                    first.language
+                } else {
+                    own.language
+                },
+                ..own
+            },
+            None => first,
+        };
+        names.insert(0, shown);
         Some(names)
     }
 }

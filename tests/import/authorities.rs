@@ -73,6 +73,62 @@ fn a_row_is_an_actor_with_all_that_its_cells_say() {
 }
 
 #[test]
+fn a_name_that_has_days_is_dated_and_stands_once() {
+    let table = "key,name,language,names\nd,Dup,en,DUP[2001/2002]|Other\n";
+    let imported = import(Format::Authority, table.as_bytes());
+    let content = decode_content(&imported.records[0].payload).unwrap().unwrap();
+    let names: Vec<_> = content
+        .names
+        .iter()
+        .map(|name| (&*name.name, &*name.language, &*name.from, &*name.to))
+        .collect();
+    assert_eq!(names, [("Dup", "en", "2001", "2002"), ("Other", "", "", "")]);
+    assert_eq!(content.title, "Dup");
+}
+
+#[test]
+fn a_row_that_cannot_be_meant_is_rejected_with_what_is_wrong() {
+    let table = "key,name,names,offices\n\
+        a,A,A2[2002/2001],\n\
+        b,B,,President@XXX\n\
+        c,C,,PM@PAK[2022/2018]\n\
+        d,\u{640},,\n\
+        e,E,,\n\
+        e,E again,,\n";
+    let imported = import(Format::Authority, table.as_bytes());
+    let reasons: Vec<_> = imported
+        .rejects
+        .iter()
+        .map(|one| (one.line, one.reason.as_str()))
+        .collect();
+    assert_eq!(imported.records.len(), 1);
+    for ((line, reason), (expected, said)) in reasons.iter().zip([
+        (
+            2,
+            "`names`: in `A2[2002/2001]`, `2002` is after `to`, which is `2001`",
+        ),
+        (3, "`President@XXX` has the country `XXX`, which is none"),
+        (4, "`2022` is after `to`"),
+        (5, "`names[0].name`: `\\u{640}` has no letter"),
+        (7, "the key `e` is that of line 6 too"),
+    ]) {
+        assert_eq!(*line, expected, "{reason}");
+        assert!(reason.contains(said), "{reason}");
+    }
+    assert_eq!(reasons.len(), 5);
+    let many: Vec<String> = (0..1_001).map(|at| format!("name {at}")).collect();
+    let table = format!("key,name,names\na,A,{}\n", many.join("|"));
+    let imported = import(Format::Authority, table.as_bytes());
+    assert!(
+        imported.rejects[0]
+            .reason
+            .contains("too many names: more than 1000"),
+        "{}",
+        imported.rejects[0].reason
+    );
+}
+
+#[test]
 fn tabs_and_commas_are_told_apart_by_the_header_and_the_format_by_its_names() {
     let tabbed = "key\tname\tnames\nun\tUnited Nations, the\tUN|ООН@ru\n";
     let imported = import(Format::Authority, tabbed.as_bytes());
