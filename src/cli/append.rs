@@ -70,7 +70,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     }
     let id = args.actor.request_id()?;
     let mut out = stdout();
-    let mut receipts = Receipts::new(args.output, screen);
+    let mut receipts = Receipts::new(args.output, screen).of_dry_run(args.dry_run);
     let mut refused = None;
     for (index, batch) in batches.into_iter().enumerate() {
         let request_id = if count == 1 {
@@ -173,7 +173,8 @@ fn refusal(status: Status, lines: &[usize], id: &str) -> Failure {
     }
 }
 
-fn by_line(message: &str, lines: &[usize]) -> Option<String> {
+/// A refusal that names a record by its place in the batch, with the line of the input instead.
+pub fn by_line(message: &str, lines: &[usize]) -> Option<String> {
     let (index, rest) = message.strip_prefix("records[")?.split_once(']')?;
     let line = lines.get(index.parse::<usize>().ok()?)?;
     Some(format!(
@@ -266,12 +267,18 @@ pub fn unsent(status: Status, id: &str) -> Failure {
     if !is_unknown(&status) {
         return status.into();
     }
-    Failure::failed(format!(
-        "whether the records were written is not known; run the command again with --request-id {id}, which records nothing twice"
-    ))
+    Failure::failed(unknown_fate(id))
 }
 
-fn is_unknown(status: &Status) -> bool {
+/// How to find out whether a batch of that id was written.
+pub fn unknown_fate(id: &str) -> String {
+    format!(
+        "whether the records were written is not known; run the command again with --request-id {id}, which records nothing twice"
+    )
+}
+
+/// Whether nobody can say if a call that failed was done.
+pub fn is_unknown(status: &Status) -> bool {
     status.code() == Code::Unknown || is_lost(status)
 }
 
@@ -287,14 +294,25 @@ pub struct Sent {
 pub struct Receipts<'a> {
     form: Form,
     screen: &'a Screen,
+    is_dry: bool,
     rows: Vec<[String; 4]>,
 }
 
 impl<'a> Receipts<'a> {
     /// For one command.
     pub fn new(form: Form, screen: &'a Screen) -> Self {
-        let rows = Vec::new();
-        Self { form, screen, rows }
+        Self {
+            form,
+            screen,
+            is_dry: false,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Of records that are not written, if so: what they would be called and where they would stand nobody knows yet.
+    #[must_use]
+    pub fn of_dry_run(self, is_dry: bool) -> Self {
+        Self { is_dry, ..self }
     }
 
     /// The receipts of one batch.
@@ -308,11 +326,19 @@ impl<'a> Receipts<'a> {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         for (sent, receipt) in sent.iter().zip(receipts) {
-            let key = sent.key.as_ref().map_or(receipt.key.as_str(), Key::as_str);
+            let is_known = !self.is_dry || receipt.outcome() == proto::Outcome::Duplicate;
+            let made = if is_known { receipt.key.as_str() } else { "" };
+            let key = sent.key.as_ref().map_or(made, Key::as_str);
+            let position = if is_known {
+                receipt.position.to_string()
+            } else {
+                String::new()
+            };
             match self.form {
-                Form::Json => writeln!(out, "{}", receipt_json(&sent.series, key, receipt))?,
+                Form::Json if is_known => writeln!(out, "{}", receipt_json(&sent.series, key, receipt))?,
+                Form::Json => writeln!(out, "{}", foreseen_json(&sent.series, key, receipt))?,
                 Form::Table => self.rows.push([
-                    receipt.position.to_string(),
+                    position,
                     receipt.revision.to_string(),
                     outcome(receipt.outcome()).to_owned(),
                     plain(&format!("{}/{key}", sent.series)).into_owned(),
@@ -345,6 +371,19 @@ fn receipt_json(series: &str, key: &str, receipt: &proto::Receipt) -> Value {
         "outcome": outcome(receipt.outcome()),
         "leaf_hash": hex::encode(&receipt.leaf_hash),
     })
+}
+
+/// What is known of a record before it is written.
+fn foreseen_json(series: &str, key: &str, receipt: &proto::Receipt) -> Value {
+    let mut told = json!({
+        "series": series,
+        "revision": receipt.revision,
+        "outcome": outcome(receipt.outcome()),
+    });
+    if !key.is_empty() {
+        told["key"] = key.into();
+    }
+    told
 }
 
 /// The word of an outcome.

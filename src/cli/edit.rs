@@ -3,13 +3,14 @@
 //! The editor is given the JSON form without what only the server writes and without the raw input, which stays as it
 //! is. What comes back is appended as a whole with the revision that was read: if someone else amended the entry
 //! meanwhile nothing is overwritten, and the edited text is kept. An entry that is not there yet begins as a form with what its kind
-//! is usually told by; what is left empty is not said.
+//! is usually told by; what is left empty is not said. An edit that could not be appended is kept, and `--from` goes on with it.
 
 use super::act::request;
-use super::append::{sent, unsent, wire};
+use super::append::{is_unknown, sent, unknown_fate, wire};
 use super::connect::{Actor, Reach};
-use super::editor::{self, Edited};
+use super::editor::{Desk, Edited, Further};
 use super::failure::Failure;
+use super::input;
 use super::name::EntryArg;
 use super::output::Form;
 use super::screen::Screen;
@@ -19,7 +20,13 @@ use crate::record::json::{Input, JsonError, JsonProblem, RAW_BASE64, pretty, rea
 use crate::record::{EntryKey, Kind};
 use crate::rpc::proto;
 use serde_json::{Map, Value, json};
-use tonic::Code;
+use std::path::{Path, PathBuf};
+use tonic::{Code, Status};
+
+/// The most bytes of an edited text.
+const INPUT_BYTES_MAX: u64 = 16 << 20;
+/// What to do with more.
+const TOO_LARGE: &str = "a record has at most 1 MiB, so this is no edit of one";
 
 /// Edits an entry.
 #[derive(clap::Args, Debug)]
@@ -30,6 +37,9 @@ pub struct Args {
     /// Begin a new entry of this kind, SERIES/KEY whole, where there is none; in the series `authority` that is the default
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
+    /// Take the edited text from a file, as one that was kept, instead of opening an editor; - for stdin
+    #[arg(long, value_name = "FILE|-")]
+    from: Option<PathBuf>,
     #[command(flatten)]
     actor: Actor,
     #[command(flatten)]
@@ -88,41 +98,138 @@ pub fn as_input(record: Value) -> Result<Input, JsonError> {
 /// An editor that fails; an edit that cannot be taken; a conflict. The edited text is then kept and named.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let client = args.reach.client().await?;
-    let (Draft { before, raw }, name) = begin(&args, &client).await?;
-    let file = Edited::create(&pretty(&Value::Object(before.clone())), "json")?;
-    let input = loop {
-        editor::open(&file.path)?;
-        match judge(&file.text()?, &before, &raw) {
-            Ok(None) => {
-                file.discard();
-                screen.note("nothing changed");
-                return Ok(());
-            }
-            Ok(Some(input)) => break input,
-            Err(error) if again(screen, &error)? => {}
-            Err(error) => return Err(keep(&file, &error.to_string())),
-        }
+    let (draft, name) = begin(&args, &client).await?;
+    match &args.from {
+        Some(path) => from_file(&client, &draft, &name, path, &args, screen).await,
+        None => by_hand(&client, &draft, &name, &args, screen).await,
+    }
+}
+
+/// Appends an edit that stands in a file, which stays as it is.
+async fn from_file(
+    client: &Client,
+    draft: &Draft,
+    name: &EntryKey,
+    path: &Path,
+    args: &Args,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let text = input::text(path, INPUT_BYTES_MAX, TOO_LARGE)?;
+    if text.trim().is_empty() {
+        return Err(Failure::failed(format!(
+            "`{}` is empty, so nothing is recorded",
+            path.display()
+        )));
+    }
+    let judged = draft.judge_again(&text);
+    let judged = judged.map_err(|error| Failure::failed(format!("`{}`, {error}", path.display())))?;
+    let Some(input) = judged else {
+        screen.note("nothing changed");
+        return Ok(());
     };
-    match send(&client, input, &args.actor).await {
-        Ok(answer) => {
+    let request = request(wire(input), &args.actor)?;
+    match sent(async || client.append(request.clone()).await).await {
+        Ok(answer) => tell(name, &answer.receipts, args, screen),
+        Err(status) if is_unknown(&status) => Err(Failure::failed(unknown_fate(&id_of(&request)))),
+        Err(status) => Err(Failure::failed(refusal(status))),
+    }
+}
+
+/// Has a person edit, and appends what came of it.
+async fn by_hand(
+    client: &Client,
+    draft: &Draft,
+    name: &EntryKey,
+    args: &Args,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let mut desk = Desk::open(screen)?;
+    let file = Edited::create(&pretty(&Value::Object(draft.before.clone())), "json")?;
+    let again = further(&args.actor, args).from(name, &file.path);
+    let request = match edited(&mut desk, &file, draft).await {
+        Ok(Some(input)) => request(wire(input), &args.actor),
+        Ok(None) => {
             file.discard();
-            if answer
-                .receipts
-                .iter()
-                .all(|one| one.outcome() == proto::Outcome::Duplicate)
-            {
-                screen.note("nothing changed");
-                return Ok(());
-            }
-            super::act::print_receipts(&name, &answer.receipts, args.output, screen)
+            screen.note("nothing changed");
+            return Ok(());
         }
-        Err(problem) => Err(keep(&file, &problem)),
+        Err(problem) => return Err(file.end(&problem, &again)),
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(failure) => return Err(file.end(failure.sentence().unwrap_or_default(), &again)),
+    };
+    let call = sent(async || client.append(request.clone()).await);
+    match desk.unless_interrupted(call).await {
+        Ok(Ok(answer)) => {
+            file.discard();
+            tell(name, &answer.receipts, args, screen)
+        }
+        Ok(Err(status)) if !is_unknown(&status) => Err(file.end(&refusal(status), &again)),
+        Ok(Err(_)) | Err(_) => {
+            let actor = Actor {
+                request_id: Some(id_of(&request)),
+                ..args.actor.clone()
+            };
+            let again = further(&actor, args).from(name, &file.path);
+            Err(file.end_in_doubt(&again))
+        }
+    }
+}
+
+/// What a person made of the text; `None` where nothing but the reasons differs.
+async fn edited(desk: &mut Desk<'_>, file: &Edited, draft: &Draft) -> Result<Option<Input>, String> {
+    loop {
+        desk.edit(&file.path).await?;
+        let text = file
+            .text()
+            .map_err(|failure| failure.sentence().unwrap_or_default().to_owned())?;
+        if text.trim().is_empty() {
+            return Err("the text was emptied".to_owned());
+        }
+        match draft.judge(&text) {
+            Ok(input) => return Ok(input),
+            Err(error) if desk.ask(format_args!("{error}\nedit again?"), true).await? => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// The command that goes on with an edit.
+fn further(actor: &Actor, args: &Args) -> Further {
+    Further::of("chancery edit", actor, &args.reach).with("--kind", args.kind.map(Kind::word))
+}
+
+fn id_of(request: &proto::AppendRequest) -> String {
+    String::from_utf8_lossy(&request.request_id).into_owned()
+}
+
+fn tell(name: &EntryKey, receipts: &[proto::Receipt], args: &Args, screen: &Screen) -> Result<(), Failure> {
+    let is_duplicate = |one: &proto::Receipt| one.outcome() == proto::Outcome::Duplicate;
+    if receipts.iter().all(is_duplicate) {
+        screen.note("nothing changed");
+        return Ok(());
+    }
+    super::act::print_receipts(name, receipts, args.output, screen)
+}
+
+/// Why an edit was not recorded.
+fn refusal(status: Status) -> String {
+    let is_conflict = status.code() == Code::Aborted;
+    let sentence = Failure::from(status).sentence().unwrap_or_default().to_owned();
+    match is_conflict {
+        true => format!(
+            "someone amended the entry meanwhile ({sentence}); see what changed, and write the revision that you amend"
+        ),
+        false => sentence,
     }
 }
 
 /// What the editor begins with: the entry, or a form for a new one.
 async fn begin(args: &Args, client: &Client) -> Result<(Draft, EntryKey), Failure> {
-    let found = args.entry.find(client, args.kind.is_some()).await?;
+    let kind = new_kind(args);
+    // Where a new entry would begin, a key is not the beginning of another.
+    let found = args.entry.find(client, kind.is_some()).await?;
     if let Some(found) = found {
         let entry = found.entry.unwrap_or_default();
         let shown = Shown::entry(&entry)?;
@@ -132,13 +239,21 @@ async fn begin(args: &Args, client: &Client) -> Result<(Draft, EntryKey), Failur
         return Err(Failure::failed("there is no record at this position"));
     };
     let name = EntryKey::new(series, key).map_err(|error| Failure::usage(error.to_string()))?;
-    let is_authority = series == Kind::Authority.word();
-    match args.kind.or(is_authority.then_some(Kind::Authority)) {
+    match kind {
         Some(kind) => Ok((Draft::new(&name, kind), name)),
         None => Err(Failure::failed(format!(
             "`{name}` is not in the archive; to begin it say of which kind it is, as --kind event"
         ))),
     }
+}
+
+/// The kind of the entry that would be begun; `None` where none would.
+fn new_kind(args: &Args) -> Option<Kind> {
+    let of_series = match &args.entry {
+        EntryArg::Name { series, .. } if series == Kind::Authority.word() => Some(Kind::Authority),
+        _ => None,
+    };
+    args.kind.or(of_series)
 }
 
 /// What the editor is given, and what is kept back for when it is done.
@@ -187,38 +302,57 @@ impl Draft {
         before.insert("explanation".to_owned(), "".into());
         Ok(Self { before, raw })
     }
+
+    /// The edited text as a record; `None` where nothing but the reasons differs.
+    fn judge(&self, text: &str) -> Result<Option<Input>, JsonError> {
+        self.judge_value(read(text)?)
+    }
+
+    /// The same of a text that was edited some time ago. If it is recorded by now, nothing but its revision differs.
+    fn judge_again(&self, text: &str) -> Result<Option<Input>, JsonError> {
+        let edited = read(text)?;
+        if let Value::Object(members) = &edited {
+            let stands = |members: &Map<String, Value>| {
+                let mut members = Value::Object(said(members));
+                drop_empty(&mut members);
+                if let Value::Object(members) = &mut members {
+                    members.remove("revision");
+                }
+                members
+            };
+            if self.before.contains_key("revision") && stands(members) == stands(&self.before) {
+                return Ok(None);
+            }
+        }
+        self.judge_value(edited)
+    }
+
+    fn judge_value(&self, mut edited: Value) -> Result<Option<Input>, JsonError> {
+        if let Value::Object(members) = &edited {
+            if said(members) == said(&self.before) {
+                return Ok(None);
+            }
+            check_identity(members, &self.before)?;
+        }
+        if !self.before.contains_key("revision") {
+            drop_empty(&mut edited);
+        }
+        if let (Value::Object(members), Some((name, value))) = (&mut edited, &self.raw)
+            && !members.contains_key("raw")
+            && !members.contains_key(RAW_BASE64)
+        {
+            members.insert(name.clone(), value.clone());
+        }
+        as_input(edited).map(Some)
+    }
 }
 
-/// The edited text as a record; `None` where nothing but the reasons differs.
-fn judge(
-    text: &str,
-    before: &Map<String, Value>,
-    raw: &Option<(String, Value)>,
-) -> Result<Option<Input>, JsonError> {
-    let edited = read(text)?;
-    let content = |members: &Map<String, Value>| {
-        let mut members = members.clone();
-        members.remove("reason");
-        members.remove("explanation");
-        members
-    };
-    if matches!(&edited, Value::Object(members) if content(members) == content(before)) {
-        return Ok(None);
-    }
-    if let Value::Object(members) = &edited {
-        check_identity(members, before)?;
-    }
-    let mut record = edited;
-    if !before.contains_key("revision") {
-        drop_empty(&mut record);
-    }
-    if let (Value::Object(members), Some((name, value))) = (&mut record, raw)
-        && !members.contains_key("raw")
-        && !members.contains_key(RAW_BASE64)
-    {
-        members.insert(name.clone(), value.clone());
-    }
-    as_input(record).map(Some)
+/// What an edit says besides why.
+fn said(members: &Map<String, Value>) -> Map<String, Value> {
+    let mut members = members.clone();
+    members.remove("reason");
+    members.remove("explanation");
+    members
 }
 
 /// What only says of which sort or series something would be.
@@ -256,37 +390,6 @@ fn check_identity(members: &Map<String, Value>, before: &Map<String, Value>) -> 
     })
 }
 
-async fn send(client: &Client, input: Input, actor: &Actor) -> Result<proto::AppendResponse, String> {
-    let request = request(wire(input), actor).map_err(sentence)?;
-    let id = String::from_utf8_lossy(&request.request_id).into_owned();
-    sent(async || client.append(request.clone()).await)
-        .await
-        .map_err(|status| match status.code() {
-            Code::Aborted => format!(
-                "someone amended the entry meanwhile ({})",
-                sentence(status.into())
-            ),
-            _ => sentence(unsent(status, &id)),
-        })
-}
-
-fn sentence(failure: Failure) -> String {
-    failure.sentence().unwrap_or_default().to_owned()
-}
-
-/// Asks a person at a terminal whether to edit once more.
-fn again(screen: &Screen, problem: &JsonError) -> Result<bool, Failure> {
-    editor::ask(screen, format_args!("{problem}\nedit again?"), true)
-}
-
-/// Keeps an edit that was not appended, and says how it can be.
-fn keep(file: &Edited, problem: &str) -> Failure {
-    let path = file.path.display();
-    Failure::failed(format!(
-        "{problem}; your edit is kept in {path}: mend it, with the revision that it amends, and run: chancery append {path}"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,17 +400,41 @@ mod tests {
         value.as_object().cloned().unwrap()
     }
 
+    fn draft(raw: Option<(String, Value)>) -> Draft {
+        Draft {
+            before: before(),
+            raw,
+        }
+    }
+
+    #[test]
+    fn an_edit_that_is_recorded_by_now_changes_nothing_when_it_is_taken_again() {
+        let edited = pretty(&Value::Object(before())).replace("\"a\"", "\"b\"");
+        let mut now = draft(None);
+        now.before.insert("title".to_owned(), "b".into());
+        now.before.insert("revision".to_owned(), 2.into());
+        assert_eq!(now.judge_again(&edited), Ok(None));
+        assert_eq!(now.judge(&edited).unwrap_err().path, "revision");
+        let other = edited.replace("\"b\"", "\"c\"");
+        assert_eq!(now.judge_again(&other).unwrap_err().path, "revision");
+        // A form of a new entry has no revision, and empty fields.
+        let form = edited
+            .replace("\"revision\": 1,", "")
+            .replace("\"title\"", "\"body\": \"\", \"title\"");
+        assert_eq!(now.judge_again(&form), Ok(None));
+    }
+
     #[test]
     fn reasons_alone_are_no_edit() {
         let text = pretty(&Value::Object(before())).replace("corrected", "other");
-        assert_eq!(judge(&text, &before(), &None), Ok(None));
+        assert_eq!(draft(None).judge(&text), Ok(None));
     }
 
     #[test]
     fn an_edit_is_an_amendment_of_the_revision_that_was_read_and_keeps_the_raw_input() {
         let text = pretty(&Value::Object(before())).replace("\"a\"", "\"b\"");
         let raw = Some(("raw".to_owned(), Value::from("row")));
-        let input = judge(&text, &before(), &raw).unwrap().unwrap();
+        let input = draft(raw).judge(&text).unwrap().unwrap();
         assert_eq!(input.act, crate::record::Act::Amend);
         assert_eq!(input.expected_revision.map(crate::record::Revision::get), Some(1));
         let content = crate::record::codec::decode_content(&input.payload)
@@ -326,7 +453,7 @@ mod tests {
         ] {
             let text = pretty(&Value::Object(before()));
             assert!(text.contains(was), "{text}");
-            let error = judge(&text.replace(was, now), &before(), &None).unwrap_err();
+            let error = draft(None).judge(&text.replace(was, now)).unwrap_err();
             assert_eq!(error.path, path, "{error}");
             assert!(error.to_string().contains("chancery append"), "{error}");
         }
@@ -335,11 +462,11 @@ mod tests {
     #[test]
     fn what_is_left_empty_in_the_form_of_a_new_entry_is_not_said() {
         let name: EntryKey = "authority/imran-khan".parse().unwrap();
-        let form = Draft::new(&name, Kind::Authority).before;
-        let text = pretty(&Value::Object(form.clone()));
-        assert_eq!(judge(&text, &form, &None), Ok(None));
+        let form = Draft::new(&name, Kind::Authority);
+        let text = pretty(&Value::Object(form.before.clone()));
+        assert_eq!(form.judge(&text), Ok(None));
         let text = text.replacen("\"name\": \"\"", "\"name\": \"Imran Khan\"", 1);
-        let input = judge(&text, &form, &None).unwrap().unwrap();
+        let input = form.judge(&text).unwrap().unwrap();
         assert_eq!(input.act, crate::record::Act::Create);
         let content = crate::record::codec::decode_content(&input.payload)
             .unwrap()
@@ -347,10 +474,10 @@ mod tests {
         assert_eq!(content.names[0].name, "Imran Khan");
         assert!(content.identifiers.is_empty() && content.offices.is_empty() && content.relations.is_empty());
         for kind in [Kind::Event, Kind::Document, Kind::Agreement] {
-            let form = Draft::new(&name, kind).before;
-            let text =
-                pretty(&Value::Object(form.clone())).replacen("\"title\": \"\"", "\"title\": \"x\"", 1);
-            let input = judge(&text, &form, &None).unwrap().unwrap();
+            let form = Draft::new(&name, kind);
+            let text = pretty(&Value::Object(form.before.clone()));
+            let text = text.replacen("\"title\": \"\"", "\"title\": \"x\"", 1);
+            let input = form.judge(&text).unwrap().unwrap();
             assert_eq!(input.kind, Some(kind));
         }
     }
@@ -358,8 +485,8 @@ mod tests {
     #[test]
     fn a_bad_edit_is_named_by_its_path() {
         let text = pretty(&Value::Object(before())).replace("title", "titel");
-        let error = judge(&text, &before(), &None).unwrap_err();
+        let error = draft(None).judge(&text).unwrap_err();
         assert_eq!(error.path, "titel");
-        assert!(judge("{", &before(), &None).is_err());
+        assert!(draft(None).judge("{").is_err());
     }
 }

@@ -53,6 +53,14 @@ impl FromStr for EntryArg {
 }
 
 impl EntryArg {
+    /// An entry by its whole name.
+    pub fn of(name: &EntryKey) -> Self {
+        Self::Name {
+            series: name.series.to_string(),
+            key: name.key.to_string(),
+        }
+    }
+
     /// Asks for the entry, first by its whole key and then by the beginning of it.
     ///
     /// # Errors

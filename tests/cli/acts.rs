@@ -87,6 +87,15 @@ fn a_dry_run_writes_nothing() {
     let ended = run(daemon.ask(&["append", "-", "--dry-run"]).write_stdin(ONE));
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(daemon.tail(), 0);
+    // Where it would stand, and what it would be called, nobody knows before it is written.
+    let unnamed = r#"{"series":"desk","kind":"event","title":"Talks"}"#;
+    let ended = run(daemon
+        .ask(&["append", "-", "--dry-run", "-o", "json"])
+        .write_stdin(unnamed));
+    assert_eq!(
+        json(&ended.out),
+        serde_json::json!({"series": "desk", "revision": 1, "outcome": "recorded"})
+    );
 }
 
 #[test]

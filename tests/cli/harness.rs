@@ -195,6 +195,16 @@ impl Drop for Daemon {
     }
 }
 
+/// An editor that writes, sends a signal to the command that opened it, and does not end before it is told to itself: nobody writes into
+/// the pipe that it reads.
+pub fn ended_meanwhile(daemon: &Daemon, signal: &str, write: &str) -> String {
+    let pipe = daemon.folder().join("pipe");
+    let pipe = pipe.display();
+    format!(
+        "trap 'exit 1' INT TERM; test -p {pipe} || mkfifo {pipe}; f() {{ {write}; kill -{signal} $PPID; read line < {pipe}; }}; f"
+    )
+}
+
 /// Ctrl-C.
 pub fn interrupt(child: &Child) {
     let id = rustix::process::Pid::from_child(child);

@@ -9,10 +9,13 @@
 //!
 //! A line that begins with `#` is a comment. What a block says becomes an object of the JSON form, which has the checks.
 
+use super::checks::first_slip;
 use crate::record::codec::{
-    ActorKind, Content, Country, DateRole, Participant, Payload, Place, Side, TypeCode, encode_payload,
+    ActorKind, Content, Country, DateRole, Participant, Payload, Place, Side, TypeCode, decode_content,
+    encode_payload,
 };
 use crate::record::json::{Input, JsonError, nearest, payload as payload_json, pretty, read as read_json};
+use crate::record::validate::Check;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -52,7 +55,18 @@ impl Event {
     /// What cannot be taken, with its line.
     pub fn input(self) -> Result<Input, FormError> {
         let input = Input::from_value(Value::Object(self.members));
-        input.map_err(|error| of_line(&error, &self.paths, self.line))
+        let input = input.map_err(|error| of_line(&error, &self.paths, self.line))?;
+        if let Ok(Some(content)) = decode_content(&input.payload)
+            && let Some((path, problem)) = first_slip(&content)
+        {
+            let line = line_of(&path, &self.paths, self.line);
+            let problem = match self.paths.is_empty() {
+                true => format!("`{path}`: {problem}"),
+                false => problem,
+            };
+            return Err(FormError { line, problem });
+        }
+        Ok(input)
     }
 }
 
@@ -172,6 +186,15 @@ pub fn read(text: &str) -> Result<Vec<Event>, FormError> {
     }
 }
 
+/// Whether two annotations say the same: their comments, their lines and their spaces may differ. One that cannot be read is like none.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let members = |text: &str| -> Option<Vec<Map<String, Value>>> {
+        let events = read(text).ok()?;
+        Some(events.into_iter().map(|event| event.members).collect())
+    };
+    members(one).is_some_and(|one| !one.is_empty() && Some(one) == members(other))
+}
+
 /// Objects one behind the other, each over as many lines as it likes; lines between them that begin with `#` are comments.
 fn objects(text: &str) -> Result<Vec<Event>, FormError> {
     let mut events = Vec::new();
@@ -232,7 +255,7 @@ fn blocks(text: &str) -> Result<Vec<Event>, FormError> {
             continue;
         }
         let wrong = |problem: String| FormError { line, problem };
-        if let Some(key) = begins_event(written) {
+        if let Some(key) = begins_event(written).map_err(wrong)? {
             events.extend(block.take().map(Block::event).transpose()?);
             block = Some(Block::new(line, key));
             continue;
@@ -253,11 +276,23 @@ fn blocks(text: &str) -> Result<Vec<Event>, FormError> {
     Ok(events)
 }
 
-/// The key of an event that a line begins; empty where it gives none.
-fn begins_event(line: &str) -> Option<&str> {
-    let key = line.strip_prefix("event")?;
-    let is_whole = key.is_empty() || key.starts_with([':', ' ', '\t']);
-    is_whole.then(|| key.trim_start_matches(':').trim())
+/// The key of an event that a line begins; empty where it gives none. A key with spaces needs a colon before it, since a line of words is
+/// more often the rest of a title that was broken in two.
+fn begins_event(line: &str) -> Result<Option<&str>, String> {
+    let Some(rest) = line.strip_prefix("event") else {
+        return Ok(None);
+    };
+    if let Some(key) = rest.trim_start().strip_prefix(':') {
+        return Ok(Some(key.trim()));
+    }
+    let key = rest.trim();
+    match rest.is_empty() || rest.starts_with([' ', '\t']) {
+        true if key.contains(char::is_whitespace) => Err(format!(
+            "`{}` begins no event, since a key has no spaces here; write a title on one line, or a key with spaces as `event: KEY`",
+            short(line)
+        )),
+        is_whole => Ok(is_whole.then_some(key)),
+    }
 }
 
 fn short(text: &str) -> String {
@@ -310,6 +345,12 @@ impl Block {
             "text" => self.once("body", line, rest.into()),
             "occurred" => {
                 let [day, stated] = array(&bounded(name, &parts, 2)?);
+                if Check::Edtf.run(day).is_err() {
+                    return Err(format!(
+                        "`{}` in `occurred` is no date in EDTF; write DATE | WORDS, as 2021-10-13 | on Wednesday, or | WORDS alone",
+                        short(day)
+                    ));
+                }
                 let date = said(&[("role", "occurred"), ("edtf", day), ("stated", stated)]);
                 self.once("dates", line, json!([date]))
             }
@@ -377,12 +418,7 @@ impl Block {
 
 /// An error of a path as one of the line that the path comes from.
 fn of_line(error: &JsonError, paths: &[(String, usize)], event: usize) -> FormError {
-    let begins = |path: &&(String, usize)| error.path.starts_with(path.0.as_str());
-    let line = paths
-        .iter()
-        .filter(begins)
-        .max_by_key(|path| path.0.len())
-        .map_or(event, |path| path.1);
+    let line = line_of(&error.path, paths, event);
     // What a line of the plain form stands for is known by the line; within an object the path says it.
     let problem = if paths.is_empty() {
         error.to_string()
@@ -390,6 +426,13 @@ fn of_line(error: &JsonError, paths: &[(String, usize)], event: usize) -> FormEr
         error.problem.to_string()
     };
     FormError { line, problem }
+}
+
+/// The line that a path comes from; that of the event where none does.
+fn line_of(path: &str, paths: &[(String, usize)], event: usize) -> usize {
+    let begins = |own: &&(String, usize)| path.starts_with(own.0.as_str());
+    let own = paths.iter().filter(begins).max_by_key(|own| own.0.len());
+    own.map_or(event, |own| own.1)
 }
 
 fn is_known(name: &str) -> bool {
@@ -482,127 +525,4 @@ fn place_of(name: &str, country: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::codec::decode_content;
-
-    const TEXT: &str = "# a comment\n\
-        event rawalpindi\n\
-        title: They met\n\
-        occurred: 2021-10-13 | on Wednesday\n\
-        type: 040\n\
-        party: Qamar Javed Bajwa | Chief of Army Staff | PAK | person\n\
-        party: Mohammad Bagheri | | fips:IR\n\
-        place: Rawalpindi | PAK\n\
-        publisher: ISPR\n\
-        sentence:\n\
-        \n\
-        event\n\
-        title: Another\n";
-
-    fn content(event: Event) -> Content {
-        let input = event.input().unwrap();
-        decode_content(&input.payload).unwrap().unwrap()
-    }
-
-    fn refused(text: &str) -> String {
-        let events = read(text).and_then(|events| {
-            events
-                .into_iter()
-                .map(Event::input)
-                .collect::<Result<Vec<_>, _>>()
-        });
-        events.map(drop).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_block_is_an_event_and_says_what_its_lines_say() {
-        let events = read(TEXT).unwrap();
-        assert_eq!(events.iter().map(|event| event.line).collect::<Vec<_>>(), [2, 12]);
-        let mut events = events.into_iter();
-        let first = events.next().unwrap();
-        assert_eq!(first.members["key"], "rawalpindi");
-        let first = content(first);
-        assert_eq!(
-            (first.dates[0].edtf.as_str(), first.dates[0].stated.as_str()),
-            ("2021-10-13", "on Wednesday")
-        );
-        assert_eq!(
-            (first.types[0].scheme.as_str(), first.types[0].code.as_str()),
-            ("cameo", "040")
-        );
-        assert_eq!(first.participants[0].office, "Chief of Army Staff");
-        assert_eq!(first.participants[1].countries[0].scheme, "fips");
-        assert_eq!(first.places[0].country.as_ref().unwrap().code, "PAK");
-        assert_eq!(first.reports[0].publisher, "ISPR");
-        assert_eq!(content(events.next().unwrap()).title, "Another");
-    }
-
-    #[test]
-    fn what_a_block_is_written_as_is_read_as_the_same() {
-        let first = content(read(TEXT).unwrap().remove(0));
-        let again = content(read(&block(&first)).unwrap().remove(0));
-        assert_eq!(again, first);
-        let as_json = content(read(&object(&first)).unwrap().remove(0));
-        assert_eq!(as_json, first);
-    }
-
-    #[test]
-    fn objects_may_have_comments_between_them() {
-        let text = "# one\n{\"title\": \"a\"}\n\n# two\n{\n\"title\": \"# b\"}\n# end";
-        let events = read(text).unwrap();
-        assert_eq!(events.iter().map(|event| event.line).collect::<Vec<_>>(), [2, 5]);
-        assert!(read("# nothing\n\n").unwrap().is_empty());
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_by_its_line_with_the_remedy() {
-        for (text, said) in [
-            (
-                "title: a",
-                "line 1: `title: a` stands before any event; begin each event with a line `event`",
-            ),
-            (
-                "event\ntitel: a",
-                "line 2: `titel` is no field of an event; did you mean `title`?",
-            ),
-            (
-                "event\ntitle: a\ntitle: b",
-                "line 3: `title` stands twice in the event; keep one of them",
-            ),
-            (
-                "event\n",
-                "line 1: the event says nothing; give it a title, or remove it",
-            ),
-            (
-                "event\ntype: meeting",
-                "line 2: `meeting` is no type; write SCHEME:CODE, as cameo:040, or the digits of a CAMEO code",
-            ),
-            (
-                "event\nparty: a | b | PAK | person | x",
-                "line 2: `party` has 5 parts between `|`, at most 4 are read; write a `|` of a text as `/`",
-            ),
-            (
-                "event\nparty: | | | person",
-                "line 2: `party` names nobody; write NAME | OFFICE | COUNTRY | KIND",
-            ),
-        ] {
-            assert_eq!(refused(text), said);
-        }
-        for (text, line) in [
-            ("event\ntitle: a\noccurred: sometime", "line 3: "),
-            (
-                "event\n\nparty: a | b | Pakistan",
-                "line 3: `Pakistan` does not say enough; write ISO alpha-3 as PAK",
-            ),
-            (
-                "event\nparty: a\nparty: b | | | king",
-                "line 3: `king` is not one of the words",
-            ),
-            ("# c\n{\"titel\": 1}", "line 2: `titel`: unknown name"),
-            ("{\n\"title\": \n}", "line 3: "),
-        ] {
-            assert!(refused(text).starts_with(line), "{}", refused(text));
-        }
-    }
-}
+mod tests;

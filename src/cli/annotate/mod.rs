@@ -3,11 +3,13 @@
 //! The daemon drafts them from what the document suggests; a person corrects them in an editor, and what comes back is appended in
 //! one batch, each event `reported-in` the document. Nothing that was only suggested is recorded without somebody's hand.
 
+mod batch;
+mod checks;
 mod form;
 
-use super::append::{Receipts, Sent, sent, unsent, wire};
+use super::append::unknown_fate;
 use super::connect::{Actor, Reach, Source};
-use super::editor::{self, Edited};
+use super::editor::{Desk, Edited, Further};
 use super::failure::Failure;
 use super::input;
 use super::name::EntryArg;
@@ -20,11 +22,13 @@ use crate::record::codec::{Content, DateRole};
 use crate::record::json::Input;
 use crate::record::{Act, EntryKey, Kind, Series};
 use crate::rpc::proto;
+use batch::{Batch, Refused};
 use form::{Event, FormError};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The most bytes of an annotation.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
@@ -80,6 +84,13 @@ fn series(text: &str) -> Result<Series, String> {
 /// The server's; an editor that fails; an annotation that cannot be taken, which is then kept and named.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     if args.list {
+        if let [word] = &args.words[..]
+            && let Ok(EntryArg::Name { .. }) = word.parse()
+        {
+            return Err(Failure::usage(format!(
+                "--list takes a filter, and `{word}` is the name of an entry; annotate it with: chancery annotate {word}"
+            )));
+        }
         let source = Source::of(args.reach);
         let asked = search::Args::of_documents_without_events(args.words, args.limit, args.output, source);
         return search::run(asked, screen).await;
@@ -97,67 +108,164 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         write!(stdout(), "{template}")?;
         return Ok(());
     }
-    let Some(path) = &args.from else {
-        return edit(&client, &drafted, &template, &args, screen).await;
-    };
-    let records = drafted.judge(&input::text(path, INPUT_BYTES_MAX, TOO_LARGE)?, &args);
-    let records = records.map_err(|error| Failure::failed(format!("`{}`, {error}", path.display())))?;
-    if records.is_empty() {
+    match &args.from {
+        Some(path) => from_file(&client, &drafted, &template, path, &args, screen).await,
+        None => by_hand(&client, &drafted, &template, &args, screen).await,
+    }
+}
+
+/// Appends the events of a file, which stays as it is.
+async fn from_file(
+    client: &Client,
+    drafted: &Drafted,
+    template: &str,
+    path: &Path,
+    args: &Args,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let text = input::text(path, INPUT_BYTES_MAX, TOO_LARGE)?;
+    let events = drafted.judge(&text, args);
+    let events = events.map_err(|error| Failure::failed(format!("`{}`, {error}", path.display())))?;
+    if events.is_empty() {
         return Err(Failure::failed(format!(
             "`{}` has no event; chancery annotate {} --print shows how one is written",
             path.display(),
             drafted.name
         )));
     }
-    append(&client, records, &drafted.name, &args, screen).await
+    if form::is_same(&text, template) || form::is_same(&text, &drafted.template(true)?) {
+        return Err(Failure::failed(format!(
+            "`{}` has the drafts as they were printed, and nobody corrected them, so nothing is recorded; correct them, or record them \
+             as they are at a terminal with: chancery annotate {}",
+            path.display(),
+            drafted.name
+        )));
+    }
+    let batch = Batch::of(events, args)?;
+    match batch.send(client).await {
+        Ok(receipts) => {
+            batch.print(&receipts, &drafted.name, args, screen)?;
+            screen.note(batch.outcome(&drafted.name));
+            Ok(())
+        }
+        Err(Refused::Known(problem)) => Err(Failure::failed(problem)),
+        Err(Refused::Unknown) => Err(Failure::failed(unknown_fate(&batch.id))),
+    }
 }
 
 /// Has a person correct the drafts, and appends what came of it.
-async fn edit(
+async fn by_hand(
     client: &Client,
     drafted: &Drafted,
     template: &str,
     args: &Args,
     screen: &Screen,
 ) -> Result<(), Failure> {
+    let mut desk = Desk::open(screen)?;
     let file = Edited::create(template, if args.json { "json" } else { "txt" })?;
-    let records = loop {
-        editor::open(&file.path)?;
-        let text = file.text()?;
-        let as_drafted = "nothing was changed; record the drafts as they are?";
-        if text == template && !editor::ask(screen, as_drafted, false)? {
-            file.discard();
-            screen.note("nothing was changed, so nothing is recorded");
+    let again = further(&args.actor, args).from(&drafted.name, &file.path);
+    let batch = match corrected(&mut desk, &file, drafted, template, args).await {
+        Ok(Corrected::Events(events)) => Batch::of(events, args),
+        Ok(Corrected::Nothing(said)) => {
+            nothing_recorded(file, said, screen);
             return Ok(());
         }
-        match drafted.judge(&text, args) {
-            Ok(records) if records.is_empty() => {
-                file.discard();
-                screen.note("no event is left, so nothing is recorded");
-                return Ok(());
-            }
-            Ok(records) => break records,
-            Err(error) if editor::ask(screen, format_args!("{error}\nedit again?"), true)? => {}
-            Err(error) => return Err(keep(&file, &drafted.name, &error.to_string())),
+        Err(problem) => return Err(file.end(&problem, &again)),
+    };
+    let batch = match batch {
+        Ok(batch) => batch,
+        Err(failure) => return Err(file.end(failure.sentence().unwrap_or_default(), &again)),
+    };
+    // The document may have been amended, retracted or erased while somebody was reading it.
+    let name = EntryArg::of(&drafted.name);
+    match desk.unless_interrupted(Drafted::ask(client, &name)).await {
+        Ok(Ok(now)) if now.revision() != drafted.revision() => screen.note(format_args!(
+            "{} was amended while you annotated it: revision {} is now revision {}",
+            drafted.name,
+            drafted.revision(),
+            now.revision()
+        )),
+        Ok(Ok(_)) => {}
+        Ok(Err(failure)) => return Err(file.end(failure.sentence().unwrap_or_default(), &again)),
+        Err(problem) => return Err(file.end(&problem, &again)),
+    }
+    let receipts = match desk.unless_interrupted(batch.send(client)).await {
+        Ok(Ok(receipts)) => receipts,
+        Ok(Err(Refused::Known(problem))) => return Err(file.end(&problem, &again)),
+        Ok(Err(Refused::Unknown)) | Err(_) => {
+            let again = further(&batch.actor(args), args).from(&drafted.name, &file.path);
+            return Err(file.end_in_doubt(&again));
         }
     };
-    match append(client, records, &drafted.name, args, screen).await {
-        Err(failure) => match failure.sentence() {
-            Some(problem) => Err(keep(&file, &drafted.name, problem)),
-            None => Err(failure),
-        },
-        Ok(()) => {
-            file.discard();
-            Ok(())
+    if args.dry_run {
+        // What somebody wrote is not recorded, so it must stay.
+        let path = file.path.display();
+        let outcome = batch.outcome(&drafted.name);
+        screen.note(format_args!(
+            "{outcome}; your annotation is kept in {path}, record it with: {again}"
+        ));
+        return batch.print(&receipts, &drafted.name, args, screen);
+    }
+    // From here on they are recorded: a command that went on with the file would record them again.
+    file.discard();
+    batch.print(&receipts, &drafted.name, args, screen)?;
+    screen.note(batch.outcome(&drafted.name));
+    Ok(())
+}
+
+/// The command that goes on with an annotation.
+fn further(actor: &Actor, args: &Args) -> Further {
+    let series = args.series.as_ref().map(Series::as_str);
+    Further::of("chancery annotate", actor, &args.reach).with("--series", series)
+}
+
+/// What a person made of the drafts.
+enum Corrected {
+    /// Events, and the lines on which they begin.
+    Events(Vec<(usize, Input)>),
+    /// None, and why.
+    Nothing(&'static str),
+}
+
+async fn corrected(
+    desk: &mut Desk<'_>,
+    file: &Edited,
+    drafted: &Drafted,
+    template: &str,
+    args: &Args,
+) -> Result<Corrected, String> {
+    loop {
+        desk.edit(&file.path).await?;
+        let text = file
+            .text()
+            .map_err(|failure| failure.sentence().unwrap_or_default().to_owned())?;
+        let as_drafted = "nothing was changed; record the drafts as they are?";
+        if form::is_same(&text, template) && !desk.ask(as_drafted, false).await? {
+            return Ok(Corrected::Nothing("nothing was changed, so nothing is recorded"));
+        }
+        match drafted.judge(&text, args) {
+            Ok(events) if events.is_empty() => {
+                return Ok(Corrected::Nothing(match text == template {
+                    true => "nothing was changed, so nothing is recorded",
+                    false => "no event is left, so nothing is recorded",
+                }));
+            }
+            Ok(events) => return Ok(Corrected::Events(events)),
+            Err(error) if desk.ask(format_args!("{error}\nedit again?"), true).await? => {}
+            Err(error) => return Err(error.to_string()),
         }
     }
 }
 
-fn keep(file: &Edited, document: &EntryKey, problem: &str) -> Failure {
-    let path = file.path.display();
-    Failure::failed(format!(
-        "{problem}; your annotation is kept in {path}: mend it, and run: chancery annotate {document} --from {path}"
-    ))
+/// Ends where there is nothing to record. The file goes only if nobody wrote anything into it, since notes may stand in comments.
+fn nothing_recorded(file: Edited, said: &str, screen: &Screen) {
+    if file.is_untouched() {
+        file.discard();
+        screen.note(said);
+    } else {
+        let path = file.path.display();
+        screen.note(format_args!("{said}; what you wrote is kept in {path}"));
+    }
 }
 
 /// A document, and what the daemon drafted for it.
@@ -192,6 +300,11 @@ impl Drafted {
             events: answer.events,
             events_total: answer.events_total,
         })
+    }
+
+    /// The revision of the document.
+    fn revision(&self) -> u64 {
+        self.document.revision
     }
 
     /// What the editor is given: the document in comments, then the drafts.
@@ -271,18 +384,34 @@ impl Drafted {
         wrapped(
             out,
             &format!(
-                "{} {are} reported in it already: {}{more}",
+                "{} {are} stated to be reported in it already: {}{more}",
                 count(self.events_total),
                 named.join(", ")
             ),
         );
     }
 
-    /// The records of an annotation, each an event that is `reported-in` the document.
-    fn judge(&self, text: &str, args: &Args) -> Result<Vec<Input>, FormError> {
+    /// The records of an annotation, each an event that is `reported-in` the document, and the lines on which they begin.
+    fn judge(&self, text: &str, args: &Args) -> Result<Vec<(usize, Input)>, FormError> {
         let series = args.series.as_ref().unwrap_or(&self.name.series);
-        let events = form::read(text)?.into_iter();
-        events.map(|event| self.complete(event, series)).collect()
+        let mut records: Vec<(usize, Input)> = Vec::new();
+        let mut keys = HashMap::new();
+        for event in form::read(text)? {
+            let line = event.line;
+            let input = self.complete(event, series)?;
+            let key = input.key.clone().map(|key| (input.series.clone(), key));
+            if let Some(key) = key
+                && let Some(other) = keys.insert(key.clone(), line)
+            {
+                let problem = format!(
+                    "the event of line {other} has the key `{}` too; give each a key of its own, or none",
+                    key.1
+                );
+                return Err(FormError { line, problem });
+            }
+            records.push((line, input));
+        }
+        Ok(records)
     }
 
     fn complete(&self, mut event: Event, series: &Series) -> Result<Input, FormError> {
@@ -364,40 +493,4 @@ fn wrapped(out: &mut String, text: &str) {
         line.push_str(word);
     }
     comment(out, &line);
-}
-
-/// Appends the events in one batch, and prints their receipts.
-async fn append(
-    client: &Client,
-    events: Vec<Input>,
-    document: &EntryKey,
-    args: &Args,
-    screen: &Screen,
-) -> Result<(), Failure> {
-    let entry = |input: &Input| Sent {
-        series: input.series.as_ref().map(ToString::to_string).unwrap_or_default(),
-        key: input.key.clone(),
-    };
-    let entries: Vec<Sent> = events.iter().map(entry).collect();
-    let id = args.actor.request_id()?;
-    let request = proto::AppendRequest {
-        records: events.into_iter().map(wire).collect(),
-        request_id: id.as_bytes().to_vec().into(),
-        validate_only: args.dry_run,
-        claimed_principal: args.actor.claimed(),
-        ..proto::AppendRequest::default()
-    };
-    let answer = sent(async || client.append(request.clone()).await).await;
-    let answer = answer.map_err(|status| unsent(status, &id))?;
-    let mut out = stdout();
-    let mut receipts = Receipts::new(args.output, screen);
-    receipts.add(&entries, &answer.receipts, &mut out)?;
-    receipts.end(&mut out)?;
-    out.flush()?;
-    let (number, what) = (entries.len(), if entries.len() == 1 { "event" } else { "events" });
-    screen.note(match args.dry_run {
-        true => format!("nothing is written; {number} {what} would be reported-in {document}"),
-        false => format!("{number} {what} reported-in {document}"),
-    });
-    Ok(())
 }
