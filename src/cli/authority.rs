@@ -35,6 +35,11 @@ pub struct Args {
 /// The server's.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let name = args.name.join(" ");
+    if name.trim().is_empty() {
+        return Err(Failure::usage(
+            "NAME is empty; give a name, or an identifier as wikidata:Q1065",
+        ));
+    }
     let request = proto::ResolveActorRequest {
         name: name.clone(),
         as_of: args.as_of.map(Point::as_of),

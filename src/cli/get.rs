@@ -236,7 +236,10 @@ fn facts(shown: &Shown<'_>, entry: &proto::Entry) -> Vec<(String, String)> {
             report.url.as_str(),
         ];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        say("reported by", parts.join(", "));
+        match parts.is_empty() {
+            false => say("reported by", parts.join(", ")),
+            true => say("reported as", report.sentence.clone()),
+        }
     }
     for relation in content.relations.iter().chain(&entry.links) {
         let is_withdrawn = relation.r#type() == RelationType::ReportedIn

@@ -7,6 +7,7 @@ use super::input;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
 use super::suggested::{object, short};
+use crate::import::dispatch;
 use crate::record::date::DaySpan;
 use crate::rpc::suggested::wire;
 use crate::suggest::evaluate::{Labelled, Scores};
@@ -21,13 +22,14 @@ const INPUT_BYTES_MAX: u64 = 64 << 20;
 /// Says what a text seems to say.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The text, as UTF-8; - for stdin
+    /// The text, as UTF-8, perhaps with the header of a dispatch; - for stdin
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The day on which it was reported, YYYY-MM-DD: "on Wednesday" is resolved against it, and left out without it
+    /// The day on which it was reported, YYYY-MM-DD, by default that of its header: "on Wednesday" is resolved against it, and left out
+    /// without it
     #[arg(long, value_name = "DAY", value_parser = day)]
     reported: Option<i32>,
-    /// Its title
+    /// Its title, by default that of its header
     #[arg(long, value_name = "TEXT", default_value = "")]
     title: String,
     /// Take the file for a labelled set, one JSON object a line, and say how good suggestions for it are
@@ -56,10 +58,20 @@ pub fn run(args: &Args, screen: &Screen) -> Result<(), Failure> {
     if args.evaluate {
         return evaluate(&text, args, screen);
     }
+    // What an import would take for a header is none of the text.
+    let header = dispatch::parts(&text);
+    let (date, headline, body) = match &header {
+        Some((date, headline, body)) => (day(date).ok(), *headline, body.as_str()),
+        None => (None, "", text.as_str()),
+    };
     let document = Document {
-        title: &args.title,
-        text: &text,
-        reported: args.reported,
+        title: if args.title.is_empty() {
+            headline
+        } else {
+            &args.title
+        },
+        text: body,
+        reported: args.reported.or(date),
     };
     let found = suggest(document);
     match args.output {

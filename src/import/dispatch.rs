@@ -42,6 +42,23 @@ impl<'a> Header<'a> {
     }
 }
 
+/// The date, the headline and the body of a dispatch that has a header, as its import states them.
+pub fn parts(text: &str) -> Option<(&str, &str, String)> {
+    let (first, rest) = halves(text);
+    let header = Header::of(first.trim())?;
+    Some((header.date, header.headline, body(rest)))
+}
+
+/// The first line and the others.
+fn halves(text: &str) -> (&str, &str) {
+    let text = text.trim_start_matches(['\u{feff}', '\r', '\n']);
+    text.split_once('\n').unwrap_or((text, ""))
+}
+
+fn body(rest: &str) -> String {
+    rest.replace("\r\n", "\n").trim_matches(['\n', '\r']).to_owned()
+}
+
 pub(super) fn read(
     input: &mut dyn BufRead,
     options: &Options,
@@ -85,7 +102,7 @@ fn document(source: Source<'_>) -> Result<Item, Item> {
         return Err(source.reject("the file is empty; a dispatch has at least a title"));
     }
     state_header(first, &mut reading);
-    reading.content.body = rest.replace("\r\n", "\n").trim_matches(['\n', '\r']).to_owned();
+    reading.content.body = body(rest);
     let key = source.key(|| match source.options.keys {
         super::Keys::Header => header_key(first),
         _ => hash(source.bytes),

@@ -11,7 +11,7 @@
 //! from a weekday): that is done when a question is asked, from the content as it was stated.
 
 mod authority;
-mod dispatch;
+pub mod dispatch;
 mod gdelt;
 mod icews;
 mod jsonl;

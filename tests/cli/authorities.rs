@@ -131,6 +131,7 @@ fn whom_a_name_means_is_shown_with_where_it_comes_from() {
         .find(|name| name["name"] == "Burma")
         .unwrap();
     assert_eq!(own["to"], "1989-06-18");
+    assert_eq!(run(&mut daemon.ask(&["authority", " "])).code, 2);
     let nobody = run(&mut daemon.ask(&["authority", "Nobody at all"]));
     assert_eq!((nobody.code, nobody.out.as_str()), (0, ""));
     assert!(

@@ -36,6 +36,25 @@ fn a_dispatch_suggests_countries_persons_places_and_days_with_the_bytes_and_the_
 }
 
 #[test]
+fn the_header_of_a_dispatch_is_its_title_and_its_day() {
+    let with_header = format!(" date 2021-10-14 Talks in Tehran\n\n{TEXT}\n");
+    let found = lines(&of_file(&with_header, &["-o", "json"]));
+    let alone = lines(&of_file(
+        TEXT,
+        &[
+            "--reported",
+            "2021-10-14",
+            "--title",
+            "Talks in Tehran",
+            "-o",
+            "json",
+        ],
+    ));
+    assert_eq!(found, alone);
+    assert!(found.iter().any(|one| one["day"] == "2021-10-13"), "{found:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = |bytes: &[u8]| {

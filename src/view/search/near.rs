@@ -34,10 +34,11 @@ impl Search {
                 [] => "and nothing comes near".to_owned(),
                 names => format!("near: {}", names.join(", ")),
             };
-            notes.push(format!(
-                "the archive has nothing with `{}`; {names}",
-                sought.condition
-            ));
+            let note = format!("the archive has nothing with `{}`; {names}", sought.condition);
+            // A word may be sought in several fields.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
         Ok(notes)
     }
@@ -73,7 +74,8 @@ fn near_to(
         return Ok(());
     };
     let length = name.chars().count();
-    let most = 1 + length / 5;
+    // Of a short name two other letters make another name.
+    let most = if length < 8 { 1 } else { 1 + length / 5 };
     let distance = |key: &[u8]| {
         let other = std::str::from_utf8(key).ok()?;
         let is_close = other.chars().count().abs_diff(length) <= most;
