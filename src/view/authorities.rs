@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The most entries that have what is asked for; whatever more of them say is not known, which answers say.
 const ENTRIES_MAX: usize = 1_000;
-/// The most names and identifiers of all of them together.
-const TEXTS_MAX: usize = 200_000;
+/// The most names and identifiers of all of them together: each name is looked up for itself.
+const TEXTS_MAX: usize = 20_000;
 /// The most entries that are read for one question: of many a title has only the words of a name.
 const READ_MAX: usize = 100_000;
 /// How many of them are held at a time.
@@ -198,7 +198,10 @@ impl Gathered {
         }
         let mut names: Vec<String> = own.names.iter().cloned().collect();
         names.sort_unstable();
-        while !own.is_cut && !(names.is_empty() && own.sought.is_empty()) {
+        while !own.is_cut && !cancelled.load(Ordering::Relaxed) {
+            if names.is_empty() && own.sought.is_empty() {
+                break;
+            }
             let some = own.sought.len().min(SOUGHT_AT_A_TIME);
             let some: Vec<FoldedIdentifier> = own.sought.drain(..some).collect();
             let filter = Filter::of_authorities(&names, &some);
