@@ -3,6 +3,9 @@
 use super::{Authority, FoldedIdentifier, Identifier, Name};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+/// The most authorities that a note names.
+const ORIGINS_MAX: usize = 8;
+
 /// Whom a name or an identifier means, among the authorities that are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved<'a> {
@@ -122,7 +125,14 @@ fn used(group: &[&Authority], scheme: Option<&str>, text: &str) -> Option<String
 }
 
 fn claimed(groups: &[Vec<&Authority>], scheme: Option<&str>, text: &str) -> String {
-    let whose: Vec<String> = groups.iter().map(|group| origins(group)).collect();
+    let mut whose: Vec<String> = groups
+        .iter()
+        .take(ORIGINS_MAX)
+        .map(|group| origins(group))
+        .collect();
+    if groups.len() > ORIGINS_MAX {
+        whose.push(format!("{} others", groups.len() - ORIGINS_MAX));
+    }
     let mut identifiers = groups.iter().flatten().flat_map(|one| &one.identifiers);
     let by = match identifiers.next() {
         Some(identifier) => {
@@ -156,6 +166,10 @@ fn as_written<'t>(mut all: impl Iterator<Item = &'t Authority>, scheme: Option<&
 
 /// Where those come from that are one and the same.
 fn origins(group: &[&Authority]) -> String {
-    let origins: Vec<String> = group.iter().map(|one| one.origin.to_string()).collect();
+    let named = group.iter().take(ORIGINS_MAX);
+    let mut origins: Vec<String> = named.map(|one| one.origin.to_string()).collect();
+    if group.len() > ORIGINS_MAX {
+        origins.push(format!("{} others", group.len() - ORIGINS_MAX));
+    }
     origins.join(" and ")
 }

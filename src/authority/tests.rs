@@ -195,6 +195,16 @@ fn who_is_the_same_is_the_same_from_each_of_a_chain_of_a_thousand() {
         assert_eq!(group.len(), 1_000, "link-{at}");
         assert_eq!(group[0].origin.to_string(), format!("authority/link-{at}"));
     }
+    let note = resolve(&known, None, "link-0").note(None, "link-0").unwrap();
+    assert!(note.ends_with("authority/link-7 and 992 others"), "{note}");
+    let claimed = (0..10).map(|at| entry(&format!("claim-{at}"), &[("One", "", "")], &[]));
+    let claimed: Vec<Authority> = claimed.collect();
+    let known: Vec<&Authority> = claimed.iter().collect();
+    let note = resolve(&known, None, "one").note(None, "one").unwrap();
+    assert!(
+        note.contains("by authority/claim-7, by 2 others: it is looked for by this name alone"),
+        "{note}"
+    );
 }
 
 #[test]
