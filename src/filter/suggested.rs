@@ -74,9 +74,9 @@ fn names<'s>(
     content: &'s Content,
 ) -> impl Iterator<Item = &'s str> + use<'s> {
     let name = match (field, &one.what) {
-        (Field::Actor | Field::MentionedActor, Suggested::Person { name, .. }) => Some(name),
-        (Field::Actor | Field::MentionedActor, Suggested::Organisation(name)) => Some(name),
-        (Field::Place | Field::MentionedPlace, Suggested::Place { name, .. }) => Some(name),
+        (Field::Actor | Field::MentionedActor, Suggested::Person { name, .. }) => Some(&**name),
+        (Field::Actor | Field::MentionedActor, Suggested::Organisation(name)) => Some(name.as_str()),
+        (Field::Place | Field::MentionedPlace, Suggested::Place { name, .. }) => Some(name.as_str()),
         _ => None,
     };
     let part = match one.part {

@@ -76,8 +76,8 @@ pub fn wire(one: &suggest::Suggestion) -> proto::Suggestion {
             office,
             country: of,
         } => What::Person(proto::SuggestedPerson {
-            name: name.clone(),
-            office: office.clone(),
+            name: name.to_string(),
+            office: office.to_string(),
             country: country(of),
         }),
         Suggested::Organisation(name) => What::Organisation(name.clone()),

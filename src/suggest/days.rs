@@ -1,7 +1,7 @@
 //! Days: dates as they are written, and those relative to the day on which the document was reported.
 
 use super::text::Read;
-use super::{Part, Rule, Suggested, Suggestion};
+use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use crate::record::date::{DaySpan, civil_day, day_number};
 use std::ops::Range;
 
@@ -49,10 +49,11 @@ pub(super) fn is_of_a_date(word: &str) -> bool {
     WEEKDAYS.contains(&word) || MONTHS.contains(&word)
 }
 
-/// Suggests the days of a part.
+/// Suggests the days of a part; no more than a document may suggest.
 pub(super) fn find(read: &Read<'_>, reported: Option<i32>, into: &mut Vec<Suggestion>) {
+    let most = into.len() + SUGGESTIONS_MAX;
     let mut at = 0;
-    while at < read.words.len() {
+    while at < read.words.len() && into.len() < most {
         let found = written(read, at, reported)
             .map(|(next, day)| (next, day, Rule::WrittenDate))
             .or_else(|| relative(read, at, reported).map(|day| (at + 1, day, Rule::RelativeDay)));

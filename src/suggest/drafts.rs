@@ -3,12 +3,13 @@
 //! A draft is no statement: a person reads it, corrects it and appends it as an own one, or throws it away. Each comes of the sentences
 //! for which a kind of event was suggested. Those of one kind make one draft as long as they name nobody new.
 
-use super::text::Read;
+use super::text::{Read, one_line};
 use super::{Document, Part, Rule, Suggested, Suggestion};
 use crate::derive::{Iso3, countries, types};
 use crate::record::codec::{
     ActorKind, Content, Country, Date, DateRole, Participant, Place, PlaceRole, Report, Side, TypeCode,
 };
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The most drafts of a document.
@@ -17,6 +18,10 @@ pub const DRAFTS_MAX: usize = 8;
 const PARTICIPANTS_MAX: usize = 12;
 /// The most sentences before one that names nobody in which somebody is looked for.
 const BACK: usize = 2;
+/// The most places of a draft.
+const PLACES_MAX: usize = 12;
+/// The most sentences that a draft is made of.
+const CONTEXT_MAX: usize = 64;
 /// The most sentences that a draft is said to be reported in.
 const EVIDENCE_MAX: usize = 3;
 /// The most letters of a draft's title.
@@ -26,7 +31,8 @@ const STATEMENT: &str = "01";
 /// Roots of CAMEO whose events have equals, not one who acts and one whom it is done to: agreeing, consulting, cooperating.
 const AMONG_EQUALS: [&str; 4] = ["03", "04", "05", "06"];
 
-/// The drafts of a document from what [`super::suggest`] says of it: at least one, at most [`DRAFTS_MAX`], what is only said last.
+/// The drafts of a document from what [`super::suggest`] says of it: at least one, at most [`DRAFTS_MAX`], what is only said last. Takes a
+/// time that grows with the length of the text, whatever stands in it.
 ///
 /// ```
 /// use chancery::suggest::{Document, drafts::drafts, suggest};
@@ -41,45 +47,118 @@ const AMONG_EQUALS: [&str; 4] = ["03", "04", "05", "06"];
 /// assert_eq!(drafts[0].participants[0].name, "Hina Rabbani Khar");
 /// ```
 pub fn drafts(document: &Document<'_>, suggestions: &[Suggestion]) -> Vec<Content> {
-    let mut stories: Vec<Story> = Vec::new();
+    let found = Found::of(suggestions);
     let read = Read::of(document.text);
-    for one in suggestions.iter().filter(|one| one.part == Part::Text) {
+    let mut stories = Stories::default();
+    for one in &found.0 {
         if let Suggested::Event(code) = one.what {
-            let context = context(&read, &one.range, suggestions);
-            add(&mut stories, code, &one.range, context, suggestions);
+            stories.add(code, &one.range, context(&read, &one.range, &found), &found);
         }
     }
+    let mut stories = stories.in_order();
     if stories.is_empty() {
-        stories.push(Story::of_all(document, suggestions));
+        stories.push(Story::of_all(document, &found));
     }
-    // What happened before what was said; else in the order of the text.
-    stories.sort_by_key(|story| story.root() == STATEMENT);
-    stories.truncate(DRAFTS_MAX);
-    let drafts = stories.iter().map(|story| story.draft(document, suggestions));
-    drafts.collect()
+    stories
+        .iter()
+        .map(|story| story.draft(document, &found))
+        .collect()
+}
+
+/// What is suggested in the text, in its order.
+struct Found<'s>(Vec<&'s Suggestion>);
+
+impl<'s> Found<'s> {
+    fn of(suggestions: &'s [Suggestion]) -> Self {
+        let of_text = suggestions.iter().filter(|one| one.part == Part::Text);
+        let mut of_text: Vec<&Suggestion> = of_text.collect();
+        of_text.sort_by_key(|one| one.range.start);
+        Self(of_text)
+    }
+
+    /// What is suggested within sentences.
+    fn within<'f>(&'f self, sentences: &'f [Range<usize>]) -> impl Iterator<Item = &'s Suggestion> + 'f {
+        sentences.iter().flat_map(|sentence| {
+            let first = self.0.partition_point(|one| one.range.start < sentence.start);
+            let behind = self.0.partition_point(|one| one.range.start < sentence.end);
+            let from_it = self.0[first..behind.max(first)].iter().copied();
+            from_it.filter(|one| one.range.end <= sentence.end)
+        })
+    }
+
+    fn persons_in(&self, sentences: &[Range<usize>]) -> BTreeSet<&'s str> {
+        let names = self.within(sentences).filter_map(|one| match &one.what {
+            Suggested::Person { name, .. } => Some(&**name),
+            _ => None,
+        });
+        names.collect()
+    }
 }
 
 /// Sentences that tell of one event.
-struct Story {
+struct Story<'s> {
     /// Its CAMEO code; empty where none is suggested.
     code: &'static str,
-    /// Those that speak for the kind of event.
+    /// The first of those that speak for the kind of event.
     evidence: Vec<Range<usize>>,
-    /// Those, and those that they go on from.
+    /// Those, and those that they go on from, in the order of the text; the first of them, where there are many.
     context: Vec<Range<usize>>,
-    /// Whom the context names.
-    persons: Vec<String>,
+    /// Whom the context named at first.
+    persons: BTreeSet<&'s str>,
+}
+
+/// The stories of a document: of what happened, and of what was said, no more of either than there may be drafts.
+#[derive(Default)]
+struct Stories<'s> {
+    happened: Vec<Story<'s>>,
+    said: Vec<Story<'s>>,
+}
+
+impl<'s> Stories<'s> {
+    /// Adds a sentence and its context: to the story of the same kind that has all whom they name, else as a story of its own. What
+    /// there is no draft left for is nobody's story.
+    fn add(
+        &mut self,
+        code: &'static str,
+        sentence: &Range<usize>,
+        context: Vec<Range<usize>>,
+        found: &Found<'s>,
+    ) {
+        let stories = match root(code) {
+            STATEMENT => &mut self.said,
+            _ => &mut self.happened,
+        };
+        let persons = found.persons_in(&context);
+        let is_same =
+            |story: &&mut Story<'_>| story.root() == root(code) && persons.is_subset(&story.persons);
+        if let Some(story) = stories.iter_mut().find(is_same) {
+            story.go_on(code, sentence, context);
+        } else if stories.len() < DRAFTS_MAX {
+            stories.push(Story {
+                code,
+                evidence: vec![sentence.clone()],
+                context,
+                persons,
+            });
+        }
+    }
+
+    /// What happened before what was said; else in the order of the text.
+    fn in_order(self) -> Vec<Story<'s>> {
+        let all = self.happened.into_iter().chain(self.said);
+        all.take(DRAFTS_MAX).collect()
+    }
 }
 
 /// A sentence; where it names nobody, behind those before it, up to the next one that does: `They discussed the border` goes on
 /// about somebody.
-fn context(read: &Read<'_>, sentence: &Range<usize>, suggestions: &[Suggestion]) -> Vec<Range<usize>> {
+fn context(read: &Read<'_>, sentence: &Range<usize>, found: &Found<'_>) -> Vec<Range<usize>> {
     let mut context = vec![sentence.clone()];
     let at = read
         .sentences
         .partition_point(|other| other.end <= sentence.start);
     for before in read.sentences[..at].iter().rev().take(BACK) {
-        if !persons_in(&context, suggestions).is_empty() {
+        if !found.persons_in(&context).is_empty() {
             break;
         }
         context.insert(0, before.clone());
@@ -87,77 +166,35 @@ fn context(read: &Read<'_>, sentence: &Range<usize>, suggestions: &[Suggestion])
     context
 }
 
-/// Adds a sentence and its context: to the story of the same kind that has all whom they name, else as a story of its own.
-fn add(
-    stories: &mut Vec<Story>,
-    code: &'static str,
-    sentence: &Range<usize>,
-    context: Vec<Range<usize>>,
-    suggestions: &[Suggestion],
-) {
-    let persons = persons_in(&context, suggestions);
-    let is_same = |story: &&mut Story| {
-        story.root() == root(code) && persons.iter().all(|name| story.persons.contains(name))
-    };
-    let Some(story) = stories.iter_mut().find(is_same) else {
-        stories.push(Story {
-            code,
-            evidence: vec![sentence.clone()],
-            context,
-            persons,
-        });
-        return;
-    };
-    // The finer code says more.
-    if code.len() > story.code.len() {
-        story.code = code;
-    }
-    story.evidence.push(sentence.clone());
-    for one in context {
-        if !story.context.contains(&one) {
-            story.context.push(one);
-        }
-    }
-}
-
 fn root(code: &str) -> &str {
     code.get(..2).unwrap_or(code)
 }
 
-/// What is suggested within sentences of the text.
-fn within<'s>(
-    sentences: &'s [Range<usize>],
-    suggestions: &'s [Suggestion],
-) -> impl Iterator<Item = &'s Suggestion> {
-    let is_in = |range: &Range<usize>| {
-        let mut sentences = sentences.iter();
-        sentences.any(|sentence| sentence.start <= range.start && range.end <= sentence.end)
-    };
-    let of_text = suggestions.iter().filter(|one| one.part == Part::Text);
-    of_text.filter(move |one| is_in(&one.range))
-}
-
-fn persons_in(sentences: &[Range<usize>], suggestions: &[Suggestion]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for one in within(sentences, suggestions) {
-        if let Suggested::Person { name, .. } = &one.what
-            && !names.contains(name)
-        {
-            names.push(name.clone());
-        }
-    }
-    names
-}
-
-impl Story {
+impl<'s> Story<'s> {
     /// That of a document of which no kind of event is suggested.
-    fn of_all(document: &Document<'_>, suggestions: &[Suggestion]) -> Self {
+    fn of_all(document: &Document<'_>, found: &Found<'s>) -> Self {
         let whole: Vec<Range<usize>> = std::iter::once(0..document.text.len()).collect();
         Self {
             code: "",
-            persons: persons_in(&whole, suggestions),
+            persons: found.persons_in(&whole),
             evidence: Vec::new(),
             context: whole,
+        }
+    }
+
+    /// Goes on with a sentence and its context.
+    fn go_on(&mut self, code: &'static str, sentence: &Range<usize>, context: Vec<Range<usize>>) {
+        // The finer code says more.
+        if code.len() > self.code.len() {
+            self.code = code;
+        }
+        if self.evidence.len() < EVIDENCE_MAX {
+            self.evidence.push(sentence.clone());
+        }
+        for one in context {
+            if self.context.len() < CONTEXT_MAX && !self.context.contains(&one) {
+                self.context.push(one);
+            }
         }
     }
 
@@ -165,13 +202,13 @@ impl Story {
         root(self.code)
     }
 
-    fn draft(&self, document: &Document<'_>, suggestions: &[Suggestion]) -> Content {
+    fn draft(&self, document: &Document<'_>, found: &Found<'_>) -> Content {
         Content {
             title: self.title(document),
-            dates: self.date(document, suggestions).into_iter().collect(),
-            participants: self.participants(suggestions),
+            dates: self.date(document, found).into_iter().collect(),
+            participants: self.participants(found),
             types: self.types(),
-            places: self.places(suggestions),
+            places: self.places(found),
             reports: self.reports(document),
             ..Content::default()
         }
@@ -206,13 +243,10 @@ impl Story {
     }
 
     /// The day that the sentences give, else the first of the document.
-    fn date(&self, document: &Document<'_>, suggestions: &[Suggestion]) -> Option<Date> {
+    fn date(&self, document: &Document<'_>, found: &Found<'_>) -> Option<Date> {
         let is_day = |one: &&Suggestion| matches!(one.what, Suggested::Day(_));
-        let own = within(&self.context, suggestions).find(is_day);
-        let one = own.or_else(|| {
-            let of_text = suggestions.iter().filter(|one| one.part == Part::Text);
-            { of_text }.find(is_day)
-        })?;
+        let own = found.within(&self.context).find(is_day);
+        let one = own.or_else(|| found.0.iter().copied().find(is_day))?;
         let Suggested::Day(day) = &one.what else {
             return None;
         };
@@ -227,9 +261,12 @@ impl Story {
         })
     }
 
-    fn places(&self, suggestions: &[Suggestion]) -> Vec<Place> {
+    fn places(&self, found: &Found<'_>) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        for one in within(&self.context, suggestions) {
+        for one in found.within(&self.context) {
+            if places.len() >= PLACES_MAX {
+                break;
+            }
             let Suggested::Place { name, country } = &one.what else {
                 continue;
             };
@@ -251,8 +288,10 @@ impl Story {
         if self.evidence.is_empty() {
             return Vec::new();
         }
-        let evidence = self.evidence.iter().take(EVIDENCE_MAX);
-        let sentences = evidence.map(|range| one_line(&document.text[range.clone()]));
+        let sentences = self
+            .evidence
+            .iter()
+            .map(|range| one_line(&document.text[range.clone()]));
         vec![Report {
             sentence: sentences.collect::<Vec<_>>().join(" "),
             ..Report::default()
@@ -261,8 +300,8 @@ impl Story {
 
     /// Persons; where none is named organisations, and where there is none either the states. Beside persons, states whose they are
     /// not are only mentioned.
-    fn participants(&self, suggestions: &[Suggestion]) -> Vec<Participant> {
-        let found: Vec<&Suggestion> = within(&self.context, suggestions).collect();
+    fn participants(&self, found: &Found<'_>) -> Vec<Participant> {
+        let found: Vec<&Suggestion> = found.within(&self.context).collect();
         let mut named = persons(&found);
         if named.is_empty() {
             named = organisations(&found);
@@ -302,9 +341,13 @@ impl Story {
     }
 }
 
+/// The first persons, as many as a draft may have.
 fn persons(found: &[&Suggestion]) -> Vec<Participant> {
     let mut persons: Vec<Participant> = Vec::new();
     for one in found {
+        if persons.len() >= PARTICIPANTS_MAX {
+            break;
+        }
         let Suggested::Person {
             name,
             office,
@@ -313,11 +356,11 @@ fn persons(found: &[&Suggestion]) -> Vec<Participant> {
         else {
             continue;
         };
-        if persons.iter().any(|person| person.name == *name) {
+        if persons.iter().any(|person| *person.name == **name) {
             continue;
         }
         persons.push(Participant {
-            name: name.clone(),
+            name: name.to_string(),
             kind: ActorKind::Person.into(),
             office: one_line(office),
             countries: country.map(coded).into_iter().collect(),
@@ -327,10 +370,13 @@ fn persons(found: &[&Suggestion]) -> Vec<Participant> {
     persons
 }
 
-/// Each with the country that is suggested for the same words.
+/// The first organisations, as many as a draft may have, each with the country that is suggested for the same words.
 fn organisations(found: &[&Suggestion]) -> Vec<Participant> {
     let mut organisations: Vec<Participant> = Vec::new();
     for one in found {
+        if organisations.len() >= PARTICIPANTS_MAX {
+            break;
+        }
         let Suggested::Organisation(name) = &one.what else {
             continue;
         };
@@ -353,12 +399,14 @@ fn organisations(found: &[&Suggestion]) -> Vec<Participant> {
 
 /// Countries that are named as such, not only by a place in them.
 fn states(found: &[&Suggestion]) -> Vec<Iso3> {
+    let bytes = |one: &Suggestion| (one.range.start, one.range.end);
+    let is_place = |one: &&&Suggestion| matches!(one.what, Suggested::Place { .. });
+    let places: BTreeSet<_> = found.iter().filter(is_place).map(|one| bytes(one)).collect();
     let mut states = Vec::new();
     for one in found {
-        let is_of_place =
-            |other: &&Suggestion| matches!(other.what, Suggested::Place { .. }) && other.range == one.range;
         match one.what {
-            Suggested::Country(code) if !states.contains(&code) && !found.iter().any(is_of_place) => {
+            // There are few countries.
+            Suggested::Country(code) if !states.contains(&code) && !places.contains(&bytes(one)) => {
                 states.push(code);
             }
             _ => {}
@@ -383,10 +431,6 @@ fn coded(code: Iso3) -> Country {
         scheme: "iso3".to_owned(),
         code: code.to_string(),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::names::{is_whole, lines};
 use super::text::Read;
-use super::{Part, Rule, Suggested, Suggestion};
+use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -64,7 +64,7 @@ impl Phrases {
     }
 }
 
-/// Suggests the kinds of event of a part.
+/// Suggests the kinds of event of a part; no more than a document may suggest.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let is_statement = |one: &&Suggestion| matches!(one.what, Suggested::Statement { .. });
     let quoted: Vec<Range<usize>> = into
@@ -98,10 +98,9 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
         }
     }
     let has_strong = by_sentence.values().any(|ending| ending.weight > WEAK);
-    for (sentence, ending) in by_sentence {
-        if has_strong && ending.weight == WEAK {
-            continue;
-        }
+    let told = by_sentence.into_iter();
+    let told = told.filter(|(_, ending)| !has_strong || ending.weight != WEAK);
+    for (sentence, ending) in told.take(SUGGESTIONS_MAX) {
         into.push(Suggestion {
             part: Part::Text,
             range: read

@@ -3,7 +3,7 @@
 //! All of them are looked for at once, by one automaton of Aho and Corasick (1975), case and all: a name is a name by its capitals.
 
 use super::text::Read;
-use super::{Part, Rule, Suggested, Suggestion};
+use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use crate::derive::{Iso3, countries};
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::collections::HashMap;
@@ -169,7 +169,7 @@ pub(super) fn is_whole(text: &str, range: Range<usize>) -> bool {
     !joins(text[..range.start].chars().next_back()) && !joins(text[range.end..].chars().next())
 }
 
-/// Suggests the countries, places and organisations that lie in no person's name.
+/// Suggests the countries, places and organisations that lie in no person's name; little more than a document may suggest.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let mut named: Vec<(Range<usize>, bool)> = Vec::new();
     for one in into.iter() {
@@ -177,7 +177,11 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
         named.push((one.range.clone(), is_organisation));
     }
     named.sort_by_key(|(range, _)| range.start);
+    let most = into.len() + SUGGESTIONS_MAX;
     for hit in &read.hits {
+        if into.len() >= most {
+            break;
+        }
         let before = named.partition_point(|(range, _)| range.start <= hit.range.start);
         let holder = before.checked_sub(1).map(|at| &named[at]);
         let holder = holder.filter(|(range, _)| range.end > hit.range.start);

@@ -1,8 +1,9 @@
 //! Organisations that no table has: words with capitals that hold a word for a sort of organisation.
 
 use super::names::{Hit, Meaning};
-use super::text::Read;
-use super::{Part, Rule, Suggested, Suggestion};
+use super::persons::WORD_BYTES_MAX;
+use super::text::{Read, one_line};
+use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use std::ops::Range;
 
 /// Words that end the name of an organisation.
@@ -80,7 +81,7 @@ pub(super) fn ends_one(word: &str) -> bool {
     LAST.contains(&word) || LAST_BEHIND_TITLES.contains(&word)
 }
 
-/// Suggests the organisations of a part that lie in no person's name.
+/// Suggests the organisations of a part that lie in no person's name; no more than a document may suggest.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let persons: Vec<Range<usize>> = into.iter().map(|one| one.range.clone()).collect();
     let is_known = |hit: &&Hit| matches!(hit.meaning, Meaning::Organisation(..));
@@ -90,8 +91,9 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
         .filter(is_known)
         .map(|hit| hit.range.clone())
         .collect();
+    let most = into.len() + SUGGESTIONS_MAX;
     let mut at = 0;
-    while at < read.words.len() {
+    while at < read.words.len() && into.len() < most {
         let Some(next) = end_of_name(read, at) else {
             at += 1;
             continue;
@@ -102,7 +104,7 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
             .is_some_and(|hit| hit.range.end >= range.end);
         let is_taken = is_country || meets(&persons, &range) || meets(&known, &range);
         if !is_taken {
-            let name = read.text[range.clone()].to_owned();
+            let name = one_line(&read.text[range.clone()]);
             into.push(Suggestion {
                 part: Part::Text,
                 range,
@@ -134,7 +136,7 @@ fn end_of_name(read: &Read<'_>, at: usize) -> Option<usize> {
     let mut next = at;
     while next < read.words.len() && next - at < NAME_WORDS {
         let (word, text) = (read.words[next], read.word(next));
-        if next > at && !word.joins {
+        if next > at && !word.joins || text.len() > WORD_BYTES_MAX {
             break;
         }
         if word.is_capital {

@@ -3,14 +3,19 @@
 use super::days;
 use super::names::Meaning;
 use super::organisations;
-use super::text::Read;
-use super::{Part, Rule, Suggested, Suggestion};
+use super::text::{Read, one_line};
+use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use crate::derive::Iso3;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The most words of a name.
 const NAME_WORDS: usize = 5;
+/// The most bytes of a word of a name.
+pub(super) const WORD_BYTES_MAX: usize = 64;
+/// The most bytes of an office: what is longer is none.
+pub(super) const OFFICE_BYTES_MAX: usize = 256;
 /// How far before a rank an office may stand: `Chairman of the Joint Chiefs of Staff Committee Gen. ...`.
 const OFFICE_WORDS: usize = 9;
 /// How many words before an office may say whose it is.
@@ -124,8 +129,9 @@ const OFFICE_NOUNS: [&str; 24] = [
 #[derive(Clone, Debug)]
 pub struct Person {
     range: Range<usize>,
-    name: String,
-    office: String,
+    /// Every mention shares it.
+    name: Arc<str>,
+    office: Arc<str>,
     country: Option<Iso3>,
     rule: Rule,
 }
@@ -168,44 +174,60 @@ fn called_by(name: &str) -> impl Iterator<Item = &str> {
     first.or(last).into_iter()
 }
 
-/// The persons who are named with a title or a given name, in order.
+/// The persons who are named with a title or a given name, in order; no more than a document may suggest.
 pub fn named(read: &Read<'_>, known: &mut Known) -> Vec<Person> {
     let mut persons = Vec::new();
     let mut at = 0;
-    while at < read.words.len() {
+    while at < read.words.len() && persons.len() < SUGGESTIONS_MAX {
         let hit = read.hit_at(read.words[at].from);
-        let person = match hit.map(|hit| hit.meaning) {
+        let (person, next) = match hit.map(|hit| hit.meaning) {
             Some(Meaning::Title { .. }) => titled(read, at),
             Some(Meaning::Given) => given(read, at),
-            _ => None,
+            _ => (None, at + 1),
         };
-        match person {
-            Some((person, next)) => {
-                known.learn(&person);
-                persons.push(person);
-                at = next;
-            }
-            None => at += 1,
+        if let Some(person) = person {
+            known.learn(&person);
+            persons.push(person);
         }
+        at = next;
     }
     persons
 }
 
-/// A title and a name: `Maj. Gen. Mohammad Bagheri`, `President of France Emmanuel Macron`.
-fn titled(read: &Read<'_>, at: usize) -> Option<(Person, usize)> {
-    let (mut next, mut office) = (at, None::<Range<usize>>);
-    while let Some(hit) = read.words.get(next).and_then(|word| read.hit_at(word.from)) {
-        let Meaning::Title { is_office } = hit.meaning else {
-            break;
-        };
-        if next > at && !read.words[next].joins {
-            break;
+/// Titles that follow each other.
+struct Titles {
+    /// The offices among them, with what stands between.
+    office: Option<Range<usize>>,
+    /// The word behind them.
+    next: usize,
+}
+
+impl Titles {
+    fn of(read: &Read<'_>, at: usize) -> Self {
+        let (mut next, mut office) = (at, None::<Range<usize>>);
+        while let Some(hit) = read.words.get(next).and_then(|word| read.hit_at(word.from)) {
+            let Meaning::Title { is_office } = hit.meaning else {
+                break;
+            };
+            if next > at && !read.words[next].joins {
+                break;
+            }
+            if is_office {
+                office = Some(office.map_or(hit.range.start, |office| office.start)..hit.range.end);
+            }
+            next = read.word_at(hit.range.end);
         }
-        if is_office {
-            office = Some(office.map_or(hit.range.start, |office| office.start)..hit.range.end);
-        }
-        next = read.word_at(hit.range.end);
+        // A title is a word at least: whoever reads on from here gets on.
+        let next = next.max(at + 1);
+        Self { office, next }
     }
+}
+
+/// A title and a name: `Maj. Gen. Mohammad Bagheri`, `President of France Emmanuel Macron`; and the word to read on from. Where no name
+/// follows, that is the one behind all the titles: each of them would find the same.
+fn titled(read: &Read<'_>, at: usize) -> (Option<Person>, usize) {
+    let titles = Titles::of(read, at);
+    let (mut office, mut next) = (titles.office, titles.next);
     let mut country = None;
     if office.is_some() && read.word(next) == "of" {
         let of = read.words.get(next + 1).and_then(|word| read.hit_at(word.from));
@@ -217,35 +239,47 @@ fn titled(read: &Read<'_>, at: usize) -> Option<(Person, usize)> {
             next = read.word_at(hit.range.end);
         }
     }
-    let name = name(read, next, true)?;
-    let (office, before) = whose(read, at, office);
-    let person = Person {
-        range: name.clone(),
-        name: one_line(&read.text[name.clone()]),
-        office: office.map_or_else(String::new, |office| one_line(&read.text[office])),
-        country: country.or(before),
-        rule: Rule::Titled,
+    let Some(name) = name(read, next, true) else {
+        return (None, titles.next);
     };
-    let next = read.word_at(name.end);
-    Some((with_apposition(read, person, next), next))
+    let (office, before) = whose(read, at, office);
+    let person = person(read, name, (office, country.or(before)), Rule::Titled);
+    let next = read.word_at(person.range.end);
+    (Some(with_apposition(read, person, next)), next)
 }
 
-fn given(read: &Read<'_>, at: usize) -> Option<(Person, usize)> {
-    let name = name(read, at, false)?;
+/// A name that begins with a given one, and the word to read on from.
+fn given(read: &Read<'_>, at: usize) -> (Option<Person>, usize) {
+    let Some(name) = name(read, at, false) else {
+        return (None, at + 1);
+    };
     let next = read.word_at(name.end);
     // One word alone may be anything.
     if next - at < 2 {
-        return None;
+        return (None, at + 1);
     }
-    let (office, country) = whose(read, at, None);
-    let person = Person {
-        range: name.clone(),
-        name: one_line(&read.text[name]),
-        office: office.map_or_else(String::new, |office| one_line(&read.text[office])),
-        country,
-        rule: Rule::GivenName,
-    };
-    Some((with_apposition(read, person, next), next))
+    let person = person(read, name, whose(read, at, None), Rule::GivenName);
+    (Some(with_apposition(read, person, next)), next)
+}
+
+/// A person under a name, with an office that is not too long to be one.
+fn person(
+    read: &Read<'_>,
+    name: Range<usize>,
+    (office, country): (Option<Range<usize>>, Option<Iso3>),
+    rule: Rule,
+) -> Person {
+    let is_too_long = office
+        .as_ref()
+        .is_some_and(|office| office.len() > OFFICE_BYTES_MAX);
+    let office = office.filter(|_| !is_too_long);
+    Person {
+        name: one_line(&read.text[name.clone()]).into(),
+        office: office.map_or_else(Arc::default, |office| one_line(&read.text[office]).into()),
+        country: country.filter(|_| !is_too_long),
+        range: name,
+        rule,
+    }
 }
 
 /// The words of a name from one on.
@@ -264,7 +298,7 @@ fn name(read: &Read<'_>, at: usize, is_titled: bool) -> Option<Range<usize>> {
             next += 1;
             continue;
         }
-        let is_name = word.is_capital || end.is_some() && has_article(text);
+        let is_name = text.len() <= WORD_BYTES_MAX && (word.is_capital || end.is_some() && has_article(text));
         // Theresa May, who is no month.
         let is_no_name =
             NO_NAMES.contains(&text) || days::is_of_a_date(text) && !(text == "May" && end.is_some());
@@ -306,12 +340,6 @@ fn is_something_else(read: &Read<'_>, from: usize, is_first: bool) -> bool {
         Some(Meaning::Country(_) | Meaning::Place(_) | Meaning::Seat(_)) => is_first,
         Some(Meaning::Nation(_) | Meaning::Organisation(..) | Meaning::Excluded) => true,
     }
-}
-
-/// Words with a space between each, however the text is cut into lines.
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ")
 }
 
 fn ends_with_possessive(word: &str) -> bool {
@@ -367,15 +395,16 @@ fn office_of(read: &Read<'_>, at: usize) -> (Option<Range<usize>>, Option<Iso3>)
         let behind = read.word_at(hit.range.end);
         if is_office && (behind == at || read.word(behind) == "of") {
             let end = read.words[at - 1].to;
-            let countries = read
-                .hits
-                .iter()
-                .filter(|hit| hit.range.start >= read.words[before].from && hit.range.end <= end);
-            let country = countries.filter_map(|hit| country_of(hit.meaning)).next();
-            return (Some(hit.range.start..end), country);
+            return (Some(hit.range.start..end), country_in(read, hit.range.start..end));
         }
     }
     (None, None)
+}
+
+/// The first country that is named within a range.
+fn country_in(read: &Read<'_>, range: Range<usize>) -> Option<Iso3> {
+    let hits = read.hits_in(range).iter();
+    { hits }.find_map(|hit| country_of(hit.meaning))
 }
 
 fn country_of(meaning: Meaning) -> Option<Iso3> {
@@ -396,31 +425,30 @@ fn with_apposition(read: &Read<'_>, person: Person, next: usize) -> Person {
     let rest = &read.text[from..sentence.end.max(from)];
     let end = from + rest.find([',', '.', ';', '“', '"', '(']).unwrap_or(rest.len());
     let words = next..read.word_at(end);
-    let is_office = words
-        .clone()
-        .any(|at| OFFICE_NOUNS.contains(&read.word(at).to_lowercase().as_str()));
-    if !is_office || words.len() > APPOSITION_WORDS {
+    if end - from > OFFICE_BYTES_MAX || words.len() > APPOSITION_WORDS {
         return person;
     }
-    let hits = read
-        .hits
-        .iter()
-        .filter(|hit| hit.range.start >= from && hit.range.end <= end);
-    let country = hits.filter_map(|hit| country_of(hit.meaning)).next();
+    let mut words = words.map(|at| read.word(at).to_lowercase());
+    if !words.any(|word| OFFICE_NOUNS.contains(&word.as_str())) {
+        return person;
+    }
     let office = read.text[from..end].trim();
     let office = office.strip_prefix("the ").unwrap_or(office);
     Person {
-        office: one_line(office),
-        country,
+        office: one_line(office).into(),
+        country: country_in(read, from..end),
         ..person
     }
 }
 
-/// The persons of a part, and every later mention of one by a part of the name.
+/// The persons of a part, and every later mention of one by a part of the name; no more than a document may suggest.
 pub fn mentions(read: &Read<'_>, persons: Vec<Person>, known: &Known) -> Vec<Suggestion> {
     let mut found: Vec<Suggestion> = Vec::new();
     let mut named = persons.into_iter().peekable();
     for word in &read.words {
+        if found.len() >= SUGGESTIONS_MAX {
+            return found;
+        }
         while named.peek().is_some_and(|person| person.range.start <= word.from) {
             found.extend(named.next().map(|person| whole(person, known)));
         }
@@ -452,7 +480,7 @@ pub fn mentions(read: &Read<'_>, persons: Vec<Person>, known: &Known) -> Vec<Sug
 fn whole(person: Person, known: &Known) -> Suggestion {
     let in_full = called_by(&person.name).find_map(|called| known.by_word.get(called));
     let in_full =
-        in_full.filter(|known| known.name.ends_with(&person.name) || known.name.starts_with(&person.name));
+        in_full.filter(|known| known.name.ends_with(&*person.name) || known.name.starts_with(&*person.name));
     let person = match in_full {
         Some(known) => Person {
             name: known.name.clone(),

@@ -1,7 +1,7 @@
 //! Statements: what stands between quotation marks, and who said it where the sentence tells.
 
 use super::text::Read;
-use super::{Part, Rule, Suggested, Suggestion};
+use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use std::ops::Range;
 
 /// Words that say that somebody said something.
@@ -27,13 +27,23 @@ const SAID: [&str; 18] = [
 ];
 /// The fewest words of a quotation that is a statement.
 const WORDS_MIN: usize = 3;
+/// How many words before or behind a quotation may say who said it.
+const SPEAKER_WORDS: usize = 40;
+/// How many bytes may stand between a word of speech and who speaks.
+const SPEAKER_BYTES: usize = 12;
+/// How many of those who are named before a word of speech, and behind it, are looked at: the nearest may lie in the quotation.
+const SPEAKERS_NEAR: usize = 3;
 
-/// Suggests the statements of a part; the persons and organisations of the part must have been found.
+/// Suggests the statements of a part, no more than a document may suggest; the persons and organisations of the part must have been
+/// found.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let is_one_who_speaks =
         |one: &&Suggestion| matches!(one.what, Suggested::Person { .. } | Suggested::Organisation(_));
     let mut speakers: Vec<&Suggestion> = into.iter().filter(is_one_who_speaks).collect();
     speakers.sort_by_key(|one| one.range.start);
+    let said: Vec<usize> = (0..read.words.len())
+        .filter(|at| SAID.contains(&read.word(*at)))
+        .collect();
     let quoted = quotations(read.text);
     let found: Vec<Suggestion> = quoted
         .into_iter()
@@ -46,11 +56,12 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
         .map(|range| Suggestion {
             part: Part::Text,
             what: Suggested::Statement {
-                speaker: speaker(read, &range, &speakers),
+                speaker: speaker(read, &range, &said, &speakers),
             },
             range,
             rule: Rule::Quotation,
         })
+        .take(SUGGESTIONS_MAX)
         .collect();
     into.extend(found);
 }
@@ -74,46 +85,47 @@ fn quotations(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Who is said to have said it: the person or organisation next to a word of speech in the sentence around the quotation.
-fn speaker(read: &Read<'_>, quoted: &Range<usize>, speakers: &[&Suggestion]) -> String {
+/// Who is said to have said it: the person or organisation next to a word of speech in the sentence around the quotation. `said` are
+/// the words of speech, and `speakers` all who are named, both in order.
+fn speaker(read: &Read<'_>, quoted: &Range<usize>, said: &[usize], speakers: &[&Suggestion]) -> String {
     let behind = read.sentence_of(quoted.end).end.max(quoted.end);
     let sentence = read.sentence_of(quoted.start).start..behind;
-    let outside = |at: &usize| {
-        let word = read.words[*at];
-        word.from >= sentence.start
-            && word.to <= sentence.end
-            && (word.to <= quoted.start || word.from >= quoted.end)
+    let is_outside = |range: &Range<usize>| {
+        let is_within = range.start >= sentence.start && range.end <= sentence.end;
+        is_within && (range.end <= quoted.start || range.start >= quoted.end)
     };
-    let words = read.word_at(sentence.start)..read.word_at(sentence.end);
-    let said = words.filter(outside).filter(|at| SAID.contains(&read.word(*at)));
-    // The one nearest to the quotation.
-    let distance = |at: &usize| {
-        let word = read.words[*at];
-        if word.from >= quoted.end {
-            word.from - quoted.end
-        } else {
-            quoted.start - word.to
-        }
-    };
-    let Some(said) = said.min_by_key(distance) else {
+    let near = words_of_speech(read, quoted, said);
+    let near = near.into_iter().flatten().filter(is_outside);
+    let Some(said) = near.min_by_key(|word| apart(word, quoted)) else {
         return String::new();
     };
-    let said = read.words[said];
-    let first = speakers.partition_point(|one| one.range.start < sentence.start);
-    let within = speakers[first..]
-        .iter()
-        .take_while(|one| one.range.end <= sentence.end);
-    let who = within.filter_map(|one| match &one.what {
-        Suggested::Person { name, .. } | Suggested::Organisation(name) => Some((one, name)),
-        _ => None,
-    });
-    let apart = |range: &Range<usize>| match range.end <= said.from {
-        true => said.from - range.end,
-        false => range.start.saturating_sub(said.to),
-    };
-    let near = who.filter(|(one, _)| one.range.end <= quoted.start || one.range.start >= quoted.end);
-    let nearest = near.min_by_key(|(one, _)| apart(&one.range));
+    let next = speakers.partition_point(|one| one.range.start < said.start);
+    let near = next.saturating_sub(SPEAKERS_NEAR)..(next + SPEAKERS_NEAR).min(speakers.len());
+    let near = speakers[near].iter().filter(|one| is_outside(&one.range));
+    let nearest = near.min_by_key(|one| apart(&one.range, &said));
     // Whoever stands further away is somebody else.
-    let nearest = nearest.filter(|(one, _)| apart(&one.range) <= 12);
-    nearest.map_or_else(String::new, |(_, name)| name.clone())
+    let nearest = nearest.filter(|one| apart(&one.range, &said) <= SPEAKER_BYTES);
+    match nearest.map(|one| &one.what) {
+        Some(Suggested::Person { name, .. }) => name.to_string(),
+        Some(Suggested::Organisation(name)) => name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The word of speech before a quotation and the one behind it, where they are near it.
+fn words_of_speech(read: &Read<'_>, quoted: &Range<usize>, said: &[usize]) -> [Option<Range<usize>>; 2] {
+    let (first, last) = (read.word_at(quoted.start), read.word_at(quoted.end));
+    let before = said[..said.partition_point(|at| *at < first)].last();
+    let behind = said.get(said.partition_point(|at| *at < last));
+    let before = before.filter(|at| first - **at <= SPEAKER_WORDS);
+    let behind = behind.filter(|at| **at - last < SPEAKER_WORDS);
+    [before, behind].map(|at| at.map(|at| read.words[*at].from..read.words[*at].to))
+}
+
+/// How many bytes lie between two ranges.
+fn apart(one: &Range<usize>, other: &Range<usize>) -> usize {
+    match one.end <= other.start {
+        true => other.start - one.end,
+        false => one.start.saturating_sub(other.end),
+    }
 }

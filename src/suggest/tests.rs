@@ -191,7 +191,9 @@ fn persons_are_found_by_title_and_given_name_and_later_by_a_part() {
     let in_title = titled
         .iter()
         .find(|one| one.part == Part::Title && one.rule == Rule::NamedBefore);
-    assert!(matches!(&in_title.unwrap().what, Suggested::Person { name, .. } if name == "Emmanuel Macron"));
+    assert!(
+        matches!(&in_title.unwrap().what, Suggested::Person { name, .. } if &**name == "Emmanuel Macron")
+    );
 }
 
 #[test]

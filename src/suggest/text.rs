@@ -59,11 +59,24 @@ impl<'t> Read<'t> {
         self.hits.get(at).filter(|hit| hit.range.start == byte)
     }
 
+    /// What the tables name within a range.
+    pub fn hits_in(&self, range: Range<usize>) -> &[Hit] {
+        let first = self.hits.partition_point(|hit| hit.range.start < range.start);
+        let behind = self.hits.partition_point(|hit| hit.range.end <= range.end);
+        &self.hits[first..behind.max(first)]
+    }
+
     /// The sentence that a byte is in.
     pub fn sentence_of(&self, byte: usize) -> Range<usize> {
         let at = self.sentences.partition_point(|sentence| sentence.end <= byte);
         self.sentences.get(at).cloned().unwrap_or(0..self.text.len())
     }
+}
+
+/// Words with a space between each, however the text is cut into lines.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// Whether a letter may stand within a word between two others: `Qa'im`, `Inter-Services`.

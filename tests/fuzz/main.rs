@@ -16,6 +16,11 @@ use targets::TARGETS;
 /// How often each sample is changed.
 const CHANGES: u64 = 1_500;
 
+/// A text that every rule of suggestions finds something in.
+const DISPATCH: &str = "Bajwa in Tehran\nArmy chief Gen. Qamar Javed Bajwa, the head of Pakistan\u{2019}s army, met Xi Jinping in Geneva on \
+    Friday, 3 May 2012. \u{201c}We will meet last month,\u{201d} the foreign minister, Shah Mahmood Qureshi, said. The Iranian \
+    Foreign Ministry and the UN will sign on Monday.";
+
 /// Something valid of every kind.
 fn samples() -> Vec<Vec<u8>> {
     let key = SigningKey::new("example.org/archive", &[9; 32]).unwrap();
@@ -56,6 +61,7 @@ fn samples() -> Vec<Vec<u8>> {
         payload.to_vec(),
         json.as_bytes().to_vec(),
         b"dyad = PAK-IRN AND (title : \"counter terror*\" OR occurred >= 1939-05~)".to_vec(),
+        DISPATCH.as_bytes().to_vec(),
         b"CHFR".iter().chain(&[0; 120]).copied().collect(),
         state(),
         b"CHLEAF01".iter().chain(&[0; 120]).copied().collect(),

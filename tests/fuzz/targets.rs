@@ -10,12 +10,15 @@ use chancery::merkle::tile::{Tile, entries, payloads};
 use chancery::merkle::tlog_proof::TlogProof;
 use chancery::merkle::{Certificate, Checkpoint, SigningKey, VerifierKey};
 use chancery::record::codec::{check_payload, decode_exact, decode_payload};
+use chancery::record::date::DaySpan;
 use chancery::record::json::Input;
 use chancery::record::{Leaf, Position};
 use chancery::store::chunk::{ChunkOptions, Chunks};
 use chancery::store::disk::Disk;
 use chancery::store::faulty::SimDisk;
 use chancery::store::{frame, state};
+use chancery::suggest::drafts::{DRAFTS_MAX, drafts};
+use chancery::suggest::{Document, Part, SUGGESTIONS_MAX, Suggested, suggest};
 use std::path::{Path, PathBuf};
 use std::str::from_utf8;
 use std::sync::Arc;
@@ -37,6 +40,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("payload", payload),
     ("json_record", json_record),
     ("filter", filter),
+    ("suggest", suggestions),
     ("frame", journal_frame),
     ("state_journal", state_journal),
     ("chunk", chunk),
@@ -143,6 +147,33 @@ pub fn filter(bytes: &[u8]) {
         let again = Filter::parse(filter.canonical());
         assert_eq!(again.map(|again| again.sha256()).ok(), Some(filter.sha256()));
     }
+}
+
+/// What a text suggests lies in it, is bounded, and is drafted; its first line is the title.
+pub fn suggestions(bytes: &[u8]) {
+    let Ok(text) = from_utf8(bytes) else {
+        return;
+    };
+    let (title, text) = text.split_once('\n').unwrap_or(("", text));
+    let document = Document {
+        title,
+        text,
+        reported: Some(i32::from(bytes.first().copied().unwrap_or(0)) * 70),
+    };
+    let found = suggest(document);
+    assert!(found.len() <= SUGGESTIONS_MAX);
+    for one in &found {
+        let whole = if one.part == Part::Title { title } else { text };
+        assert!(
+            whole
+                .get(one.range.clone())
+                .is_some_and(|words| !words.is_empty())
+        );
+        if let Suggested::Day(day) = &one.what {
+            assert!(DaySpan::of(day).is_ok(), "{day}");
+        }
+    }
+    assert!((1..=DRAFTS_MAX).contains(&drafts(&document, &found).len()));
 }
 
 /// A frame of the journal.
