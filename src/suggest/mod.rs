@@ -20,6 +20,7 @@ mod names;
 mod organisations;
 mod persons;
 mod statements;
+mod tense;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -34,6 +34,11 @@ const SPEAKER_BYTES: usize = 12;
 /// How many of those who are named before a word of speech, and behind it, are looked at: the nearest may lie in the quotation.
 const SPEAKERS_NEAR: usize = 3;
 
+/// Whether a word says that somebody said something.
+pub(super) fn is_of_speech(word: &str) -> bool {
+    SAID.contains(&word)
+}
+
 /// Suggests the statements of a part, no more than a document may suggest; the persons and organisations of the part must have been
 /// found.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
@@ -42,7 +47,7 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let mut speakers: Vec<&Suggestion> = into.iter().filter(is_one_who_speaks).collect();
     speakers.sort_by_key(|one| one.range.start);
     let said: Vec<usize> = (0..read.words.len())
-        .filter(|at| SAID.contains(&read.word(*at)))
+        .filter(|at| is_of_speech(read.word(*at)))
         .collect();
     let quoted = quotations(read.text);
     let found: Vec<Suggestion> = quoted

@@ -238,6 +238,136 @@ fn days_are_those_that_are_written_and_those_that_the_report_gives() {
     );
 }
 
+/// Each sentence with what it suggests of a kind, as of a day.
+fn check_days(reported: (i64, u8, u8), table: &[(&str, &[&str])]) {
+    for (text, expected) in table {
+        let document = Document {
+            text,
+            reported: Some(day_number(reported.0, reported.1, reported.2)),
+            ..Document::default()
+        };
+        let days = suggest(document)
+            .into_iter()
+            .filter(|one| one.what.word() == "day");
+        assert_eq!(
+            days.map(|one| one.what.to_string()).collect::<Vec<_>>(),
+            *expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_weekday_is_to_come_only_where_the_sentence_says_so_and_nothing_where_it_is_unsure() {
+    check_days(
+        (2021, 10, 14),
+        &[
+            (
+                "The match was cancelled due to rain on Wednesday.",
+                &["2021-10-13"],
+            ),
+            ("Pakistan set a record on Wednesday.", &["2021-10-13"]),
+            (
+                "He would not comment after the meeting on Wednesday.",
+                &["2021-10-13"],
+            ),
+            ("On Friday, the minister will travel to Doha.", &["2021-10-15"]),
+            (
+                "On Wednesday, the minister said that Iran will attend.",
+                &["2021-10-13"],
+            ),
+            (
+                "Iran will attend, the minister said on Wednesday.",
+                &["2021-10-13"],
+            ),
+            (
+                "The minister said that he will attend on Monday.",
+                &["2021-10-18"],
+            ),
+            ("He is set to leave on Monday.", &["2021-10-18"]),
+            ("A vote is set for Monday.", &["2021-10-18"]),
+            ("The envoy is due to arrive on Monday.", &["2021-10-18"]),
+            ("The envoy is due in Doha on Monday.", &["2021-10-18"]),
+            ("The report is due on Monday.", &["2021-10-18"]),
+            ("The delay is due to rain on Monday.", &[]),
+            ("He said he would meet them on Monday.", &[]),
+            ("Those seized on Monday will be tried.", &[]),
+            ("It will be the first visit since talks collapsed on Monday.", &[]),
+            ("Iran rejected the plans on Monday.", &["2021-10-11"]),
+            ("Prices were higher than expected on Monday.", &["2021-10-11"]),
+            ("They agreed to meet on Monday.", &[]),
+            ("The talks resume on Saturday.", &[]),
+            ("They will meet later on Thursday.", &["2021-10-14"]),
+            ("They must answer by Friday.", &[]),
+        ],
+    );
+    check_days(
+        (2017, 1, 24),
+        &[
+            (
+                "May will be the first foreign leader to meet President Donald Trump when she visits Washington on Friday.",
+                &["2017-01-27"],
+            ),
+            ("She is to visit Ankara on Saturday.", &["2017-01-28"]),
+            ("The visit is planned for Saturday.", &["2017-01-28"]),
+            (
+                "She will then fly to Turkey for talks with President Recep Tayyip Erdogan on Saturday.",
+                &["2017-01-28"],
+            ),
+            ("They meet this Saturday.", &["2017-01-28"]),
+            ("They met this Monday.", &[]),
+            ("They meet next Monday.", &["2017-01-30"]),
+            ("They meet next Friday.", &[]),
+            ("They spoke the day before yesterday.", &["2017-01-22"]),
+            ("They arrive the day after tomorrow.", &["2017-01-26"]),
+        ],
+    );
+}
+
+#[test]
+fn a_day_and_its_month_stand_together_and_months_are_written_as_usual() {
+    check_days(
+        (2021, 10, 14),
+        &[
+            ("The bill passed by 12 votes to 3. May said she agreed.", &[]),
+            ("Marc 12 and Octo 3.", &[]),
+            (
+                "On Mar. 12, Sept 3 and Jun. 5.",
+                &["2022-03-12", "2021-09-03", "2021-06-05"],
+            ),
+            ("On 13 October. 2020 was another year.", &["2021-10-13"]),
+            ("On 6 and 7 January 2020 they met.", &["2020-01-06", "2020-01-07"]),
+            (
+                "Between 3 and 5 December 2019 they met.",
+                &["2019-12-03", "2019-12-05"],
+            ),
+            ("From June 4-14, 1989, they met.", &["1989-06-04", "1989-06-14"]),
+            ("From June 4 to 14 in Paris.", &["2021-06-04", "2021-06-14"]),
+            ("4–5 June 1989", &["1989-06-04", "1989-06-05"]),
+            ("On June 4 and 5 soldiers died.", &["2021-06-04"]),
+        ],
+    );
+}
+
+#[test]
+fn no_day_is_suggested_that_edtf_cannot_write() {
+    let table: &[(&str, &[&str])] = &[("Last month, next month, last month.", &["9999-11"])];
+    check_days((9999, 12, 31), table);
+    check_days(
+        (0, 1, 1),
+        &[("They met next month, last month and yesterday.", &["0000-02"])],
+    );
+    for reported in [i32::MIN, i32::MAX] {
+        let text = "Today, tomorrow, yesterday, the day after tomorrow, on Monday, next month and on 3 May.";
+        let found = suggest(Document {
+            text,
+            reported: Some(reported),
+            ..Document::default()
+        });
+        assert!(found.iter().all(|one| one.what.word() != "day"), "{found:?}");
+    }
+}
+
 #[test]
 fn statements_have_their_speaker_where_the_sentence_names_one() {
     let all = |text: &str| found(text, &["statement"]);
