@@ -16,7 +16,9 @@ pub mod evaluate;
 mod events;
 #[cfg(test)]
 mod hostile;
+mod known;
 mod names;
+mod offices;
 mod organisations;
 mod persons;
 mod statements;
@@ -144,6 +146,8 @@ pub enum Rule {
     Titled,
     /// A name that begins with a given name.
     GivenName,
+    /// A name beside an office, and a comma between.
+    Apposition,
     /// A part of a name that the document has in full.
     NamedBefore,
     /// An organisation of the tables.
@@ -170,6 +174,7 @@ impl Rule {
             Self::PlaceName => "place-name",
             Self::Titled => "title-and-name",
             Self::GivenName => "given-name",
+            Self::Apposition => "apposition",
             Self::NamedBefore => "named-before",
             Self::OrganisationName => "organisation-name",
             Self::OrganisationPattern => "organisation-pattern",
@@ -244,7 +249,7 @@ impl<'d> Document<'d> {
 /// ```
 pub fn suggest(document: Document<'_>) -> Vec<Suggestion> {
     let mut all = Vec::new();
-    let mut known = persons::Known::default();
+    let mut known = known::Known::default();
     let parts = [(Part::Text, document.text), (Part::Title, document.title)];
     // Names stand in full in the text, and shortened in the title: the text is read for names first.
     let read: Vec<_> = parts
@@ -255,6 +260,7 @@ pub fn suggest(document: Document<'_>) -> Vec<Suggestion> {
         .iter()
         .map(|(_, read)| persons::named(read, &mut known))
         .collect();
+    known.settle();
     for ((part, read), persons) in read.iter().zip(found) {
         let mut suggestions = persons::mentions(read, persons, &known);
         organisations::find(read, &mut suggestions);

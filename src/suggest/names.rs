@@ -56,6 +56,8 @@ pub enum Meaning {
         /// Whether it is an office.
         is_office: bool,
     },
+    /// One for several offices or ranks: names stand behind it.
+    Titles,
     /// The first word of a name.
     Given,
     /// Something else, however it looks.
@@ -121,8 +123,11 @@ impl Tables {
             if let [kind, titles] = line[..] {
                 add(
                     titles,
-                    Meaning::Title {
-                        is_office: kind == "office",
+                    match kind {
+                        "several" => Meaning::Titles,
+                        _ => Meaning::Title {
+                            is_office: kind == "office",
+                        },
                     },
                 );
             }
@@ -151,7 +156,12 @@ impl Tables {
             range: found.range(),
             meaning: self.meanings[found.pattern().as_usize()],
         };
-        let begins_a_name = |hit: &Hit| matches!(hit.meaning, Meaning::Title { .. } | Meaning::Given);
+        let begins_a_name = |hit: &Hit| {
+            matches!(
+                hit.meaning,
+                Meaning::Title { .. } | Meaning::Titles | Meaning::Given
+            )
+        };
         // `Amir-Abdollahian` is no emir.
         let is_alone = |range: &Range<usize>| {
             let (before, behind) = (&text[..range.start], &text[range.end..]);

@@ -1,54 +1,23 @@
-//! Persons: a name behind a title, a name that begins with a given name, and later a part of either.
+//! Persons: a name behind a title, a name that begins with a given name, one beside an office, and later a part of any.
 
 use super::days;
+use super::known::{Known, Person};
 use super::names::Meaning;
+use super::offices::{self, OFFICE_BYTES_MAX, Office};
 use super::organisations;
 use super::text::{Read, one_line};
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
-use crate::derive::Iso3;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The most words of a name.
+/// The most words of a name, without those that have no capital.
 const NAME_WORDS: usize = 5;
+/// The most words of a name with them.
+const ALL_WORDS: usize = 9;
+/// The most names that are read behind one title in the plural.
+const SEVERAL: usize = 8;
 /// The most bytes of a word of a name.
 pub(super) const WORD_BYTES_MAX: usize = 64;
-/// The most bytes of an office: what is longer is none.
-pub(super) const OFFICE_BYTES_MAX: usize = 256;
-/// How far before a rank an office may stand: `Chairman of the Joint Chiefs of Staff Committee Gen. ...`.
-const OFFICE_WORDS: usize = 9;
-/// How many words before an office may say whose it is.
-const OFFICE_WORDS_BEFORE: usize = 4;
-/// The most words of an office that stands behind a name.
-const APPOSITION_WORDS: usize = 14;
-/// Words that say of what an office is, without a capital: `foreign policy chief`.
-const OF_AN_OFFICE: [&str; 24] = [
-    "foreign",
-    "policy",
-    "defense",
-    "defence",
-    "military",
-    "army",
-    "naval",
-    "navy",
-    "air",
-    "force",
-    "police",
-    "intelligence",
-    "security",
-    "party",
-    "opposition",
-    "deputy",
-    "vice",
-    "former",
-    "acting",
-    "interim",
-    "rebel",
-    "state",
-    "nuclear",
-    "trade",
-];
 /// Words within a name that have no capital.
 const PARTICLES: [&str; 18] = [
     "al", "bin", "ibn", "bint", "van", "von", "de", "der", "den", "da", "dos", "do", "di", "el", "ul", "ur",
@@ -56,13 +25,44 @@ const PARTICLES: [&str; 18] = [
 ];
 /// The Arabic article, as it is written before a name.
 const ARTICLES: [&str; 10] = ["al", "el", "as", "ad", "an", "ar", "at", "az", "ul", "ud"];
-/// Families whose name comes first.
-const FAMILY_FIRST: [&str; 20] = [
-    "Xi", "Li", "Wang", "Mao", "Deng", "Hu", "Jiang", "Wen", "Zhou", "Kim", "Lee", "Nguyen", "Tsai", "Yang",
-    "Yun", "Qin", "Zhao", "Chiang", "Roh", "Syngman",
+/// Words of a name that join what stands before them: `Musaad bin Mohammed`.
+const SONS: [&str; 3] = ["bin", "ibn", "bint"];
+/// Titles that are names as well, behind another office or beside one: `Foreign Minister Shah Mahmood Qureshi`.
+const NAMES_TOO: [&str; 3] = ["Shah", "Amir", "Sultan"];
+/// Words that no person's name has, beside those for organisations.
+const OF_THINGS: [&str; 24] = [
+    "News",
+    "Times",
+    "Post",
+    "Radio",
+    "Television",
+    "TV",
+    "Press",
+    "Daily",
+    "Journal",
+    "Media",
+    "Street",
+    "House",
+    "Province",
+    "City",
+    "Island",
+    "Islands",
+    "River",
+    "Airport",
+    "Hotel",
+    "Group",
+    "Rights",
+    "Accord",
+    "Treaty",
+    "Forces",
+];
+/// Words before `May` that make it a month, where it may be a name as well.
+const BEFORE_A_MONTH: [&str; 18] = [
+    "in", "In", "since", "Since", "until", "Until", "by", "from", "From", "last", "next", "of", "early",
+    "late", "during", "On", "on", "this",
 ];
 /// Capitals that begin no name and end one.
-const NO_NAMES: [&str; 33] = [
+const NO_NAMES: [&str; 58] = [
     "The",
     "A",
     "An",
@@ -96,102 +96,63 @@ const NO_NAMES: [&str; 33] = [
     "Both",
     "As",
     "If",
+    "Former",
+    "Meanwhile",
+    "Yesterday",
+    "Today",
+    "Earlier",
+    "Later",
+    "Separately",
+    "Then",
+    "Since",
+    "Under",
+    "Among",
+    "Although",
+    "However",
+    "Instead",
+    "Now",
+    "Despite",
+    "Because",
+    "Its",
+    "Our",
+    "We",
+    "I",
+    "Who",
+    "Not",
+    "One",
+    "Two",
 ];
-/// Words that say that what stands behind a name is an office.
-const OFFICE_NOUNS: [&str; 24] = [
-    "chief",
-    "minister",
-    "president",
-    "secretary",
-    "commander",
-    "chairman",
-    "chairwoman",
-    "ambassador",
-    "envoy",
-    "leader",
-    "head",
-    "spokesman",
-    "spokeswoman",
-    "spokesperson",
-    "director",
-    "adviser",
-    "advisor",
-    "governor",
-    "speaker",
-    "chancellor",
-    "premier",
-    "king",
-    "representative",
-    "commissioner",
-];
-
-/// A person in a part of the document.
-#[derive(Clone, Debug)]
-pub struct Person {
-    range: Range<usize>,
-    /// Every mention shares it.
-    name: Arc<str>,
-    office: Arc<str>,
-    country: Option<Iso3>,
-    rule: Rule,
-}
-
-/// The persons of a document by the word that they are called by later.
-#[derive(Default)]
-pub struct Known {
-    by_word: HashMap<String, Person>,
-}
-
-impl Known {
-    fn learn(&mut self, person: &Person) {
-        for called in called_by(&person.name) {
-            match self.by_word.get_mut(called) {
-                Some(known) => {
-                    if known.name.len() < person.name.len() {
-                        known.name.clone_from(&person.name);
-                    }
-                    if known.office.is_empty() {
-                        known.office.clone_from(&person.office);
-                        known.country = person.country;
-                    }
-                }
-                None => drop(self.by_word.insert(called.to_owned(), person.clone())),
-            }
-        }
-    }
-}
-
-/// The words of a name by which its bearer is called: the last one, and the first where families are named first.
-fn called_by(name: &str) -> impl Iterator<Item = &str> {
-    let words: Vec<&str> = name.split(' ').collect();
-    let is_number = |word: &str| word.chars().all(|letter| matches!(letter, 'I' | 'V' | 'X'));
-    let last = words.iter().rev().find(|word| !is_number(word)).copied();
-    let first = words
-        .first()
-        .copied()
-        .filter(|first| FAMILY_FIRST.contains(first));
-    // Of a name whose family comes first the last word is a given name, and nobody is called by it.
-    first.or(last).into_iter()
-}
-
-/// The persons who are named with a title or a given name, in order; no more than a document may suggest.
+/// The persons who are named with a title, a given name or an office, in order; no more than a document may suggest.
 pub fn named(read: &Read<'_>, known: &mut Known) -> Vec<Person> {
-    let mut persons = Vec::new();
+    let mut persons: Vec<Person> = Vec::new();
     let mut at = 0;
     while at < read.words.len() && persons.len() < SUGGESTIONS_MAX {
-        let hit = read.hit_at(read.words[at].from);
-        let (person, next) = match hit.map(|hit| hit.meaning) {
-            Some(Meaning::Title { .. }) => titled(read, at),
-            Some(Meaning::Given) => given(read, at),
-            _ => (None, at + 1),
-        };
-        if let Some(person) = person {
-            known.learn(&person);
-            persons.push(person);
-        }
+        let behind = persons.last().map_or(0, |last| last.range.end);
+        let (found, next) = found(read, at, behind);
+        found.iter().for_each(|person| known.learn(person));
+        persons.extend(found);
         at = next;
     }
     persons
+}
+
+/// Who is named from a word on, and the word to read on from; `behind` is where the person before ends.
+fn found(read: &Read<'_>, at: usize, behind: usize) -> (Vec<Person>, usize) {
+    let hit = read.hit_at(read.words[at].from);
+    let (person, next) = match hit.map(|hit| hit.meaning) {
+        Some(Meaning::Titles) => return several(read, at),
+        Some(Meaning::Title { .. }) => match beside(read, at) {
+            Some((person, next)) => (Some(person), next),
+            None => titled(read, at),
+        },
+        Some(Meaning::Given) => given(read, at, behind),
+        None if read.words[at].is_capital => match beside(read, at) {
+            Some((person, next)) => (Some(person), next),
+            None => (None, at + 1),
+        },
+        _ => (None, at + 1),
+    };
+    (person.into_iter().collect(), next)
 }
 
 /// Titles that follow each other.
@@ -210,6 +171,9 @@ impl Titles {
                 break;
             };
             if next > at && !read.words[next].joins {
+                break;
+            }
+            if office.is_some() && NAMES_TOO.contains(&read.word(next)) {
                 break;
             }
             if is_office {
@@ -242,14 +206,14 @@ fn titled(read: &Read<'_>, at: usize) -> (Option<Person>, usize) {
     let Some(name) = name(read, next, true) else {
         return (None, titles.next);
     };
-    let (office, before) = whose(read, at, office);
-    let person = person(read, name, (office, country.or(before)), Rule::Titled);
-    let next = read.word_at(person.range.end);
-    (Some(with_apposition(read, person, next)), next)
+    let mut office = offices::of_titles(read, at, office);
+    office.country = country.or(office.country);
+    let next = read.word_at(name.end);
+    (Some(person(read, name, (at, office, next), Rule::Titled)), next)
 }
 
 /// A name that begins with a given one, and the word to read on from.
-fn given(read: &Read<'_>, at: usize) -> (Option<Person>, usize) {
+fn given(read: &Read<'_>, at: usize, behind: usize) -> (Option<Person>, usize) {
     let Some(name) = name(read, at, false) else {
         return (None, at + 1);
     };
@@ -258,38 +222,168 @@ fn given(read: &Read<'_>, at: usize) -> (Option<Person>, usize) {
     if next - at < 2 {
         return (None, at + 1);
     }
-    let person = person(read, name, whose(read, at, None), Rule::GivenName);
-    (Some(with_apposition(read, person, next)), next)
+    let first = begun(read, at, behind);
+    let name = read.words[first].from..name.end;
+    let office = offices::of_titles(read, first, None);
+    (
+        Some(person(read, name, (first, office, next), Rule::GivenName)),
+        next,
+    )
 }
 
-/// A person under a name, with an office that is not too long to be one.
-fn person(
-    read: &Read<'_>,
-    name: Range<usize>,
-    (office, country): (Option<Range<usize>>, Option<Iso3>),
-    rule: Rule,
-) -> Person {
-    let is_too_long = office
-        .as_ref()
-        .is_some_and(|office| office.len() > OFFICE_BYTES_MAX);
-    let office = office.filter(|_| !is_too_long);
+/// The first word of a name that has begun before its given name: `Musaad bin Mohammed`.
+fn begun(read: &Read<'_>, at: usize, behind: usize) -> usize {
+    let Some(first) = at.checked_sub(2).filter(|_| SONS.contains(&read.word(at - 1))) else {
+        return at;
+    };
+    let word = read.words[first];
+    let is_name = word.is_capital && word.from >= behind && word.to - word.from <= WORD_BYTES_MAX;
+    let is_free = read.hit_at(word.from).is_none() && !NO_NAMES.contains(&read.word(first));
+    match is_name && is_free && read.words[at - 1].joins && read.words[at].joins {
+        true => first,
+        false => at,
+    }
+}
+
+/// Names behind a title in the plural: `foreign ministers A B and C D`; and the word to read on from.
+fn several(read: &Read<'_>, at: usize) -> (Vec<Person>, usize) {
+    let behind = read
+        .hit_at(read.words[at].from)
+        .map_or(0, |hit| read.word_at(hit.range.end));
+    let mut next = behind.max(at + 1);
+    let mut persons = Vec::new();
+    while persons.len() < SEVERAL {
+        let Some(name) = name(read, next, true).filter(|name| is_personal(read, name)) else {
+            break;
+        };
+        let end = read.word_at(name.end);
+        if end - next < 2 {
+            break;
+        }
+        persons.push(bare(read, name, Rule::Titled));
+        next = end;
+        if read.word(next) != "and" || !read.words[next].joins {
+            break;
+        }
+        next += 1;
+    }
+    (persons, next)
+}
+
+/// A name beside an office, with commas around what comes second: `the army chief, Qamar Javed Bajwa,`, `Hakan Fidan, the foreign minister
+/// of Turkey,`; and the word to read on from.
+fn beside(read: &Read<'_>, at: usize) -> Option<(Person, usize)> {
+    let is_title = read.hit_at(read.words[at].from).is_some();
+    if is_title && !NAMES_TOO.contains(&read.word(at)) {
+        return None;
+    }
+    // What goes on from a capital is only a part of something.
+    let before = at.checked_sub(1).filter(|_| read.words[at].joins);
+    let is_part = before.is_some_and(|before| {
+        let is_name = read.words[before].is_capital && !NO_NAMES.contains(&read.word(before));
+        is_name && read.hit_at(read.words[before].from).is_none()
+    });
+    if is_part {
+        return None;
+    }
+    let name = name_of(read, at, false, true).filter(|name| is_personal(read, name))?;
+    let next = read.word_at(name.end);
+    if next - at < 2 {
+        return None;
+    }
+    let before = offices::before(read, at);
+    if let Some(office) = before
+        && let Some(is_sure) = offices::closes(read, &office, name.end, next)
+    {
+        let person = bare(read, name, Rule::Apposition);
+        let person = if is_sure {
+            with(read, person, office)
+        } else {
+            person
+        };
+        return Some((person, next));
+    }
+    let office = offices::behind(read, name.end, next).filter(|office| office.range.is_some())?;
+    Some((with(read, bare(read, name, Rule::Apposition), office), next))
+}
+
+/// Whether a name of two words that nothing else tells of may be a person's.
+fn is_personal(read: &Read<'_>, name: &Range<usize>) -> bool {
+    let words = read.word_at(name.start)..read.word_at(name.end);
+    { words }.all(|at| {
+        let word = read.word(at);
+        let bare = word
+            .strip_suffix("'s")
+            .or_else(|| word.strip_suffix("’s"))
+            .unwrap_or(word);
+        let hit = read.hit_at(read.words[at].from).map(|hit| hit.meaning);
+        let is_free = matches!(hit, None | Some(Meaning::Given)) || NAMES_TOO.contains(&bare);
+        is_free && !organisations::ends_one(bare) && !OF_THINGS.contains(&bare)
+    })
+}
+
+/// A person without an office.
+fn bare(read: &Read<'_>, name: Range<usize>, rule: Rule) -> Person {
     Person {
         name: one_line(&read.text[name.clone()]).into(),
-        office: office.map_or_else(Arc::default, |office| one_line(&read.text[office]).into()),
-        country: country.filter(|_| !is_too_long),
+        office: Arc::default(),
+        country: None,
         range: name,
         rule,
     }
 }
 
+/// A person with an office that is not too long to be one.
+fn with(read: &Read<'_>, person: Person, office: Office) -> Person {
+    match office.range.filter(|range| range.len() <= OFFICE_BYTES_MAX) {
+        Some(range) => Person {
+            office: one_line(&read.text[range]).into(),
+            country: office.country,
+            ..person
+        },
+        None => person,
+    }
+}
+
+/// A person under a name with the office that stands before it, else with that beside it. `first` is the first word of titles and name,
+/// `next` the word behind.
+fn person(
+    read: &Read<'_>,
+    mut name: Range<usize>,
+    (first, office, next): (usize, Office, usize),
+    rule: Rule,
+) -> Person {
+    // `Shah Mahmood Qureshi, the foreign minister`.
+    let is_name =
+        NAMES_TOO.contains(&read.word(first)) && office.range.as_ref().is_some_and(|range| range.len() <= 6);
+    let person = with(read, bare(read, name.clone(), rule), office);
+    if !person.office.is_empty() && !is_name {
+        return person;
+    }
+    let before = offices::before(read, first)
+        .filter(|office| offices::closes(read, office, name.end, next) == Some(true));
+    let Some(office) = before.or_else(|| offices::behind(read, name.end, next)) else {
+        return person;
+    };
+    if is_name {
+        name.start = read.words[first].from;
+    }
+    with(read, bare(read, name, rule), office)
+}
+
 /// The words of a name from one on.
 fn name(read: &Read<'_>, at: usize, is_titled: bool) -> Option<Range<usize>> {
+    name_of(read, at, is_titled, is_titled)
+}
+
+/// The same; `may_be_title` says whether its first word may be one of those titles that are names too.
+fn name_of(read: &Read<'_>, at: usize, is_titled: bool, may_be_title: bool) -> Option<Range<usize>> {
     let mut end = None;
-    let mut next = at;
-    while next < read.words.len() && next - at < NAME_WORDS {
+    let (mut next, mut words) = (at, 0);
+    while next < read.words.len() && words < NAME_WORDS && next - at < ALL_WORDS {
         let word = read.words[next];
         // Behind a title a name begins at once, and goes on over spaces alone.
-        let is_near = word.joins || next == at && (!is_titled || follows_title(read, word.from));
+        let is_near = word.joins || next == at && !is_titled;
         let text = read.word(next);
         if !is_near || next > at && ends_with_possessive(read.word(next - 1)) {
             break;
@@ -300,20 +394,21 @@ fn name(read: &Read<'_>, at: usize, is_titled: bool) -> Option<Range<usize>> {
         }
         let is_name = text.len() <= WORD_BYTES_MAX && (word.is_capital || end.is_some() && has_article(text));
         // Theresa May, who is no month.
-        let is_no_name =
-            NO_NAMES.contains(&text) || days::is_of_a_date(text) && !(text == "May" && end.is_some());
-        if !is_name || is_no_name || is_something_else(read, word.from, next == at) {
+        let is_month = days::is_of_a_date(text) && !(text == "May" && end.is_some());
+        let is_no_name = NO_NAMES.contains(&text) || is_month || days::is_day_and_month(read, next);
+        let is_own = may_be_title && next == at && NAMES_TOO.contains(&text);
+        if !is_name || is_no_name || !is_own && is_something_else(read, word.from, next == at) {
             break;
         }
+        // `General Staff`, `Prime Minister's Office`, `Commander of US Central Command`.
+        if organisations::ends_one(text) {
+            return None;
+        }
         end = Some(without_possessive(read, word.from, word.to));
-        next += 1;
+        (next, words) = (next + 1, words + 1);
     }
     let end = end?;
     let from = read.words.get(at)?.from;
-    // `General Staff`, `Prime Minister's Office`.
-    if organisations::ends_one(read.word(at)) {
-        return None;
-    }
     let is_acronym = read.text[from..end].chars().all(char::is_uppercase);
     (!is_acronym).then_some(from..end)
 }
@@ -326,17 +421,12 @@ fn has_article(word: &str) -> bool {
     behind.is_some_and(|(_, behind)| behind.starts_with(char::is_uppercase))
 }
 
-/// Whether only spaces, or the stop of an abbreviation, stand before a name.
-fn follows_title(read: &Read<'_>, from: usize) -> bool {
-    let before = read.text[..from].trim_end_matches(' ');
-    before.len() < from && before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '.')
-}
-
 /// Whether the tables say that a word is no part of a name. Behind its first word a name may have that of a country: `Jordan`.
 fn is_something_else(read: &Read<'_>, from: usize, is_first: bool) -> bool {
     match read.hit_at(from).map(|hit| hit.meaning) {
         None | Some(Meaning::Given) => false,
         Some(Meaning::Title { is_office }) => is_first || is_office,
+        Some(Meaning::Titles) => true,
         Some(Meaning::Country(_) | Meaning::Place(_) | Meaning::Seat(_)) => is_first,
         Some(Meaning::Nation(_) | Meaning::Organisation(..) | Meaning::Excluded) => true,
     }
@@ -355,110 +445,27 @@ fn without_possessive(read: &Read<'_>, from: usize, to: usize) -> usize {
     from + bare.len()
 }
 
-/// The office with whose it is, and its country: `Iranian President`, `Pakistan Army chief`, `Chairman of the ... Committee`.
-fn whose(read: &Read<'_>, at: usize, office: Option<Range<usize>>) -> (Option<Range<usize>>, Option<Iso3>) {
-    let Some(office) = office else {
-        return office_of(read, at);
-    };
-    let mut from = office.start;
-    let first = read.word_at(from);
-    for before in (first.saturating_sub(OFFICE_WORDS_BEFORE)..first).rev() {
-        if !read.words[before + 1].joins {
-            break;
-        }
-        match read.hit_at(read.words[before].from).map(|hit| hit.meaning) {
-            Some(Meaning::Country(code) | Meaning::Nation(code)) => {
-                return (Some(read.words[before].from..office.end), Some(code));
-            }
-            Some(Meaning::Organisation(_, code)) => {
-                return (Some(read.words[before].from..office.end), code);
-            }
-            _ if read.words[before].is_capital => from = read.words[before].from,
-            _ if OF_AN_OFFICE.contains(&read.word(before)) => from = read.words[before].from,
-            _ => break,
-        }
-    }
-    let is_start = from == office.start || read.sentence_of(from).start == from;
-    (Some(if is_start { office } else { from..office.end }), None)
-}
-
-/// An office that stands before a rank or a bare name and says of what it is.
-fn office_of(read: &Read<'_>, at: usize) -> (Option<Range<usize>>, Option<Iso3>) {
-    for before in (at.saturating_sub(OFFICE_WORDS)..at).rev() {
-        if !read.words[before + 1].joins && before + 1 < at {
-            break;
-        }
-        let Some(hit) = read.hit_at(read.words[before].from) else {
-            continue;
-        };
-        let is_office = matches!(hit.meaning, Meaning::Title { is_office: true });
-        let behind = read.word_at(hit.range.end);
-        if is_office && (behind == at || read.word(behind) == "of") {
-            let end = read.words[at - 1].to;
-            return (Some(hit.range.start..end), country_in(read, hit.range.start..end));
-        }
-    }
-    (None, None)
-}
-
-/// The first country that is named within a range.
-fn country_in(read: &Read<'_>, range: Range<usize>) -> Option<Iso3> {
-    let hits = read.hits_in(range).iter();
-    { hits }.find_map(|hit| country_of(hit.meaning))
-}
-
-fn country_of(meaning: Meaning) -> Option<Iso3> {
-    match meaning {
-        Meaning::Country(code) | Meaning::Nation(code) => Some(code),
-        Meaning::Organisation(_, code) => code,
-        _ => None,
-    }
-}
-
-/// Behind a name and a comma: `, the chief of General Staff of Iran's armed forces,`.
-fn with_apposition(read: &Read<'_>, person: Person, next: usize) -> Person {
-    if !person.office.is_empty() || !read.text[person.range.end..].starts_with(", ") {
-        return person;
-    }
-    let from = person.range.end + 2;
-    let sentence = read.sentence_of(person.range.start);
-    let rest = &read.text[from..sentence.end.max(from)];
-    let end = from + rest.find([',', '.', ';', '“', '"', '(']).unwrap_or(rest.len());
-    let words = next..read.word_at(end);
-    if end - from > OFFICE_BYTES_MAX || words.len() > APPOSITION_WORDS {
-        return person;
-    }
-    let mut words = words.map(|at| read.word(at).to_lowercase());
-    if !words.any(|word| OFFICE_NOUNS.contains(&word.as_str())) {
-        return person;
-    }
-    let office = read.text[from..end].trim();
-    let office = office.strip_prefix("the ").unwrap_or(office);
-    Person {
-        office: one_line(office).into(),
-        country: country_in(read, from..end),
-        ..person
-    }
-}
-
 /// The persons of a part, and every later mention of one by a part of the name; no more than a document may suggest.
 pub fn mentions(read: &Read<'_>, persons: Vec<Person>, known: &Known) -> Vec<Suggestion> {
     let mut found: Vec<Suggestion> = Vec::new();
     let mut named = persons.into_iter().peekable();
-    for word in &read.words {
+    for (at, word) in read.words.iter().enumerate() {
         if found.len() >= SUGGESTIONS_MAX {
             return found;
         }
         while named.peek().is_some_and(|person| person.range.start <= word.from) {
-            found.extend(named.next().map(|person| whole(person, known)));
+            found.extend(named.next().map(|person| suggestion(known.whole(person))));
         }
         if !word.is_capital || found.last().is_some_and(|last| last.range.end > word.from) {
             continue;
         }
         let end = without_possessive(read, word.from, word.to);
-        let Some(person) = known.by_word.get(&read.text[word.from..end]) else {
+        let Some(person) = known.alone(&read.text[word.from..end]) else {
             continue;
         };
+        if is_month(read, at) {
+            continue;
+        }
         // A word of the tables is what the tables say.
         if read
             .hit_at(word.from)
@@ -472,29 +479,16 @@ pub fn mentions(read: &Read<'_>, persons: Vec<Person>, known: &Known) -> Vec<Sug
             found.push(suggestion(again));
         }
     }
-    found.extend(named.map(|person| whole(person, known)));
+    found.extend(named.map(|person| suggestion(known.whole(person))));
     found
 }
 
-/// A person under the longest name that the document has.
-fn whole(person: Person, known: &Known) -> Suggestion {
-    let in_full = called_by(&person.name).find_map(|called| known.by_word.get(called));
-    let in_full =
-        in_full.filter(|known| known.name.ends_with(&*person.name) || known.name.starts_with(&*person.name));
-    let person = match in_full {
-        Some(known) => Person {
-            name: known.name.clone(),
-            office: if person.office.is_empty() {
-                known.office.clone()
-            } else {
-                person.office
-            },
-            country: person.country.or(known.country),
-            ..person
-        },
-        None => person,
-    };
-    suggestion(person)
+/// Whether a word that is a name here is a month all the same: `in May the Prime Minister`.
+fn is_month(read: &Read<'_>, at: usize) -> bool {
+    let before = at.checked_sub(1).map_or("", |before| read.word(before));
+    let is_number = |word: &str| word.starts_with(|letter: char| letter.is_ascii_digit());
+    days::is_of_a_date(read.word(at))
+        && (BEFORE_A_MONTH.contains(&before) || is_number(before) || is_number(read.word(at + 1)))
 }
 
 fn suggestion(person: Person) -> Suggestion {

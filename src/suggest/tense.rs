@@ -96,7 +96,10 @@ fn back(read: &Read<'_>, words: std::ops::Range<usize>) -> Tense {
             _ if is_to_come(read, at) && is_past_between => return Tense::Unsure,
             _ if is_to_come(read, at) => return Tense::ToCome,
             "would" | "could" | "may" | "might" if read.word(at + 1) != "not" => return Tense::Unsure,
-            "agreed" | "pledged" | "promised" | "vowed" | "planned" if read.word(at + 1) == "to" => {
+            // `agreed to meet on Monday`, but `agreed to a truce on Monday`.
+            "agreed" | "pledged" | "promised" | "vowed" | "planned"
+                if read.word(at + 1) == "to" && !DETERMINERS.contains(&read.word(at + 2)) =>
+            {
                 return Tense::Unsure;
             }
             "is" | "are" if read.word(at + 1) == "due" => return Tense::Unsure,
@@ -123,11 +126,16 @@ fn is_will(word: &str) -> bool {
     matches!(word, "will" | "shall")
 }
 
+/// Whether a word is a verb of the past, as far as that can be seen.
+pub(super) fn is_of_the_past(word: &str) -> bool {
+    let ends = word.len() > 4 && word.ends_with("ed") && word.starts_with(char::is_lowercase);
+    WERE.contains(&word) || ends && !NOT_PAST.contains(&word)
+}
+
 /// Whether a word is of the past: not `to be signed`.
 fn is_past(read: &Read<'_>, at: usize, word: &str) -> bool {
-    let ends = word.len() > 4 && word.ends_with("ed") && word.starts_with(char::is_lowercase);
     let is_participle = matches!(word_before(read, at), "be" | "been" | "being");
-    WERE.contains(&word) || ends && !NOT_PAST.contains(&word) && !is_participle
+    WERE.contains(&word) || is_of_the_past(word) && !is_participle
 }
 
 /// Whether a word, with the one behind it, says that something is to come.

@@ -54,7 +54,7 @@ fn the_tables_have_their_columns_their_codes_and_one_version() {
                 assert!(countries().get(code).is_some(), "{name}: {line:?}");
             }
             match name {
-                "titles" => assert!(matches!(line[0], "office" | "rank"), "{line:?}"),
+                "titles" => assert!(matches!(line[0], "office" | "rank" | "several"), "{line:?}"),
                 "events" => {
                     assert!(types().cameo(line[0]).is_some(), "{line:?}");
                     assert!((1..=10).contains(&line[1].parse::<u8>().unwrap()), "{line:?}");
@@ -194,6 +194,149 @@ fn persons_are_found_by_title_and_given_name_and_later_by_a_part() {
     assert!(
         matches!(&in_title.unwrap().what, Suggested::Person { name, .. } if &**name == "Emmanuel Macron")
     );
+}
+
+/// Each sentence with the persons that it suggests.
+fn check_persons(table: &[(&str, &[&str])]) {
+    for (text, expected) in table {
+        assert_eq!(found(text, &["person"]), *expected, "{text}");
+    }
+}
+
+#[test]
+fn a_last_name_of_two_persons_is_nobodys_and_neither_has_the_others_office() {
+    check_persons(&[
+        (
+            "Prime Minister Nawaz Sharif met Gen. Shehbaz Sharif. Sharif said no. Mr. Sharif left.",
+            &["Nawaz Sharif, Prime Minister", "Shehbaz Sharif", "Sharif"],
+        ),
+        (
+            "Gen. Qamar Bajwa left. Army chief Qamar Javed Bajwa came. Bajwa spoke.",
+            &["Qamar Javed Bajwa, Army chief"; 3],
+        ),
+        (
+            "President Sharif spoke. Nawaz Sharif and Shehbaz Sharif agreed.",
+            &["Sharif, President", "Nawaz Sharif", "Shehbaz Sharif"],
+        ),
+        (
+            "Mr. Genghis Khan was no heir of Abdul Ghaffar Khan. Khan was a chief.",
+            &["Genghis Khan", "Abdul Ghaffar Khan"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_person_beside_an_office_is_found_between_commas() {
+    check_persons(&[
+        (
+            "In Rawalpindi the army chief, Qamar Javed Bajwa, said so, and Bajwa left.",
+            &["Qamar Javed Bajwa, army chief"; 2],
+        ),
+        (
+            "Pakistan's foreign minister, Shah Mahmood Qureshi, left.",
+            &["Shah Mahmood Qureshi, Pakistan's foreign minister"],
+        ),
+        (
+            "The army chief, Qamar Javed Bajwa said.",
+            &["Qamar Javed Bajwa, army chief"],
+        ),
+        (
+            "They met the army chief, Gen. Qamar Javed Bajwa.",
+            &["Qamar Javed Bajwa, army chief"],
+        ),
+        (
+            "The Foreign Minister of Chile, Heraldo Muñoz, resigned.",
+            &["Heraldo Muñoz, Foreign Minister of Chile"],
+        ),
+        (
+            "The European Union's foreign policy chief, Josep Borrell, resigned.",
+            &["Josep Borrell, European Union's foreign policy chief"],
+        ),
+        (
+            "Hakan Fidan, the foreign minister of Turkey, agreed. Fidan left.",
+            &["Hakan Fidan, foreign minister of Turkey"; 2],
+        ),
+        (
+            "Shah Mahmood Qureshi, the foreign minister of Pakistan, agreed.",
+            &["Shah Mahmood Qureshi, foreign minister of Pakistan"],
+        ),
+        (
+            "Foreign Minister Shah Mahmood Qureshi agreed.",
+            &["Shah Mahmood Qureshi, Foreign Minister"],
+        ),
+        (
+            "He met the information minister, Maryam Aurangzeb, and others.",
+            &["Maryam Aurangzeb"],
+        ),
+        ("He spoke of the president, New York Times, and of others.", &[]),
+        ("As the minister left, Sky News, a broadcaster, said so.", &[]),
+        ("He saw the president, Human Rights Watch said.", &[]),
+        ("Xx Yy, who met the president, left.", &[]),
+    ]);
+}
+
+#[test]
+fn an_office_ends_with_its_sentence_and_holds_no_verb() {
+    check_persons(&[
+        (
+            "Mr. Smith is a spokesman of the Pentagon. Michael Jordan declined to comment.",
+            &["Smith", "Michael Jordan"],
+        ),
+        (
+            "He met Mr. Smith, president of the club. Angela Merkel left.",
+            &["Smith, president of the club", "Angela Merkel"],
+        ),
+        ("He met the president. Angela Merkel left.", &["Angela Merkel"]),
+        (
+            "Kim Jung-sook, is the first wife of a president, they say.",
+            &["Kim Jung-sook"],
+        ),
+        (
+            "James Biddle, Turkish Minister Reis Effendi and others came.",
+            &["James Biddle", "Reis Effendi, Turkish Minister"],
+        ),
+        (
+            "George Canning, the foreign secretary and the British minister.",
+            &["George Canning"],
+        ),
+        ("Sergei Lavrov, who met the president, left.", &["Sergei Lavrov"]),
+        (
+            "Former president Álvaro Uribe left.",
+            &["Álvaro Uribe, Former president"],
+        ),
+        (
+            "Former U.S. President Jimmy Carter left.",
+            &["Jimmy Carter, Former U.S. President"],
+        ),
+        (
+            "They met former Iranian President Mohammad Khatami.",
+            &["Mohammad Khatami, former Iranian President"],
+        ),
+    ]);
+}
+
+#[test]
+fn titles_and_months_are_no_names_and_particles_join_them() {
+    check_persons(&[
+        ("President Reagan May 16 left.", &["Reagan, President"]),
+        (
+            "Prime Minister Theresa May left. In May the Prime Minister came, and May spoke.",
+            &["Theresa May, Prime Minister"; 2],
+        ),
+        (
+            "Sir Robert Gordon was Envoy Extraordinary and Minister Plenipotentiary, then Minister Resident.",
+            &["Robert Gordon"],
+        ),
+        (
+            "Then Musaad bin Mohammed al-Aiban spoke.",
+            &["Musaad bin Mohammed al-Aiban"],
+        ),
+        (
+            "Defence ministers Khawaja Asifi and Sergei Shoigu met.",
+            &["Khawaja Asifi", "Sergei Shoigu"],
+        ),
+        ("The foreign ministers met, and leaders said no.", &[]),
+    ]);
 }
 
 #[test]
