@@ -1,38 +1,39 @@
 //! Drafts: the events that a document seems to tell of, as whoever annotates it would begin to write them.
 //!
-//! A draft is no statement: a person reads it, corrects it and appends it as an own one, or throws it away. Each comes of the sentences
-//! for which a kind of event was suggested. Those of one kind make one draft as long as they name nobody new.
+//! A draft is no statement: a person reads it, corrects it and appends it as an own one, or throws it away. Each begins with a sentence
+//! for which a kind of event was suggested, and its title, those who take part and the evidence are of that sentence: what another
+//! sentence says of others is another event. [`super::sides`] says who did it and to whom.
 
+use super::sides::{self, Sentence};
 use super::text::{Read, one_line};
 use super::{Document, Part, Rule, Suggested, Suggestion};
-use crate::derive::{Iso3, countries, types};
-use crate::record::codec::{
-    ActorKind, Content, Country, Date, DateRole, Participant, Place, PlaceRole, Report, Side, TypeCode,
-};
+use crate::derive::types;
+use crate::record::codec::{Content, Date, DateRole, Participant, Place, PlaceRole, Report, Side, TypeCode};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The most drafts of a document.
 pub const DRAFTS_MAX: usize = 8;
 /// The most participants of a draft.
-const PARTICIPANTS_MAX: usize = 12;
-/// The most sentences before one that names nobody in which somebody is looked for.
-const BACK: usize = 2;
+pub(super) const PARTICIPANTS_MAX: usize = 12;
 /// The most places of a draft.
 const PLACES_MAX: usize = 12;
-/// The most sentences that a draft is made of.
-const CONTEXT_MAX: usize = 64;
 /// The most sentences that a draft is said to be reported in.
 const EVIDENCE_MAX: usize = 3;
 /// The most letters of a draft's title.
 const TITLE_CHARS: usize = 160;
 /// Somebody says something: told last, since every dispatch is full of it.
-const STATEMENT: &str = "01";
-/// Roots of CAMEO whose events have equals, not one who acts and one whom it is done to: agreeing, consulting, cooperating.
-const AMONG_EQUALS: [&str; 4] = ["03", "04", "05", "06"];
+pub(super) const STATEMENT: &str = "01";
+/// Words that begin a sentence about whom the one before has named.
+const PRONOUNS: [&str; 8] = ["They", "He", "She", "It", "Both", "We", "These", "Those"];
+/// Those of them that are about several.
+const OF_SEVERAL: [&str; 2] = ["They", "Both"];
+/// Words that say that a sentence is about what is to come: no day of another sentence is its own.
+const TO_COME: [&str; 5] = ["will", "shall", "would", "scheduled", "planned"];
 
-/// The drafts of a document from what [`super::suggest`] says of it: at least one, at most [`DRAFTS_MAX`], what is only said last. Takes a
-/// time that grows with the length of the text, whatever stands in it.
+/// The drafts of a document from what [`super::suggest`] says of it: at least one, at most [`DRAFTS_MAX`], what is only said last. Of a
+/// document that suggests no kind of event there is one that has only its title, to be filled in. Takes a time that grows with the
+/// length of the text, whatever stands in it.
 ///
 /// ```
 /// use chancery::suggest::{Document, drafts::drafts, suggest};
@@ -47,154 +48,193 @@ const AMONG_EQUALS: [&str; 4] = ["03", "04", "05", "06"];
 /// assert_eq!(drafts[0].participants[0].name, "Hina Rabbani Khar");
 /// ```
 pub fn drafts(document: &Document<'_>, suggestions: &[Suggestion]) -> Vec<Content> {
-    let found = Found::of(suggestions);
     let read = Read::of(document.text);
+    let found = Found::of(suggestions);
     let mut stories = Stories::default();
-    for one in &found.0 {
+    for one in &found.all {
         if let Suggested::Event(code) = one.what {
-            stories.add(code, &one.range, context(&read, &one.range, &found), &found);
+            stories.add(code, &one.range, &read, &found);
         }
     }
-    let mut stories = stories.in_order();
+    let stories = stories.in_order();
     if stories.is_empty() {
-        stories.push(Story::of_all(document, &found));
+        return vec![Content {
+            title: shortened(document.title),
+            ..Content::default()
+        }];
     }
-    stories
-        .iter()
-        .map(|story| story.draft(document, &found))
-        .collect()
+    stories.iter().map(|story| story.draft(&read, &found)).collect()
 }
 
 /// What is suggested in the text, in its order.
-struct Found<'s>(Vec<&'s Suggestion>);
+struct Found<'s> {
+    all: Vec<&'s Suggestion>,
+    /// What is quoted.
+    quoted: Vec<Range<usize>>,
+    /// The one day that the text names, where it names one only; a month is none.
+    day: Option<&'s Suggestion>,
+}
 
 impl<'s> Found<'s> {
     fn of(suggestions: &'s [Suggestion]) -> Self {
         let of_text = suggestions.iter().filter(|one| one.part == Part::Text);
-        let mut of_text: Vec<&Suggestion> = of_text.collect();
-        of_text.sort_by_key(|one| one.range.start);
-        Self(of_text)
+        let mut all: Vec<&Suggestion> = of_text.collect();
+        all.sort_by_key(|one| one.range.start);
+        let is_quoted = |one: &&&Suggestion| matches!(one.what, Suggested::Statement { .. });
+        let quoted = all
+            .iter()
+            .filter(is_quoted)
+            .map(|one| one.range.clone())
+            .collect();
+        let mut days = all.iter().copied().filter(|one| day(one).is_some());
+        let first = days
+            .next()
+            .filter(|first| days.all(|other| other.what == first.what));
+        let first = first.filter(|one| day(one).is_some_and(|day| day.len() == "2021-10-13".len()));
+        Self {
+            quoted,
+            day: first,
+            all,
+        }
     }
 
-    /// What is suggested within sentences.
-    fn within<'f>(&'f self, sentences: &'f [Range<usize>]) -> impl Iterator<Item = &'s Suggestion> + 'f {
-        sentences.iter().flat_map(|sentence| {
-            let first = self.0.partition_point(|one| one.range.start < sentence.start);
-            let behind = self.0.partition_point(|one| one.range.start < sentence.end);
-            let from_it = self.0[first..behind.max(first)].iter().copied();
-            from_it.filter(|one| one.range.end <= sentence.end)
-        })
+    /// What is suggested within a sentence.
+    fn within(&self, sentence: &Range<usize>) -> impl Iterator<Item = &'s Suggestion> {
+        let first = self.all.partition_point(|one| one.range.start < sentence.start);
+        let behind = self.all.partition_point(|one| one.range.start < sentence.end);
+        let from_it = self.all[first..behind.max(first)].iter().copied();
+        let end = sentence.end;
+        from_it.filter(move |one| one.range.end <= end)
     }
 
-    fn persons_in(&self, sentences: &[Range<usize>]) -> BTreeSet<&'s str> {
-        let names = self.within(sentences).filter_map(|one| match &one.what {
-            Suggested::Person { name, .. } => Some(&**name),
+    /// What it suggests that is not quoted.
+    fn told(&self, sentence: &Range<usize>) -> Vec<&'s Suggestion> {
+        let is_quoted = |range: &Range<usize>| {
+            let next = self.quoted.partition_point(|quoted| quoted.end <= range.start);
+            self.quoted
+                .get(next)
+                .is_some_and(|quoted| quoted.start <= range.start)
+        };
+        self.within(sentence)
+            .filter(|one| !is_quoted(&one.range))
+            .collect()
+    }
+
+    /// Whom a sentence names.
+    fn actors(&self, sentence: &Range<usize>) -> BTreeSet<String> {
+        let actors = self.told(sentence).into_iter().filter_map(|one| match &one.what {
+            Suggested::Person { name, .. } => Some(name.to_string()),
+            Suggested::Organisation(name) => Some(name.clone()),
+            Suggested::Country(code) => Some(code.to_string()),
             _ => None,
         });
-        names.collect()
+        actors.collect()
     }
 }
 
-/// Sentences that tell of one event.
-struct Story<'s> {
-    /// Its CAMEO code; empty where none is suggested.
+fn day(one: &Suggestion) -> Option<&str> {
+    match &one.what {
+        Suggested::Day(day) => Some(day),
+        _ => None,
+    }
+}
+
+/// A sentence that tells of one event, and those that go on about it.
+struct Story {
+    /// Its CAMEO code.
     code: &'static str,
-    /// The first of those that speak for the kind of event.
-    evidence: Vec<Range<usize>>,
-    /// Those, and those that they go on from, in the order of the text; the first of them, where there are many.
-    context: Vec<Range<usize>>,
-    /// Whom the context named at first.
-    persons: BTreeSet<&'s str>,
+    /// The sentence that it begins with.
+    lead: Range<usize>,
+    /// The sentence before, where that names those who are `they` in the first.
+    about: Option<Range<usize>>,
+    /// The first of those that go on about it.
+    behind: Vec<Range<usize>>,
+    /// The last of them, or else the first of all.
+    last: Range<usize>,
+    /// Whom the first sentence names.
+    actors: BTreeSet<String>,
 }
 
 /// The stories of a document: of what happened, and of what was said, no more of either than there may be drafts.
 #[derive(Default)]
-struct Stories<'s> {
-    happened: Vec<Story<'s>>,
-    said: Vec<Story<'s>>,
+struct Stories {
+    happened: Vec<Story>,
+    said: Vec<Story>,
 }
 
-impl<'s> Stories<'s> {
-    /// Adds a sentence and its context: to the story of the same kind that has all whom they name, else as a story of its own. What
-    /// there is no draft left for is nobody's story.
-    fn add(
-        &mut self,
-        code: &'static str,
-        sentence: &Range<usize>,
-        context: Vec<Range<usize>>,
-        found: &Found<'s>,
-    ) {
+impl Stories {
+    /// Adds a sentence: to the story of the same kind that it goes on about, else as a story of its own. What there is no draft left for
+    /// is nobody's story.
+    fn add(&mut self, code: &'static str, sentence: &Range<usize>, read: &Read<'_>, found: &Found<'_>) {
         let stories = match root(code) {
             STATEMENT => &mut self.said,
             _ => &mut self.happened,
         };
-        let persons = found.persons_in(&context);
-        let is_same =
-            |story: &&mut Story<'_>| story.root() == root(code) && persons.is_subset(&story.persons);
-        if let Some(story) = stories.iter_mut().find(is_same) {
-            story.go_on(code, sentence, context);
+        let actors = found.actors(sentence);
+        let pronoun = PRONOUNS.iter().find(|word| **word == first_word(read, sentence));
+        let before = before(read, sentence);
+        let goes_on = |story: &&mut Story| {
+            let is_same = !actors.is_empty()
+                && actors.is_subset(&story.actors)
+                && !has_other_day(story, sentence, found);
+            let is_next = pronoun.is_some() && before.as_ref() == Some(&story.last);
+            story.root() == root(code) && (is_same || is_next)
+        };
+        if let Some(story) = stories.iter_mut().find(goes_on) {
+            story.go_on(code, sentence);
         } else if stories.len() < DRAFTS_MAX {
+            let is_about =
+                pronoun.is_some_and(|word| OF_SEVERAL.contains(word)) && sides::is_among_equals(root(code));
             stories.push(Story {
                 code,
-                evidence: vec![sentence.clone()],
-                context,
-                persons,
+                about: before.filter(|_| is_about),
+                lead: sentence.clone(),
+                last: sentence.clone(),
+                behind: Vec::new(),
+                actors,
             });
         }
     }
 
     /// What happened before what was said; else in the order of the text.
-    fn in_order(self) -> Vec<Story<'s>> {
+    fn in_order(self) -> Vec<Story> {
         let all = self.happened.into_iter().chain(self.said);
         all.take(DRAFTS_MAX).collect()
     }
 }
 
-/// A sentence; where it names nobody, behind those before it, up to the next one that does: `They discussed the border` goes on
-/// about somebody.
-fn context(read: &Read<'_>, sentence: &Range<usize>, found: &Found<'_>) -> Vec<Range<usize>> {
-    let mut context = vec![sentence.clone()];
+/// Whether a sentence names a day, and a story another.
+fn has_other_day(story: &Story, sentence: &Range<usize>, found: &Found<'_>) -> bool {
+    let of = |sentence: &Range<usize>| found.within(sentence).find_map(day);
+    of(sentence).is_some_and(|own| of(&story.lead) != Some(own))
+}
+
+/// The sentence before one.
+fn before(read: &Read<'_>, sentence: &Range<usize>) -> Option<Range<usize>> {
     let at = read
         .sentences
         .partition_point(|other| other.end <= sentence.start);
-    for before in read.sentences[..at].iter().rev().take(BACK) {
-        if !found.persons_in(&context).is_empty() {
-            break;
-        }
-        context.insert(0, before.clone());
-    }
-    context
+    read.sentences.get(at.checked_sub(1)?).cloned()
+}
+
+fn first_word<'t>(read: &Read<'t>, sentence: &Range<usize>) -> &'t str {
+    read.word(read.word_at(sentence.start))
 }
 
 fn root(code: &str) -> &str {
     code.get(..2).unwrap_or(code)
 }
 
-impl<'s> Story<'s> {
-    /// That of a document of which no kind of event is suggested.
-    fn of_all(document: &Document<'_>, found: &Found<'s>) -> Self {
-        let whole: Vec<Range<usize>> = std::iter::once(0..document.text.len()).collect();
-        Self {
-            code: "",
-            persons: found.persons_in(&whole),
-            evidence: Vec::new(),
-            context: whole,
-        }
-    }
-
-    /// Goes on with a sentence and its context.
-    fn go_on(&mut self, code: &'static str, sentence: &Range<usize>, context: Vec<Range<usize>>) {
+impl Story {
+    /// Goes on with a sentence.
+    fn go_on(&mut self, code: &'static str, sentence: &Range<usize>) {
         // The finer code says more.
         if code.len() > self.code.len() {
             self.code = code;
         }
-        if self.evidence.len() < EVIDENCE_MAX {
-            self.evidence.push(sentence.clone());
-        }
-        for one in context {
-            if self.context.len() < CONTEXT_MAX && !self.context.contains(&one) {
-                self.context.push(one);
-            }
+        self.last = sentence.clone();
+        if self.behind.len() + 1 < EVIDENCE_MAX {
+            self.behind.push(sentence.clone());
         }
     }
 
@@ -202,235 +242,134 @@ impl<'s> Story<'s> {
         root(self.code)
     }
 
-    fn draft(&self, document: &Document<'_>, found: &Found<'_>) -> Content {
+    /// The sentences, in the order of the text.
+    fn sentences(&self) -> impl Iterator<Item = &Range<usize>> {
+        let about = self.about.iter();
+        about.chain(std::iter::once(&self.lead)).chain(&self.behind)
+    }
+
+    fn draft(&self, read: &Read<'_>, found: &Found<'_>) -> Content {
+        let begins = self.about.as_ref().unwrap_or(&self.lead);
         Content {
-            title: self.title(document),
-            dates: self.date(document, found).into_iter().collect(),
-            participants: self.participants(found),
+            title: shortened(&read.text[begins.clone()]),
+            dates: self.date(read, found).into_iter().collect(),
+            participants: self.participants(read, found),
             types: self.types(),
-            places: self.places(found),
-            reports: self.reports(document),
+            places: self.places(read, found),
+            reports: self.reports(read.text),
             ..Content::default()
         }
     }
 
-    fn title(&self, document: &Document<'_>) -> String {
-        let sentence = self.context.first().cloned().unwrap_or_default();
-        let text = match self.code {
-            "" if !document.title.is_empty() => document.title,
-            _ => &document.text[sentence],
-        };
-        let text = one_line(text);
-        let Some((end, _)) = text.char_indices().nth(TITLE_CHARS) else {
-            return text.trim_end_matches('.').to_owned();
-        };
-        let words = text[..end]
-            .rsplit_once(' ')
-            .map_or(&text[..end], |(words, _)| words);
-        format!("{words}…")
-    }
-
     fn types(&self) -> Vec<TypeCode> {
-        let code = (!self.code.is_empty()).then(|| TypeCode {
+        let label = types().cameo(self.code).map(|known| known.label.to_owned());
+        vec![TypeCode {
             scheme: "cameo".to_owned(),
             code: self.code.to_owned(),
-            label: types()
-                .cameo(self.code)
-                .map_or_else(String::new, |known| known.label.to_owned()),
+            label: label.unwrap_or_default(),
             ..TypeCode::default()
-        });
-        code.into_iter().collect()
+        }]
     }
 
-    /// The day that the sentences give, else the first of the document.
-    fn date(&self, document: &Document<'_>, found: &Found<'_>) -> Option<Date> {
-        let is_day = |one: &&Suggestion| matches!(one.what, Suggested::Day(_));
-        let own = found.within(&self.context).find(is_day);
-        let one = own.or_else(|| found.0.iter().copied().find(is_day))?;
-        let Suggested::Day(day) = &one.what else {
-            return None;
+    /// The day that the sentences give; else one that is given before, where the document gives no other, and then without its words,
+    /// which do not stand there.
+    fn date(&self, read: &Read<'_>, found: &Found<'_>) -> Option<Date> {
+        let own = self.sentences().flat_map(|sentence| found.within(sentence));
+        let own = { own }.find_map(|one| Some((one, day(one)?)));
+        let stated = match own {
+            Some((one, _)) if one.rule == Rule::RelativeDay => one_line(&read.text[one.range.clone()]),
+            _ => String::new(),
         };
+        let other = found
+            .day
+            .filter(|one| one.range.start < self.lead.start && !self.is_to_come(read));
         Some(Date {
             role: DateRole::Occurred.into(),
-            edtf: day.clone(),
-            stated: match one.rule {
-                Rule::RelativeDay => one_line(&document.text[one.range.clone()]),
-                _ => String::new(),
-            },
+            edtf: own.map(|(_, day)| day).or(other.and_then(day))?.to_owned(),
+            stated,
             ..Date::default()
         })
     }
 
-    fn places(&self, found: &Found<'_>) -> Vec<Place> {
+    fn is_to_come(&self, read: &Read<'_>) -> bool {
+        let words = read.word_at(self.lead.start)..read.word_at(self.lead.end);
+        { words }.any(|at| TO_COME.contains(&read.word(at)))
+    }
+
+    fn places(&self, read: &Read<'_>, found: &Found<'_>) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        for one in found.within(&self.context) {
-            if places.len() >= PLACES_MAX {
-                break;
-            }
+        for one in self.sentences().flat_map(|sentence| found.told(sentence)) {
             let Suggested::Place { name, country } = &one.what else {
                 continue;
             };
-            if places.iter().any(|place| place.name == *name) {
-                continue;
+            // `Moscow rejected the offer` happened anywhere.
+            let is_meant = one.rule != Rule::Seat || sides::is_where(read, one.range.start);
+            if is_meant && places.len() < PLACES_MAX && places.iter().all(|place| place.name != *name) {
+                places.push(Place {
+                    role: PlaceRole::Action.into(),
+                    name: name.clone(),
+                    country: country.map(sides::coded),
+                    ..Place::default()
+                });
             }
-            places.push(Place {
-                role: PlaceRole::Action.into(),
-                name: name.clone(),
-                country: country.map(coded),
-                ..Place::default()
-            });
         }
         places
     }
 
-    /// The sentences, as they stand.
-    fn reports(&self, document: &Document<'_>) -> Vec<Report> {
-        if self.evidence.is_empty() {
-            return Vec::new();
-        }
-        let sentences = self
-            .evidence
-            .iter()
-            .map(|range| one_line(&document.text[range.clone()]));
+    /// The sentences that speak for it, as they stand.
+    fn reports(&self, text: &str) -> Vec<Report> {
+        let evidence = std::iter::once(&self.lead).chain(&self.behind);
+        let sentences = evidence.map(|range| one_line(&text[range.clone()]));
         vec![Report {
             sentence: sentences.collect::<Vec<_>>().join(" "),
             ..Report::default()
         }]
     }
 
-    /// Persons; where none is named organisations, and where there is none either the states. Beside persons, states whose they are
-    /// not are only mentioned.
-    fn participants(&self, found: &Found<'_>) -> Vec<Participant> {
-        let found: Vec<&Suggestion> = found.within(&self.context).collect();
-        let mut named = persons(&found);
-        if named.is_empty() {
-            named = organisations(&found);
-        }
-        let is_known = |code: &Iso3| {
-            let mut countries = named.iter().flat_map(|one| &one.countries);
-            countries.any(|country| country.code == code.to_string())
-        };
-        let others: Vec<Iso3> = states(&found)
-            .into_iter()
-            .filter(|code| !is_known(code))
-            .collect();
-        let are_mentioned = !named.is_empty();
-        self.take_sides(&mut named);
-        let mut states: Vec<Participant> = others.into_iter().map(state).collect();
-        match are_mentioned {
-            true => states
-                .iter_mut()
-                .for_each(|one| one.side = Side::Mentioned.into()),
-            false => self.take_sides(&mut states),
-        }
-        named.extend(states);
-        named.truncate(PARTICIPANTS_MAX);
-        named
-    }
-
-    fn take_sides(&self, participants: &mut [Participant]) {
-        let among_equals = AMONG_EQUALS.contains(&self.root());
-        for (at, one) in participants.iter_mut().enumerate() {
-            let side = match at {
-                _ if among_equals => Side::Party,
-                0 => Side::Source,
-                _ => Side::Target,
+    /// Those of the sentence that it is about; whom the others name beside them is only mentioned.
+    fn participants(&self, read: &Read<'_>, found: &Found<'_>) -> Vec<Participant> {
+        let mut all: Vec<Participant> = Vec::new();
+        let about = self.about.as_ref().unwrap_or(&self.lead);
+        for sentence in self.sentences() {
+            let told = found.told(sentence);
+            let of = Sentence {
+                read,
+                code: self.code,
+                range: sentence.clone(),
             };
-            one.side = side.into();
-        }
-    }
-}
-
-/// The first persons, as many as a draft may have.
-fn persons(found: &[&Suggestion]) -> Vec<Participant> {
-    let mut persons: Vec<Participant> = Vec::new();
-    for one in found {
-        if persons.len() >= PARTICIPANTS_MAX {
-            break;
-        }
-        let Suggested::Person {
-            name,
-            office,
-            country,
-        } = &one.what
-        else {
-            continue;
-        };
-        if persons.iter().any(|person| *person.name == **name) {
-            continue;
-        }
-        persons.push(Participant {
-            name: name.to_string(),
-            kind: ActorKind::Person.into(),
-            office: one_line(office),
-            countries: country.map(coded).into_iter().collect(),
-            ..Participant::default()
-        });
-    }
-    persons
-}
-
-/// The first organisations, as many as a draft may have, each with the country that is suggested for the same words.
-fn organisations(found: &[&Suggestion]) -> Vec<Participant> {
-    let mut organisations: Vec<Participant> = Vec::new();
-    for one in found {
-        if organisations.len() >= PARTICIPANTS_MAX {
-            break;
-        }
-        let Suggested::Organisation(name) = &one.what else {
-            continue;
-        };
-        if organisations.iter().any(|known| known.name == *name) {
-            continue;
-        }
-        let country = found.iter().find_map(|other| match other.what {
-            Suggested::Country(code) if other.range == one.range => Some(code),
-            _ => None,
-        });
-        organisations.push(Participant {
-            name: name.clone(),
-            kind: ActorKind::Organisation.into(),
-            countries: country.map(coded).into_iter().collect(),
-            ..Participant::default()
-        });
-    }
-    organisations
-}
-
-/// Countries that are named as such, not only by a place in them.
-fn states(found: &[&Suggestion]) -> Vec<Iso3> {
-    let bytes = |one: &Suggestion| (one.range.start, one.range.end);
-    let is_place = |one: &&&Suggestion| matches!(one.what, Suggested::Place { .. });
-    let places: BTreeSet<_> = found.iter().filter(is_place).map(|one| bytes(one)).collect();
-    let mut states = Vec::new();
-    for one in found {
-        match one.what {
-            // There are few countries.
-            Suggested::Country(code) if !states.contains(&code) && !places.contains(&bytes(one)) => {
-                states.push(code);
+            for mut one in sides::participants(&of, &told) {
+                let is_known = |known: &Participant| {
+                    let of_it = known
+                        .countries
+                        .iter()
+                        .any(|country| one.countries.contains(country));
+                    known.name == one.name || of_it && sides::is_state(&one)
+                };
+                if all.iter().any(is_known) {
+                    continue;
+                }
+                if sentence != about {
+                    one.side = Side::Mentioned.into();
+                }
+                all.push(one);
             }
-            _ => {}
         }
-    }
-    states
-}
-
-fn state(code: Iso3) -> Participant {
-    Participant {
-        name: countries()
-            .name(code)
-            .map_or_else(|| code.to_string(), str::to_owned),
-        kind: ActorKind::State.into(),
-        countries: vec![coded(code)],
-        ..Participant::default()
+        all.sort_by_key(|one| one.side() == Side::Mentioned);
+        all.truncate(PARTICIPANTS_MAX);
+        all
     }
 }
 
-fn coded(code: Iso3) -> Country {
-    Country {
-        scheme: "iso3".to_owned(),
-        code: code.to_string(),
-    }
+/// A title of one line and no more than [`TITLE_CHARS`] letters.
+fn shortened(text: &str) -> String {
+    let text = one_line(text);
+    let Some((end, _)) = text.char_indices().nth(TITLE_CHARS) else {
+        return text.trim_end_matches('.').to_owned();
+    };
+    let words = text[..end]
+        .rsplit_once(' ')
+        .map_or(&text[..end], |(words, _)| words);
+    format!("{words}…")
 }
 
 #[cfg(test)]
@@ -493,11 +432,114 @@ mod tests {
     }
 
     #[test]
-    fn what_suggests_no_event_gives_one_draft_without_a_type() {
+    fn a_draft_is_of_one_sentence_and_borrows_nobody_of_another() {
+        let drafts = of(
+            "Foreign Minister Mohamed Ibrahim Kamel yielded in protest yesterday. The Arab League will meet in Baghdad in November to \
+             impose sanctions on Egypt. Syria and the Palestine Liberation Organization denounced the accords.",
+        );
+        let told: Vec<_> = drafts
+            .iter()
+            .map(|draft| {
+                (
+                    &draft.title[..12],
+                    names(draft),
+                    draft.dates.first().map(|date| date.stated.as_str()),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    "Foreign Mini",
+                    vec![("Mohamed Ibrahim Kamel", Side::Source)],
+                    Some("yesterday")
+                ),
+                (
+                    "The Arab Lea",
+                    vec![("Arab League", Side::Source), ("Egypt", Side::Target)],
+                    None
+                ),
+                (
+                    "Syria and th",
+                    vec![
+                        ("Syria", Side::Source),
+                        ("Palestine Liberation Organization", Side::Source)
+                    ],
+                    Some("")
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn who_tells_of_an_event_does_not_do_it_and_parties_are_all_who_sign() {
+        for (text, expected) in [
+            (
+                "Serbian police arrested Slobodan Milosevic on Thursday, President Boris Tadic told a news conference.",
+                vec![
+                    ("Slobodan Milosevic", Side::Target),
+                    ("Boris Tadic", Side::Mentioned),
+                ],
+            ),
+            (
+                "Russia and Ukraine signed separate agreements with Poland and the United Nations.",
+                vec![
+                    ("Russia", Side::Party),
+                    ("Ukraine", Side::Party),
+                    ("Poland", Side::Party),
+                    ("United Nations", Side::Party),
+                ],
+            ),
+            (
+                "Iran said on Monday that it recalled its ambassador from Canada.",
+                vec![("Iran", Side::Source), ("Canada", Side::Target)],
+            ),
+            (
+                "Sergei Lavrov was arrested in Canada.",
+                vec![("Sergei Lavrov", Side::Target), ("Canada", Side::Mentioned)],
+            ),
+            (
+                "Canada was attacked by Russia.",
+                vec![("Canada", Side::Target), ("Russia", Side::Source)],
+            ),
+            (
+                "Foreign Minister Hina Rabbani Khar met her Iranian counterpart.",
+                vec![("Hina Rabbani Khar", Side::Party), ("Iran", Side::Party)],
+            ),
+        ] {
+            let drafts = of(text);
+            let mut found: Vec<(String, Side)> = names(&drafts[0])
+                .into_iter()
+                .map(|(name, side)| (name.replace("Islamic Republic of ", ""), side))
+                .collect();
+            found.retain(|(name, _)| name != "Serbia");
+            let found: Vec<(&str, Side)> = found.iter().map(|(name, side)| (name.as_str(), *side)).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_of_another_sentence_comes_without_its_words() {
+        let drafts = of("Russia attacked Canada on Wednesday. Iran condemned Russia.");
+        let days: Vec<_> = drafts
+            .iter()
+            .map(|draft| (draft.dates[0].edtf.as_str(), draft.dates[0].stated.as_str()))
+            .collect();
+        assert_eq!(days, [("2021-10-13", "Wednesday"), ("2021-10-13", "")]);
+        let of_two = of(
+            "Russia attacked Canada on Wednesday. Iran condemned Russia. China arrested Russians on Tuesday.",
+        );
+        assert!(of_two[1].dates.is_empty(), "no one knows which");
+    }
+
+    #[test]
+    fn what_suggests_no_event_gives_one_draft_that_is_empty() {
         let drafts = of("A quiet day in Geneva.");
-        assert_eq!(drafts.len(), 1);
-        assert!(drafts[0].types.is_empty() && drafts[0].reports.is_empty());
-        assert_eq!(of("").len(), 1);
+        assert_eq!(
+            (drafts.as_slice(), of("").as_slice()),
+            (&[Content::default()][..], &[Content::default()][..])
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::names::{is_whole, lines};
 use super::text::Read;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -16,6 +16,10 @@ const EVENTS: &str = include_str!("../../data/suggest/events.tsv");
 const GAP_WORDS: usize = 4;
 /// A phrase of this weight is suggested only where a document has no other: that somebody said something.
 const WEAK: u8 = 1;
+/// The code of phrases that speak for nothing.
+const NONE: &str = "-";
+/// How many words before a phrase may say that it did not happen.
+const NEGATION_WORDS: usize = 4;
 
 static PHRASES: LazyLock<Phrases> = LazyLock::new(Phrases::read);
 
@@ -89,6 +93,9 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
         else {
             continue;
         };
+        if ending.code == NONE || is_negated(read, found.start()) {
+            continue;
+        }
         let sentence = read
             .sentences
             .partition_point(|sentence| sentence.end <= found.start());
@@ -112,6 +119,45 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
             rule: Rule::EventPhrase,
         });
     }
+}
+
+/// Whether the words before a phrase say that it did not happen: `did not sign`, `no agreement was signed`, `denied that it attacked`.
+fn is_negated(read: &Read<'_>, from: usize) -> bool {
+    let at = read.word_at(from);
+    for before in (at.saturating_sub(NEGATION_WORDS)..at).rev() {
+        if !read.words.get(before + 1).is_some_and(|word| word.joins) {
+            return false;
+        }
+        let (word, behind) = (read.word(before), read.word(before + 1));
+        let is_near = at - before <= 2;
+        let is_refusal = matches!(word, "refused" | "refuses" | "failed" | "declined" | "declines");
+        let is_no = match word {
+            "no" | "No" | "neither" | "Neither" | "never" | "denied" | "denies" | "denying" => true,
+            "not" => behind != "only",
+            _ if word.ends_with("n't") || word.ends_with("n’t") => true,
+            "without" | "nor" => is_near,
+            _ => is_refusal && behind == "to" && is_near,
+        };
+        if is_no {
+            return true;
+        }
+    }
+    false
+}
+
+/// Where in a sentence the first phrase stands that speaks for a kind of event.
+pub(super) fn phrase(read: &Read<'_>, sentence: &Range<usize>, code: &str) -> Option<Range<usize>> {
+    let within = Input::new(read.text).range(sentence.clone());
+    let mut found = PHRASES.finder.find_iter(within);
+    let found = found.find(|found| {
+        let endings = &PHRASES.endings[found.pattern().as_usize()];
+        let ending = endings
+            .iter()
+            .find(|ending| follows(read, found.end(), ending.behind));
+        let is_told = is_whole(read.text, found.range()) && !is_negated(read, found.start());
+        is_told && ending.is_some_and(|ending| ending.code == code)
+    })?;
+    Some(found.range())
 }
 
 /// Whether words follow a byte within a few words of the same sentence.

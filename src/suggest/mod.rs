@@ -21,6 +21,7 @@ mod names;
 mod offices;
 mod organisations;
 mod persons;
+mod sides;
 mod statements;
 mod tense;
 #[cfg(test)]
