@@ -190,7 +190,7 @@ fn a_mebibyte_of_events_ends_and_gives_few_drafts() {
 /// 160 KB that once took 4 GB: each mention had the whole office, of 80,000 bytes.
 #[test]
 fn mentions_share_one_name_and_no_office_is_longer_than_256_bytes() {
-    let text = format!("Mr Xx, chief {}, {}", "a".repeat(80_000), "Xx ".repeat(27_000));
+    let text = format!("Mr Xx, chief {}, {}", "a".repeat(80_000), "Xx, ".repeat(27_000));
     let found = read(&text);
     assert_eq!(found.len(), SUGGESTIONS_MAX);
     let mut names = HashSet::new();

@@ -10,6 +10,7 @@
 //! [`statements`] and [`events`] each have the rules for one kind; [`drafts`] makes of them the events that a person
 //! may annotate the document with; [`evaluate`] measures them against a labelled set.
 
+mod beside;
 mod days;
 pub mod drafts;
 pub mod evaluate;

@@ -2,6 +2,7 @@
 //!
 //! All of them are looked for at once, by one automaton of Aho and Corasick (1975), case and all: a name is a name by its capitals.
 
+use super::beside;
 use super::text::Read;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use crate::derive::{Iso3, countries};
@@ -196,6 +197,9 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
         let holder = before.checked_sub(1).map(|at| &named[at]);
         let holder = holder.filter(|(range, _)| range.end > hit.range.start);
         let within = holder.map(|(_, is_organisation)| *is_organisation);
+        if within.is_none() && beside::is_another(read, hit) {
+            continue;
+        }
         for (what, rule) in meant(read, hit, within) {
             into.push(Suggestion {
                 part: Part::Text,

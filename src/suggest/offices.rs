@@ -5,7 +5,7 @@
 
 use super::names::{Hit, Meaning};
 use super::text::Read;
-use super::{days, statements, tense};
+use super::{beside, days, statements, tense};
 use crate::derive::Iso3;
 use std::ops::Range;
 
@@ -174,7 +174,7 @@ pub(super) fn of_titles(read: &Read<'_>, at: usize, office: Option<Range<usize>>
         let word = read.word(before);
         let hit = read.hit_at(read.words[before].from);
         // Before whose it is only `former` stands.
-        let goes_on = match country_of_hit(hit) {
+        let goes_on = match country_of_hit(read, hit) {
             _ if OF_A_TIME.contains(&word) => true,
             _ if country.is_some() => false,
             Some(code) => {
@@ -200,8 +200,11 @@ pub(super) fn of_titles(read: &Read<'_>, at: usize, office: Option<Range<usize>>
 }
 
 /// The country of what has one, and whether anything was named whose an office may be.
-fn country_of_hit(hit: Option<&Hit>) -> Option<Option<Iso3>> {
-    match hit?.meaning {
+fn country_of_hit(read: &Read<'_>, hit: Option<&Hit>) -> Option<Option<Iso3>> {
+    let hit = hit?;
+    match hit.meaning {
+        // `Georgia Governor` is of no country that the tables know.
+        Meaning::Country(_) if beside::is_another(read, hit) => Some(None),
         Meaning::Country(code) | Meaning::Nation(code) => Some(Some(code)),
         Meaning::Organisation(_, code) => Some(code),
         _ => None,
@@ -220,7 +223,8 @@ fn before_a_name(read: &Read<'_>, at: usize) -> Office {
         };
         let is_office = matches!(hit.meaning, Meaning::Title { is_office: true });
         let behind = read.word_at(hit.range.end);
-        let is_of = read.word(behind) == "of" && !(behind..at).any(|word| is_no_office(read, word));
+        let is_other = |word| is_no_office(read, word) || joins_another(read, word);
+        let is_of = read.word(behind) == "of" && !(behind..at).any(is_other);
         if is_office && (behind == at || is_of) {
             let range = hit.range.start..read.words[at - 1].to;
             return Office {
@@ -236,11 +240,7 @@ fn before_a_name(read: &Read<'_>, at: usize) -> Office {
 /// The first country that is named within a range.
 fn country_in(read: &Read<'_>, range: Range<usize>) -> Option<Iso3> {
     let hits = read.hits_in(range).iter();
-    { hits }.find_map(|hit| match hit.meaning {
-        Meaning::Country(code) | Meaning::Nation(code) => Some(code),
-        Meaning::Organisation(_, code) => code,
-        _ => None,
-    })
+    { hits }.find_map(|hit| country_of_hit(read, Some(hit)).flatten())
 }
 
 /// The office behind a name and a comma: `, the chief of General Staff of Iran's armed forces,`; `next` is the word behind the name.
@@ -276,7 +276,7 @@ fn noun_behind(read: &Read<'_>, words: Range<usize>) -> Option<usize> {
             }
         }
         let word = read.word(at);
-        match country_of_hit(read.hit_at(read.words[at].from)) {
+        match country_of_hit(read, read.hit_at(read.words[at].from)) {
             Some(_) => {
                 let hit = read.hit_at(read.words[at].from)?;
                 at = read.word_at(hit.range.end).max(at + 1);
@@ -346,7 +346,7 @@ fn start(read: &Read<'_>, noun: usize) -> Option<(usize, bool)> {
         if OWNERS.contains(&word) {
             return Some((at, begins(at)));
         }
-        if country_of_hit(read.hit_at(read.words[at].from)).is_some() {
+        if country_of_hit(read, read.hit_at(read.words[at].from)).is_some() {
             let before = at
                 .checked_sub(1)
                 .filter(|before| OF_A_TIME.contains(&read.word(*before)));

@@ -1,5 +1,6 @@
 //! Organisations that no table has: words with capitals that hold a word for a sort of organisation.
 
+use super::beside;
 use super::names::{Hit, Meaning};
 use super::persons::WORD_BYTES_MAX;
 use super::text::{Read, one_line};
@@ -84,7 +85,9 @@ pub(super) fn ends_one(word: &str) -> bool {
 /// Suggests the organisations of a part that lie in no person's name; no more than a document may suggest.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let persons: Vec<Range<usize>> = into.iter().map(|one| one.range.clone()).collect();
-    let is_known = |hit: &&Hit| matches!(hit.meaning, Meaning::Organisation(..));
+    let is_known = |hit: &&Hit| {
+        matches!(hit.meaning, Meaning::Organisation(..)) && !beside::is_another_organisation(read, hit)
+    };
     let known: Vec<Range<usize>> = read
         .hits
         .iter()
@@ -165,7 +168,9 @@ fn end_of_name(read: &Read<'_>, at: usize) -> Option<usize> {
 
 /// Whether a name of the tables begins here that is an organisation or is none.
 fn is_of_tables(read: &Read<'_>, at: usize) -> bool {
-    let meaning = read.hit_at(read.words[at].from).map(|hit| hit.meaning);
+    let hit = read.hit_at(read.words[at].from);
+    let hit = hit.filter(|hit| !beside::is_another_organisation(read, hit));
+    let meaning = hit.map(|hit| hit.meaning);
     matches!(
         meaning,
         Some(

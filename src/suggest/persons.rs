@@ -1,10 +1,12 @@
 //! Persons: a name behind a title, a name that begins with a given name, one beside an office, and later a part of any.
 
+use super::beside;
 use super::days;
 use super::known::{Known, Person};
 use super::names::Meaning;
 use super::offices::{self, OFFICE_BYTES_MAX, Office};
 use super::organisations;
+use super::sides;
 use super::text::{Read, one_line};
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use std::ops::Range;
@@ -396,7 +398,8 @@ fn name_of(read: &Read<'_>, at: usize, is_titled: bool, may_be_title: bool) -> O
         // Theresa May, who is no month.
         let is_month = days::is_of_a_date(text) && !(text == "May" && end.is_some());
         let is_no_name = NO_NAMES.contains(&text) || is_month || days::is_day_and_month(read, next);
-        let is_own = may_be_title && next == at && NAMES_TOO.contains(&text);
+        let is_last = is_titled && next == at && beside::is_last_name(text);
+        let is_own = is_last || may_be_title && next == at && NAMES_TOO.contains(&text);
         if !is_name || is_no_name || !is_own && is_something_else(read, word.from, next == at) {
             break;
         }
@@ -423,11 +426,14 @@ fn has_article(word: &str) -> bool {
 
 /// Whether the tables say that a word is no part of a name. Behind its first word a name may have that of a country: `Jordan`.
 fn is_something_else(read: &Read<'_>, from: usize, is_first: bool) -> bool {
-    match read.hit_at(from).map(|hit| hit.meaning) {
+    let hit = read.hit_at(from);
+    match hit.map(|hit| hit.meaning) {
         None | Some(Meaning::Given) => false,
         Some(Meaning::Title { is_office }) => is_first || is_office,
         Some(Meaning::Titles) => true,
-        Some(Meaning::Country(_) | Meaning::Place(_) | Meaning::Seat(_)) => is_first,
+        Some(Meaning::Country(_) | Meaning::Place(_) | Meaning::Seat(_)) => {
+            is_first && hit.is_none_or(|hit| !beside::is_first_name(read, hit))
+        }
         Some(Meaning::Nation(_) | Meaning::Organisation(..) | Meaning::Excluded) => true,
     }
 }
@@ -463,13 +469,14 @@ pub fn mentions(read: &Read<'_>, persons: Vec<Person>, known: &Known) -> Vec<Sug
         let Some(person) = known.alone(&read.text[word.from..end]) else {
             continue;
         };
-        if is_month(read, at) {
+        if is_month(read, at) || is_of_another(read, at) {
             continue;
         }
-        // A word of the tables is what the tables say.
+        // A word of the tables is what the tables say; `accused Washington` is the President's, `in Washington` is not.
+        let is_last_name = beside::is_last_name(read.word(at)) && !sides::is_where(read, word.from);
         if read
             .hit_at(word.from)
-            .is_none_or(|hit| hit.meaning == Meaning::Given)
+            .is_none_or(|hit| hit.meaning == Meaning::Given || is_last_name)
         {
             let again = Person {
                 range: word.from..end,
@@ -481,6 +488,29 @@ pub fn mentions(read: &Read<'_>, persons: Vec<Person>, known: &Known) -> Vec<Sug
     }
     found.extend(named.map(|person| suggestion(known.whole(person))));
     found
+}
+
+/// Whether a last name has another beside it, so that both are somebody else's name: `Genghis Khan`.
+fn is_of_another(read: &Read<'_>, at: usize) -> bool {
+    let is_name = |at: usize| {
+        let (word, text) = (read.words[at], read.word(at));
+        let is_known = is_within_hit(read, at)
+            && read
+                .hit_at(word.from)
+                .is_none_or(|hit| hit.meaning != Meaning::Given);
+        word.is_capital && !is_known && !NO_NAMES.contains(&text) && !days::is_of_a_date(text)
+    };
+    let is_before =
+        at > 0 && read.words[at].joins && is_name(at - 1) && !ends_with_possessive(read.word(at - 1));
+    let joins = read.words.get(at + 1).is_some_and(|word| word.joins);
+    is_before || joins && !ends_with_possessive(read.word(at)) && is_name(at + 1)
+}
+
+/// Whether a word lies within what the tables name: the last of `Prime Minister` is no name.
+fn is_within_hit(read: &Read<'_>, at: usize) -> bool {
+    let from = read.words[at].from;
+    let hit = read.hits.partition_point(|hit| hit.range.end <= from);
+    read.hits.get(hit).is_some_and(|hit| hit.range.start <= from)
 }
 
 /// Whether a word that is a name here is a month all the same: `in May the Prime Minister`.

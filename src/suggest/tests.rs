@@ -22,7 +22,8 @@ fn found(text: &str, kinds: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_tables_have_their_columns_their_codes_and_one_version() {
-    let tables: [(&str, &'static str, usize); 7] = [
+    let tables: [(&str, &'static str, usize); 8] = [
+        ("beside", include_str!("../../data/suggest/beside.tsv"), 2),
         ("nations", include_str!("../../data/suggest/nations.tsv"), 3),
         ("places", include_str!("../../data/suggest/places.tsv"), 2),
         (
@@ -221,6 +222,10 @@ fn a_last_name_of_two_persons_is_nobodys_and_neither_has_the_others_office() {
         (
             "Mr. Genghis Khan was no heir of Abdul Ghaffar Khan. Khan was a chief.",
             &["Genghis Khan", "Abdul Ghaffar Khan"],
+        ),
+        (
+            "Genghis Khan was no heir of Khan Abdul Ghaffar Khan. Khan left on Monday, and Khan Tuesday.",
+            &["Abdul Ghaffar Khan"; 3],
         ),
     ]);
 }
@@ -550,6 +555,70 @@ fn a_sentence_suggests_one_kind_of_event_at_most_and_a_quotation_none() {
         [""; 0],
         "whole words alone"
     );
+}
+
+#[test]
+fn a_name_of_a_place_means_what_the_words_beside_it_say() {
+    for (text, expected) in [
+        (
+            "Chad Smith, Jordan Henderson, Kenya Moore, Paris Hilton and Georgia Meloni came.",
+            &[][..],
+        ),
+        (
+            "The Jordan Foreign Ministry said so.",
+            &["Jordan Foreign Ministry", "JOR"],
+        ),
+        ("They met in Jordan Tuesday, and Chad agreed.", &["JOR", "TCD"]),
+        ("Jordan Rejects Talks.", &["JOR"]),
+        ("He lives in Paris, Texas, and she in Athens, Georgia.", &[]),
+        ("They met in Tbilisi, Georgia.", &["Tbilisi, GEO", "GEO", "GEO"]),
+        (
+            "The Governor of Georgia and Georgia Senator Xx met in Atlanta.",
+            &["Xx"],
+        ),
+        ("Armenia, Georgia and Azerbaijan agreed.", &["ARM", "GEO", "AZE"]),
+        ("Roast Turkey was served.", &[]),
+        ("They met in Northern Ireland.", &["Northern Ireland, GBR", "GBR"]),
+        (
+            "The Gulf of Guinea, Inner Mongolia, the Congo River, the Panama Canal, German measles and a French horn.",
+            &[],
+        ),
+        ("The Geneva Accords and the Treaty of Paris.", &[]),
+        ("The Geneva talks went on.", &["Geneva, CHE", "CHE"]),
+        (
+            "President Washington spoke. They accused Washington of ingratitude.",
+            &["Washington", "Washington"],
+        ),
+        (
+            "The German Foreign Office said no.",
+            &["German Foreign Office", "DEU"],
+        ),
+        ("The Indian Congress agreed.", &["Indian Congress", "IND"]),
+        (
+            "Iran's Supreme National Security Council and Turkey's National Security Council met.",
+            &[
+                "Iran's Supreme National Security Council",
+                "IRN",
+                "Turkey's National Security Council",
+                "TUR",
+            ],
+        ),
+        (
+            "The UN Security Council and the Security Council met.",
+            &[
+                "United Nations Security Council",
+                "United Nations Security Council",
+            ],
+        ),
+    ] {
+        let mut found = found(text, &["country", "place", "organisation", "person"]);
+        for one in &mut found {
+            *one = one
+                .trim_end_matches(", President")
+                .replace("Georgia Governor", "Governor");
+        }
+        assert_eq!(found, expected, "{text}");
+    }
 }
 
 #[test]
