@@ -24,7 +24,7 @@ mod types;
 /// The version of the rules by which values are derived with the tables: those here, and those of filters that decide what
 /// beats what. It is raised with every change to them by which some content is read otherwise: views are then made anew, and
 /// citations say so.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 pub use actor::{
     Basis, When, any_of_participant, countries_of_participant, country_of_place, of_participant, of_place,

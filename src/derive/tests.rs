@@ -333,7 +333,7 @@ fn what_is_derived_otherwise_is_of_another_version() {
     }
     assert_eq!(
         (countries().version(), RULES, &hex::encode(told.finalize())[..16]),
-        ("2026-1", 2, "f23df0b42d31a3f4"),
+        ("2026-1", 3, "f23df0b42d31a3f4"),
         "raise `RULES`, or the version of the tables where they have changed; then take the new hash"
     );
 }

@@ -84,7 +84,7 @@ fn names<'s>(
         Part::Text => &content.body,
     };
     let used = part.get(one.range.clone()).unwrap_or_default();
-    let both = name.map(|name| [&**name, used]);
+    let both = name.map(|name| [name, used]);
     both.into_iter().flatten().filter(|name| !name.is_empty())
 }
 

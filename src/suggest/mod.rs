@@ -6,9 +6,10 @@
 //! text was reported, and tables whose version is [`version`]. The tables are the files of `data/suggest` and those of countries;
 //! another language is another set of them. What is uncertain is left out: a wrong suggestion costs its reader more than a missing one.
 //!
-//! [`text`] cuts a text into words and sentences, [`names`] finds what the tables name; [`persons`], [`days`], [`organisations`],
-//! [`statements`] and [`events`] each have the rules for one kind; [`drafts`] makes of them the events that a person
-//! may annotate the document with; [`evaluate`] measures them against a labelled set.
+//! [`text`] cuts a text into words and sentences, [`names`] finds what the tables name and [`beside`] whether the words beside it make
+//! it mean another thing; [`persons`] (with [`offices`] and [`known`]), [`days`] (with [`tense`]), [`organisations`], [`statements`] and
+//! [`events`] each have the rules for one kind; [`drafts`] makes of them the events that a person may annotate the document with, and
+//! [`sides`] says who takes part in them; [`evaluate`] measures them against a labelled set.
 
 mod beside;
 mod days;

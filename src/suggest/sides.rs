@@ -315,7 +315,7 @@ fn stand(
             place
         };
     }
-    if place == Stand::Before && !is_among_equals(of.root()) && is_of_other_clause(read, phrase, actor) {
+    if is_of_other_clause(of, phrase, actor) {
         return Stand::Aside;
     }
     let is_person = actor.participant.kind() == ActorKind::Person;
@@ -328,15 +328,24 @@ fn stand(
     }
 }
 
-/// Whether another clause begins between somebody and the phrase behind: `Riyadh cut ties after its embassy was stormed`.
-fn is_of_other_clause(read: &Read<'_>, phrase: Option<&Range<usize>>, actor: &Actor) -> bool {
-    let Some(last) = phrase.map(|phrase| read.word_at(phrase.start)) else {
+/// Whether another clause begins between somebody and the phrase: `Riyadh cut ties after its embassy was stormed`, `met Raza, who chairs the
+/// committee`. Whom equals have before such a clause they have all the same: `Khan, who came from Lahore, met them`.
+fn is_of_other_clause(of: &Sentence<'_, '_>, phrase: Option<&Range<usize>>, actor: &Actor) -> bool {
+    let read = of.read;
+    let Some(phrase) = phrase else {
         return false;
     };
-    let first = read
-        .word_at(actor.range.end)
-        .max(last.saturating_sub(CLAUSE_WORDS));
-    (first..last).any(|at| CLAUSES.contains(&read.word(at)))
+    let between = match actor.range.start >= phrase.end {
+        true => read.word_at(phrase.end)..read.word_at(actor.range.start),
+        false if is_among_equals(of.root()) => return false,
+        false => read.word_at(actor.range.end)..read.word_at(phrase.start),
+    };
+    let first = between.start.max(between.end.saturating_sub(CLAUSE_WORDS));
+    let is_clause = |at: usize| {
+        let is_well = read.word(at + 1) == "well" || at > 0 && read.word(at - 1) == "well";
+        CLAUSES.contains(&read.word(at)) && !is_well
+    };
+    (first..between.end).any(is_clause)
 }
 
 /// Whether nothing but `and` or a comma lies between two who are named.
@@ -351,14 +360,18 @@ fn is_chained(between: &str) -> bool {
 fn is_teller(read: &Read<'_>, phrase: Option<&Range<usize>>, actor: &Actor) -> bool {
     let behind = read.word_at(actor.range.end);
     let joins = |at: usize| read.words.get(at).is_some_and(|word| word.joins);
-    let is_behind = joins(behind) && SAYS.contains(&read.word(behind));
+    // `the press office, ISPR, said`
+    let is_near = joins(behind) || read.text[actor.range.end..].starts_with(", ");
+    let is_behind = is_near && SAYS.contains(&read.word(behind));
     let is_before =
         joins(read.word_at(actor.range.start)) && SAYS.contains(&word_before(read, actor.range.start));
     let said = read.words.get(behind).map_or(usize::MAX, |word| word.from);
     let is_itself = phrase.is_some_and(|phrase| {
         let first = behind + 1;
         let last = read.word_at(phrase.start);
-        let own = |at: usize| matches!(read.word(at), "it" | "he" | "she" | "they");
+        let is_one = actor.participant.kind() == ActorKind::Organisation;
+        let own =
+            |at: usize| matches!(read.word(at), "it" | "he" | "she") || !is_one && read.word(at) == "they";
         // `announced` may be the phrase itself.
         phrase.contains(&said) || (first..last.min(first + 6)).any(own)
     });

@@ -287,7 +287,7 @@ fn an_archive_that_is_not_the_cited_one_is_told() {
         &many,
         3,
         &[
-            "cited by tables 2020-1, rules unknown and is answered by tables 2026-1, rules 2, which may be why",
+            "cited by tables 2020-1, rules unknown and is answered by tables 2026-1, rules 3, which may be why",
         ],
     );
 }
