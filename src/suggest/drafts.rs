@@ -492,6 +492,23 @@ mod tests {
                 ],
             ),
             (
+                "Russia recalled its ambassador, and Prime Minister Recep Tayyip Erdogan condemned the raid.",
+                vec![
+                    ("Russia", Side::Source),
+                    ("Recep Tayyip Erdogan", Side::Mentioned),
+                ],
+            ),
+            (
+                "Bahrain, Egypt and Qatar cut diplomatic ties with Canada, Russia said.",
+                vec![
+                    ("Bahrain", Side::Source),
+                    ("Egypt", Side::Source),
+                    ("Qatar", Side::Source),
+                    ("Canada", Side::Target),
+                    ("Russia", Side::Mentioned),
+                ],
+            ),
+            (
                 "Iran said on Monday that it recalled its ambassador from Canada.",
                 vec![("Iran", Side::Source), ("Canada", Side::Target)],
             ),

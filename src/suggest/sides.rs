@@ -6,6 +6,8 @@
 
 use super::drafts::{PARTICIPANTS_MAX, STATEMENT};
 use super::events;
+use super::names::is_whole;
+use super::tense;
 use super::text::{Read, one_line};
 use super::{Rule, Suggested, Suggestion};
 use crate::derive::{Iso3, countries};
@@ -49,6 +51,12 @@ const ABOUT: [&str; 18] = [
     "discussed",
     "discuss",
     "discussing",
+];
+/// The most words of titles and an office before a name.
+const TITLE_WORDS: usize = 8;
+/// Words before those who do not act, where they stand before what is done.
+const ASIDE: [&str; 10] = [
+    "on", "over", "from", "against", "with", "by", "to", "for", "On", "With",
 ];
 /// Words before what equals speak of.
 const ABOUT_AMONG_EQUALS: [&str; 6] = ["on", "over", "from", "for", "against", "toward"];
@@ -122,6 +130,7 @@ pub(super) fn participants(of: &Sentence<'_, '_>, found: &[&Suggestion]) -> Vec<
         let stand = stand(of, phrase.as_ref(), &actors[at], before);
         actors[at].stand = stand;
     }
+    join(of.read, &mut actors);
     step_back(&mut actors, of.root());
     let is_passive = phrase.as_ref().is_some_and(|phrase| is_passive(of.read, phrase));
     let sides: Vec<Side> = actors
@@ -154,13 +163,7 @@ fn actors(read: &Read<'_>, found: &[&Suggestion]) -> Vec<Actor> {
         if actors.len() >= ACTORS_MAX {
             break;
         }
-        let Some((participant, is_whose)) = actor(read, one, found, &organisations) else {
-            continue;
-        };
-        if actors
-            .iter()
-            .all(|known| known.participant.name != participant.name)
-        {
+        if let Some((participant, is_whose)) = actor(read, one, found, &organisations) {
             actors.push(Actor {
                 range: one.range.clone(),
                 participant,
@@ -169,7 +172,25 @@ fn actors(read: &Read<'_>, found: &[&Suggestion]) -> Vec<Actor> {
             });
         }
     }
-    // Whose somebody is is said with him.
+    without_owners(read, &mut actors);
+    // Everybody once: where he is named as such, rather than as whose something is.
+    let mut once: Vec<Actor> = Vec::new();
+    for actor in actors {
+        match once
+            .iter_mut()
+            .find(|known| known.participant.name == actor.participant.name)
+        {
+            Some(known) if known.is_whose && !actor.is_whose => *known = actor,
+            Some(_) => {}
+            None => once.push(actor),
+        }
+    }
+    once.sort_by_key(|actor| actor.range.start);
+    once
+}
+
+/// Whose somebody is, or what his office is of, is said with him.
+fn without_owners(read: &Read<'_>, actors: &mut Vec<Actor>) {
     let of_others: Vec<(Vec<Country>, String)> = actors
         .iter()
         .filter(|actor| !is_state(&actor.participant))
@@ -182,7 +203,10 @@ fn actors(read: &Read<'_>, found: &[&Suggestion]) -> Vec<Actor> {
         .collect();
     actors.retain(|actor| {
         let words = one_line(&read.text[actor.range.clone()]);
-        let is_of_office = of_others.iter().any(|(_, office)| office.contains(&words));
+        let is_of_office = of_others.iter().any(|(_, office)| {
+            let mut at = office.match_indices(&words);
+            at.any(|(at, _)| is_whole(office, at..at + words.len()))
+        });
         let is_known = of_others.iter().any(|(countries, _)| {
             actor
                 .participant
@@ -191,12 +215,11 @@ fn actors(read: &Read<'_>, found: &[&Suggestion]) -> Vec<Actor> {
                 .any(|own| countries.contains(own))
         });
         match actor.participant.kind() {
-            ActorKind::State => !is_known && !is_of_office,
+            ActorKind::State => !is_of_office && !(is_known && actor.is_whose),
             ActorKind::Organisation => !is_of_office,
             _ => true,
         }
     });
-    actors
 }
 
 /// Whom a suggestion names, and whether only as whose something is.
@@ -291,6 +314,30 @@ fn word_before<'t>(read: &Read<'t>, byte: usize) -> &'t str {
     }
 }
 
+/// The word before somebody, over an article, titles and an office: `at the request of interim President Traoré`.
+fn word_before_titles<'t>(read: &Read<'t>, actor: &Actor) -> &'t str {
+    let mut at = read.word_at(actor.range.start);
+    if actor.participant.kind() != ActorKind::Person {
+        return word_before(read, actor.range.start);
+    }
+    for _ in 0..TITLE_WORDS {
+        let Some(before) = at.checked_sub(1).filter(|_| read.words[at].joins) else {
+            return "";
+        };
+        let word = read.words[before];
+        let is_title = actor
+            .participant
+            .office
+            .split(' ')
+            .any(|of| of == read.word(before));
+        if !word.is_capital && !is_title && read.hit_at(word.from).is_none() {
+            break;
+        }
+        at = before;
+    }
+    read.words.get(at).map_or("", |word| word_before(read, word.from))
+}
+
 fn stand(
     of: &Sentence<'_, '_>,
     phrase: Option<&Range<usize>>,
@@ -305,9 +352,9 @@ fn stand(
     if of.root() != STATEMENT && is_teller(read, phrase, actor) {
         return Stand::Aside;
     }
-    let word = word_before(read, actor.range.start);
+    let word = word_before_titles(read, actor);
     let joined = before.filter(|before| is_chained(&read.text[before.range.end..actor.range.start]));
-    if let Some(before) = joined {
+    if let Some(before) = joined.filter(|_| !is_subject(read, actor) || place == Stand::Before) {
         // One that stands on the other side of the phrase cannot be joined to it.
         return if before.stand == Stand::Aside {
             Stand::Aside
@@ -318,14 +365,27 @@ fn stand(
     if is_of_other_clause(of, phrase, actor) {
         return Stand::Aside;
     }
-    let is_person = actor.participant.kind() == ActorKind::Person;
+    let is_equal = is_among_equals(of.root());
     let is_of = word == "of" && actor.is_whose && place == Stand::Before;
-    let is_about = ABOUT.contains(&word) && !is_of;
-    let is_about_equals = is_among_equals(of.root()) && ABOUT_AMONG_EQUALS.contains(&word);
-    match is_about && !(is_person && word == "of") || is_about_equals {
+    let is_aside = match place {
+        _ if is_equal => ABOUT_AMONG_EQUALS.contains(&word),
+        Stand::Before => ASIDE.contains(&word),
+        _ => is_subject(read, actor),
+    };
+    match ABOUT.contains(&word) && !is_of || is_aside {
         true => Stand::Aside,
         false => place,
     }
+}
+
+/// Whether a verb follows somebody, so that he does it: `Abe condemned the test and South Korea demanded sanctions`.
+fn is_subject(read: &Read<'_>, actor: &Actor) -> bool {
+    let at = read.word_at(actor.range.end);
+    let word = read.words.get(at).filter(|word| word.joins);
+    word.is_some_and(|_| {
+        tense::is_of_the_past(read.word(at))
+            || matches!(read.word(at), "will" | "has" | "have" | "is" | "are")
+    })
 }
 
 /// Whether another clause begins between somebody and the phrase: `Riyadh cut ties after its embassy was stormed`, `met Raza, who chairs the
@@ -345,7 +405,18 @@ fn is_of_other_clause(of: &Sentence<'_, '_>, phrase: Option<&Range<usize>>, acto
         let is_well = read.word(at + 1) == "well" || at > 0 && read.word(at - 1) == "well";
         CLAUSES.contains(&read.word(at)) && !is_well
     };
-    (first..between.end).any(is_clause)
+    // Behind a comma anybody may stand, who tells of it or does something else; before the phrase one parts clauses with `and`.
+    let is_behind = actor.range.start >= phrase.end;
+    let parts = |at: usize| is_new(read, at) && (is_behind || matches!(read.word(at), "and" | "but" | "so"));
+    let last = between.end.min(read.words.len().saturating_sub(1));
+    let is_parted = !is_among_equals(of.root()) && (first..=last).any(parts);
+    (first..between.end).any(is_clause) || is_parted
+}
+
+/// Whether the word before one ends with a comma or a semicolon, and not with another mark.
+fn is_new(read: &Read<'_>, at: usize) -> bool {
+    let before = at.checked_sub(1).map_or(0, |before| read.words[before].to);
+    read.text[before..read.words[at].from].starts_with([',', ';'])
 }
 
 /// Whether nothing but `and` or a comma lies between two who are named.
@@ -373,9 +444,27 @@ fn is_teller(read: &Read<'_>, phrase: Option<&Range<usize>>, actor: &Actor) -> b
         let own =
             |at: usize| matches!(read.word(at), "it" | "he" | "she") || !is_one && read.word(at) == "they";
         // `announced` may be the phrase itself.
-        phrase.contains(&said) || (first..last.min(first + 6)).any(own)
+        // `announced a ceasefire` is no telling, `announced that` is.
+        let is_own =
+            matches!(read.word(behind), "announced" | "reported" | "stated" | "wrote") && phrase.start > said;
+        let that = |at: usize| read.word(at) == "that";
+        let is_act = is_own && !(first..last.min(first + 6)).any(that);
+        is_act || phrase.contains(&said) || (first..last.min(first + 6)).any(own)
     });
     (is_behind && !is_itself) || is_before
+}
+
+/// Those before a phrase who are joined to the next one stand where he does: `Bahrain, Egypt and Qatar cut ties`, `the presidents of Bosnia,
+/// Croatia and Serbia`.
+fn join(read: &Read<'_>, actors: &mut [Actor]) {
+    for at in (1..actors.len()).rev() {
+        let between = actors[at - 1].range.end..actors[at].range.start;
+        let is_joined = read.text.get(between).is_some_and(is_chained);
+        if is_joined && actors[at].stand == Stand::Before {
+            actors[at - 1].stand = Stand::Before;
+            actors[at - 1].is_whose &= actors[at].is_whose;
+        }
+    }
 }
 
 /// States that only say whose something is are nobody where somebody else stands on their side.
@@ -405,12 +494,18 @@ fn is_passive(read: &Read<'_>, phrase: &Range<usize>) -> bool {
     }
 }
 
+/// `Soleimani was killed by a drone strike`
+fn is_done_to(read: &Read<'_>, actor: &Actor) -> bool {
+    let at = read.word_at(actor.range.end);
+    matches!(read.word(at), "was" | "were") && tense::is_of_the_past(read.word(at + 1))
+}
+
 fn side(of: &Sentence<'_, '_>, phrase: Option<&Range<usize>>, actor: &Actor, is_passive: bool) -> Side {
     let is_by = || {
         let phrase = phrase.map_or(0, |phrase| phrase.end);
         let between = of.read.text.get(phrase..actor.range.start).unwrap_or_default();
         between.len() <= 64 && between.split_whitespace().next() == Some("by")
-            || word_before(of.read, actor.range.start) == "by"
+            || word_before_titles(of.read, actor) == "by"
     };
     let said = SAYS.contains(&word_before(of.read, actor.range.start));
     match actor.stand {
@@ -423,7 +518,7 @@ fn side(of: &Sentence<'_, '_>, phrase: Option<&Range<usize>>, actor: &Actor, is_
                 Side::Mentioned
             }
         }
-        Stand::Before if is_passive => Side::Target,
+        Stand::Before if is_passive || is_done_to(of.read, actor) => Side::Target,
         Stand::Behind if is_passive => {
             if is_by() {
                 Side::Source
@@ -432,6 +527,13 @@ fn side(of: &Sentence<'_, '_>, phrase: Option<&Range<usize>>, actor: &Actor, is_
             }
         }
         Stand::Before => Side::Source,
-        Stand::Behind => Side::Target,
+        // What is mediated by somebody is not done to him.
+        Stand::Behind => {
+            if is_by() {
+                Side::Mentioned
+            } else {
+                Side::Target
+            }
+        }
     }
 }
