@@ -155,9 +155,15 @@ fn in_full(person: &Person, all: &[Person]) -> Option<Person> {
     })
 }
 
-/// Whether one name has all the words of the other, in their order.
+/// Whether one name has all the words of the other, in their order. `King Salman` is not his son Mohammed bin Salman.
 fn is_same(one: &Person, other: &Person) -> bool {
-    holds(&one.name, &other.name) || holds(&other.name, &one.name)
+    let is_father = |son: &Person, father: &Person| {
+        let before = son.name.strip_suffix(&*father.name).map(str::trim_end);
+        !father.office.is_empty()
+            && before.is_some_and(|before| before.ends_with(" bin") || before.ends_with(" ibn"))
+    };
+    let is_held = holds(&one.name, &other.name) || holds(&other.name, &one.name);
+    is_held && !is_father(one, other) && !is_father(other, one)
 }
 
 fn holds(name: &str, part: &str) -> bool {

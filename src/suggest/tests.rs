@@ -220,6 +220,10 @@ fn a_last_name_of_two_persons_is_nobodys_and_neither_has_the_others_office() {
             &["Sharif, President", "Nawaz Sharif", "Shehbaz Sharif"],
         ),
         (
+            "King Salman met Crown Prince Mohammed bin Salman. Salman spoke.",
+            &["Salman, King", "Mohammed bin Salman, Crown Prince"],
+        ),
+        (
             "Mr. Genghis Khan was no heir of Abdul Ghaffar Khan. Khan was a chief.",
             &["Genghis Khan", "Abdul Ghaffar Khan"],
         ),
