@@ -19,20 +19,62 @@ const SHARED_WORDS: usize = 12;
 /// A city that says so.
 const CITY_OF_SHARED: &str = "Atlanta";
 
-static TABLE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
-    let lines = lines(BESIDE).filter_map(|line| <[&str; 2]>::try_from(line).ok());
-    lines
-        .map(|[kind, words]| (kind, words.split('|').collect()))
-        .collect()
+/// What a word of the table is; a word may be of several kinds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    First,
+    Last,
+    Thing,
+    State,
+    Shared,
+    StateOffice,
+    Accord,
+    AccordOf,
+}
+
+impl Kind {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "first" => Self::First,
+            "last" => Self::Last,
+            "thing" => Self::Thing,
+            "state" => Self::State,
+            "shared" => Self::Shared,
+            "state-office" => Self::StateOffice,
+            "accord" => Self::Accord,
+            "accord-of" => Self::AccordOf,
+            _ => return None,
+        })
+    }
+
+    fn has(self, word: &str) -> bool {
+        !word.is_empty() && TABLE.get(word).is_some_and(|kinds| kinds.contains(&self))
+    }
+}
+
+static TABLE: LazyLock<HashMap<&'static str, Vec<Kind>>> = LazyLock::new(|| {
+    let mut table: HashMap<&'static str, Vec<Kind>> = HashMap::new();
+    for line in lines(BESIDE) {
+        if let [kind, words] = line[..]
+            && let Some(kind) = Kind::of(kind)
+        {
+            words
+                .split('|')
+                .for_each(|word| table.entry(word).or_default().push(kind));
+        }
+    }
+    table
 });
 
-fn is(kind: &str, word: &str) -> bool {
-    TABLE.get(kind).is_some_and(|words| words.contains(&word))
+/// Whether the table may have a kind of this name.
+#[cfg(test)]
+pub(super) fn is_kind(word: &str) -> bool {
+    Kind::of(word).is_some()
 }
 
 /// Whether a name of a place is a last name as well: `President Washington`.
 pub(super) fn is_last_name(word: &str) -> bool {
-    is("last", word)
+    Kind::Last.has(word)
 }
 
 /// Whether what the tables say of a name is not what it means here.
@@ -86,7 +128,7 @@ impl<'t> Beside<'t> {
 pub(super) fn is_first_name(read: &Read<'_>, hit: &Hit) -> bool {
     let beside = Beside::of(read, &hit.range);
     let behind = beside.behind;
-    if !is("first", beside.name)
+    if !Kind::First.has(beside.name)
         || BEFORE_PLACES.contains(&beside.before)
         || !behind.starts_with(char::is_uppercase)
     {
@@ -98,7 +140,7 @@ pub(super) fn is_first_name(read: &Read<'_>, hit: &Hit) -> bool {
         .unwrap_or(behind);
     let known = read.hit_at(read.words[beside.next].from).map(|hit| hit.meaning);
     let is_name = matches!(known, None | Some(Meaning::Given));
-    let is_thing = is("thing", bare) || organisations::ends_one(bare) || days::is_of_a_date(bare);
+    let is_thing = Kind::Thing.has(bare) || organisations::ends_one(bare) || days::is_of_a_date(bare);
     let goes_on = read
         .words
         .get(beside.next + 1)
@@ -112,26 +154,24 @@ pub(super) fn is_first_name(read: &Read<'_>, hit: &Hit) -> bool {
 fn is_american(read: &Read<'_>, hit: &Hit) -> bool {
     let beside = Beside::of(read, &hit.range);
     if let Some(state) = read.text[hit.range.end..].strip_prefix(", ") {
-        let begins = |state: &str, name: &&&str| {
-            let behind = state.strip_prefix(**name);
-            behind.is_some_and(|behind| !behind.starts_with(char::is_alphanumeric))
+        // A state has a name of one word or two.
+        let behind = |words: usize| {
+            let last = read.words.get(beside.next + words - 1)?;
+            read.text.get(read.words[beside.next].from..last.to)
         };
-        let of_kind = |kind: &str| {
-            TABLE
-                .get(kind)
-                .and_then(|names| names.iter().find(|name| begins(state, name)))
-        };
-        if of_kind("state").is_some() || of_kind("shared").is_some() && lies_elsewhere(read, hit, beside.next)
-        {
+        let is_state = (1..=2).filter_map(behind).any(|name| Kind::State.has(name));
+        let is_shared = behind(1).is_some_and(|name| Kind::Shared.has(name));
+        let is_next = state.starts_with(char::is_uppercase);
+        if is_next && (is_state || is_shared && lies_elsewhere(read, hit, beside.next)) {
             return true;
         }
     }
-    if !is("shared", beside.name) {
+    if !Kind::Shared.has(beside.name) {
         return false;
     }
-    let is_office = is("state-office", beside.behind) || {
+    let is_office = Kind::StateOffice.has(beside.behind) || {
         let at = read.word_at(hit.range.start);
-        matches!(beside.before, "of" | "from") && at > 1 && is("state-office", read.word(at - 2))
+        matches!(beside.before, "of" | "from") && at > 1 && Kind::StateOffice.has(read.word(at - 2))
     };
     let at = read.word_at(hit.range.start);
     let near = at.saturating_sub(SHARED_WORDS)..read.words.len().min(at + SHARED_WORDS);
@@ -165,7 +205,8 @@ fn stands_behind_another(read: &Read<'_>, hit: &Hit) -> bool {
 fn is_of_accord(read: &Read<'_>, hit: &Hit) -> bool {
     let beside = Beside::of(read, &hit.range);
     let at = read.word_at(hit.range.start);
-    is("accord", beside.behind) || beside.before == "of" && at > 1 && is("accord-of", read.word(at - 2))
+    Kind::Accord.has(beside.behind)
+        || beside.before == "of" && at > 1 && Kind::AccordOf.has(read.word(at - 2))
 }
 
 /// Whether an organisation is one of the same name, or has a longer one: `Indian Congress`, `Turkey's National Security Council`.

@@ -173,6 +173,7 @@ fn edtf(year: i64, text: String) -> Option<String> {
 
 /// A month by its name or its usual abbreviation, which may have a stop.
 fn month(read: &Read<'_>, at: usize) -> Option<u8> {
+    read.words.get(at).filter(|word| word.is_capital)?;
     let word = read.word(at);
     let bare = word.strip_suffix('.').unwrap_or(word);
     if let Some((_, month)) = SHORT.iter().find(|(short, _)| *short == bare) {
@@ -190,6 +191,9 @@ pub(super) fn is_day_and_month(read: &Read<'_>, at: usize) -> bool {
 /// `6`, `6th`; `6 and 7`, `4 to 14`, `4-14`: the word behind, and the first and the last day.
 fn days_of_month(read: &Read<'_>, at: usize) -> Option<(usize, Vec<u8>)> {
     let word = read.word(at);
+    if !word.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
     if let Some((first, last)) = word.split_once(['-', '‑']) {
         return days(day_of_month(first)?, day_of_month(last)?).map(|days| (at + 1, days));
     }

@@ -275,6 +275,9 @@ fn several(read: &Read<'_>, at: usize) -> (Vec<Person>, usize) {
 /// A name beside an office, with commas around what comes second: `the army chief, Qamar Javed Bajwa,`, `Hakan Fidan, the foreign minister
 /// of Turkey,`; and the word to read on from.
 fn beside(read: &Read<'_>, at: usize) -> Option<(Person, usize)> {
+    if !may_be_beside(read, at) {
+        return None;
+    }
     let is_title = read.hit_at(read.words[at].from).is_some();
     if is_title && !NAMES_TOO.contains(&read.word(at)) {
         return None;
@@ -307,6 +310,23 @@ fn beside(read: &Read<'_>, at: usize) -> Option<(Person, usize)> {
     }
     let office = offices::behind(read, name.end, next).filter(|office| office.range.is_some())?;
     Some((with(read, bare(read, name, Rule::Apposition), office), next))
+}
+
+/// Whether a comma stands before a word, or behind the words with capitals that begin with it; most have none.
+fn may_be_beside(read: &Read<'_>, at: usize) -> bool {
+    let has_comma = |before: usize| read.text[read.words[before].to..].starts_with(',');
+    if at.checked_sub(1).is_some_and(has_comma) {
+        return true;
+    }
+    let goes_on = |next: &usize| {
+        let word = read.words[*next];
+        let is_of_name =
+            word.is_capital || PARTICLES.contains(&read.word(*next)) || has_article(read.word(*next));
+        word.joins && is_of_name
+    };
+    let behind = read.words.len().min(at + ALL_WORDS);
+    let last = (at + 1..behind).take_while(goes_on).last();
+    last.is_some_and(has_comma)
 }
 
 /// Whether a name of two words that nothing else tells of may be a person's.

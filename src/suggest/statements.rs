@@ -42,6 +42,10 @@ pub(super) fn is_of_speech(word: &str) -> bool {
 /// Suggests the statements of a part, no more than a document may suggest; the persons and organisations of the part must have been
 /// found.
 pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
+    let quoted = quotations(read.text);
+    if quoted.is_empty() {
+        return;
+    }
     let is_one_who_speaks =
         |one: &&Suggestion| matches!(one.what, Suggested::Person { .. } | Suggested::Organisation(_));
     let mut speakers: Vec<&Suggestion> = into.iter().filter(is_one_who_speaks).collect();
@@ -49,7 +53,6 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     let said: Vec<usize> = (0..read.words.len())
         .filter(|at| is_of_speech(read.word(*at)))
         .collect();
-    let quoted = quotations(read.text);
     let found: Vec<Suggestion> = quoted
         .into_iter()
         .filter(|range| {

@@ -55,6 +55,7 @@ fn the_tables_have_their_columns_their_codes_and_one_version() {
                 assert!(countries().get(code).is_some(), "{name}: {line:?}");
             }
             match name {
+                "beside" => assert!(super::beside::is_kind(line[0]), "{line:?}"),
                 "titles" => assert!(matches!(line[0], "office" | "rank" | "several"), "{line:?}"),
                 "events" => {
                     assert!(line[0] == "-" || types().cameo(line[0]).is_some(), "{line:?}");
