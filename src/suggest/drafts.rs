@@ -20,6 +20,8 @@ pub(super) const PARTICIPANTS_MAX: usize = 12;
 const PLACES_MAX: usize = 12;
 /// The most sentences that a draft is said to be reported in.
 const EVIDENCE_MAX: usize = 3;
+/// The most letters of a sentence that is evidence: a record has room for three of them.
+const SENTENCE_CHARS: usize = 4_000;
 /// The most letters of a draft's title.
 const TITLE_CHARS: usize = 160;
 /// Somebody says something: told last, since every dispatch is full of it.
@@ -59,7 +61,7 @@ pub fn drafts(document: &Document<'_>, suggestions: &[Suggestion]) -> Vec<Conten
     let stories = stories.in_order();
     if stories.is_empty() {
         return vec![Content {
-            title: shortened(document.title),
+            title: shortened(document.title, TITLE_CHARS),
             ..Content::default()
         }];
     }
@@ -153,6 +155,8 @@ struct Story {
     last: Range<usize>,
     /// Whom the first sentence names.
     actors: BTreeSet<String>,
+    /// The day that it names.
+    day: Option<String>,
 }
 
 /// The stories of a document: of what happened, and of what was said, no more of either than there may be drafts.
@@ -173,10 +177,11 @@ impl Stories {
         let actors = found.actors(sentence);
         let pronoun = PRONOUNS.iter().find(|word| **word == first_word(read, sentence));
         let before = before(read, sentence);
+        let day = found.within(sentence).find_map(day);
         let goes_on = |story: &&mut Story| {
             let is_same = !actors.is_empty()
                 && actors.is_subset(&story.actors)
-                && !has_other_day(story, sentence, found);
+                && (day.is_none() || day == story.day.as_deref());
             let is_next = pronoun.is_some() && before.as_ref() == Some(&story.last);
             story.root() == root(code) && (is_same || is_next)
         };
@@ -192,6 +197,7 @@ impl Stories {
                 last: sentence.clone(),
                 behind: Vec::new(),
                 actors,
+                day: day.map(str::to_owned),
             });
         }
     }
@@ -201,12 +207,6 @@ impl Stories {
         let all = self.happened.into_iter().chain(self.said);
         all.take(DRAFTS_MAX).collect()
     }
-}
-
-/// Whether a sentence names a day, and a story another.
-fn has_other_day(story: &Story, sentence: &Range<usize>, found: &Found<'_>) -> bool {
-    let of = |sentence: &Range<usize>| found.within(sentence).find_map(day);
-    of(sentence).is_some_and(|own| of(&story.lead) != Some(own))
 }
 
 /// The sentence before one.
@@ -251,7 +251,7 @@ impl Story {
     fn draft(&self, read: &Read<'_>, found: &Found<'_>) -> Content {
         let begins = self.about.as_ref().unwrap_or(&self.lead);
         Content {
-            title: shortened(&read.text[begins.clone()]),
+            title: shortened(&read.text[begins.clone()], TITLE_CHARS),
             dates: self.date(read, found).into_iter().collect(),
             participants: self.participants(read, found),
             types: self.types(),
@@ -319,7 +319,13 @@ impl Story {
     /// The sentences that speak for it, as they stand.
     fn reports(&self, text: &str) -> Vec<Report> {
         let evidence = std::iter::once(&self.lead).chain(&self.behind);
-        let sentences = evidence.map(|range| one_line(&text[range.clone()]));
+        let sentences = evidence.map(|range| {
+            let sentence = &text[range.clone()];
+            match sentence.len() <= SENTENCE_CHARS {
+                true => one_line(sentence),
+                false => shortened(sentence, SENTENCE_CHARS),
+            }
+        });
         vec![Report {
             sentence: sentences.collect::<Vec<_>>().join(" "),
             ..Report::default()
@@ -360,10 +366,10 @@ impl Story {
     }
 }
 
-/// A title of one line and no more than [`TITLE_CHARS`] letters.
-fn shortened(text: &str) -> String {
+/// Words of one line, without the stop at their end, and no more than so many letters.
+fn shortened(text: &str, chars: usize) -> String {
     let text = one_line(text);
-    let Some((end, _)) = text.char_indices().nth(TITLE_CHARS) else {
+    let Some((end, _)) = text.char_indices().nth(chars) else {
         return text.trim_end_matches('.').to_owned();
     };
     let words = text[..end]

@@ -65,10 +65,17 @@ pub(super) fn of_day(read: &Read<'_>, at: usize) -> Tense {
         return tense;
     }
     // `those who were seized on Friday will be tried`, `the talks on Friday will begin`.
-    if !begins && is_will(read.word(at + 1)) {
+    let joins = read.words.get(at + 1).is_some_and(|word| word.joins);
+    if !begins && joins && is_will(read.word(at + 1)) {
         return Tense::Unsure;
     }
-    if matches!(word_before(read, at), "before" | "until" | "till" | "by") {
+    // `by Friday`, `a week ago Friday`, `a week from Friday`.
+    let is_week = at > 1 && read.word(at - 2) == "week";
+    if matches!(
+        word_before(read, at),
+        "before" | "until" | "till" | "by" | "ago" | "week"
+    ) || is_week
+    {
         return Tense::Unsure;
     }
     back(read, first.max(at.saturating_sub(WORDS_BEFORE))..at)
@@ -135,7 +142,7 @@ pub(super) fn is_of_the_past(word: &str) -> bool {
 /// Whether a word is of the past: not `to be signed`.
 fn is_past(read: &Read<'_>, at: usize, word: &str) -> bool {
     let is_participle = matches!(word_before(read, at), "be" | "been" | "being");
-    WERE.contains(&word) || is_of_the_past(word) && !is_participle
+    is_of_the_past(word) && !is_participle
 }
 
 /// Whether a word, with the one behind it, says that something is to come.

@@ -452,6 +452,12 @@ fn a_weekday_is_to_come_only_where_the_sentence_says_so_and_nothing_where_it_is_
             ("The talks resume on Saturday.", &[]),
             ("They will meet later on Thursday.", &["2021-10-14"]),
             ("They must answer by Friday.", &[]),
+            (
+                "Talks will be held on Monday, he said on Friday.",
+                &["2021-10-18", "2021-10-08"],
+            ),
+            ("The deal, signed on Tuesday, will take effect.", &["2021-10-12"]),
+            ("It took place a week ago Wednesday.", &[]),
         ],
     );
     check_days(
