@@ -215,7 +215,7 @@ fn without_owners(read: &Read<'_>, actors: &mut Vec<Actor>) {
                 .any(|own| countries.contains(own))
         });
         match actor.participant.kind() {
-            ActorKind::State => !is_of_office && !(is_known && actor.is_whose),
+            ActorKind::State => !(is_of_office || is_known && actor.is_whose),
             ActorKind::Organisation => !is_of_office,
             _ => true,
         }
