@@ -6,7 +6,7 @@
 use super::names::{is_whole, lines};
 use super::text::Read;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -52,6 +52,8 @@ impl Phrases {
         }
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            // So few phrases cost it hardly any memory.
+            .kind(Some(AhoCorasickKind::DFA))
             .ascii_case_insensitive(true)
             .build(by_beginning.keys())
             .expect("the table is small and compiled in; a test reads it");
