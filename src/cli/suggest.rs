@@ -99,8 +99,13 @@ fn show(found: &[Suggestion], document: &Document<'_>, screen: &Screen) -> Resul
     }
     print(&mut stdout(), &rows)?;
     screen.note(format_args!(
-        "{} suggestions, by the rules of {}; none of them is stated",
+        "{} {}, by the rules of {}; none of them is stated",
         count(found.len() as u64),
+        if found.len() == 1 {
+            "suggestion"
+        } else {
+            "suggestions"
+        },
         version()
     ));
     Ok(())

@@ -3,6 +3,7 @@
 
 use super::names::{Hit, Meaning, lines};
 use super::text::Read;
+use super::words::List;
 use super::{days, organisations};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,10 +11,7 @@ use std::sync::LazyLock;
 
 const BESIDE: &str = include_str!("../../data/suggest/beside.tsv");
 /// Words behind which a name is that of a place, whatever stands behind it.
-const BEFORE_PLACES: [&str; 22] = [
-    "in", "In", "at", "At", "from", "From", "to", "To", "of", "with", "With", "by", "against", "near", "for",
-    "For", "the", "The", "between", "visited", "across", "into",
-];
+static BEFORE_PLACES: List = List::new("beside.before-places");
 /// How many words beside a name that America shares may say that it is meant.
 const SHARED_WORDS: usize = 12;
 /// A city that says so.

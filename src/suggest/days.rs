@@ -2,33 +2,13 @@
 
 use super::tense::{self, Tense};
 use super::text::Read;
+use super::words::List;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use crate::record::date::{DaySpan, civil_day, day_number};
 use std::ops::Range;
 
-const WEEKDAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+static WEEKDAYS: List = List::new("days.weekdays");
+static MONTHS: List = List::new("days.months");
 /// The abbreviations of months, each for its number.
 const SHORT: [(&str, u8); 12] = [
     ("Jan", 1),
@@ -45,9 +25,7 @@ const SHORT: [(&str, u8); 12] = [
     ("Dec", 12),
 ];
 /// Words that may stand behind the second of two days: `on June 4 and 5 in Paris`, but not `on June 4 and 5 soldiers`.
-const BEHIND_DAYS: [&str; 14] = [
-    "in", "at", "for", "to", "on", "with", "by", "and", "the", "when", "as", "but", "after", "before",
-];
+static BEHIND_DAYS: List = List::new("days.behind-days");
 
 /// Whether a word is the name of a weekday or of a month, in full.
 pub(super) fn is_of_a_date(word: &str) -> bool {

@@ -6,6 +6,7 @@
 
 use super::sides::{self, Sentence};
 use super::text::{Read, one_line};
+use super::words::List;
 use super::{Document, Part, Rule, Suggested, Suggestion};
 use crate::derive::types;
 use crate::record::codec::{Content, Date, DateRole, Participant, Place, PlaceRole, Report, Side, TypeCode};
@@ -27,11 +28,11 @@ const TITLE_CHARS: usize = 160;
 /// Somebody says something: told last, since every dispatch is full of it.
 pub(super) const STATEMENT: &str = "01";
 /// Words that begin a sentence about whom the one before has named.
-const PRONOUNS: [&str; 8] = ["They", "He", "She", "It", "Both", "We", "These", "Those"];
+static PRONOUNS: List = List::new("drafts.pronouns");
 /// Those of them that are about several.
-const OF_SEVERAL: [&str; 2] = ["They", "Both"];
+static OF_SEVERAL: List = List::new("drafts.of-several");
 /// Words that say that a sentence is about what is to come: no day of another sentence is its own.
-const TO_COME: [&str; 5] = ["will", "shall", "would", "scheduled", "planned"];
+static TO_COME: List = List::new("drafts.to-come");
 
 /// The drafts of a document from what [`super::suggest`] says of it: at least one, at most [`DRAFTS_MAX`], what is only said last. Of a
 /// document that suggests no kind of event there is one that has only its title, to be filled in. Takes a time that grows with the

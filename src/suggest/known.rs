@@ -4,6 +4,7 @@
 //! and Shehbaz Sharif, have nothing of each other, and the last name alone is nobody's.
 
 use super::Rule;
+use super::words::List;
 use crate::derive::Iso3;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,10 +13,7 @@ use std::sync::Arc;
 /// The most names under one word; of more nothing is said but what stands beside each.
 const NAMESAKES_MAX: usize = 8;
 /// Families whose name comes first.
-const FAMILY_FIRST: [&str; 20] = [
-    "Xi", "Li", "Wang", "Mao", "Deng", "Hu", "Jiang", "Wen", "Zhou", "Kim", "Lee", "Nguyen", "Tsai", "Yang",
-    "Yun", "Qin", "Zhao", "Chiang", "Roh", "Syngman",
-];
+static FAMILY_FIRST: List = List::new("known.family-first");
 
 /// A person in a part of the document.
 #[derive(Clone, Debug)]

@@ -29,6 +29,7 @@ mod tense;
 #[cfg(test)]
 mod tests;
 mod text;
+mod words;
 
 use crate::derive::Iso3;
 use crate::record::codec::{Content, DateRole};

@@ -4,6 +4,7 @@
 
 use super::beside;
 use super::text::Read;
+use super::words::List;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use crate::derive::{Iso3, countries};
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -21,16 +22,7 @@ const GIVEN: &str = include_str!("../../data/suggest/given.tsv");
 /// The sorts of names in the table of countries that an English text may have.
 const SORTS: [&str; 6] = ["short", "un-short", "un-formal", "common", "geonames", "also"];
 /// Names of countries that are words of English, or of other things, more often.
-const AMBIGUOUS: [&str; 8] = [
-    "CAR",
-    "Chosen",
-    "Gold Coast",
-    "Emirates",
-    "Jersey",
-    "Lao",
-    "Male",
-    "Macau SAR",
-];
+static AMBIGUOUS: List = List::new("names.ambiguous");
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::read);
 

@@ -5,6 +5,7 @@
 
 use super::names::{Hit, Meaning};
 use super::text::Read;
+use super::words::List;
 use super::{beside, days, statements, tense};
 use crate::derive::Iso3;
 use std::ops::Range;
@@ -20,132 +21,18 @@ const UNKNOWN_WORDS: usize = 2;
 /// The most bytes of an office: what is longer is none.
 pub(super) const OFFICE_BYTES_MAX: usize = 256;
 /// Words that say of what an office is, without a capital: `foreign policy chief`.
-const OF_AN_OFFICE: [&str; 32] = [
-    "foreign",
-    "policy",
-    "defense",
-    "defence",
-    "military",
-    "army",
-    "naval",
-    "navy",
-    "air",
-    "force",
-    "police",
-    "intelligence",
-    "security",
-    "party",
-    "opposition",
-    "deputy",
-    "vice",
-    "rebel",
-    "state",
-    "nuclear",
-    "trade",
-    "home",
-    "finance",
-    "interior",
-    "oil",
-    "energy",
-    "permanent",
-    "senior",
-    "special",
-    "joint",
-    "national",
-    "chief",
-];
+static OF_AN_OFFICE: List = List::new("offices.of-an-office");
 /// Words that say when an office is held.
-const OF_A_TIME: [&str; 11] = [
-    "former",
-    "Former",
-    "late",
-    "then",
-    "acting",
-    "Acting",
-    "interim",
-    "Interim",
-    "outgoing",
-    "incumbent",
-    "current",
-];
+static OF_A_TIME: List = List::new("offices.of-a-time");
 /// Words for an office.
-const OFFICE_NOUNS: [&str; 24] = [
-    "chief",
-    "minister",
-    "president",
-    "secretary",
-    "commander",
-    "chairman",
-    "chairwoman",
-    "ambassador",
-    "envoy",
-    "leader",
-    "head",
-    "spokesman",
-    "spokeswoman",
-    "spokesperson",
-    "director",
-    "adviser",
-    "advisor",
-    "governor",
-    "speaker",
-    "chancellor",
-    "premier",
-    "king",
-    "representative",
-    "commissioner",
-];
-const ARTICLES: [&str; 6] = ["the", "The", "a", "A", "an", "An"];
+static OFFICE_NOUNS: List = List::new("offices.office-nouns");
+static ARTICLES: List = List::new("offices.articles");
 /// Words that say whose an office is, without a name.
-const OWNERS: [&str; 9] = ["its", "his", "her", "their", "our", "Its", "His", "Her", "Their"];
+static OWNERS: List = List::new("offices.owners");
 /// Words that no office has before its noun.
-const OF_SENTENCES: [&str; 40] = [
-    "of",
-    "in",
-    "on",
-    "at",
-    "to",
-    "from",
-    "with",
-    "by",
-    "for",
-    "and",
-    "or",
-    "but",
-    "as",
-    "that",
-    "which",
-    "who",
-    "whom",
-    "whose",
-    "when",
-    "where",
-    "while",
-    "after",
-    "before",
-    "since",
-    "is",
-    "are",
-    "be",
-    "has",
-    "have",
-    "will",
-    "would",
-    "may",
-    "not",
-    "if",
-    "than",
-    "between",
-    "into",
-    "over",
-    "against",
-    "including",
-];
+static OF_SENTENCES: List = List::new("offices.of-sentences");
 /// Verbs and other words that no office has behind its noun.
-const NO_OFFICE: [&str; 18] = [
-    "is", "are", "be", "has", "have", "will", "would", "may", "not", "who", "which", "that", "when", "where",
-    "while", "after", "before", "since",
-];
+static NO_OFFICE: List = List::new("offices.no-office");
 
 /// An office beside a name.
 #[derive(Clone, Debug, Default)]

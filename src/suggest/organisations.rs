@@ -4,76 +4,18 @@ use super::beside;
 use super::names::{Hit, Meaning};
 use super::persons::WORD_BYTES_MAX;
 use super::text::{Read, one_line};
+use super::words::List;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use std::ops::Range;
 
 /// Words that end the name of an organisation.
-const LAST: [&str; 34] = [
-    "Ministry",
-    "Army",
-    "Navy",
-    "Council",
-    "Committee",
-    "Party",
-    "Office",
-    "Organization",
-    "Organisation",
-    "Union",
-    "Bank",
-    "Court",
-    "Parliament",
-    "Agency",
-    "Command",
-    "Department",
-    "Directorate",
-    "Congress",
-    "Assembly",
-    "Front",
-    "Movement",
-    "Corps",
-    "Commission",
-    "Authority",
-    "Foundation",
-    "Embassy",
-    "Cabinet",
-    "Senate",
-    "Tribunal",
-    "Academy",
-    "Institute",
-    "University",
-    "League",
-    "Guard",
-];
+static LAST: List = List::new("organisations.last");
 /// Words that end one, and that a table of titles may take for names: `General Staff`.
-const LAST_BEHIND_TITLES: [&str; 6] = [
-    "Staff",
-    "Headquarters",
-    "Secretariat",
-    "Conference",
-    "Election",
-    "Palace",
-];
+static LAST_BEHIND_TITLES: List = List::new("organisations.last-behind-titles");
 /// Words that begin one, with `of` or `for` behind them.
-const FIRST: [&str; 16] = [
-    "Ministry",
-    "Department",
-    "Council",
-    "Bank",
-    "Office",
-    "Embassy",
-    "Parliament",
-    "Organization",
-    "Organisation",
-    "League",
-    "Union",
-    "Chamber",
-    "Committee",
-    "Court",
-    "Board",
-    "Assembly",
-];
+static FIRST: List = List::new("organisations.first");
 /// Words without a capital that may stand within a name.
-const WITHIN: [&str; 4] = ["of", "for", "and", "the"];
+static WITHIN: List = List::new("organisations.within");
 /// The most words of a name.
 const NAME_WORDS: usize = 9;
 

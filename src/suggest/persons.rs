@@ -8,6 +8,7 @@ use super::offices::{self, OFFICE_BYTES_MAX, Office};
 use super::organisations;
 use super::sides;
 use super::text::{Read, one_line};
+use super::words::List;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,109 +22,19 @@ const SEVERAL: usize = 8;
 /// The most bytes of a word of a name.
 pub(super) const WORD_BYTES_MAX: usize = 64;
 /// Words within a name that have no capital.
-const PARTICLES: [&str; 18] = [
-    "al", "bin", "ibn", "bint", "van", "von", "de", "der", "den", "da", "dos", "do", "di", "el", "ul", "ur",
-    "la", "abu",
-];
+static PARTICLES: List = List::new("persons.particles");
 /// The Arabic article, as it is written before a name.
-const ARTICLES: [&str; 10] = ["al", "el", "as", "ad", "an", "ar", "at", "az", "ul", "ud"];
+static ARTICLES: List = List::new("persons.articles");
 /// Words of a name that join what stands before them: `Musaad bin Mohammed`.
-const SONS: [&str; 3] = ["bin", "ibn", "bint"];
+static SONS: List = List::new("persons.sons");
 /// Titles that are names as well, behind another office or beside one: `Foreign Minister Shah Mahmood Qureshi`.
-const NAMES_TOO: [&str; 3] = ["Shah", "Amir", "Sultan"];
+static NAMES_TOO: List = List::new("persons.names-too");
 /// Words that no person's name has, beside those for organisations.
-const OF_THINGS: [&str; 24] = [
-    "News",
-    "Times",
-    "Post",
-    "Radio",
-    "Television",
-    "TV",
-    "Press",
-    "Daily",
-    "Journal",
-    "Media",
-    "Street",
-    "House",
-    "Province",
-    "City",
-    "Island",
-    "Islands",
-    "River",
-    "Airport",
-    "Hotel",
-    "Group",
-    "Rights",
-    "Accord",
-    "Treaty",
-    "Forces",
-];
+static OF_THINGS: List = List::new("persons.of-things");
 /// Words before `May` that make it a month, where it may be a name as well.
-const BEFORE_A_MONTH: [&str; 18] = [
-    "in", "In", "since", "Since", "until", "Until", "by", "from", "From", "last", "next", "of", "early",
-    "late", "during", "On", "on", "this",
-];
+static BEFORE_A_MONTH: List = List::new("persons.before-a-month");
 /// Capitals that begin no name and end one.
-const NO_NAMES: [&str; 58] = [
-    "The",
-    "A",
-    "An",
-    "In",
-    "On",
-    "At",
-    "By",
-    "For",
-    "To",
-    "From",
-    "With",
-    "And",
-    "But",
-    "He",
-    "She",
-    "They",
-    "It",
-    "His",
-    "Her",
-    "Their",
-    "This",
-    "That",
-    "After",
-    "Before",
-    "During",
-    "While",
-    "When",
-    "Following",
-    "According",
-    "Also",
-    "Both",
-    "As",
-    "If",
-    "Former",
-    "Meanwhile",
-    "Yesterday",
-    "Today",
-    "Earlier",
-    "Later",
-    "Separately",
-    "Then",
-    "Since",
-    "Under",
-    "Among",
-    "Although",
-    "However",
-    "Instead",
-    "Now",
-    "Despite",
-    "Because",
-    "Its",
-    "Our",
-    "We",
-    "I",
-    "Who",
-    "Not",
-    "One",
-    "Two",
-];
+static NO_NAMES: List = List::new("persons.no-names");
 /// The persons who are named with a title, a given name or an office, in order; no more than a document may suggest.
 pub fn named(read: &Read<'_>, known: &mut Known) -> Vec<Person> {
     let mut persons: Vec<Person> = Vec::new();

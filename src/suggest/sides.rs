@@ -9,6 +9,7 @@ use super::events;
 use super::names::is_whole;
 use super::tense;
 use super::text::{Read, one_line};
+use super::words::List;
 use super::{Rule, Suggested, Suggestion};
 use crate::derive::{Iso3, countries};
 use crate::record::codec::{ActorKind, Country, Participant, Side};
@@ -19,61 +20,23 @@ const AMONG_EQUALS: [&str; 4] = ["03", "04", "05", "06"];
 /// The most of a sentence that are looked at.
 const ACTORS_MAX: usize = 2 * PARTICIPANTS_MAX;
 /// Words of speech that say who tells of something.
-const SAYS: [&str; 10] = [
-    "said",
-    "says",
-    "told",
-    "stated",
-    "added",
-    "wrote",
-    "tweeted",
-    "noted",
-    "reported",
-    "announced",
-];
+static SAYS: List = List::new("sides.says");
 /// Words before what an event is about, or where it is.
-const ABOUT: [&str; 18] = [
-    "in",
-    "In",
-    "at",
-    "At",
-    "about",
-    "near",
-    "into",
-    "across",
-    "inside",
-    "outside",
-    "regarding",
-    "concerning",
-    "through",
-    "around",
-    "of",
-    "discussed",
-    "discuss",
-    "discussing",
-];
+static ABOUT: List = List::new("sides.about");
 /// The most words of titles and an office before a name.
 const TITLE_WORDS: usize = 8;
 /// Words before those who do not act, where they stand before what is done.
-const ASIDE: [&str; 10] = [
-    "on", "over", "from", "against", "with", "by", "to", "for", "On", "With",
-];
+static ASIDE: List = List::new("sides.aside");
 /// Words before what equals speak of.
-const ABOUT_AMONG_EQUALS: [&str; 6] = ["on", "over", "from", "for", "against", "toward"];
+static ABOUT_AMONG_EQUALS: List = List::new("sides.about-among-equals");
 /// Words that begin another clause: who stands before one is not surely of the event behind it.
-const CLAUSES: [&str; 14] = [
-    "after", "before", "when", "while", "as", "because", "since", "although", "though", "if", "where",
-    "whether", "who", "which",
-];
+static CLAUSES: List = List::new("sides.clauses");
 /// How many words before a phrase are looked at for one.
 const CLAUSE_WORDS: usize = 12;
 /// Words before a place where something happens.
-const WHERE: [&str; 16] = [
-    "in", "In", "at", "At", "near", "to", "from", "into", "outside", "around", "through", "visited",
-    "visits", "reached", "left", "via",
-];
+static WHERE: List = List::new("sides.where");
 /// Words behind which a participle is passive.
-const BEING: [&str; 8] = ["was", "were", "been", "being", "be", "is", "are", "got"];
+static BEING: List = List::new("sides.being");
 
 /// A sentence that tells of an event.
 pub(super) struct Sentence<'r, 't> {

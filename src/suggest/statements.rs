@@ -1,30 +1,12 @@
 //! Statements: what stands between quotation marks, and who said it where the sentence tells.
 
 use super::text::Read;
+use super::words::List;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use std::ops::Range;
 
 /// Words that say that somebody said something.
-const SAID: [&str; 18] = [
-    "said",
-    "says",
-    "told",
-    "added",
-    "stated",
-    "declared",
-    "announced",
-    "wrote",
-    "tweeted",
-    "warned",
-    "read",
-    "noted",
-    "stressed",
-    "insisted",
-    "argued",
-    "quoted",
-    "described",
-    "called",
-];
+static SAID: List = List::new("statements.said");
 /// The fewest words of a quotation that is a statement.
 const WORDS_MIN: usize = 3;
 /// How many words before or behind a quotation may say who said it.

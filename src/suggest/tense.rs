@@ -5,6 +5,7 @@
 
 use super::statements;
 use super::text::Read;
+use super::words::List;
 
 /// What is said of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,36 +25,15 @@ const WORDS_BEHIND: usize = 10;
 /// How many words a sentence may have before the day that it begins with: `On Friday`.
 const BEGINNING_WORDS: usize = 2;
 /// Words behind `due to` that are verbs: a meeting is due to begin, and cancelled due to rain.
-const DUE_TO: [&str; 36] = [
-    "address", "appear", "arrive", "attend", "be", "begin", "chair", "decide", "deliver", "depart",
-    "discuss", "end", "expire", "fly", "give", "go", "hold", "host", "join", "launch", "lead", "leave",
-    "meet", "open", "present", "publish", "report", "resume", "return", "sign", "speak", "start", "take",
-    "travel", "visit", "vote",
-];
+static DUE_TO: List = List::new("tense.due-to");
 /// Verbs in the present tense by which dispatches say what is to come: `the talks resume on Saturday`.
-const PRESENT: [&str; 18] = [
-    "resume", "resumes", "begin", "begins", "start", "starts", "arrive", "arrives", "depart", "departs",
-    "travel", "travels", "visits", "fly", "flies", "convene", "convenes", "meet",
-];
+static PRESENT: List = List::new("tense.present");
 /// Words behind which one of those is a noun.
-const DETERMINERS: [&str; 10] = [
-    "the", "a", "an", "its", "his", "her", "their", "this", "that", "of",
-];
+static DETERMINERS: List = List::new("tense.determiners");
 /// Verbs in the past tense that do not end in `ed`.
-const WERE: [&str; 16] = [
-    "was", "were", "had", "did", "met", "held", "left", "went", "came", "took", "made", "gave", "began",
-    "flew", "won", "saw",
-];
+static WERE: List = List::new("tense.were");
 /// Words that end in `ed` and say nothing of the past.
-const NOT_PAST: [&str; 7] = [
-    "expected",
-    "scheduled",
-    "planned",
-    "need",
-    "armed",
-    "unmanned",
-    "united",
-];
+static NOT_PAST: List = List::new("tense.not-past");
 
 /// When the day is that a word names.
 pub(super) fn of_day(read: &Read<'_>, at: usize) -> Tense {

@@ -22,7 +22,7 @@ fn found(text: &str, kinds: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_tables_have_their_columns_their_codes_and_one_version() {
-    let tables: [(&str, &'static str, usize); 8] = [
+    let tables: [(&str, &'static str, usize); 9] = [
         ("beside", include_str!("../../data/suggest/beside.tsv"), 2),
         ("nations", include_str!("../../data/suggest/nations.tsv"), 3),
         ("places", include_str!("../../data/suggest/places.tsv"), 2),
@@ -35,6 +35,7 @@ fn the_tables_have_their_columns_their_codes_and_one_version() {
         ("titles", include_str!("../../data/suggest/titles.tsv"), 2),
         ("given", include_str!("../../data/suggest/given.tsv"), 1),
         ("events", include_str!("../../data/suggest/events.tsv"), 3),
+        ("words", include_str!("../../data/suggest/words.tsv"), 2),
     ];
     for (name, table, columns) in tables {
         assert!(
