@@ -2,7 +2,7 @@
 //!
 //! It is refused when it is appended or imported. What was recorded before such a check is read as if it were not said.
 
-use crate::derive::fold;
+use crate::derive::{Scheme, countries, fold};
 use crate::record::codec::Content;
 use crate::record::date::DaySpan;
 
@@ -38,8 +38,20 @@ pub fn check(content: &Content) -> Result<(), Unmeant> {
     }
     for (at, office) in content.offices.iter().enumerate() {
         of_days(&office.from, &office.to).map_err(wrong(format!("offices[{at}].from")))?;
+        let country = office.country.as_ref();
+        let country = country.filter(|country| country.scheme == Scheme::Iso3.name());
+        if let Some(country) = country
+            && countries().from_code(&country.scheme, &country.code).is_none()
+        {
+            let problem = format!(
+                "`{}` is no country; write its three letters, as PAK, or leave it out",
+                country.code
+            );
+            return Err(wrong(format!("offices[{at}].country"))(problem));
+        }
     }
-    Ok(())
+    // An import makes a name of it too, and says so of that.
+    of_text(&content.title).map_err(wrong("title".to_owned()))
 }
 
 /// Checks a name or a code: something of it must be left when it is folded, or it would be that of everybody. An empty one is not said.
@@ -74,7 +86,7 @@ pub fn of_days(from: &str, to: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::codec::{Code, Name, Office};
+    use crate::record::codec::{Code, Country, Name, Office};
 
     fn said(content: &Content) -> String {
         check(content).unwrap_err().to_string()
@@ -122,6 +134,26 @@ mod tests {
             "{}",
             said(&offices)
         );
+        let nowhere = Content {
+            offices: vec![Office {
+                office: "President".to_owned(),
+                country: Some(Country {
+                    scheme: "iso3".to_owned(),
+                    code: "QQQ".to_owned(),
+                }),
+                ..Office::default()
+            }],
+            ..Content::default()
+        };
+        assert_eq!(
+            said(&nowhere),
+            "`offices[0].country`: `QQQ` is no country; write its three letters, as PAK, or leave it out"
+        );
+        let titled = Content {
+            title: "\u{640}".to_owned(),
+            ..Content::default()
+        };
+        assert!(said(&titled).starts_with("`title`: "), "{}", said(&titled));
         let identifiers = Content {
             identifiers: vec![Code {
                 scheme: "desk".to_owned(),

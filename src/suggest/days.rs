@@ -8,7 +8,7 @@ use crate::record::date::{DaySpan, civil_day, day_number};
 use std::ops::Range;
 
 static WEEKDAYS: List = List::new("days.weekdays");
-static MONTHS: List = List::new("days.months");
+pub(super) static MONTHS: List = List::new("days.months");
 /// The abbreviations of months, each for its number.
 const SHORT: [(&str, u8); 12] = [
     ("Jan", 1),
@@ -241,6 +241,9 @@ fn relative(read: &Read<'_>, at: usize, reported: Option<i32>) -> Option<(Range<
                 .or_else(|| word.strip_suffix("’s"))
                 .unwrap_or(word);
             let weekday = WEEKDAYS.iter().position(|name| *name == bare)?;
+            if has_own_number(read, at) {
+                return None;
+            }
             (weekday_off(read, at, i32::try_from(weekday).ok()?, reported)?, at)
         }
     };
@@ -270,6 +273,13 @@ fn weekday_off(read: &Read<'_>, at: usize, weekday: i32, reported: i32) -> Optio
         Tense::ToCome => Some(next),
         Tense::Unsure => None,
     }
+}
+
+/// `Friday the 13th` need not be the last Friday.
+fn has_own_number(read: &Read<'_>, at: usize) -> bool {
+    let behind = |words: usize| (at + words < read.words.len()).then(|| read.word(at + words));
+    let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+    behind(1) == Some("the") && behind(2).is_some_and(is_number)
 }
 
 /// `later on Thursday` is of the same Thursday.

@@ -4,6 +4,7 @@
 //! for which a kind of event was suggested, and its title, those who take part and the evidence are of that sentence: what another
 //! sentence says of others is another event. [`super::sides`] says who did it and to whom.
 
+use super::days::MONTHS;
 use super::sides::{self, Sentence};
 use super::text::{Read, one_line};
 use super::words::List;
@@ -283,7 +284,7 @@ impl Story {
         };
         let other = found
             .day
-            .filter(|one| one.range.start < self.lead.start && !self.is_to_come(read));
+            .filter(|one| one.range.start < self.lead.start && !self.is_of_another_time(read));
         Some(Date {
             role: DateRole::Occurred.into(),
             edtf: own.map(|(_, day)| day).or(other.and_then(day))?.to_owned(),
@@ -292,9 +293,13 @@ impl Story {
         })
     }
 
-    fn is_to_come(&self, read: &Read<'_>) -> bool {
-        let words = read.word_at(self.lead.start)..read.word_at(self.lead.end);
-        { words }.any(|at| TO_COME.contains(&read.word(at)))
+    /// Whether its sentences speak of what is to come, or name a year or a month.
+    fn is_of_another_time(&self, read: &Read<'_>) -> bool {
+        let is_year = |word: &str| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_other = |word: &str| TO_COME.contains(&word) || is_year(word) || MONTHS.contains(&word);
+        let words = |sentence: &Range<usize>| read.word_at(sentence.start)..read.word_at(sentence.end);
+        let mut words = self.sentences().flat_map(words);
+        words.any(|at| is_other(read.word(at)))
     }
 
     fn places(&self, read: &Read<'_>, found: &Found<'_>) -> Vec<Place> {
@@ -555,6 +560,17 @@ mod tests {
             "Russia attacked Canada on Wednesday. Iran condemned Russia. China arrested Russians on Tuesday.",
         );
         assert!(of_two[1].dates.is_empty(), "no one knows which");
+        for another in [
+            "Iran condemned the war of 2003.",
+            "Iran condemned Russia in May.",
+            "Iran will sign the treaty.",
+        ] {
+            let drafts = of(&format!("Russia attacked Canada on Wednesday. {another}"));
+            assert!(
+                drafts[1..].iter().all(|draft| draft.dates.is_empty()),
+                "{another}"
+            );
+        }
     }
 
     #[test]

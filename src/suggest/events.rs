@@ -5,6 +5,7 @@
 
 use super::names::{is_whole, lines};
 use super::text::Read;
+use super::words::List;
 use super::{Part, Rule, SUGGESTIONS_MAX, Suggested, Suggestion};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ const WEAK: u8 = 1;
 const NONE: &str = "-";
 /// How many words before a phrase may say that it did not happen.
 const NEGATION_WORDS: usize = 4;
+/// How many words before a phrase a denial of reports of it may stand.
+const DENIAL_WORDS: usize = 10;
 
 static PHRASES: LazyLock<Phrases> = LazyLock::new(Phrases::read);
 
@@ -123,24 +126,45 @@ pub(super) fn find(read: &Read<'_>, into: &mut Vec<Suggestion>) {
     }
 }
 
-/// Whether the words before a phrase say that it did not happen: `did not sign`, `no agreement was signed`, `denied that it attacked`.
+/// Words that say of what follows that it is not so.
+static NO: List = List::new("events.no");
+/// Words that say so of what follows at once.
+static NO_BEFORE: List = List::new("events.no-before");
+/// Words that say of what follows that it may be so, or was not to be.
+static PERHAPS: List = List::new("events.perhaps");
+/// Words before `to` and what somebody does not do.
+static REFUSED: List = List::new("events.refused");
+/// Words before what is not held to be so, or not done yet.
+static PUT_OFF: List = List::new("events.put-off");
+/// What is told and need not be so.
+static TOLD: List = List::new("events.told");
+/// Words before that, of those who say that it is not.
+static REJECTED: List = List::new("events.rejected");
+
+/// Whether the words before a phrase say that it did not happen: `did not sign`, `no agreement was signed`, `denied reports that it
+/// attacked`, `if it attacked`, `threatened to expel`.
 fn is_negated(read: &Read<'_>, from: usize) -> bool {
     let at = read.word_at(from);
-    for before in (at.saturating_sub(NEGATION_WORDS)..at).rev() {
+    for before in (at.saturating_sub(DENIAL_WORDS)..at).rev() {
         if !read.words.get(before + 1).is_some_and(|word| word.joins) {
             return false;
         }
         let (word, behind) = (read.word(before), read.word(before + 1));
-        let is_near = at - before <= 2;
-        let is_refusal = matches!(word, "refused" | "refuses" | "failed" | "declined" | "declines");
+        let distance = at - before;
+        let is_near = distance <= 2;
+        let is_denied = REJECTED.contains(&word) && TOLD.contains(&behind);
         let is_no = match word {
-            "no" | "No" | "neither" | "Neither" | "never" | "denied" | "denies" | "denying" => true,
             "not" => behind != "only",
             _ if word.ends_with("n't") || word.ends_with("n’t") => true,
-            "without" | "nor" => is_near,
-            _ => is_refusal && behind == "to" && is_near,
+            _ => {
+                NO.contains(&word)
+                    || PERHAPS.contains(&word)
+                    || is_near && NO_BEFORE.contains(&word)
+                    || distance <= 4 && PUT_OFF.contains(&word)
+            }
         };
-        if is_no {
+        let is_refused = REFUSED.contains(&word) && behind == "to" && is_near;
+        if is_denied || is_refused || is_no && distance <= NEGATION_WORDS {
             return true;
         }
     }

@@ -1,6 +1,6 @@
 //! The persons of a document by the word that they are called by later: `Bajwa`, once `Gen. Qamar Javed Bajwa` was named.
 //!
-//! What is learnt of one name is said of another only where one has all the words of the other. Two persons of one last name, as Nawaz
+//! What is learnt of one name is said of another only where one ends or begins with the other. Two persons of one last name, as Nawaz
 //! and Shehbaz Sharif, have nothing of each other, and the last name alone is nobody's.
 
 use super::Rule;
@@ -153,7 +153,7 @@ fn in_full(person: &Person, all: &[Person]) -> Option<Person> {
     })
 }
 
-/// Whether one name has all the words of the other, in their order. `King Salman` is not his son Mohammed bin Salman.
+/// Whether one name is the other with more before or behind it. `King Salman` is not his son Mohammed bin Salman.
 fn is_same(one: &Person, other: &Person) -> bool {
     let is_father = |son: &Person, father: &Person| {
         let before = son.name.strip_suffix(&*father.name).map(str::trim_end);
@@ -164,9 +164,14 @@ fn is_same(one: &Person, other: &Person) -> bool {
     is_held && !is_father(one, other) && !is_father(other, one)
 }
 
+/// Whether a name is a longer one without its first words or its last. What lacks words between may be another's: George Bush and George
+/// W. Bush, Mohammed Ali and Mohammed Reza Ali.
 fn holds(name: &str, part: &str) -> bool {
-    let mut words = name.split(' ');
-    part.split(' ').all(|word| words.any(|other| other == word))
+    let behind = name
+        .strip_suffix(part)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with(' '));
+    let before = name.strip_prefix(part).is_some_and(|rest| rest.starts_with(' '));
+    behind || before
 }
 
 /// The word of a name by which its bearer is called: the last one, or the first where families are named first.

@@ -5,6 +5,8 @@ use crate::derive::{Iso3, countries, types};
 use crate::record::date::day_number;
 use proptest::prelude::*;
 
+mod negated;
+
 const LABELLED: &str = include_str!("../../data/suggest/labelled.jsonl");
 
 /// What a text of 14 October 2021, a Thursday, suggests of some kinds.
@@ -214,8 +216,20 @@ fn a_last_name_of_two_persons_is_nobodys_and_neither_has_the_others_office() {
             &["Nawaz Sharif, Prime Minister", "Shehbaz Sharif", "Sharif"],
         ),
         (
-            "Gen. Qamar Bajwa left. Army chief Qamar Javed Bajwa came. Bajwa spoke.",
+            "Gen. Javed Bajwa left. Army chief Qamar Javed Bajwa came. Bajwa spoke.",
             &["Qamar Javed Bajwa, Army chief"; 3],
+        ),
+        (
+            "Gen. Qamar Bajwa left. Army chief Qamar Javed Bajwa came. Bajwa spoke.",
+            &["Qamar Bajwa", "Qamar Javed Bajwa, Army chief"],
+        ),
+        (
+            "President George W. Bush spoke. George H. W. Bush and George Bush stayed at home. Bush flew back.",
+            &["George W. Bush, President", "George H. W. Bush", "George Bush"],
+        ),
+        (
+            "Mohammed Ali and Mohammed Reza Ali met. Ali left.",
+            &["Mohammed Ali", "Mohammed Reza Ali"],
         ),
         (
             "President Sharif spoke. Nawaz Sharif and Shehbaz Sharif agreed.",
@@ -453,6 +467,7 @@ fn a_weekday_is_to_come_only_where_the_sentence_says_so_and_nothing_where_it_is_
             ("The talks resume on Saturday.", &[]),
             ("They will meet later on Thursday.", &["2021-10-14"]),
             ("They must answer by Friday.", &[]),
+            ("They met on Friday the 13th.", &[]),
             (
                 "Talks will be held on Monday, he said on Friday.",
                 &["2021-10-18", "2021-10-08"],
@@ -573,7 +588,7 @@ fn a_sentence_suggests_one_kind_of_event_at_most_and_a_quotation_none() {
 fn a_name_of_a_place_means_what_the_words_beside_it_say() {
     for (text, expected) in [
         (
-            "Chad Smith, Jordan Henderson, Kenya Moore, Paris Hilton and Georgia Meloni came.",
+            "Chad Smith, Jordan Henderson, Kenya Moore, Israel Katz, Paris Hilton and Georgia Meloni came.",
             &[][..],
         ),
         (
@@ -630,23 +645,6 @@ fn a_name_of_a_place_means_what_the_words_beside_it_say() {
                 .replace("Georgia Governor", "Governor");
         }
         assert_eq!(found, expected, "{text}");
-    }
-}
-
-#[test]
-fn what_did_not_happen_suggests_no_event() {
-    for (text, expected) in [
-        ("No agreement was signed.", &[][..]),
-        ("Iran did not sign the treaty.", &[]),
-        ("Iraq has not recognised Israel.", &[]),
-        ("Russia denied that it attacked Ukraine.", &[]),
-        ("Russia hasn't attacked Ukraine.", &[]),
-        ("The minister has resigned in protest.", &[]),
-        ("The minister resigned.", &["083"]),
-        ("With no comment, Iran signed the treaty.", &["057"]),
-        ("Police arrested him, police said.", &["173"]),
-    ] {
-        assert_eq!(found(text, &["event"]), expected, "{text}");
     }
 }
 
