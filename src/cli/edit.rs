@@ -323,6 +323,7 @@ impl Draft {
             if self.before.contains_key("revision") && stands(members) == stands(&self.before) {
                 return Ok(None);
             }
+            check_newest(members, &self.before)?;
         }
         self.judge_value(edited)
     }
@@ -374,6 +375,21 @@ fn drop_empty(value: &mut Value) -> bool {
     }
 }
 
+/// A text that was kept is of the revision that stood then. Whoever writes the newest one into it must know what it replaces.
+fn check_newest(members: &Map<String, Value>, before: &Map<String, Value>) -> Result<(), JsonError> {
+    let revision = |members: &Map<String, Value>| members.get("revision").and_then(Value::as_u64);
+    match (revision(members), revision(before)) {
+        (Some(read), Some(now)) if read < now => Err(JsonError {
+            path: "revision".to_owned(),
+            problem: JsonProblem::Unsettable(format!(
+                "the text is of revision {read}, and someone has amended the entry since; see what changed with chancery get ENTRY \
+                 --history, take it over, and write {now}"
+            )),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// An edit is of the entry and revision that were read: with another name it would overwrite another entry, and with
 /// another revision what someone else wrote.
 fn check_identity(members: &Map<String, Value>, before: &Map<String, Value>) -> Result<(), JsonError> {
@@ -416,7 +432,14 @@ mod tests {
         assert_eq!(now.judge_again(&edited), Ok(None));
         assert_eq!(now.judge(&edited).unwrap_err().path, "revision");
         let other = edited.replace("\"b\"", "\"c\"");
-        assert_eq!(now.judge_again(&other).unwrap_err().path, "revision");
+        let error = now.judge_again(&other).unwrap_err();
+        assert_eq!(error.path, "revision");
+        let said = error.to_string();
+        assert!(
+            said.contains("of revision 1, and someone has amended the entry since"),
+            "{said}"
+        );
+        assert!(said.ends_with("and write 2"), "{said}");
         // A form of a new entry has no revision, and empty fields.
         let form = edited
             .replace("\"revision\": 1,", "")

@@ -65,6 +65,7 @@ fn samples() -> Vec<Vec<u8>> {
         b"CHFR".iter().chain(&[0; 120]).copied().collect(),
         state(),
         b"CHLEAF01".iter().chain(&[0; 120]).copied().collect(),
+        b"CHLEAF02".iter().chain(&[0; 120]).copied().collect(),
     ]
 }
 

@@ -3,6 +3,7 @@
 //! A source's own words are kept as they stand, whatever they are. An annotation is written by hand, so that a slip of the hand can be
 //! told at once.
 
+use crate::authority::bounds;
 use crate::derive::{Scheme, countries, types};
 use crate::record::codec::{Content, Country};
 
@@ -31,7 +32,7 @@ fn of_participants(content: &Content) -> Option<(String, String)> {
     let mut all = content.participants.iter().enumerate();
     all.find_map(|(at, one)| {
         let path = format!("participants[{at}]");
-        if one.name.trim().is_empty() {
+        if is_nothing(&one.name) {
             let problem = "nobody is named; write NAME | OFFICE | COUNTRIES | KIND, with the office as NAME where only that is known";
             return Some((path, problem.to_owned()));
         }
@@ -43,7 +44,7 @@ fn of_places(content: &Content) -> Option<(String, String)> {
     let mut all = content.places.iter().enumerate();
     all.find_map(|(at, one)| {
         let path = format!("places[{at}]");
-        if one.name.trim().is_empty() {
+        if is_nothing(&one.name) {
             let problem = "no place is named; write NAME | COUNTRY, as France | FRA";
             return Some((path, problem.to_owned()));
         }
@@ -52,6 +53,11 @@ fn of_places(content: &Content) -> Option<(String, String)> {
             .and_then(of_country)
             .map(|problem| (path, problem))
     })
+}
+
+/// Whether a name has nothing that anybody could look for.
+fn is_nothing(name: &str) -> bool {
+    name.is_empty() || bounds::of_text(name).is_err()
 }
 
 /// What is wrong with a country in a scheme that the tables have; in another one nobody can say.

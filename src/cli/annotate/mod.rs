@@ -201,6 +201,8 @@ async fn by_hand(
         // What somebody wrote is not recorded, so it must stay.
         let path = file.path.display();
         let outcome = batch.outcome(&drafted.name);
+        // With the same id it is recorded once, however often the command is run.
+        let again = further(&batch.actor(args), args).from(&drafted.name, &file.path);
         screen.note(format_args!(
             "{outcome}; your annotation is kept in {path}, record it with: {again}"
         ));

@@ -135,6 +135,7 @@ fn what_is_wrong_is_named_by_its_line_with_the_remedy() {
         ("event\ntype: 4", "line 2: `4` is no code of CAMEO"),
         ("event\ntitle: a\ntype: 999", "line 3: `999` is no code of CAMEO"),
         ("event\nparty: | VP | PAK | person", "line 2: nobody is named"),
+        ("event\nparty: \u{640}\u{200b} | VP", "line 2: nobody is named"),
         (
             "event\nparty: a\nparty: b | VP | XXX | person",
             "line 3: `XXX` is no country in `iso3`",
