@@ -227,7 +227,7 @@ async fn answer(
         unannotated: args.unannotated,
         ..proto::SearchRequest::default()
     };
-    let mut pages = pin!(client.pages(request));
+    let mut pages = pin!(client.pages(request, Some(limit).filter(|limit| *limit < u64::MAX)));
     let mut printer = Printer {
         args,
         chosen,

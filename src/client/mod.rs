@@ -12,6 +12,7 @@ mod feed;
 mod follow;
 mod proofs;
 mod retry;
+mod search;
 
 pub use append::AppendError;
 pub use citation::{CitationError, CitationId, Derivation};
@@ -28,7 +29,6 @@ use crate::rpc::proto::integrity_client::IntegrityClient;
 use crate::rpc::proto::query_client::QueryClient;
 use crate::rpc::proto::subscriptions_client::SubscriptionsClient;
 use crate::rpc::proto::views_client::ViewsClient;
-use futures::future::{BoxFuture, FutureExt};
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -288,47 +288,6 @@ impl Client {
         Ok(self.archive().get_status(request).await?.into_inner())
     }
 
-    /// The pages of a search, from the one that the request asks for to the last. All speak of the same position.
-    ///
-    /// ```no_run
-    /// use chancery::rpc::proto::SearchRequest;
-    /// use futures::TryStreamExt;
-    ///
-    /// # async fn example(client: &chancery::client::Client) -> Result<(), tonic::Status> {
-    /// let request = SearchRequest { filter: "title : friendship".into(), ..SearchRequest::default() };
-    /// let mut pages = std::pin::pin!(client.pages(request));
-    /// while let Some(page) = pages.try_next().await? {
-    ///     println!("{} of {} entries", page.entries.len(), page.total);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn pages(
-        &self,
-        request: proto::SearchRequest,
-    ) -> impl Stream<Item = Result<proto::SearchResponse, Status>> + Send + use<> {
-        let (query, mut request, first) = (self.query(), request.clone(), request.page_token);
-        let ask = move |token: String| {
-            request.page_token = token;
-            let (mut query, request) = (query.clone(), request.clone());
-            async move { Ok::<_, Status>(query.search(request).await?.into_inner()) }
-        };
-        let first = ask.clone()(first).boxed();
-        futures::stream::try_unfold(Some((first, ask, 0)), |state| async move {
-            let Some((page, mut ask, pages)) = state else {
-                return Ok(None);
-            };
-            let page = page.await?;
-            let next = (!page.next_page_token.is_empty()).then(|| {
-                let next = ask(page.next_page_token.clone());
-                // Who takes a second page takes more: the server makes the next one while this one is used. Dropping it ends it.
-                let next = if pages > 0 { ahead(next) } else { next.boxed() };
-                (next, ask, pages + 1)
-            });
-            Ok(Some((page, next)))
-        })
-    }
-
     /// Follows the log, and checks that nothing is skipped.
     ///
     /// # Errors
@@ -374,13 +333,6 @@ fn endpoint(server: &str, keepalive: Duration) -> Result<(String, Endpoint), Con
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
     Ok((server, endpoint))
-}
-
-/// A future that is worked on before it is asked for, until it is dropped.
-fn ahead<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
-    let (task, handle) = future.remote_handle();
-    tokio::spawn(task);
-    handle.boxed()
 }
 
 /// The stable reason of a failed call, where the server gave one: see `docs/errors.md`.

@@ -23,6 +23,7 @@ pub mod peer;
 pub mod proto;
 pub mod query;
 pub mod raw;
+mod search_pages;
 pub mod server;
 pub mod status;
 pub mod subscriptions;

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::derive::Basis;
 use crate::filter::{Asked, Filter};
+use crate::log::Log;
 use crate::record::Position;
 use crate::view::aggregate::{Aggregated, Asked as Grouping};
 use crate::view::authorities::Widened;
@@ -26,8 +27,29 @@ const PAGE_SIZE: u32 = 50;
 /// The most entries a page.
 const PAGE_SIZE_MAX: u32 = 1_000;
 
+/// How often a page is made where something is erased each time.
+const MADE_MAX: usize = 4;
+
 /// Answers `Query`.
 pub struct Query(pub Arc<Core>);
+
+/// A page that is made and not sent yet.
+pub(super) struct Made {
+    pub message: Bytes,
+    /// How many entries it has.
+    pub entries: u64,
+    /// The token of the next page; empty on the last.
+    pub next: String,
+    /// How many erasures there were before it was made.
+    erasures: u64,
+}
+
+impl Made {
+    /// Whether nothing was erased since that may be in it.
+    pub(super) fn stands(&self, log: &Log) -> bool {
+        self.erasures == log.erasures()
+    }
+}
 
 impl Query {
     async fn as_of(&self, as_of: Option<proto::AsOf>, min_position: u64) -> Result<Position, Status> {
@@ -42,10 +64,24 @@ impl Query {
         widened.map_err(|error| status::query(&error))
     }
 
-    /// The answer to a search, encoded.
-    async fn page(&self, request: proto::SearchRequest) -> Result<Bytes, Status> {
+    /// A page of a search, of the archive as it is when it is answered.
+    ///
+    /// # Errors
+    /// ABORTED where one erasure follows the other.
+    pub(super) async fn page(&self, request: &proto::SearchRequest) -> Result<Made, Status> {
+        for _ in 0..MADE_MAX {
+            let made = self.make(request.clone()).await?;
+            if made.stands(&self.0.log) {
+                return Ok(made);
+            }
+        }
+        Err(status::erased_meanwhile())
+    }
+
+    async fn make(&self, request: proto::SearchRequest) -> Result<Made, Status> {
+        let erasures = self.0.log.erasures();
         let filter = convert::filter(&request.filter)?;
-        let (order, page_size) = (order(request.order)?, page_size(request.page_size)?);
+        let (order, page_size) = (order(request.order)?, page_size(request.page_size)? as usize);
         let leave_out = likened::collapse(request.collapse)?;
         let is_said = request.as_of.is_some_and(|as_of| as_of.at.is_some());
         let as_of = self.as_of(request.as_of, request.min_position).await?;
@@ -77,16 +113,22 @@ impl Query {
         let likened = (leave_out != Collapse::None).then_some(page.likened);
         notes.extend(likened.map(|likened| likened::note(likened, leave_out)));
         notes.extend(found_words::notes(&filter, order, request.excerpts, page.total));
+        let next = page.next.unwrap_or_default();
         let beside = proto::SearchResponse {
             entries: Vec::new(),
-            next_page_token: page.next.unwrap_or_default(),
+            next_page_token: next.clone(),
             view_position: page.as_of.get(),
             total: page.total,
             notes,
             likened: likened.map(likened::wire),
             excerpts: page.excerpts.into_iter().map(found_words::wire).collect(),
         };
-        Ok(wire::search_response(&page.entries, &beside))
+        Ok(Made {
+            message: wire::search_response(&page.entries, &beside),
+            entries: page.count,
+            next,
+            erasures,
+        })
     }
 
     async fn aggregated(
@@ -120,6 +162,15 @@ impl proto::query_server::Query for Query {
         &self,
         _: Request<proto::SearchRequest>,
     ) -> Result<Response<proto::SearchResponse>, Status> {
+        Err(Status::unimplemented(ENCODED))
+    }
+
+    type SearchPagesStream = BoxStream<'static, Result<proto::SearchResponse, Status>>;
+
+    async fn search_pages(
+        &self,
+        _: Request<proto::SearchPagesRequest>,
+    ) -> Result<Response<Self::SearchPagesStream>, Status> {
         Err(Status::unimplemented(ENCODED))
     }
 
@@ -287,8 +338,8 @@ impl RawCall<proto::SearchRequest> for Query {
         request: Request<proto::SearchRequest>,
     ) -> BoxFuture<'static, Result<RawStream, Status>> {
         Box::pin(async move {
-            let page = self.page(request.into_inner()).await?;
-            Ok(stream::once(std::future::ready(Ok(page))).boxed())
+            let page = self.page(request.get_ref()).await?;
+            Ok(stream::once(std::future::ready(Ok(page.message))).boxed())
         })
     }
 }
@@ -318,10 +369,11 @@ fn order(number: i32) -> Result<Order, RequestError> {
     }
 }
 
-fn page_size(size: u32) -> Result<usize, RequestError> {
+/// Entries a page, where so many are asked for.
+pub(super) fn page_size(size: u32) -> Result<u32, RequestError> {
     match size {
-        0 => Ok(PAGE_SIZE as usize),
-        size if size <= PAGE_SIZE_MAX => Ok(size as usize),
+        0 => Ok(PAGE_SIZE),
+        size if size <= PAGE_SIZE_MAX => Ok(size),
         size => Err(RequestError::too_large(
             "page_size",
             format!("{size} exceeds the limit of {PAGE_SIZE_MAX}; ask for more pages instead"),

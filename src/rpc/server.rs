@@ -12,6 +12,7 @@ use super::proto::subscriptions_server::SubscriptionsServer;
 use super::proto::views_server::ViewsServer;
 use super::query::Query;
 use super::raw::{REQUEST_BYTES_MAX, WithRaw};
+use super::search_pages::SearchPages;
 use super::subscriptions::Subscriptions;
 use super::views::Views;
 use super::web::{self, Pages};
@@ -134,7 +135,10 @@ fn archive(core: &Arc<Core>) -> WithRaw<ArchiveServer<Archive>> {
 fn query(core: &Arc<Core>) -> WithRaw<QueryServer<Query>> {
     let calls = Arc::new(Query(Arc::clone(core)));
     let generated = QueryServer::from_arc(Arc::clone(&calls)).max_decoding_message_size(REQUEST_BYTES_MAX);
-    WithRaw::new(generated).route::<proto::SearchRequest, _>("/chancery.v1.Query/Search", calls)
+    let pages = Arc::new(SearchPages::new(Arc::clone(&calls)));
+    WithRaw::new(generated)
+        .route::<proto::SearchRequest, _>("/chancery.v1.Query/Search", calls)
+        .route::<proto::SearchPagesRequest, _>("/chancery.v1.Query/SearchPages", pages)
 }
 
 fn views(core: &Arc<Core>) -> WithRaw<ViewsServer<Views>> {

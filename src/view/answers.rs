@@ -11,7 +11,7 @@ use super::matching::{decode, entry_of, subject};
 use super::page::PageToken;
 use super::scan::Page;
 use super::search;
-use super::turns::shared;
+use super::turns::{PIECE, shared};
 use super::withdrawn::Documents;
 use crate::filter::{Excerpt, Filter, Wording};
 use crate::log::{Columns, EntryState, Log, ReadError, Run};
@@ -25,8 +25,6 @@ const PAGE_BYTES: usize = 3_000_000;
 const BESIDE_BYTES: usize = 64;
 /// About what is written of a suggestion.
 const SUGGESTION_BYTES: usize = 96;
-/// Entries that one thread takes at a time.
-const PIECE: usize = 50;
 
 /// Writes an entry behind those before it, in whatever form the page is sent.
 pub type Write = dyn Fn(&EntryAnswer, &mut Vec<u8>) + Send + Sync;
@@ -84,6 +82,7 @@ pub(super) fn page(
     };
     Ok(Page {
         entries: gathered.written,
+        count: gathered.entries as u64,
         excerpts: gathered.excerpts,
         next: more.then(|| token.encode()),
         as_of,

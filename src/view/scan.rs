@@ -120,6 +120,8 @@ pub struct Search {
 pub struct Page {
     /// As they were written, in the order asked for: some of them in each part.
     pub entries: Vec<Vec<u8>>,
+    /// How many they are.
+    pub count: u64,
     /// The excerpts of each entry; none where none were asked for.
     pub excerpts: Vec<Vec<Excerpt>>,
     /// The token of the next page; `None` on the last.

@@ -3,6 +3,9 @@
 use super::error::QueryError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Records that one of two threads takes at a time.
+pub(super) const PIECE: usize = 50;
+
 /// One call that waits for its turn.
 pub(super) struct Waiting<'a>(&'a AtomicUsize);
 

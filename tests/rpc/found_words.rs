@@ -40,7 +40,7 @@ fn relevance(filter: &str) -> proto::SearchRequest {
 }
 
 async fn found(server: &Server, request: proto::SearchRequest) -> Vec<u64> {
-    let pages: Vec<_> = server.client.pages(request).try_collect().await.unwrap();
+    let pages: Vec<_> = server.client.pages(request, None).try_collect().await.unwrap();
     let entries = pages.into_iter().flat_map(|page| page.entries);
     entries.map(|entry| entry.record.unwrap().position).collect()
 }

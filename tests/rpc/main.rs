@@ -17,6 +17,7 @@ mod groups;
 mod guarantees;
 mod harness;
 mod integrity;
+mod pages;
 mod questions;
 mod reading;
 mod stopping;

@@ -21,7 +21,7 @@ async fn archive() -> (tempfile::TempDir, Server) {
 }
 
 async fn found(server: &Server, request: proto::SearchRequest) -> Vec<u64> {
-    let pages: Vec<_> = server.client.pages(request).try_collect().await.unwrap();
+    let pages: Vec<_> = server.client.pages(request, None).try_collect().await.unwrap();
     pages
         .into_iter()
         .flat_map(|page| page.entries)
@@ -83,7 +83,7 @@ async fn pages_join_and_speak_of_one_position() {
         page_token: first.next_page_token.clone(),
         ..request.clone()
     };
-    let pages: Vec<_> = server.client.pages(rest).try_collect().await.unwrap();
+    let pages: Vec<_> = server.client.pages(rest, None).try_collect().await.unwrap();
     assert!(
         pages
             .iter()

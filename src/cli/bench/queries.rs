@@ -115,7 +115,7 @@ async fn ask(client: &Client, asked: &Asked) -> Result<u64, BenchError> {
                 records_only: *records_only,
                 ..proto::SearchRequest::default()
             };
-            let mut pages = pin!(client.pages(request));
+            let mut pages = pin!(client.pages(request, None));
             let mut entries = 0;
             while let Some(page) = pages.try_next().await? {
                 entries += page.entries.len() as u64;
