@@ -154,6 +154,22 @@ impl Matcher {
         }
     }
 
+    /// As [`Self::judge`], of a record with a content that passes for sure.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn judge_sure(&self, record: &Stored<'_>) -> Result<Option<Change>, ReadError> {
+        // What was erased does not pass by what it was.
+        match self.mode {
+            _ if record.erased => self.judge(record),
+            Mode::Records => Ok(Some(Change::Untold)),
+            Mode::Changes => match decode(record)?.previous {
+                None => Ok(Some(Change::Enters)),
+                Some(_) => self.judge(record),
+            },
+        }
+    }
+
     /// What is known of a record's entry just before it, where that can be read.
     ///
     /// # Errors

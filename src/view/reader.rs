@@ -388,6 +388,18 @@ impl Gather {
         Ok(self.at)
     }
 
+    /// Takes a run of one record that was judged; answers the position after it.
+    fn take_judged(&mut self, run: Run, judged: Option<Change>) -> Position {
+        if let Some(record) = run.get(run.first()) {
+            self.add(&record, judged);
+        }
+        self.at = run.end();
+        if judged.is_some() {
+            self.runs.push(run);
+        }
+        self.at
+    }
+
     /// Without a filter no record has to be looked at.
     fn take_all(&mut self, run: &Run, left: u64) {
         for bytes in run.weights() {
@@ -402,14 +414,19 @@ impl Gather {
     }
 
     fn judge(&mut self, record: &Stored<'_>, matcher: &Matcher) -> Result<(), ReadError> {
-        if let Some(change) = matcher.judge(record)? {
+        self.add(record, matcher.judge(record)?);
+        Ok(())
+    }
+
+    /// Adds a record that was judged.
+    fn add(&mut self, record: &Stored<'_>, judged: Option<Change>) {
+        if let Some(change) = judged {
             self.count += 1;
             self.bytes += weigh(record, self.weight);
             self.picked.push((record.position, change));
         }
         self.scanned += 1;
         self.at = record.position.next();
-        Ok(())
     }
 
     fn finish(self, first: Position, through: Position) -> Selection {

@@ -1,26 +1,28 @@
 //! Reading forward with the search view, where it names few enough records to be looked at.
 //!
-//! What is answered is the same as by a look at every record: the view names more records than are picked, never fewer, and
-//! each is judged as ever. Where it lags, fails, or narrows too little, every record is looked at.
+//! What is answered is the same as by a look at every record: the view names more records than are picked, never fewer. Each is
+//! judged as ever, but for a first content of which the view knows that it passes. Where it lags, fails, or narrows too little, every
+//! record is looked at.
 
-use super::{ALIGN, Gather, Reader, SCANNED_MAX};
+use super::{ALIGN, Gather, Reader, SCANNED_MAX, STEP_TIME};
 use crate::log::{Log, ReadError, Run};
 use crate::record::Position;
 use crate::view::matching::Matcher;
 use crate::view::search::Search;
 use crate::view::search::feed::Candidates;
-use crate::view::selection::Selection;
+use crate::view::selection::{Change, Selection};
+use crate::view::turns::{PIECE, shared};
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// The search view, once there is one.
 pub type Viewed = Arc<OnceLock<Arc<Search>>>;
 
-/// The fewest records that are fetched together.
-const FETCHED_MIN: usize = 8;
-/// The most.
-const FETCHED_MAX: usize = 512;
+/// The most candidates that are looked at for a message.
+const CANDIDATES_MAX: usize = 4_096;
 /// Bytes of records that are fetched together, about.
 const FETCHED_BYTES: usize = 256 * 1024;
 
@@ -30,9 +32,12 @@ pub(super) struct Index {
     known: Option<Candidates>,
     /// Below this position every record is looked at.
     looked_at_below: Position,
-    /// How many records are fetched next: large ones are fetched few at a time.
-    fetched: usize,
+    /// Candidates that were read for the message before and did not fit into it.
+    ready: VecDeque<Result<Ready, ReadError>>,
 }
+
+/// A candidate that was read: its run of one record and, of a content that passes for sure, what it is to the filter.
+type Ready = (Run, Option<Option<Change>>);
 
 impl Index {
     pub(super) fn new(view: &Viewed) -> Self {
@@ -40,7 +45,7 @@ impl Index {
             view: Arc::clone(view),
             known: None,
             looked_at_below: Position::START,
-            fetched: FETCHED_MIN,
+            ready: VecDeque::new(),
         }
     }
 
@@ -56,7 +61,7 @@ impl Index {
         if self.known.as_ref().is_some_and(holds) {
             return true;
         }
-        self.known = None;
+        (self.known, self.ready) = (None, VecDeque::new());
         let Some(view) = self.view.get().filter(|_| range.start >= self.looked_at_below) else {
             return false;
         };
@@ -67,18 +72,11 @@ impl Index {
         self.known.is_some()
     }
 
-    /// The next candidates to fetch.
-    fn next(&self, range: Range<Position>, most: usize) -> Vec<Position> {
+    /// The next candidates to read, and of each whether its content passes for sure.
+    fn next(&self, range: Range<Position>, most: usize) -> Vec<(Position, bool)> {
         let known = self.known.iter().flat_map(|known| known.from(range.start));
-        let within = known.take_while(|at| *at < range.end);
-        within.take(self.fetched.min(most)).collect()
-    }
-
-    /// So many records had so many bytes, where a message takes `wanted`: the next time as many are fetched as would fit, and at most
-    /// twice as many as now, since those may be larger.
-    fn has_fetched(&mut self, records: usize, bytes: usize, wanted: usize) {
-        let fitting = records * FETCHED_BYTES.min(wanted) / bytes.max(1);
-        self.fetched = fitting.min(self.fetched * 2).clamp(FETCHED_MIN, FETCHED_MAX);
+        let within = known.take_while(|(at, _)| *at < range.end);
+        within.take(most).collect()
     }
 }
 
@@ -117,29 +115,98 @@ impl Reader {
         gather.mode = self.matcher.mode();
         let mut next = from;
         while next < end && !gather.is_full(self.left) && !self.cancelled.load(Ordering::Relaxed) {
-            let most = usize::try_from(self.left - gather.count).unwrap_or(usize::MAX);
-            let positions = index.next(next..end, most);
-            if positions.is_empty() {
-                next = end;
-                break;
+            if index.ready.is_empty() {
+                let most = usize::try_from(self.left - gather.count).unwrap_or(usize::MAX);
+                let candidates = index.next(next..end, most.min(CANDIDATES_MAX));
+                index.ready = self.read_candidates(&candidates, bytes);
             }
-            let together = FETCHED_BYTES.min(bytes);
-            let runs = self.log.fetch_some(&positions, self.columns, together)?;
-            index.has_fetched(runs.len(), runs.iter().map(Run::bytes).sum(), bytes);
-            for run in runs {
-                if gather.is_full(self.left) {
+            match index.ready.pop_front() {
+                None => {
+                    next = end;
                     break;
                 }
-                // Where it is late by now the record is not taken, and is the next one's first.
-                next = gather.take(&run, self.left, &self.matcher)?;
+                // What was read before it is told first.
+                Some(Err(error)) if gather.scanned > 0 => {
+                    index.ready.push_front(Err(error));
+                    break;
+                }
+                Some(Err(error)) => return Err(error),
+                Some(Ok((run, Some(change)))) => next = gather.take_judged(run, change),
+                Some(Ok((run, None))) => next = gather.take(&run, self.left, &self.matcher)?,
             }
         }
         if gather.count < self.left {
-            next = aligned(next, index.next(next..end, 1).first().copied().unwrap_or(end));
+            let following = index.next(next..end, 1);
+            next = aligned(next, following.first().map_or(end, |(at, _)| *at));
+        }
+        if super::is_one_of_many(bytes) {
+            index.ready.clear();
         }
         self.left -= gather.count;
         self.plan = super::Plan::Forward { from: next, until };
         Ok(gather.finish(from, next))
+    }
+    /// Reads candidates until they are a message, by two threads that take some at a time. The first error is the last of them.
+    fn read_candidates(
+        &self,
+        candidates: &[(Position, bool)],
+        bytes: usize,
+    ) -> VecDeque<Result<Ready, ReadError>> {
+        let weight = AtomicUsize::new(0);
+        let began = Instant::now();
+        let wants_more = || {
+            let is_wanted = !self.cancelled.load(Ordering::Relaxed);
+            is_wanted && weight.load(Ordering::Relaxed) < bytes && began.elapsed() < STEP_TIME
+        };
+        let begin = || {
+            |number: usize| {
+                let piece = &candidates[number * PIECE..candidates.len().min((number + 1) * PIECE)];
+                let mut read = Vec::with_capacity(piece.len());
+                while read.len() < piece.len() && (read.is_empty() || wants_more()) {
+                    match self.read_some(&piece[read.len()..], bytes) {
+                        Ok(some) => {
+                            let own: usize = some.iter().map(|(run, _)| run.bytes() * self.weight).sum();
+                            weight.fetch_add(own, Ordering::Relaxed);
+                            read.extend(some.into_iter().map(Ok));
+                        }
+                        Err(error) => {
+                            // Nothing behind it is told.
+                            weight.fetch_add(bytes, Ordering::Relaxed);
+                            read.push(Err(error));
+                            break;
+                        }
+                    }
+                }
+                (read.len() == piece.len(), read)
+            }
+        };
+        let mut all = VecDeque::new();
+        for (is_whole, read) in shared(candidates.len().div_ceil(PIECE), wants_more, begin) {
+            let is_error = read.last().is_some_and(Result::is_err);
+            all.extend(read);
+            if !is_whole || is_error {
+                break;
+            }
+        }
+        all
+    }
+
+    /// The first of some candidates, at least one.
+    fn read_some(&self, candidates: &[(Position, bool)], bytes: usize) -> Result<Vec<Ready>, ReadError> {
+        let positions: Vec<Position> = candidates.iter().map(|(at, _)| *at).collect();
+        let runs = self
+            .log
+            .fetch_some(&positions, self.columns, FETCHED_BYTES.min(bytes));
+        // Where one of them cannot be read, those before it may be.
+        let runs = runs.or_else(|_| self.log.fetch(&positions[..1], self.columns))?;
+        let judged = |(run, (at, is_sure)): (Run, &(Position, bool))| {
+            let record = run.get(*at).filter(|_| *is_sure);
+            let judged = record
+                .map(|record| self.matcher.judge_sure(&record))
+                .transpose()?;
+            Ok((run, judged))
+        };
+        runs.into_iter().zip(candidates).map(judged).collect()
     }
 }
 

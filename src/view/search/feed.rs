@@ -3,7 +3,8 @@
 //! A feed judges each record by its own content, or by the content that its entry has before and after it. So these may be
 //! delivered: the contents that the index has by the filter's terms; the acts and later contents on a content that it has by
 //! them, whatever the leaves of the entry's records say; and the records of which the index cannot tell, which are few: those on
-//! an erased content, those without any, and each ERASE. Whoever asks judges every one of them.
+//! an erased content, those without any, and each ERASE. Whoever asks judges every one of them; only of contents that pass by the
+//! filter's terms alone is it said that they do.
 
 use super::{Search, plan};
 use crate::filter::Filter;
@@ -30,7 +31,7 @@ const FOLLOWERS_SHARE: u64 = 128;
 pub struct Candidates {
     first: Position,
     end: Position,
-    /// Ascending, counted from the first position.
+    /// Twice the number of positions from the first one on, and one more where it passes for sure; ascending.
     offsets: Vec<u32>,
     /// How many erasures there were when they were gathered.
     erasures: u64,
@@ -47,14 +48,15 @@ impl Candidates {
         self.first <= at && at < self.end && self.erasures == erasures
     }
 
-    /// Those from a position on, ascending.
-    pub fn from(&self, at: Position) -> impl Iterator<Item = Position> + '_ {
+    /// Those from a position on, ascending; each with whether its content passes for sure, as the content of its record was when it
+    /// was recorded.
+    pub fn from(&self, at: Position) -> impl Iterator<Item = (Position, bool)> + '_ {
         let offset = at.since(self.first);
         let next = self
             .offsets
-            .partition_point(|candidate| u64::from(*candidate) < offset);
+            .partition_point(|candidate| u64::from(candidate >> 1) < offset);
         let offsets = self.offsets[next..].iter();
-        offsets.map(|offset| self.first.plus(u64::from(*offset)))
+        offsets.map(|offset| (self.first.plus(u64::from(offset >> 1)), offset & 1 == 1))
     }
 }
 
@@ -102,7 +104,8 @@ impl Search {
         }
         let mut offsets = gathering.found;
         offsets.sort_unstable();
-        offsets.dedup();
+        // What is left to be judged comes before what is sure of the same record.
+        offsets.dedup_by_key(|offset| *offset >> 1);
         Ok(Candidates {
             first: range.start,
             end,
@@ -130,24 +133,25 @@ impl Gathering<'_> {
         mode: Mode,
         erased: &HashSet<Position>,
     ) -> Result<ControlFlow<()>, IndexError> {
-        for ask in [&plan.sure, &plan.left] {
-            if self.contents(ask)?.is_break() {
+        for (ask, is_sure) in [(&plan.sure, true), (&plan.left, false)] {
+            if self.contents(ask, is_sure)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         // The index may still have them by what is gone.
         for content in erased {
-            if self.add(*content).is_break() {
+            if self.add(*content, false).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         self.followers(filter, mode, erased)
     }
 
-    fn add(&mut self, position: Position) -> ControlFlow<()> {
+    fn add(&mut self, position: Position, is_sure: bool) -> ControlFlow<()> {
         if self.range.contains(&position) {
-            // The window is far below the numbers of 32 bits.
-            self.found.push(position.since(self.range.start) as u32);
+            // Twice the window is far below the numbers of 32 bits.
+            let offset = position.since(self.range.start) as u32;
+            self.found.push(offset << 1 | u32::from(is_sure));
         }
         if self.found.len() as u64 > self.most {
             return ControlFlow::Break(());
@@ -156,13 +160,15 @@ impl Gathering<'_> {
     }
 
     /// The contents that are asked for.
-    fn contents(&mut self, ask: &plan::Ask) -> Result<ControlFlow<()>, IndexError> {
+    fn contents(&mut self, ask: &plan::Ask, is_sure: bool) -> Result<ControlFlow<()>, IndexError> {
         let mut going = ControlFlow::Continue(());
         let snapshot = self.snapshot;
         snapshot.find(ask, None, |hits| {
             going = match self.cancelled.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
-                false => hits.map(|hit| hit.position).try_for_each(|at| self.add(at)),
+                false => hits
+                    .map(|hit| hit.position)
+                    .try_for_each(|at| self.add(at, is_sure)),
             };
             going
         })?;
@@ -202,7 +208,7 @@ impl Gathering<'_> {
     }
 
     fn add_each(&mut self, positions: impl IntoIterator<Item = Position>) -> ControlFlow<()> {
-        positions.into_iter().try_for_each(|at| self.add(at))
+        positions.into_iter().try_for_each(|at| self.add(at, false))
     }
 
     /// Of records, each behind the content it is on, those on a content that is asked for.
