@@ -58,9 +58,6 @@ pub enum DaemonError {
         /// What the system said.
         cause: std::io::Error,
     },
-    /// The consumer groups could not be opened.
-    #[error(transparent)]
-    Groups(#[from] groups::GroupsError),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
@@ -168,7 +165,7 @@ impl Places {
 /// Serves a log that is open already, until `shutdown` or until a client asks for the end. The log stays open.
 ///
 /// # Errors
-/// [`DaemonError::Serve`], [`DaemonError::Groups`], [`DaemonError::Thread`].
+/// [`DaemonError::Serve`], [`DaemonError::Thread`].
 pub async fn serve(
     config: &Config,
     log: &Log,
@@ -184,8 +181,8 @@ pub async fn serve(
     let all = Arc::new(Views::default().with::<SearchView>().with::<NamesView>());
     let following = (places.views).map(|folder| follow(&folder, log, &all, &search));
     let groups = match &places.state {
-        Some(state) => groups::open(state)?,
-        None => groups::nowhere(),
+        Some(state) => groups::open(state),
+        None => Ok(groups::nowhere()),
     };
     let core = core(config, log.clone(), search, all, groups)
         .await
@@ -236,6 +233,7 @@ pub async fn serve(
     // Where the services ended by themselves nobody has told them.
     core.alerts.stop(Duration::from_secs(config.shutdown_s));
     core.alerts.ended().await;
+    core.groups.keep_all().await;
     if let Some(http) = http {
         // Whoever still copies asks the next daemon for the rest.
         http.abort();
@@ -353,7 +351,7 @@ async fn core(
     log: Log,
     search: Arc<OnceLock<Arc<Search>>>,
     views: Arc<Views>,
-    groups: Box<dyn KeepGroups>,
+    groups: Result<Box<dyn KeepGroups>, groups::GroupsError>,
 ) -> std::io::Result<Core> {
     let options = view::Options {
         concurrent_max: bounded(config.scans_max),
@@ -363,8 +361,15 @@ async fn core(
     };
     let readers = Arc::new(Readers::default());
     let hub = Arc::new(Hub::new(log.clone(), Arc::clone(&readers), wire::batch).with_view(&search));
+    let groups = match groups {
+        Ok(groups) => Groups::open(&log, Arc::clone(&hub), groups)?,
+        Err(error) => {
+            tracing::error!(%error, "everything else is served");
+            Groups::unreadable(&log, Arc::clone(&hub), groups::nowhere(), error.to_string())?
+        }
+    };
     Ok(Core {
-        groups: Groups::open(&log, Arc::clone(&hub), groups)?,
+        groups,
         alerts: alerts(config, &log, &readers, &search).await,
         scanner: Scanner::new(log.clone(), options, search),
         views,

@@ -262,7 +262,10 @@ async fn list(args: ListArgs, screen: &Screen) -> Result<(), Failure> {
             [
                 group.name.clone(),
                 count(group.position).to_string(),
-                group.lag.map_or_else(behind, |lag| count(lag).to_string()),
+                match (group.stopped.as_str(), group.lag) {
+                    ("", lag) => lag.map_or_else(behind, |lag| count(lag).to_string()),
+                    _ => "stopped".to_owned(),
+                },
                 count(group.in_flight).to_string(),
                 count(group.parked).to_string(),
                 group.consumers.len().to_string(),
@@ -329,6 +332,9 @@ async fn show(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
             ),
         ),
     ];
+    if !group.stopped.is_empty() {
+        rows.push(("stopped", group.stopped.clone()));
+    }
     for consumer in &group.consumers {
         let name = match consumer.name.as_str() {
             "" => "(no name)",
@@ -368,6 +374,9 @@ fn as_json(group: &proto::ConsumerGroup) -> Value {
     });
     if let Some(lag) = group.lag {
         json["lag"] = lag.into();
+    }
+    if !group.stopped.is_empty() {
+        json["stopped"] = group.stopped.as_str().into();
     }
     json
 }

@@ -218,6 +218,7 @@ pub fn group(group: &Group, standing: Standing, tail: Position) -> proto::Consum
         delayed: standing.counts.delayed as u64,
         parked: standing.counts.parked as u64,
         consumers: standing.consumers.into_iter().map(consumer).collect(),
+        stopped: group.stopped().unwrap_or_default().to_owned(),
     }
 }
 

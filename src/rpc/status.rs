@@ -134,6 +134,10 @@ reasons! {
     GroupExists = "GROUP_EXISTS",
     /// No more groups may be made.
     TooManyGroups = "TOO_MANY_GROUPS",
+    /// A group was at work on another history of the log.
+    GroupStopped = "GROUP_STOPPED",
+    /// What is kept of the groups cannot be read.
+    GroupsUnreadable = "GROUPS_UNREADABLE",
     /// What a group has done could not be kept.
     GroupNotKept = "GROUP_NOT_KEPT",
     /// A resume token of another archive.
@@ -317,6 +321,10 @@ pub fn group(error: &GroupError) -> Status {
             .with("group", name)
             .status(),
         GroupError::TooMany => answer(Code::ResourceExhausted, Reason::TooManyGroups, message).status(),
+        GroupError::Stopped { name, .. } => answer(Code::FailedPrecondition, Reason::GroupStopped, message)
+            .with("group", name)
+            .status(),
+        GroupError::Unreadable(_) => answer(Code::DataLoss, Reason::GroupsUnreadable, message).status(),
         GroupError::NotKept(_) => {
             tracing::error!(%error, "a group");
             answer(Code::Internal, Reason::GroupNotKept, message).status()

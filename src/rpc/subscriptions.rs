@@ -65,6 +65,7 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
         &self,
         _: Request<proto::ListGroupsRequest>,
     ) -> Result<Response<proto::ListGroupsResponse>, Status> {
+        self.0.groups.check().map_err(failed)?;
         let tail = self.0.log.tail();
         let all = self.0.groups.list();
         let groups = all.iter().map(|one| groups::group(one, one.standing(), tail));

@@ -229,7 +229,7 @@ impl Reader {
         let (Some(first), true) = (positions.first().copied(), self.left > 0) else {
             return Ok(None);
         };
-        let mut gather = Gather::new(false, self.weight, bytes);
+        let mut gather = Gather::new(self.picks_all(), self.weight, bytes);
         gather.cancelled = Arc::clone(&self.cancelled);
         let mut through = first;
         let mut done = 0;

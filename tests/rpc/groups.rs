@@ -19,13 +19,13 @@ use tonic::{Code, Streaming};
 
 const GROUP: &str = "desk";
 
-fn from_the_start() -> Option<proto::SubscribeFrom> {
+pub fn from_the_start() -> Option<proto::SubscribeFrom> {
     Some(proto::SubscribeFrom {
         from: Some(From::Start(true)),
     })
 }
 
-fn group() -> CreateGroupRequest {
+pub fn group() -> CreateGroupRequest {
     CreateGroupRequest {
         name: GROUP.into(),
         from: from_the_start(),
@@ -33,12 +33,12 @@ fn group() -> CreateGroupRequest {
     }
 }
 
-async fn create(server: &Server, request: CreateGroupRequest) -> proto::ConsumerGroup {
+pub async fn create(server: &Server, request: CreateGroupRequest) -> proto::ConsumerGroup {
     let created = server.client.subscriptions().create_group(request).await;
     created.unwrap().into_inner()
 }
 
-async fn standing(server: &Server) -> proto::ConsumerGroup {
+pub async fn standing(server: &Server) -> proto::ConsumerGroup {
     let request = proto::GetGroupRequest { name: GROUP.into() };
     server
         .client
@@ -49,7 +49,7 @@ async fn standing(server: &Server) -> proto::ConsumerGroup {
         .into_inner()
 }
 
-async fn pull(server: &Server, consumer: &str, max: u32) -> Vec<(u64, u32)> {
+pub async fn pull(server: &Server, consumer: &str, max: u32) -> Vec<(u64, u32)> {
     let request = PullRequest {
         group: GROUP.into(),
         consumer: consumer.into(),
@@ -63,7 +63,7 @@ async fn pull(server: &Server, consumer: &str, max: u32) -> Vec<(u64, u32)> {
         .collect()
 }
 
-async fn ack(server: &Server, consumer: &str, positions: &[u64]) -> u64 {
+pub async fn ack(server: &Server, consumer: &str, positions: &[u64]) -> u64 {
     let request = AckRequest {
         group: GROUP.into(),
         consumer: consumer.into(),
@@ -74,7 +74,13 @@ async fn ack(server: &Server, consumer: &str, positions: &[u64]) -> u64 {
     acked.unwrap().into_inner().acked
 }
 
-async fn nack(server: &Server, consumer: &str, positions: &[u64], action: NackAction, reason: &str) -> u64 {
+pub async fn nack(
+    server: &Server,
+    consumer: &str,
+    positions: &[u64],
+    action: NackAction,
+    reason: &str,
+) -> u64 {
     let request = NackRequest {
         group: GROUP.into(),
         consumer: consumer.into(),
@@ -246,13 +252,13 @@ async fn a_record_that_cannot_be_worked_on_is_parked_with_its_reason_and_can_be_
 }
 
 /// A consumer over a stream.
-struct Stream {
+pub struct Stream {
     say: mpsc::Sender<ConsumeRequest>,
     told: Streaming<proto::ConsumeResponse>,
 }
 
 impl Stream {
-    async fn join(server: &Server, name: &str, credits: u32) -> Self {
+    pub async fn join(server: &Server, name: &str, credits: u32) -> Self {
         let (say, said) = mpsc::channel(1_024);
         let join = Say::Join(proto::Join {
             group: GROUP.into(),
@@ -293,7 +299,7 @@ impl Stream {
         message.expect("the stream ended").message.unwrap()
     }
 
-    async fn deliveries(&mut self, count: usize) -> Vec<(u64, u32)> {
+    pub async fn deliveries(&mut self, count: usize) -> Vec<(u64, u32)> {
         let mut deliveries = Vec::new();
         while deliveries.len() < count {
             if let Told::Deliveries(some) = self.hear().await {
@@ -330,7 +336,7 @@ async fn a_stream_has_no_more_records_than_credits_and_gives_them_back_when_it_e
     let mut two = Stream::join(&server, "two", 100).await;
     let mut again = two.deliveries(4).await;
     again.sort_unstable();
-    assert_eq!(again, [(2, 2), (3, 2), (4, 2), (5, 1)]);
+    assert_eq!(again, [(2, 2), (3, 1), (4, 1), (5, 1)], "the oldest had its turn");
     server.stop().await;
 }
 
@@ -541,7 +547,7 @@ async fn every_record_is_done_at_last_whatever_consumers_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_erased_meanwhile_is_delivered_without_its_content() {
+async fn what_was_erased_meanwhile_and_is_no_record_of_the_filter_any_more_is_not_delivered() {
     let folder = folder();
     let server = Server::start(folder.path()).await;
     server.put(event("a")).await;

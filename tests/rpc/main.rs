@@ -14,6 +14,7 @@ mod fixity;
 mod following;
 mod found_words;
 mod groups;
+mod groups_kept;
 mod guarantees;
 mod harness;
 mod integrity;

@@ -6,7 +6,7 @@
 use super::Group;
 use super::kept::{self, Change};
 use crate::record::Position;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -35,8 +35,8 @@ enum Job {
     Progress(Arc<Group>),
     /// A new one.
     New(Arc<Group>),
-    /// One that is forgotten, and what it had parked.
-    Gone(Arc<Group>, Vec<Position>),
+    /// One that is forgotten.
+    Gone(Arc<Group>),
 }
 
 #[derive(Default)]
@@ -88,13 +88,9 @@ impl Keeper {
         self.ask(Job::Progress(Arc::clone(group))).await
     }
 
-    /// Keeps how far a group is, some time soon.
-    pub fn keep_soon(&self, group: &Arc<Group>) {
-        self.shared
-            .queue()
-            .jobs
-            .push((Job::Progress(Arc::clone(group)), None));
-        self.shared.wake.notify_one();
+    /// Has groups kept for which nobody waits.
+    pub fn soon(&self) -> KeepSoon {
+        KeepSoon(Arc::downgrade(&self.shared))
     }
 
     /// Keeps a new group.
@@ -110,8 +106,7 @@ impl Keeper {
     /// # Errors
     /// [`NotKept`].
     pub async fn forget(&self, group: &Arc<Group>) -> Result<(), NotKept> {
-        let parked = group.state().parked().keys().copied().collect();
-        self.ask(Job::Gone(Arc::clone(group), parked)).await
+        self.ask(Job::Gone(Arc::clone(group))).await
     }
 
     async fn ask(&self, job: Job) -> Result<(), NotKept> {
@@ -120,6 +115,19 @@ impl Keeper {
         self.shared.wake.notify_one();
         let gone = |_| Err(NotKept("the thread that keeps groups is gone".into()));
         answered.await.unwrap_or_else(gone)
+    }
+}
+
+/// Has groups kept for which nobody waits. Once the keeper is gone it does nothing.
+pub struct KeepSoon(Weak<Shared>);
+
+impl KeepSoon {
+    /// Keeps how far a group is, some time soon.
+    pub fn keep(&self, group: &Arc<Group>) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.queue().jobs.push((Job::Progress(Arc::clone(group)), None));
+            shared.wake.notify_one();
+        }
     }
 }
 
@@ -169,21 +177,19 @@ fn keep_all(keep: &mut dyn KeepGroups, jobs: Vec<(Job, Option<Answer>)>) {
                         kept::settings_name(name),
                         Some(kept::write_settings(&group.settings)),
                     ),
-                    (
-                        kept::progress_name(name),
-                        Some(kept::write_progress(&group.state())),
-                    ),
+                    (kept::progress_name(name), Some(progress_of(&group))),
                 ];
                 tell(answer, keep.keep(&changes));
             }
-            Job::Gone(group, parked) => {
+            Job::Gone(group) => {
                 keep_progress(keep, std::mem::take(&mut progress));
                 let name = &group.settings.name;
-                let parked = parked
-                    .into_iter()
-                    .map(|position| kept::parked_name(name, position));
+                // All that is kept, whatever was replayed or dropped since and is not kept: another group may have the name.
+                let prefix = kept::parked_prefix(name);
+                let kept = keep.kept().into_iter().map(|(name, _)| name);
+                let parked = kept.filter(|name| name.starts_with(&prefix));
                 let names = [kept::settings_name(name), kept::progress_name(name)];
-                let changes: Vec<Change> = names.into_iter().chain(parked).map(|name| (name, None)).collect();
+                let changes: Vec<Change> = parked.chain(names).map(|name| (name, None)).collect();
                 tell(answer, keep.keep(&changes));
             }
         }
@@ -201,8 +207,10 @@ fn keep_progress(keep: &mut dyn KeepGroups, groups: Vec<(Arc<Group>, Vec<Answer>
     }
     for (group, _) in &groups {
         let name = &group.settings.name;
+        let bound = group.bound();
         let mut state = group.state();
-        changes.push((kept::progress_name(name), Some(kept::write_progress(&state))));
+        let progress = kept::write_progress(&state, bound.as_ref());
+        changes.push((kept::progress_name(name), Some(progress)));
         let changed = state.take_parked_changes();
         changes.extend(changed.iter().map(|(position, parked)| {
             (
@@ -226,6 +234,11 @@ fn keep_progress(keep: &mut dyn KeepGroups, groups: Vec<(Arc<Group>, Vec<Answer>
     for answer in groups.into_iter().flat_map(|(_, answers)| answers) {
         tell(Some(answer), kept.clone());
     }
+}
+
+fn progress_of(group: &Group) -> Vec<u8> {
+    let bound = group.bound();
+    kept::write_progress(&group.state(), bound.as_ref())
 }
 
 fn tell(answer: Option<Answer>, kept: Result<(), String>) {

@@ -1,16 +1,19 @@
 //! What is kept of a group, as bytes.
 //!
 //! A group is a few named values: `NAME/settings`, `NAME/progress`, and `NAME/parked/POSITION` for each record that it has parked,
-//! the position in 20 digits. Numbers are varints as protobuf has them (base 128, the lowest first), texts have their length before
+//! the position in 20 digits. The progress is bound to the log by the root of a tree, so that a group knows a log that was put back
+//! from an older copy, or forked. Numbers are varints as protobuf has them (base 128, the lowest first), texts have their length before
 //! them. Who keeps the values also sees to it that they are whole.
 
 use super::Settings;
 use super::state::{GroupState, Open, Parked, Rules, Sharing};
 use crate::filter::Filter;
-use crate::record::Position;
+use crate::record::{Hash, Position};
 use crate::view::Mode;
 
 const VERSION: u8 = 1;
+/// The version of the progress: 1 was bound to no root.
+const PROGRESS_VERSION: u8 = 2;
 
 /// A value to be kept, or forgotten.
 pub type Change = (String, Option<Vec<u8>>);
@@ -90,10 +93,32 @@ pub fn read_settings(name: &str, bytes: &[u8]) -> Option<Settings> {
     })
 }
 
-/// How far a group is: the first position not looked at, and what is open below.
-pub fn write_progress(state: &GroupState) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+/// How far a group is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The first position not looked at.
+    pub next: Position,
+    /// What the log was: the root of the tree over so many of its records, at most `next`; `None` where it was not kept.
+    pub bound: Option<Bound>,
+    /// What is open below.
+    pub open: Vec<Open>,
+}
+
+/// A size of the log, and the root of its tree then.
+pub type Bound = (Position, Hash);
+
+/// How far a group is; `bound` is of a log that has all that the group has looked at, or less.
+pub fn write_progress(state: &GroupState, bound: Option<&Bound>) -> Vec<u8> {
+    let mut bytes = vec![if bound.is_some() {
+        PROGRESS_VERSION
+    } else {
+        VERSION
+    }];
     put(&mut bytes, state.next().get());
+    if let Some((size, root)) = bound {
+        put(&mut bytes, size.get());
+        bytes.extend(root);
+    }
     let mut before = 0;
     for open in state.open_records() {
         put(&mut bytes, open.position.get() - before);
@@ -105,12 +130,15 @@ pub fn write_progress(state: &GroupState) -> Vec<u8> {
 }
 
 /// Reads [`write_progress`].
-pub fn read_progress(bytes: &[u8]) -> Option<(Position, Vec<Open>)> {
+pub fn read_progress(bytes: &[u8]) -> Option<Progress> {
     let mut bytes = Reader(bytes);
-    if bytes.byte()? != VERSION {
-        return None;
-    }
+    let version = bytes.byte()?;
     let next = Position::new(bytes.number()?);
+    let bound = match version {
+        VERSION => None,
+        PROGRESS_VERSION => Some((Position::new(bytes.number()?), bytes.hash()?)),
+        _ => return None,
+    };
     let (mut open, mut before) = (Vec::new(), 0_u64);
     while !bytes.is_done() {
         before = before.checked_add(bytes.number()?)?;
@@ -120,7 +148,7 @@ pub fn read_progress(bytes: &[u8]) -> Option<(Position, Vec<Open>)> {
             entry: bytes.number()?,
         });
     }
-    Some((next, open))
+    Some(Progress { next, bound, open })
 }
 
 /// A parked record.
@@ -185,6 +213,12 @@ impl<'b> Reader<'b> {
         None
     }
 
+    fn hash(&mut self) -> Option<Hash> {
+        let (hash, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*hash)
+    }
+
     fn text(&mut self) -> Option<&'b str> {
         let length = usize::try_from(self.number()?).ok()?;
         let (text, rest) = self.0.split_at_checked(length)?;
@@ -230,12 +264,12 @@ mod tests {
             stream: 0,
         };
         state.take(&me, 1, 0);
-        let (next, open) = read_progress(&write_progress(&state)).unwrap();
-        assert_eq!(
-            (next, open.clone()),
-            (state.next(), state.open_records().collect())
-        );
-        assert_eq!((open.len(), open[0].attempts), (3, 1));
+        for bound in [None, Some((Position::new(12), [7; 32]))] {
+            let progress = read_progress(&write_progress(&state, bound.as_ref())).unwrap();
+            assert_eq!((progress.next, progress.bound), (state.next(), bound));
+            assert_eq!(progress.open, state.open_records().collect::<Vec<_>>());
+            assert_eq!((progress.open.len(), progress.open[0].attempts), (3, 1));
+        }
         let parked = Parked {
             entry: 9,
             attempts: 3,

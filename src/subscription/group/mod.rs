@@ -17,6 +17,7 @@
 pub mod keeper;
 pub mod kept;
 mod pull;
+mod restored;
 pub mod state;
 
 pub use keeper::{KeepGroups, NotKept};
@@ -28,7 +29,9 @@ use crate::log::{Log, ReadError};
 use crate::record::Position;
 use crate::view::ahead::{MESSAGE_BYTES_MAX, Source};
 use crate::view::{Matcher, Mode, Plan, Reader};
-use keeper::Keeper;
+use keeper::{KeepSoon, Keeper};
+use kept::Bound;
+use restored::{Restored, restored};
 use state::{Consumer, Counts, GroupState, Parked, Refusal, Rules};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,6 +79,19 @@ pub enum GroupError {
     /// There are too many.
     #[error("there are {GROUPS_MAX} groups already, which is the limit; delete one first")]
     TooMany,
+    /// It was at work on another log.
+    #[error(
+        "group `{name}` is stopped: {why}; compare the two, then delete the group and make it again from where it is right"
+    )]
+    Stopped {
+        /// Its name.
+        name: String,
+        /// What shows it.
+        why: String,
+    },
+    /// What is kept of groups cannot be read.
+    #[error("there are no groups: {0}")]
+    Unreadable(String),
     /// It begins where this log does not reach.
     #[error(transparent)]
     Start(#[from] SubscribeError),
@@ -104,6 +120,11 @@ pub struct Group {
     /// Held by whoever looks for records.
     filling: tokio::sync::Mutex<()>,
     deleted: AtomicBool,
+    /// Why it does nothing.
+    stopped: Option<String>,
+    /// What the log was when it was last kept.
+    bound: Mutex<Option<Bound>>,
+    keep_soon: KeepSoon,
     streams: AtomicU64,
     began: Instant,
 }
@@ -131,13 +152,22 @@ impl Standing {
 }
 
 impl Group {
-    fn new(log: &Log, hub: &Arc<Hub>, settings: Settings, state: GroupState) -> Self {
+    fn new(log: &Log, hub: &Arc<Hub>, keep_soon: KeepSoon, restored: Restored) -> Self {
+        let Restored {
+            settings,
+            state,
+            bound,
+            stopped,
+        } = restored;
         Self {
             log: log.clone(),
             hub: Arc::clone(hub),
             matcher: OnceLock::new(),
             settings,
             state: Mutex::new(state),
+            stopped,
+            bound: Mutex::new(bound),
+            keep_soon,
             changed: Notify::new(),
             filling: tokio::sync::Mutex::default(),
             deleted: AtomicBool::new(false),
@@ -163,6 +193,48 @@ impl Group {
 
     fn is_deleted(&self) -> bool {
         self.deleted.load(Ordering::Acquire)
+    }
+
+    /// Why it does nothing, where it was at work on another log.
+    pub fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+
+    /// Whether something can be asked of it.
+    ///
+    /// # Errors
+    /// [`GroupError::Unknown`], [`GroupError::Stopped`].
+    pub fn check(&self) -> Result<(), GroupError> {
+        let name = || self.settings.name.clone();
+        match &self.stopped {
+            _ if self.is_deleted() => Err(GroupError::Unknown(name())),
+            Some(why) => Err(GroupError::Stopped {
+                name: name(),
+                why: why.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// What the log is, at least as far as the group had looked at it when this was asked. May wait for the disk.
+    fn bound(&self) -> Option<Bound> {
+        let next = self.state().next();
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.stopped.is_none() && bound.is_none_or(|(size, _)| size != next) {
+            match self.log.root_at(next) {
+                Ok(root) => *bound = Some((next, root)),
+                // What was kept before is as true.
+                Err(error) => tracing::warn!(%error, "a group is kept with the root of an older log"),
+            }
+        }
+        *bound
+    }
+
+    /// Has what was parked since it was last kept be kept, whoever asks: nobody waits for it.
+    fn keep_what_was_parked(self: &Arc<Self>) {
+        if self.state().has_parked_changes() {
+            self.keep_soon.keep(self);
+        }
     }
 
     /// Milliseconds since the group was opened.
@@ -193,14 +265,15 @@ impl Group {
     }
 
     /// How it stands.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(self: &Arc<Self>) -> Standing {
         self.standing_and_found().0
     }
 
     /// How it stands, and how many records it had taken in by then.
-    fn standing_and_found(&self) -> (Standing, u64) {
-        let mut state = self.state();
-        state.pass(self.now());
+    fn standing_and_found(self: &Arc<Self>) -> (Standing, u64) {
+        self.state().pass(self.now());
+        self.keep_what_was_parked();
+        let state = self.state();
         let mut consumers: BTreeMap<String, u64> = BTreeMap::new();
         for (consumer, held) in state.consumers() {
             *consumers.entry(consumer.name.clone()).or_default() += held as u64;
@@ -224,9 +297,9 @@ impl Group {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn counted(&self, cancelled: &AtomicBool) -> Result<Standing, ReadError> {
+    pub fn counted(self: &Arc<Self>, cancelled: &AtomicBool) -> Result<Standing, ReadError> {
         let (standing, found) = self.standing_and_found();
-        if standing.lag.is_some() {
+        if standing.lag.is_some() || self.stopped.is_some() {
             return Ok(standing);
         }
         let tail = self.log.tail();
@@ -235,7 +308,8 @@ impl Group {
             until: tail,
         };
         let (matcher, columns) = (self.matcher()?, crate::log::Columns::Leaves);
-        let mut reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
+        let reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
+        let mut reader = reader.by(&self.hub.view);
         let mut counted = 0;
         while let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? {
             counted += selection.sizes().0 as u64;
@@ -275,6 +349,7 @@ pub struct Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.group.state().leave(&self.consumer);
+        self.group.keep_what_was_parked();
         self.group.changed.notify_waiters();
     }
 }
@@ -287,6 +362,8 @@ pub struct Groups {
     keeper: Keeper,
     /// Held while a group is made or forgotten.
     changing: tokio::sync::Mutex<()>,
+    /// Why there are none.
+    unreadable: Option<String>,
 }
 
 impl Groups {
@@ -296,14 +373,19 @@ impl Groups {
     /// What the system says where no thread can be started.
     pub fn open(log: &Log, hub: Arc<Hub>, keep: Box<dyn KeepGroups>) -> std::io::Result<Self> {
         let values: BTreeMap<String, Vec<u8>> = keep.kept().into_iter().collect();
+        let keeper = Keeper::start(keep)?;
         let mut all = BTreeMap::new();
         for (name, bytes) in &values {
             let Some(group) = name.strip_suffix("/settings") else {
                 continue;
             };
-            match restored(group, bytes, &values, log.tail()) {
-                Some((settings, state)) => {
-                    all.insert(group.to_owned(), Arc::new(Group::new(log, &hub, settings, state)));
+            match restored(group, bytes, &values, log) {
+                Some(restored) => {
+                    if let Some(why) = &restored.stopped {
+                        tracing::error!(group, "the group is stopped: {why}");
+                    }
+                    let made = Group::new(log, &hub, keeper.soon(), restored);
+                    all.insert(group.to_owned(), Arc::new(made));
                 }
                 None => tracing::error!(group, "what is kept of the group cannot be read; it is left out"),
             }
@@ -312,16 +394,45 @@ impl Groups {
             hub,
             log: log.clone(),
             all: RwLock::new(all),
-            keeper: Keeper::start(keep)?,
+            keeper,
             changing: tokio::sync::Mutex::default(),
+            unreadable: None,
         })
+    }
+
+    /// No groups, since what is kept of them cannot be read: whoever asks for one is told why, and the archive is served all the same.
+    /// `keep` is never asked to keep anything.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn unreadable(
+        log: &Log,
+        hub: Arc<Hub>,
+        keep: Box<dyn KeepGroups>,
+        why: String,
+    ) -> std::io::Result<Self> {
+        let none = Self::open(log, hub, keep)?;
+        Ok(Self {
+            unreadable: Some(why),
+            ..none
+        })
+    }
+
+    /// Whether there can be any.
+    ///
+    /// # Errors
+    /// [`GroupError::Unreadable`].
+    pub fn check(&self) -> Result<(), GroupError> {
+        let why = self.unreadable.clone();
+        why.map_or(Ok(()), |why| Err(GroupError::Unreadable(why)))
     }
 
     /// A group.
     ///
     /// # Errors
-    /// [`GroupError::Unknown`].
+    /// [`GroupError::Unknown`], [`GroupError::Unreadable`].
     pub fn get(&self, name: &str) -> Result<Arc<Group>, GroupError> {
+        self.check()?;
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let group = all.get(name).cloned();
         group.ok_or_else(|| GroupError::Unknown(name.to_owned()))
@@ -338,6 +449,7 @@ impl Groups {
     /// # Errors
     /// [`GroupError::Exists`], [`GroupError::TooMany`], [`GroupError::Start`], [`GroupError::NotKept`].
     pub async fn create(&self, settings: Settings, from: From) -> Result<Arc<Group>, GroupError> {
+        self.check()?;
         let _held = self.changing.lock().await;
         if let Ok(known) = self.get(&settings.name) {
             return match known.settings.is_same(&settings) {
@@ -350,7 +462,13 @@ impl Groups {
         }
         let start = self.hub.resolved(from, settings.filter.clone()).await?;
         let state = GroupState::new(settings.rules.clone(), start);
-        let group = Arc::new(Group::new(&self.log, &self.hub, settings, state));
+        let new = Restored {
+            settings,
+            state,
+            bound: None,
+            stopped: None,
+        };
+        let group = Arc::new(Group::new(&self.log, &self.hub, self.keeper.soon(), new));
         self.keeper.keep_new(&group).await?;
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(group.settings.name.clone(), Arc::clone(&group));
@@ -378,8 +496,10 @@ impl Groups {
 
     /// Records are done, and all that the consumer has up to a position. Kept when it is answered: how many were not done before.
     ///
+    /// After a restart a consumer may be done with records that were delivered before it and not looked at again yet: they are, first.
+    ///
     /// # Errors
-    /// [`GroupError::NotKept`].
+    /// [`GroupError::NotKept`], [`GroupError::Stopped`], [`GroupError::Read`].
     pub async fn ack(
         &self,
         group: &Arc<Group>,
@@ -387,11 +507,15 @@ impl Groups {
         positions: Vec<Position>,
         through: Option<Position>,
     ) -> Result<u64, GroupError> {
-        self.kept(group, |state, _| {
+        group.check()?;
+        let before = {
+            let mut state = group.state();
             let through = through.map_or(0, |through| state.ack_through(consumer, through));
-            state.ack(positions) + through
-        })
-        .await
+            state.ack(positions.iter().copied()) + through
+        };
+        group.look_up_to_last_of(&positions).await?;
+        let acked = self.kept(group, |state, _| state.ack(positions)).await?;
+        Ok(before + acked)
     }
 
     /// Records are not done. Kept when it is answered: how many of them the consumer had.
@@ -444,9 +568,7 @@ impl Groups {
         group: &Arc<Group>,
         change: impl FnOnce(&mut GroupState, u64) -> u64,
     ) -> Result<u64, GroupError> {
-        if group.is_deleted() {
-            return Err(GroupError::Unknown(group.settings.name.clone()));
-        }
+        group.check()?;
         let changed = change(&mut group.state(), group.now());
         group.changed.notify_waiters();
         // Also where nothing changed: what this one finds done, another one may not have kept yet.
@@ -459,47 +581,31 @@ impl Groups {
     /// # Errors
     /// [`GroupError`].
     pub async fn pull(&self, group: &Arc<Group>, pull: Pull) -> Result<Delivered, GroupError> {
+        group.check()?;
         let before = group.state().next();
         let delivered = group.pull(pull, &self.hub).await;
         // What was looked at in vain need not be looked at again after a restart.
         let now = group.state().next();
         if now.since(before.min(now)) >= KEPT_EVERY {
-            self.keeper.keep_soon(group);
+            group.keep_soon.keep(group);
+        } else {
+            group.keep_what_was_parked();
         }
         delivered
+    }
+
+    /// Keeps how far each group is, with how often each record was delivered: a server that stops has nothing delivered again that it
+    /// need not.
+    pub async fn keep_all(&self) {
+        for group in self.list() {
+            if group.check().is_ok()
+                && let Err(error) = self.keeper.keep(&group).await
+            {
+                tracing::error!(%error, group = group.settings.name, "how far the group is");
+            }
+        }
     }
 }
 
 /// So many records looked at are kept although nothing was acknowledged.
 const KEPT_EVERY: u64 = 65_536;
-
-/// A group as it was kept.
-fn restored(
-    name: &str,
-    settings: &[u8],
-    values: &BTreeMap<String, Vec<u8>>,
-    tail: Position,
-) -> Option<(Settings, GroupState)> {
-    let settings = kept::read_settings(name, settings)?;
-    let (next, open) = kept::read_progress(values.get(&kept::progress_name(name))?)?;
-    if next > tail {
-        tracing::error!(
-            group = name,
-            position = next.get(),
-            tail = tail.get(),
-            "the group is further than the log, which was put back from an older copy; it goes on at the tail"
-        );
-    }
-    let prefix = kept::parked_prefix(name);
-    let parked = values
-        .range(prefix.clone()..)
-        .take_while(|(name, _)| name.starts_with(&prefix))
-        .filter_map(|(name, bytes)| {
-            let position = Position::new(name[prefix.len()..].parse().ok()?);
-            Some((position, kept::read_parked(bytes)?))
-        });
-    let open = open.into_iter().filter(|open| open.position < tail);
-    let parked = parked.filter(|(position, _)| *position < tail);
-    let state = GroupState::restored(settings.rules.clone(), next.min(tail), open, parked);
-    Some((settings, state))
-}

@@ -76,9 +76,7 @@ impl Group {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.is_deleted() {
-                return Err(GroupError::Unknown(self.settings.name.clone()));
-            }
+            self.check()?;
             if *draining.borrow() {
                 return Err(GroupError::Draining);
             }
@@ -151,7 +149,8 @@ impl Group {
             until: self.log.tail(),
         };
         let matcher = self.matcher()?;
-        let mut reader = Reader::new(self.log.clone(), matcher, Columns::Leaves, 1, plan, Some(wanted));
+        let reader = Reader::new(self.log.clone(), matcher, Columns::Leaves, 1, plan, Some(wanted));
+        let mut reader = reader.by(&self.hub.view);
         let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? else {
             return Ok(());
         };
@@ -164,6 +163,27 @@ impl Group {
         });
         self.state().scanned(found, selection.through);
         Ok(())
+    }
+
+    /// Looks for records up to the last of these that may have been delivered before a restart, as far as records are wanted.
+    pub(super) async fn look_up_to_last_of(
+        self: &Arc<Self>,
+        positions: &[Position],
+    ) -> Result<(), ReadError> {
+        loop {
+            let is_done = {
+                let state = self.state();
+                state.last_unseen(positions).is_none() || state.wanted() == 0
+            };
+            if is_done || self.is_deleted() {
+                return Ok(());
+            }
+            let held = self.filling.lock().await;
+            let group = Arc::clone(self);
+            blocking(move || group.scan()).await?;
+            drop(held);
+            self.changed.notify_waiters();
+        }
     }
 
     /// Takes records and reads them; `None` where there are none.

@@ -129,6 +129,8 @@ struct Queue {
 pub struct GroupState {
     rules: Rules,
     next: Position,
+    /// A consumer of a run before may have had any record below.
+    known_below: Position,
     /// How many records were taken in since it was opened.
     found: u64,
     items: BTreeMap<Position, Item>,
@@ -149,6 +151,7 @@ impl GroupState {
         Self {
             rules,
             next,
+            known_below: Position::START,
             found: 0,
             items: BTreeMap::new(),
             ready: BTreeSet::new(),
@@ -161,19 +164,20 @@ impl GroupState {
         }
     }
 
-    /// A group as it was kept. What was with consumers is ready again.
+    /// A group as it was kept, of a log that ends at `tail` now. What was with consumers is ready again. Neither what was looked at
+    /// last nor how often each record was delivered need have been kept: an acknowledgement of any record below the tail is taken at
+    /// its word.
     pub fn restored(
         rules: Rules,
-        next: Position,
+        (next, tail): (Position, Position),
         open: impl IntoIterator<Item = Open>,
         parked: impl IntoIterator<Item = (Position, Parked)>,
     ) -> Self {
         let mut state = Self::new(rules, next);
+        state.known_below = tail;
         for one in open {
             state.open(one.position, one.entry, one.attempts);
         }
-        // How often each was delivered may not have been kept.
-        state.items.values_mut().for_each(|item| item.known = true);
         state.parked.extend(parked);
         state
     }
@@ -280,7 +284,7 @@ impl GroupState {
         if matches!(at, At::Ready) {
             self.ready.insert(position);
         }
-        let known = attempts > 0;
+        let known = attempts > 0 || position < self.known_below;
         let item = Item {
             entry,
             attempts,
@@ -343,6 +347,13 @@ impl GroupState {
             }
         }
         acked
+    }
+
+    /// The last of some records that were not looked at in this run and may have been delivered in one before.
+    pub fn last_unseen(&self, positions: &[Position]) -> Option<Position> {
+        let unseen = self.next..self.known_below;
+        let positions = positions.iter().copied();
+        positions.filter(|position| unseen.contains(position)).max()
     }
 
     /// All that a consumer has up to and with a position is done.
@@ -409,13 +420,17 @@ impl GroupState {
         named.len() as u64
     }
 
-    /// A consumer is gone: what it had is delivered to others.
+    /// A consumer is gone: what it had is delivered to others. Only the oldest counts as delivered: it may be what the consumer died
+    /// of. The others had no turn, and a connection that is cut again and again parks none of them.
     pub fn leave(&mut self, consumer: &Consumer) {
         let held = self.consumers.get(consumer).cloned().unwrap_or_default();
-        for position in held {
-            self.let_go(consumer, position);
-            self.again(position, None, "its consumer went away");
+        let mut held: Vec<Position> = held.into_iter().collect();
+        if let Some(oldest) = held.first().copied() {
+            self.let_go(consumer, oldest);
+            self.again(oldest, None, "its consumer went away");
+            held.remove(0);
         }
+        self.give_back(consumer, &held);
     }
 
     /// It is so late now: what was delayed until then is ready, what was with a consumer for too long is delivered again.
@@ -479,6 +494,11 @@ impl GroupState {
             .into_iter()
             .map(|position| (position, self.parked.get(&position).cloned()))
             .collect()
+    }
+
+    /// Whether there are such changes.
+    pub fn has_parked_changes(&self) -> bool {
+        !self.parked_changes.is_empty()
     }
 
     /// Says those changes once more: they could not be kept.

@@ -120,6 +120,8 @@ struct Run {
     plain: Plain,
     now: u64,
     next: u64,
+    /// A consumer of a run before may have had what lies below.
+    known_below: u64,
 }
 
 const CONSUMERS: u64 = 3;
@@ -158,6 +160,7 @@ impl Run {
             },
             now: 0,
             next: 0,
+            known_below: 0,
         }
     }
 
@@ -196,7 +199,7 @@ impl Run {
             let record = Record {
                 entry: *entry,
                 attempts: 0,
-                known: false,
+                known: position.get() < self.known_below,
                 is: Is::Open,
             };
             self.plain.records.insert(position.get(), record);
@@ -221,6 +224,11 @@ impl Run {
 
     fn ack(&mut self) {
         let positions = self.any_positions();
+        let named: Vec<Position> = positions.iter().copied().map(at).collect();
+        let unseen = positions
+            .iter()
+            .filter(|one| (self.next..self.known_below).contains(*one));
+        assert_eq!(self.state.last_unseen(&named), unseen.max().copied().map(at));
         let mut expected = 0;
         for position in &positions {
             if let Some(one) = self.plain.records.get_mut(position)
@@ -280,14 +288,15 @@ impl Run {
 
     fn leave(&mut self, who: usize) {
         self.state.leave(&consumer(who));
-        for one in self.plain.records.values_mut() {
-            if matches!(one.is, Is::With(holder, _) if holder == who) {
-                one.is = if one.attempts >= self.plain.rules.deliveries_max {
-                    Is::Parked
-                } else {
-                    Is::Open
-                };
-            }
+        let held = self.plain.records.values_mut();
+        let held = held.filter(|one| matches!(one.is, Is::With(holder, _) if holder == who));
+        for (at, one) in held.enumerate() {
+            one.attempts -= u32::from(at > 0);
+            one.is = if at == 0 && one.attempts >= self.plain.rules.deliveries_max {
+                Is::Parked
+            } else {
+                Is::Open
+            };
         }
     }
 
@@ -339,15 +348,22 @@ impl Run {
             assert_eq!(self.state.extend(&consumer(who), &[], self.now), expected);
             return;
         }
-        // Whose turn it is, is not kept: it is the first one's again. So the run goes on with the state that it had.
         let open: Vec<Open> = self.state.open_records().collect();
         let parked = self.state.parked().clone();
-        let again = GroupState::restored(self.plain.rules.clone(), self.state.next(), open.clone(), parked);
-        assert_eq!(again.open_records().collect::<Vec<_>>(), open);
-        let (was, is) = (self.state.counts(), again.counts());
-        assert_eq!((is.in_flight, is.delayed), (0, 0));
-        assert_eq!(is.ready, was.ready + was.in_flight + was.delayed);
-        assert_eq!((is.parked, again.position()), (was.parked, self.state.position()));
+        let tail = self.next + self.random.below(6);
+        let places = (self.state.next(), at(tail));
+        self.state = GroupState::restored(self.plain.rules.clone(), places, open.clone(), parked);
+        assert_eq!(self.state.open_records().collect::<Vec<_>>(), open);
+        for one in self.plain.records.values_mut() {
+            one.known = true;
+            if matches!(one.is, Is::With(..) | Is::Delayed(_)) {
+                one.is = Is::Open;
+            }
+        }
+        self.known_below = tail;
+        // Whose turn it was is not kept: it is the first one's again.
+        self.plain.turns.clear();
+        self.plain.settle();
     }
 
     fn compare(&self) {
