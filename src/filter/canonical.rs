@@ -37,6 +37,15 @@ fn value(text: &str, star: bool) -> String {
     }
 }
 
+/// The text of the filter of a series and of what its keys begin with.
+pub(super) fn of_keys(series: &str, start: &str) -> String {
+    format!(
+        "series = {} AND key = {}",
+        value(series, false),
+        value(start, true)
+    )
+}
+
 /// The canonical text of a tree.
 pub(super) fn text_of(root: &Node, basis: Option<Basis>) -> String {
     let basis = basis.map(|basis| match basis {

@@ -112,6 +112,12 @@ impl Filter {
         }
     }
 
+    /// The filter of the records of a series whose keys begin so; of more, where that cannot be said.
+    pub fn of_keys(series: &str, start: &str) -> Self {
+        let text = canonical::of_keys(series, start);
+        Self::parse(&text).unwrap_or_else(|_| Self::all())
+    }
+
     /// The filter that matches everything.
     pub fn all() -> Self {
         Self::of(Node::All, None)

@@ -2,10 +2,13 @@
 //!
 //! Everything here may wait for the disk: call it where blocking is allowed.
 
+use super::ahead::{MESSAGE_BYTES_MAX, Source};
 use super::error::EntryError;
-use super::matching::{decode, entry_of, subject};
+use super::matching::{Matcher, Mode, decode, entry_of, subject};
+use super::reader::{Plan, Reader, Viewed};
 use super::withdrawn::Documents;
-use crate::log::{Columns, EntryState, Log, ReadError, ReadLimit, Run, Stored};
+use crate::filter::Filter;
+use crate::log::{Columns, EntryState, Log, ReadError, Run, Stored};
 use crate::record::{EntryKey, Key, Position, Revision, Series, Status};
 use crate::suggest::Suggestion;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const PREFIX_CHARS_MIN: usize = 8;
 /// How many candidates an ambiguous prefix is answered with.
 const CANDIDATES: usize = 5;
-
-/// How much of the log a search for the beginning of a key reads at a time.
-const STEP: ReadLimit = ReadLimit {
-    records: 8_192,
-    bytes: 1 << 20,
-};
 
 /// How an entry is named in a question.
 #[derive(Clone, Debug)]
@@ -77,7 +74,7 @@ impl EntryAnswer {
     }
 }
 
-/// Finds the entry that is meant. The beginning of a key scans the log: leave that to [`super::Scanner::whole_key`].
+/// Finds the entry that is meant. The beginning of a key looks at every record: leave that to [`super::Scanner::whole_key`].
 ///
 /// # Errors
 /// [`EntryError::Unknown`] and [`EntryError::Ambiguous`]; [`EntryError::Read`] for a position beyond `as_of`.
@@ -87,7 +84,7 @@ pub fn find(log: &Log, name: &EntryRef, as_of: Position) -> Result<EntryKey, Ent
         EntryRef::Position(position) => at_position(log, *position, as_of),
         EntryRef::Prefix(prefix) => match exact(log, prefix, as_of)? {
             Some(entry) => Ok(entry),
-            None => by_prefix(log, prefix, as_of, &AtomicBool::new(false)),
+            None => by_prefix(log, &Viewed::default(), prefix, as_of, &AtomicBool::new(false)),
         },
     }
 }
@@ -180,17 +177,19 @@ pub(super) fn exact(log: &Log, prefix: &Prefix, as_of: Position) -> Result<Optio
     Ok(is_known.then_some(entry))
 }
 
-/// The one entry below `as_of` whose key begins so. Scans the log; ends early once `cancelled` is set.
+/// The one entry below `as_of` whose key begins so: by the search view where there is one, else by a look at every record. Ends early
+/// once `cancelled` is set.
 ///
 /// # Errors
 /// [`EntryError::Unknown`], [`EntryError::Ambiguous`], [`EntryError::Read`].
 pub(super) fn by_prefix(
     log: &Log,
+    view: &Viewed,
     prefix: &Prefix,
     as_of: Position,
     cancelled: &AtomicBool,
 ) -> Result<EntryKey, EntryError> {
-    let mut candidates = candidates(log, prefix, as_of, cancelled)?;
+    let mut candidates = candidates(log, view, prefix, as_of, cancelled)?;
     let named = || format!("{}/{}", prefix.series, prefix.key);
     match candidates.len() {
         0 => Err(EntryError::Unknown(named())),
@@ -205,23 +204,40 @@ pub(super) fn by_prefix(
 /// The first entries below `as_of` whose keys begin so.
 fn candidates(
     log: &Log,
+    view: &Viewed,
     prefix: &Prefix,
     as_of: Position,
     cancelled: &AtomicBool,
 ) -> Result<Vec<EntryKey>, ReadError> {
+    let filter = Filter::of_keys(prefix.series.as_str(), &prefix.key);
+    let matcher = Matcher::new(log.clone(), filter, Mode::Records);
+    let plan = Plan::Forward {
+        from: Position::START,
+        until: as_of,
+    };
+    let mut reader = Reader::new(log.clone(), matcher, Columns::Leaves, 1, plan, None).by(view);
     let mut found = Vec::new();
-    let mut at = Position::START;
-    while at < as_of && found.len() < CANDIDATES && !cancelled.load(Ordering::Relaxed) {
-        for run in log.read(at, as_of, STEP, Columns::Leaves)? {
-            for record in run.iter().take_while(|record| record.position < as_of) {
-                let leaf = decode(&record)?;
-                let is_new = leaf.previous.is_none() && leaf.series == prefix.series.as_str();
-                if is_new && leaf.key.starts_with(&prefix.key) && found.len() < CANDIDATES {
-                    found.push(entry_of(record.position, &leaf)?);
-                }
-            }
-            at = run.end();
+    while let Some(selection) = reader.step(MESSAGE_BYTES_MAX)?
+        && !cancelled.load(Ordering::Relaxed)
+    {
+        let mut begun = Vec::new();
+        selection.for_each(|record, _| begun.push(begins(record, prefix)));
+        for one in begun {
+            found.extend(one?);
+        }
+        if found.len() >= CANDIDATES {
+            break;
         }
     }
+    found.truncate(CANDIDATES);
     Ok(found)
+}
+
+/// The entry that a record makes, where its key begins so.
+fn begins(record: &Stored<'_>, prefix: &Prefix) -> Result<Option<EntryKey>, ReadError> {
+    let leaf = decode(record)?;
+    // Each entry has one record without another one before it.
+    let is_new = leaf.previous.is_none() && leaf.series == prefix.series.as_str();
+    let is_it = is_new && leaf.key.starts_with(&prefix.key);
+    is_it.then(|| entry_of(record.position, &leaf)).transpose()
 }

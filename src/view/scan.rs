@@ -344,7 +344,7 @@ impl Scanner {
         self.blocking(move |_| view.explain(&filter, as_of)).await
     }
 
-    /// The entry whose key is so or, where there is none, begins so. Only the latter scans, in its turn; dropping the
+    /// The entry whose key is so or, where there is none, begins so. Only the latter is looked for, in its turn; dropping the
     /// call ends that.
     ///
     /// # Errors
@@ -355,8 +355,8 @@ impl Scanner {
         if let Some(entry) = exact.await.map_err(lost)?? {
             return Ok(entry);
         }
-        let log = self.log.clone();
-        self.blocking(move |cancelled| entry::by_prefix(&log, &prefix, as_of, cancelled))
+        let (log, view) = (self.log.clone(), Arc::clone(&self.view));
+        self.blocking(move |cancelled| entry::by_prefix(&log, &view, &prefix, as_of, cancelled))
             .await?
     }
 

@@ -135,7 +135,7 @@ fn of(country: &str, n: usize) -> Content {
 }
 
 /// A thousand records of which few are of one country, and some are amended, linked and erased.
-fn mixed() -> Viewed {
+pub fn mixed() -> Viewed {
     let mut viewed = Viewed::new();
     for n in 0..50 {
         let drafts = (0..20).map(|m| {

@@ -9,6 +9,7 @@ mod feeds;
 #[path = "../log/harness.rs"]
 #[allow(dead_code, reason = "the tests of the log use all of it")]
 mod harness;
+mod keys;
 #[path = "../filter_laws/made.rs"]
 mod made;
 mod numbers;

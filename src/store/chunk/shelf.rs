@@ -20,8 +20,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The chunks whose files are kept open: some 200 KiB of tables each.
-const OPEN_MAX: usize = 32;
+/// The chunks whose files are kept open, with some 500 KiB of tables each: those of ten million records, so that an answer that lies
+/// scattered over them opens none again for each of its records.
+const OPEN_MAX: usize = 160;
 /// The bytes of payloads that one run gathers.
 const RUN_BYTES: usize = 256 << 10;
 /// The records that one run gathers where no payloads are read.
