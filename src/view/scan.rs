@@ -158,6 +158,7 @@ pub struct Scanner {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     kept: Kept,
+    series: Arc<series::Counted>,
     searched: AtomicU64,
     view: Arc<OnceLock<Arc<search::Search>>>,
 }
@@ -172,6 +173,7 @@ impl Scanner {
             options,
             waiting: AtomicUsize::new(0),
             kept: Kept::default(),
+            series: Arc::default(),
             searched: AtomicU64::new(0),
         }
     }
@@ -365,8 +367,8 @@ impl Scanner {
     /// # Errors
     /// [`QueryError`].
     pub async fn series(&self, as_of: Position) -> Result<BTreeMap<String, SeriesCounts>, QueryError> {
-        let log = self.log.clone();
-        self.blocking(move |cancelled| series::count(&log, as_of, cancelled))
+        let (log, counted) = (self.log.clone(), Arc::clone(&self.series));
+        self.blocking(move |cancelled| counted.count(&log, as_of, cancelled))
             .await?
             .map_err(QueryError::Read)
     }

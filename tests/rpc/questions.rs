@@ -211,20 +211,25 @@ async fn a_count_is_of_events_that_stand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_series_is_listed_with_its_counts() {
     let (_folder, server) = archive().await;
-    let request = proto::ListSeriesRequest::default();
-    let listed = server
-        .client
-        .query()
-        .list_series(request)
-        .await
-        .unwrap()
-        .into_inner();
-    let desk = &listed.series[0];
-    assert_eq!(
-        (&*desk.name, desk.entries, desk.records, desk.retracted),
-        ("desk", 3, 5, 1)
-    );
-    assert_eq!(desk.kinds[0].entries, 3);
+    let counted = async |position: Option<u64>| {
+        let at = position.map(proto::as_of::At::Position);
+        let request = proto::ListSeriesRequest {
+            as_of: at.map(|at| proto::AsOf { at: Some(at) }),
+        };
+        let listed = server.client.query().list_series(request).await.unwrap();
+        let listed = listed.into_inner().series;
+        let of_it = |one: &proto::Series| (one.entries, one.records, one.retracted, one.kinds[0].entries);
+        listed.iter().map(of_it).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(None).await, [(3, 5, 1, 3)]);
+    // What was counted is gone on with, and is no part of what was there before.
+    assert_eq!(counted(Some(4)).await, [(3, 4, 0, 3)]);
+    assert_eq!(counted(Some(0)).await, []);
+    server.put(act(Act::Reinstate, "b")).await;
+    server.put(event_of("d", "PAK", "2022")).await;
+    assert_eq!(counted(None).await, [(4, 7, 0, 4)]);
+    assert_eq!(counted(None).await, [(4, 7, 0, 4)]);
+    assert_eq!(counted(Some(5)).await, [(3, 5, 1, 3)]);
     server.stop().await;
 }
 
