@@ -73,7 +73,7 @@ pub static COLUMNS: [Column; 43] = {
     column("key", "its key in the series", Text(|one| one.leaf.key.to_owned())),
     column("kind", "`event`, `document`, `report`, `agreement`, `authority`, `system`", Text(|one| one.leaf.kind.word().to_owned())),
     column("status", "`current`, `superseded`, `retracted`, `erased`", Text(|one| one.status.map_or("", |status| status.word()).to_owned())),
-    column("revision", "the number of its newest content, from 1", Integer(|one| one.leaf.revision.get())),
+    column("revision", "the number of the content told, from 1; the newest of its entry but where superseded ones are asked for", Integer(|one| one.leaf.revision.get())),
     column("position", "the position of the record that has it", Integer(|one| one.position.get())),
     column("recorded", "when the archive took that record", Time(|one| one.leaf.recorded)),
     column("occurred", "when it happened, as stated, EDTF", Text(|one| one.dates(DateRole::Occurred))),

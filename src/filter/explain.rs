@@ -5,6 +5,7 @@ use super::field::Field;
 use super::grouped::{Grouped, Of};
 use super::tree::{Node, Test};
 use crate::derive::{Basis, CAMEO_QUAD, GOLDSTEIN, countries, types};
+use crate::record::Status;
 use crate::record::codec::parts::Parts;
 use crate::suggest;
 
@@ -38,6 +39,9 @@ impl Filter {
         }
         if asked != Asked::Records && !self.names_status() {
             notes.push("leaves retracted entries out; name a status to see them".to_owned());
+        }
+        if asked != Asked::Records && self.names_superseded() {
+            notes.push("has superseded contents too: each revision is an answer of its own".to_owned());
         }
         self.0.root.each(&mut |test| {
             let derived = match self.basis() {
@@ -136,6 +140,15 @@ impl Filter {
     /// Whether it names a status anywhere. Searches and counts leave retracted entries out where it does not.
     pub fn names_status(&self) -> bool {
         self.names(&Field::Status)
+    }
+
+    /// Whether it names the status `superseded` itself. Searches and counts look at earlier contents only where it does.
+    pub fn names_superseded(&self) -> bool {
+        let mut found = false;
+        self.0
+            .root
+            .each(&mut |test| found = found || *test == Test::Status(Status::Superseded));
+        found
     }
 
     /// Whether it names a type, a root, a mode or a quad class anywhere.

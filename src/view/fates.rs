@@ -176,8 +176,9 @@ impl Fates {
         }
     }
 
-    /// The status of a content as of a position above it; [`Status::Superseded`] where it is not the newest of its entry.
-    pub fn status(&self, content: Position, as_of: Position) -> Status {
+    /// What the acts of its entry say of a content as of a position above it, erased or not; [`Status::Superseded`] where it is not
+    /// the newest of its entry.
+    pub fn by_acts(&self, content: Position, as_of: Position) -> Status {
         let at = content.get();
         if !self.is_touched(content) {
             return Status::Current;
@@ -190,16 +191,12 @@ impl Fates {
                 _ => status = Status::Current,
             }
         }
-        if self.erased.contains(&at) {
-            return Status::Erased;
-        }
         status
     }
 
-    /// The contents that are erased and were the newest of their entries as of a position.
-    pub fn erased(&self, as_of: Position) -> impl Iterator<Item = Position> + '_ {
-        let below = self.erased.range(..as_of.get()).map(|at| Position::new(*at));
-        below.filter(move |content| self.status(*content, as_of) == Status::Erased)
+    /// The contents below a position that are erased, ascending.
+    pub fn erased(&self, below: Position) -> impl Iterator<Item = Position> + '_ {
+        self.erased.range(..below.get()).map(|at| Position::new(*at))
     }
 
     fn touch(&mut self, at: u64) {
@@ -292,7 +289,7 @@ mod tests {
             (201, Retract),
         ]);
         let statuses = |content, points: &[u64]| -> Vec<Status> {
-            let status = |as_of: &u64| fates.status(position(content), position(*as_of));
+            let status = |as_of: &u64| fates.by_acts(position(content), position(*as_of));
             points.iter().map(status).collect()
         };
         use Status::{Current, Retracted, Superseded};
@@ -355,9 +352,11 @@ mod tests {
         for content in contents {
             fates.apply(position(12), Fate::Erased, content);
         }
-        assert_eq!(fates.status(position(3), position(4)), Status::Erased);
+        assert!(fates.is_erased(position(3)) && !fates.is_erased(position(5)));
+        assert_eq!(fates.by_acts(position(3), position(4)), Status::Current);
         assert_eq!(fates.erased(position(9)).collect::<Vec<_>>(), [position(3)]);
-        assert_eq!(fates.erased(position(99)).collect::<Vec<_>>(), [position(9)]);
+        let both = [position(3), position(9)];
+        assert_eq!(fates.erased(position(99)).collect::<Vec<_>>(), both);
     }
 
     #[test]

@@ -19,12 +19,26 @@ pub(super) fn each<E: From<ReadError>>(
     log: &Log,
     positions: &[Position],
     cancelled: &AtomicBool,
+    take: impl FnMut(usize, &Run) -> Result<(), E>,
+) -> Result<(), E> {
+    each_with(log, positions, Columns::Unsalted, cancelled, take)
+}
+
+/// The same with these columns.
+///
+/// # Errors
+/// As [`each`].
+pub(super) fn each_with<E: From<ReadError>>(
+    log: &Log,
+    positions: &[Position],
+    columns: Columns,
+    cancelled: &AtomicBool,
     mut take: impl FnMut(usize, &Run) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut done = 0;
     while done < positions.len() {
         let some = &positions[done..positions.len().min(done + RECORDS)];
-        for run in log.fetch_some(some, Columns::Unsalted, BYTES)? {
+        for run in log.fetch_some(some, columns, BYTES)? {
             if cancelled.load(Ordering::Relaxed) {
                 return Ok(());
             }

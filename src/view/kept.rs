@@ -21,7 +21,7 @@ const LARGE_IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Found {
     /// Positions of newest contents, in the order of the answer.
     pub positions: Vec<u64>,
-    /// Entries that could not be judged since their newest content was erased.
+    /// How many contents are lacking that may have matched by what they said before it was erased.
     pub erased: u64,
     /// How many entries were left out since they are alike.
     pub likened: Likened,

@@ -51,6 +51,52 @@ pub fn subject<'a>(
     }
 }
 
+/// Which contents an answer of entries may have. Those that stand always; only a named status lets retracted and erased ones in, and
+/// only its own name those that were superseded, so that otherwise an entry is answered once. A feed also counts a named act, since
+/// `act = retract` would otherwise never be told; here an entry is judged at its content, which no such act has.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    withdrawn: bool,
+    superseded: bool,
+}
+
+impl Admitted {
+    /// Those that a filter asks for.
+    pub fn by(filter: &Filter) -> Self {
+        Self {
+            withdrawn: filter.names_status(),
+            superseded: filter.names_superseded(),
+        }
+    }
+
+    /// Whether contents are among them that others of their entries took the place of.
+    pub fn has_superseded(self) -> bool {
+        self.superseded
+    }
+
+    /// The status that a content is answered with, of which the acts of its entry say this; `None` where it is not answered.
+    pub fn status(self, by_acts: Status, is_erased: bool) -> Option<Status> {
+        match (by_acts, is_erased) {
+            (Status::Current, false) => Some(Status::Current),
+            // Its entry is answered at its newest content, erased or not; of this one nothing is left to be answered.
+            (Status::Superseded, true) => None,
+            (Status::Superseded, false) => self.superseded.then_some(Status::Superseded),
+            (_, true) => self.withdrawn.then_some(Status::Erased),
+            (other, false) => self.withdrawn.then_some(other),
+        }
+    }
+
+    /// Whether an answer lacks a content that was erased: by what is left of it it does not pass, and by what it said it might have.
+    pub fn lacks(self, filter: &Filter, position: Position, leaf: &Leaf<'_>, by_acts: Status) -> bool {
+        let erased = self.status(by_acts, true);
+        if erased.is_some_and(|status| matches(filter, position, leaf, None, status)) {
+            return false;
+        }
+        let might = |status| filter.could_match(&subject(position, leaf, None, status));
+        erased.is_some_and(might) || self.status(by_acts, false).is_some_and(might)
+    }
+}
+
 /// As [`matches()`], for the state of an entry: retracted and erased ones are out unless the filter asks for them, by
 /// `status` or, as in `act = retract`, by the act.
 pub fn matches_state(

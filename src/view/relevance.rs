@@ -7,6 +7,7 @@
 //! counted as every count is, so that it is the same with the index and without; and so is the order.
 
 use super::fetched;
+use super::matching::Admitted;
 use super::scan::walk;
 use super::search::{Search, Unanswered};
 use crate::filter::{Filter, Occurrences, Wording};
@@ -68,7 +69,7 @@ fn held(
     let mut held = vec![0; words.len()];
     walk(log, Position::START..as_of, Columns::All, cancelled, |hit| {
         for (word, held) in words.iter().zip(&mut held) {
-            *held += u64::from(hit.matches(word));
+            *held += u64::from(hit.matches(word, Admitted::by(word)));
         }
     })?;
     Ok(held)

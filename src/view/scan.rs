@@ -2,8 +2,9 @@
 //!
 //! A scan goes from its position down to the first record. The first record of an entry that it meets is the entry's
 //! newest; each leaf names the entry's previous record, so that older ones are known when they are met and every
-//! entry is judged once, at its newest content. Memory is eight bytes a match, a bit or less where the view has it and it is only
-//! counted, and a few dozen for each entry with more than one record. It is the judge of the view: both must answer the same.
+//! entry is judged once, at its newest content; at earlier ones too only where the filter names `superseded`. Memory is eight
+//! bytes a match, a bit or less where the view has it and it is only counted, and a few dozen for each entry with more than one
+//! record. It is the judge of the view: both must answer the same.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use super::entry::{self, Prefix};
 use super::error::{EntryError, QueryError};
 use super::kept::{Found, Kept, ResultKey};
 use super::likeness::{Collapse, Likened, collapse, likened};
-use super::matching::{decode, matches, own_content};
+use super::matching::{Admitted, decode, matches, own_content};
 use super::page::{PageToken, binding};
 use super::reader::whole_window;
 use super::relevance::{WORDS_MAX, ranked};
@@ -130,7 +131,7 @@ pub struct Page {
     pub as_of: Position,
     /// How many entries match in all.
     pub total: u64,
-    /// How many matching entries could not be judged since their newest content was erased.
+    /// How many contents are not in the answer that may have matched by what they said before it was erased.
     pub erased: u64,
     /// How many entries are alike and were left out; nothing where none was to be.
     pub likened: Likened,
@@ -143,7 +144,7 @@ pub struct Page {
 pub struct Counted {
     /// The entries.
     pub count: u64,
-    /// Entries that could not be judged since their newest content was erased.
+    /// As [`Page::erased`].
     pub erased: u64,
     /// How many of them tell of an event that another tells of, or were left out for that.
     pub likened: Likened,
@@ -489,34 +490,38 @@ fn of_events(filter: Filter) -> Filter {
     }
 }
 
-/// An entry met by a scan, at its newest content.
+/// A content met by a scan.
 pub(super) struct Hit<'a, 'b> {
     pub record: &'b Stored<'a>,
     leaf: Leaf<'a>,
-    status: Status,
+    /// What the acts of its entry say of it, erased or not.
+    by_acts: Status,
 }
 
 impl Hit<'_, '_> {
-    pub fn matches(&self, filter: &Filter) -> bool {
-        // Only a named status lets retracted and erased entries in. A feed also counts a named act, since `act = retract`
-        // would otherwise never be told; here an entry is judged at its content, which no such act has.
-        let stands = self.status == Status::Current || filter.names_status();
+    pub fn matches(&self, filter: &Filter, admitted: Admitted) -> bool {
         let (payload, _) = own_content(self.record);
-        stands && matches(filter, self.record.position, &self.leaf, payload, self.status)
+        let status = admitted.status(self.by_acts, self.record.erased);
+        status.is_some_and(|status| matches(filter, self.record.position, &self.leaf, payload, status))
+    }
+
+    /// Whether it is erased, and an answer lacks it for that.
+    pub fn is_lacking(&self, filter: &Filter, admitted: Admitted) -> bool {
+        self.record.erased && admitted.lacks(filter, self.record.position, &self.leaf, self.by_acts)
     }
 }
 
 /// What a scan knows of an entry whose newer records it has met.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known {
-    /// Its newest content has been judged.
+    /// Its newest content has been met.
     Judged,
     /// Only acts were met; what they say of its retraction, if anything.
     Acts { retracted: Option<bool> },
 }
 
 /// Every entry's newest content that passes a filter, as of a position and, where that is wanted, with its day; in no order, by
-/// the search view where it can say. And how many entries have lost theirs by law.
+/// the search view where it can say. And how many the answer lacks since they are erased.
 pub(super) fn all(
     log: &Log,
     view: Option<&search::Search>,
@@ -565,15 +570,17 @@ fn each_match(
     cancelled: &AtomicBool,
     mut take: impl FnMut(Match),
 ) -> Result<u64, ReadError> {
-    let columns = columns(filter, dated);
-    let walked = walk(log, Position::START..as_of, columns, cancelled, |hit| {
-        if hit.matches(filter) {
+    let (columns, admitted) = (columns(filter, dated), Admitted::by(filter));
+    let mut erased = 0;
+    walk(log, Position::START..as_of, columns, cancelled, |hit| {
+        erased += u64::from(hit.is_lacking(filter, admitted));
+        if hit.matches(filter, admitted) {
             let day = dated.then(|| earliest_day(hit.record.payload)).flatten();
             let position = hit.record.position;
             take(Match { position, day });
         }
     })?;
-    Ok(walked.erased)
+    Ok(erased)
 }
 
 /// The positions of the answer in its order, or in the one from which it is ranked.
@@ -591,24 +598,16 @@ fn in_order(mut matches: Vec<Match>, order: Order, ascending: bool) -> Vec<u64> 
     matches.into_iter().map(|one| one.position.get()).collect()
 }
 
-/// What a look at records found.
-pub(super) struct Walked {
-    /// How many entries have lost their newest content by law.
-    pub erased: u64,
-    /// What the records say of records below them, by the position of these.
-    pub known: HashMap<u64, Known>,
-}
-
-/// Meets every entry that has content within a range once, at its newest content there.
+/// Meets every content within a range. Answers what the records there say of records below them, by the position of these.
 pub(super) fn walk(
     log: &Log,
     range: Range<Position>,
     columns: Columns,
     cancelled: &AtomicBool,
     mut meet: impl FnMut(&Hit<'_, '_>),
-) -> Result<Walked, ReadError> {
+) -> Result<HashMap<u64, Known>, ReadError> {
     let mut known: HashMap<u64, Known> = HashMap::new();
-    let (mut end, mut window, mut erased) = (range.end, WINDOW_RECORDS, 0);
+    let (mut end, mut window) = (range.end, WINDOW_RECORDS);
     while end > range.start && !cancelled.load(Ordering::Relaxed) {
         let start = Position::new(end.get().saturating_sub(window)).max(range.start);
         let (got, runs) = whole_window(log, start, end, columns, WINDOW_BYTES)?;
@@ -619,37 +618,35 @@ pub(super) fn walk(
         };
         for record in runs.iter().rev().flat_map(|run| run.iter().rev()) {
             let leaf = decode(&record)?;
-            let (next, status) = step(known.remove(&record.position.get()), &leaf, record.erased);
+            let (next, by_acts) = step(known.remove(&record.position.get()), leaf.act);
             if let Some(previous) = leaf.previous {
                 known.insert(previous.get(), next);
             }
-            if let Some(status) = status {
-                erased += u64::from(status == Status::Erased);
+            if let Some(by_acts) = by_acts {
                 meet(&Hit {
                     record: &record,
                     leaf,
-                    status,
+                    by_acts,
                 });
             }
         }
         end = got;
     }
-    Ok(Walked { erased, known })
+    Ok(known)
 }
 
-/// What is known after one more, older record of an entry; and its status, where the record is its newest content.
-fn step(known: Option<Known>, leaf: &Leaf<'_>, erased: bool) -> (Known, Option<Status>) {
+/// What is known after one more, older record of an entry; and its status by the acts of the entry, where it has content.
+fn step(known: Option<Known>, act: Act) -> (Known, Option<Status>) {
     let retracted = match known {
-        Some(Known::Judged) => return (Known::Judged, None),
+        Some(Known::Judged) => return (Known::Judged, act.has_content().then_some(Status::Superseded)),
         Some(Known::Acts { retracted }) => retracted,
         None => None,
     };
-    match leaf.act {
+    match act {
         Act::Create | Act::Amend => {
-            let status = match (erased, retracted) {
-                (true, _) => Status::Erased,
-                (false, Some(true)) => Status::Retracted,
-                (false, Some(false) | None) => Status::Current,
+            let status = match retracted {
+                Some(true) => Status::Retracted,
+                Some(false) | None => Status::Current,
             };
             (Known::Judged, Some(status))
         }

@@ -234,6 +234,29 @@ fn types_are_derived_where_none_is_stated() {
     );
 }
 
+#[test]
+fn superseded_contents_are_told_with_their_revision_and_counted() {
+    let daemon = filled();
+    for title in ["Another note", "A third note"] {
+        let set = format!("title={title}");
+        daemon.ok(&["amend", "desk/b", "--set", &set, "--reason", "corrected"]);
+    }
+    let fields = ["--fields", "key,revision,status,title", "-o", "csv"];
+    assert_eq!(
+        daemon.ok(&[&["search", "status = superseded"], &fields[..]].concat()),
+        "key,revision,status,title\nb,2,superseded,Another note\nb,1,superseded,A note\n"
+    );
+    let ended = run(&mut daemon.ask(&["count", "status = superseded"]));
+    assert_eq!(ended.out, "2\n");
+    let said = "note: has superseded contents too: each revision is an answer of its own";
+    assert!(ended.err.contains(said), "{}", ended.err);
+    assert_eq!(
+        daemon.ok(&["timeline", "status = superseded", "-o", "csv"]),
+        "month,count\n2022-01,2\n"
+    );
+    assert_eq!(daemon.ok(&["count", "status != current"]), "0\n");
+}
+
 /// A real file, copied into the test's folder; `None`, with a word on standard error, where there are none.
 fn real(daemon: &Daemon, path: &str, rows: usize) -> Option<String> {
     let Some(folder) = std::env::var_os("CHANCERY_SHARED") else {

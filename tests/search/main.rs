@@ -22,7 +22,7 @@ use chancery::filter::{Filter, Term, TermField};
 use chancery::log::erasure::{Holder, HolderName, Order as ErasureOrder, Waiting};
 use chancery::log::{Draft, Log};
 use chancery::record::codec::{Content, Country, Date, Measure, Participant, encode_content};
-use chancery::record::{Act, EntryKey, Kind, Position, Principal, Reason, Revision};
+use chancery::record::{Act, EntryKey, Kind, Position, Principal, Reason, Revision, Series};
 use chancery::view::likeness::{Collapse, Likened};
 use chancery::view::runner::Asked;
 use chancery::view::runner::standing::{Doing, standing};
@@ -90,7 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Filters that many entries pass, so that what became of them counts.
-const BROAD: [&str; 34] = [
+const BROAD: [&str; 38] = [
     "",
     "kind = event",
     "series = desk",
@@ -102,6 +102,10 @@ const BROAD: [&str; 34] = [
     "status = erased AND kind = event",
     "status = erased AND NOT country = PAK",
     "(status = erased OR status = retracted) AND NOT title : khan",
+    "status = superseded",
+    "status = superseded AND (country = PAK OR NOT occurred = 2021)",
+    "(status = superseded OR status = erased) AND kind = event",
+    "revision >= 1 AND NOT status = superseded",
     "occurred <= 2021",
     "kind = event AND NOT has:measure.goldstein",
     "series = d* AND (country = PAK OR NOT type = 04*)",
@@ -477,7 +481,7 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
         );
         viewed.reopen();
     }
-    let filter = Filter::parse("unmasked").unwrap();
+    let filter = Filter::parse("unmasked AND kind = document").unwrap();
     let view = Scanner::new(
         viewed.log().clone(),
         options(),
@@ -502,6 +506,111 @@ fn what_is_erased_is_in_no_file_of_the_index_before_the_erasure_is_complete() {
         ),
         "as of then it is known that something is gone"
     );
+}
+
+/// The positions that a filter finds as of a position, and how many contents the answer lacks since they are erased: by the view, after
+/// it was seen that a look at every record finds the same.
+fn found(viewed: &Viewed, text: &str, as_of: u64) -> (Vec<u64>, u64) {
+    let filter = Filter::parse(text).unwrap();
+    let scan = Scanner::new(viewed.log().clone(), options(), Arc::default());
+    let view = Arc::new(OnceLock::from(viewed.search()));
+    let view = Scanner::new(viewed.log().clone(), options(), view);
+    let of = |scanner: &Scanner| {
+        let as_of = Position::new(as_of);
+        answer(scanner, &filter, as_of, Order::Newest, Collapse::None)
+    };
+    assert_eq!(of(&view), of(&scan), "{text}");
+    let (entries, lacking, counted, _) = of(&view);
+    if filter.names_kind() {
+        assert_eq!((entries.len() as u64, lacking), (counted.count, counted.erased));
+    }
+    (
+        entries.into_iter().map(|(position, _)| position).collect(),
+        lacking,
+    )
+}
+
+#[test]
+fn an_answer_lacks_only_what_might_match_and_is_not_in_it() {
+    let mut viewed = Viewed::new();
+    let of = |series: &str, key: &str| Draft {
+        series: Series::new(series).unwrap(),
+        ..harness::create(key, "Envoys meet")
+    };
+    let drafts = vec![of("desk", "b"), of("desk", "c"), of("wire", "d"), of("desk", "e")];
+    append(viewed.log(), batch(drafts)).unwrap();
+    append(viewed.log(), batch(vec![act(Act::Retract, "e")])).unwrap();
+    viewed.take(Step::Seal);
+    viewed.erase("b", None);
+    viewed.erase("e", None);
+    let tail = viewed.log().tail().get();
+    // First the log alone knows of the erasures, then the view does, at last in its files.
+    for step in [Step::Follow, Step::Seal, Step::Restart] {
+        for (text, lacking) in [
+            ("series = desk", 1),
+            ("envoys", 1),
+            ("kind = document AND country = PAK", 1),
+            ("status = current", 1),
+            ("status = erased AND country = PAK", 2),
+            ("status = retracted", 1),
+            ("series = wire", 0),
+            ("kind = agreement", 0),
+            ("key = c", 0),
+            ("series = desk AND status = erased", 0),
+            ("kind = document AND NOT status = current", 0),
+        ] {
+            assert_eq!(found(&viewed, text, tail).1, lacking, "{text}");
+        }
+        viewed.take(step);
+    }
+}
+
+#[test]
+fn superseded_contents_are_answered_where_a_filter_names_them() {
+    let mut viewed = Viewed::new();
+    let log = viewed.log();
+    append(log, batch(vec![harness::create("b", "Envoys meet")])).unwrap();
+    append(log, batch(vec![harness::create("c", "Envoys part")])).unwrap();
+    append(log, batch(vec![harness::amend("b", "Ministers meet", None)])).unwrap();
+    append(log, batch(vec![harness::amend("b", "Kings meet", None)])).unwrap();
+    append(log, batch(vec![act(Act::Retract, "b")])).unwrap();
+    for step in [Step::Follow, Step::Seal, Step::Restart] {
+        for (text, as_of, positions) in [
+            ("status = superseded", 5, &[2, 0][..]),
+            ("status = superseded AND kind = document", 4, &[2, 0]),
+            ("status = superseded AND kind = document", 3, &[0]),
+            ("status = superseded", 2, &[]),
+            ("status = superseded AND envoys", 5, &[0]),
+            ("status = superseded AND revision = 2", 5, &[2]),
+            (
+                "meet AND (status = superseded OR status = retracted)",
+                5,
+                &[3, 2, 0],
+            ),
+            ("NOT status = superseded", 5, &[3, 1]),
+            // Whoever does not name them is answered each entry once.
+            ("status != current", 5, &[3]),
+            ("has:status", 5, &[3, 1]),
+            ("envoys", 5, &[1]),
+        ] {
+            assert_eq!(
+                found(&viewed, text, as_of),
+                (positions.to_vec(), 0),
+                "{text} as of {as_of}"
+            );
+        }
+        viewed.take(step);
+    }
+    viewed.erase("b", Some(1));
+    for step in [Step::Follow, Step::Seal] {
+        assert_eq!(found(&viewed, "status = superseded", 5), (vec![2], 1));
+        assert_eq!(
+            found(&viewed, "status = superseded AND kind = event", 5),
+            (vec![], 0)
+        );
+        assert_eq!(found(&viewed, "kind = document", 5), (vec![1], 0));
+        viewed.take(step);
+    }
 }
 
 #[test]

@@ -1,49 +1,27 @@
 use super::*;
 
-fn leaf(act: Act) -> Leaf<'static> {
-    Leaf {
-        act,
-        kind: Kind::Event,
-        series: "desk",
-        key: "k",
-        revision: crate::record::Revision::FIRST,
-        previous: None,
-        recorded: crate::record::Recorded::default(),
-        batch_id: b"b",
-        batch_index: 0,
-        batch_count: 1,
-        principal: "anonymous",
-        epoch: crate::record::Epoch::default(),
-        reason: "",
-        relation: None,
-        erased: None,
-        payload_size: 0,
-        commitment: [0; 32],
-    }
-}
-
-/// The statuses that a scan gives to an entry whose acts are told oldest first.
-fn judged(acts: &[Act]) -> Vec<Option<Status>> {
+/// The statuses that a scan gives to the contents of an entry whose acts are told oldest first; the newest first.
+fn judged(acts: &[Act]) -> Vec<Status> {
     let mut known = None;
     let mut all = Vec::new();
     for act in acts.iter().rev() {
-        let (next, status) = step(known, &leaf(*act), false);
+        let (next, status) = step(known, *act);
         known = Some(next);
-        all.push(status);
+        all.extend(status);
     }
-    all.retain(Option::is_some);
     all
 }
 
 #[test]
-fn an_entry_is_judged_once_at_its_newest_content() {
+fn the_newest_content_of_an_entry_has_its_status_and_earlier_ones_are_superseded() {
     use Act::{Amend, Create, Hold, Reinstate, Retract};
-    assert_eq!(judged(&[Create, Amend, Amend]), [Some(Status::Current)]);
-    assert_eq!(judged(&[Create, Amend, Retract]), [Some(Status::Retracted)]);
-    assert_eq!(judged(&[Create, Retract, Hold]), [Some(Status::Retracted)]);
+    use Status::{Current, Retracted, Superseded};
     assert_eq!(
-        judged(&[Create, Retract, Reinstate, Hold]),
-        [Some(Status::Current)]
+        judged(&[Create, Amend, Hold, Amend]),
+        [Current, Superseded, Superseded]
     );
+    assert_eq!(judged(&[Create, Amend, Retract]), [Retracted, Superseded]);
+    assert_eq!(judged(&[Create, Retract, Hold]), [Retracted]);
+    assert_eq!(judged(&[Create, Retract, Reinstate, Hold]), [Current]);
     assert_eq!(judged(&[Act::Audit]), []);
 }

@@ -15,7 +15,7 @@ pub mod plan;
 use super::contents::Contents;
 use super::fates::Fates;
 use super::fetched;
-use super::matching;
+use super::matching::{self, Admitted};
 use super::runner::Asked;
 use super::runner::standing::State;
 use super::scan::{self, Known};
@@ -24,10 +24,10 @@ use crate::filter::{Filter, Term};
 use crate::index::{Dates, IndexError, Shelf, Snapshot};
 use crate::log::erasure::{Holder, HolderName, Rid};
 use crate::log::{Columns, Log, ReadError, Run};
-use crate::record::{Position, Status};
+use crate::record::{Leaf, Position, Status};
 use plan::Plan;
 use roaring::RoaringBitmap;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -38,12 +38,16 @@ pub const NAME: &str = "search";
 const SHARED_DOCUMENTS: u64 = 1 << 21;
 /// Where more candidates than this share of the log must be asked themselves, to look at every record is no slower.
 const OPEN_SHARE: u64 = 16;
+/// So many leaves of erased contents are kept, some hundred bytes each.
+const LEAVES_MAX: usize = 1 << 16;
 
 /// An index, and what became of the contents in it.
 pub struct Search {
     shelf: Arc<Shelf>,
     /// Those of all records in the index, and maybe of some more.
     fates: RwLock<Fates>,
+    /// The leaves of erased contents that were asked for.
+    leaves: RwLock<HashMap<Position, Box<[u8]>>>,
     /// Every ERASE below was taken in, and its files written anew.
     rid: AtomicU64,
     state: State<Self>,
@@ -141,6 +145,7 @@ impl Asked for Search {
 struct Question<'q> {
     log: &'q Log,
     filter: &'q Filter,
+    admitted: Admitted,
     plan: Plan,
     /// The index answers below this position.
     below: Position,
@@ -158,7 +163,7 @@ struct Begun<'q> {
     question: Question<'q>,
     /// Those of which the record must be asked, sure or not; ascending.
     candidates: Vec<(Match, Status)>,
-    /// Entries that have lost their contents by law, among those whose newest record was looked at.
+    /// How many contents the answer lacks since they are erased, among the newest records.
     erased: u64,
 }
 
@@ -177,6 +182,7 @@ impl Search {
             rid: AtomicU64::new(shelf.snapshot().through().get()),
             shelf,
             fates: RwLock::new(fates),
+            leaves: RwLock::default(),
             state: State::default(),
         }
     }
@@ -265,8 +271,8 @@ impl Search {
         self.fates.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every entry's newest content below `as_of` that passes, in no order and with its day where that is asked for; and how many have
-    /// lost theirs by law.
+    /// Every entry's newest content below `as_of` that passes, in no order and with its day where that is asked for; and how many the
+    /// answer lacks since they are erased.
     ///
     /// # Errors
     /// [`Unanswered`].
@@ -339,8 +345,10 @@ impl Search {
             return Err(Unanswered::Useless);
         }
         let below = snapshot.through().min(as_of);
-        let walked = scan::walk(log, below..as_of, Columns::All, cancelled, |hit| {
-            if hit.matches(filter) {
+        let (admitted, mut erased) = (Admitted::by(filter), 0);
+        let known = scan::walk(log, below..as_of, Columns::All, cancelled, |hit| {
+            erased += u64::from(hit.is_lacking(filter, admitted));
+            if hit.matches(filter, admitted) {
                 take(Match {
                     position: hit.record.position,
                     day: dated.then(|| scan::earliest_day(hit.record.payload)).flatten(),
@@ -350,7 +358,8 @@ impl Search {
         let question = Question {
             log,
             filter,
-            later: self.known_of_contents(walked.known),
+            admitted,
+            later: self.known_of_contents(known),
             plan,
             below,
             erased: log.erased_now().into_iter().collect(),
@@ -364,17 +373,15 @@ impl Search {
         Ok(Begun {
             question,
             candidates,
-            erased: walked.erased,
+            erased,
         })
     }
 
-    /// Asks the records that the index does not know; answers how many entries have lost their contents by law.
+    /// Asks the records that the index does not know; answers how many contents are lacking since they are erased.
     fn end(&self, begun: Begun<'_>, take: &mut dyn FnMut(Match)) -> Result<u64, Unanswered> {
         let question = &begun.question;
         self.judge(question, begun.candidates, take)?;
-        let erased = self.erased_standing(question);
-        self.judge(question, erased, take)?;
-        Ok(begun.erased + self.erased(question))
+        Ok(begun.erased + self.judge_erased(question, take)?)
     }
 
     /// Those of some parts.
@@ -414,7 +421,6 @@ impl Search {
             return Ok(set);
         };
         let range = from..from.plus(u64::from(last) + 1);
-        let named = question.filter.names_status();
         let fates = self.fates();
         // Of most contents nothing else is known than that they are there.
         let later = question.later.keys().copied().map(Position::new);
@@ -423,12 +429,8 @@ impl Search {
             if !range.contains(&content) || !set.contains(number(content)) {
                 continue;
             }
-            let stands = match question.status(&fates, content) {
-                Some(status) => status == Status::Current || named,
-                None => false,
-            };
             // What is erased is judged by its record.
-            if !stands || question.erased.contains(&content) {
+            if question.status(&fates, content).is_none() || question.erased.contains(&content) {
                 set.remove(number(content));
             }
         }
@@ -458,7 +460,6 @@ impl Search {
         ask: &plan::Ask,
         mut take: impl FnMut(Match, Status) -> ControlFlow<()>,
     ) -> Result<(), Unanswered> {
-        let named = question.filter.names_status();
         let days = question.dated.then_some(Dates::Occurred);
         let looked = snapshot.find(ask, days, |hits| {
             if question.cancelled.load(Ordering::Relaxed) {
@@ -469,40 +470,20 @@ impl Search {
             hits.filter(|hit| hit.position < question.below)
                 .filter(|hit| question.erased.is_empty() || !question.erased.contains(&hit.position))
                 .try_for_each(|hit| match question.status(&fates, hit.position) {
-                    Some(status) if status == Status::Current || named => take(
+                    Some(status) => take(
                         Match {
                             position: hit.position,
                             day: hit.day,
                         },
                         status,
                     ),
-                    _ => ControlFlow::Continue(()),
+                    None => ControlFlow::Continue(()),
                 })
         });
         looked.map_err(|error| {
             self.failed(&error, snapshot);
             Unanswered::Index(error)
         })
-    }
-
-    /// The contents that the log has erased and the index may still have by their terms: their records say what is left.
-    fn erased_standing(&self, question: &Question<'_>) -> Vec<(Match, Status)> {
-        if !question.filter.names_status() {
-            return Vec::new();
-        }
-        let fates = self.fates();
-        let is_content = |content: &&Position| {
-            **content < question.below && fates.content_of(**content) == Some(**content)
-        };
-        let status = |content: &Position| Some((*content, question.status(&fates, *content)?));
-        let of = |(position, status): (Position, Status)| (Match { position, day: None }, status);
-        question
-            .erased
-            .iter()
-            .filter(is_content)
-            .filter_map(status)
-            .map(of)
-            .collect()
     }
 
     /// Those of which the record must be asked, ascending.
@@ -549,46 +530,99 @@ impl Search {
         })
     }
 
-    /// How many entries have lost the content that was their newest below the mark, and have no newer one.
-    fn erased(&self, question: &Question<'_>) -> u64 {
+    /// Judges the erased contents below the mark by their leaves, which is what is left of them. Adds those that pass and that the index
+    /// may still have by what they said; answers how many the answer lacks.
+    fn judge_erased(&self, question: &Question<'_>, take: &mut dyn FnMut(Match)) -> Result<u64, Unanswered> {
+        let erased = self.erased(question);
+        let positions: Vec<Position> = erased.iter().map(|(position, _)| *position).collect();
+        let mut lacking = 0;
+        let filter = question.filter;
+        self.each_leaf(question, &positions, |at, leaf| {
+            let (position, by_acts) = erased[at];
+            // Those that the log does not mask any more were found by the terms that the index has of their leaves.
+            let is_masked = question.erased.contains(&position);
+            let status = question.admitted.status(by_acts, true).filter(|_| is_masked);
+            if status.is_some_and(|status| matching::matches(filter, position, leaf, None, status)) {
+                take(Match { position, day: None });
+            }
+            lacking += u64::from(question.admitted.lacks(filter, position, leaf, by_acts));
+        })?;
+        Ok(lacking)
+    }
+
+    /// Hands over the leaves of erased contents, each with its place among the positions. Nobody erases leaves, and each question asks
+    /// for the same ones: they are read once.
+    fn each_leaf(
+        &self,
+        question: &Question<'_>,
+        positions: &[Position],
+        mut take: impl FnMut(usize, &Leaf<'_>),
+    ) -> Result<(), Unanswered> {
+        let mut unread = Vec::new();
+        {
+            let kept = self.leaves.read().unwrap_or_else(PoisonError::into_inner);
+            for (at, position) in positions.iter().enumerate() {
+                match kept.get(position).and_then(|leaf| Leaf::decode(leaf).ok()) {
+                    Some(leaf) => take(at, &leaf),
+                    None => unread.push((at, *position)),
+                }
+            }
+        }
+        let others: Vec<Position> = unread.iter().map(|(_, position)| *position).collect();
+        let (log, cancelled) = (question.log, question.cancelled);
+        fetched::each_with(log, &others, Columns::Leaves, cancelled, |number, run| {
+            let (at, position) = unread[number];
+            let Some(record) = run.get(position) else {
+                return Ok(());
+            };
+            take(at, &matching::decode(&record)?);
+            let mut kept = self.leaves.write().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < LEAVES_MAX {
+                kept.insert(position, record.leaf.into());
+            }
+            Ok::<_, Unanswered>(())
+        })
+    }
+
+    /// The erased contents below the mark of which an answer may tell, ascending, and what the acts of their entries say of them.
+    fn erased(&self, question: &Question<'_>) -> Vec<(Position, Status)> {
         let fates = self.fates();
-        let judged = |content: &Position| matches!(question.later.get(&content.get()), Some(Known::Judged));
-        let of_fates = fates
-            .erased(question.below)
-            .filter(|content| !judged(content))
-            .count();
-        let meanwhile = question.erased.iter().filter(|content| {
-            let is_newest = fates.content_of(**content) == Some(**content)
-                && !matches!(
-                    fates.status(**content, question.below),
-                    Status::Superseded | Status::Erased
-                );
-            **content < question.below && is_newest && !judged(content)
-        });
-        (of_fates + meanwhile.count()) as u64
+        let is_content = |content: &&Position| {
+            **content < question.below && fates.content_of(**content) == Some(**content)
+        };
+        let mut erased: BTreeSet<Position> = fates.erased(question.below).collect();
+        erased.extend(question.erased.iter().filter(is_content));
+        let with_status = |content| (content, question.by_acts(&fates, content));
+        let is_asked =
+            |one: &(Position, Status)| one.1 != Status::Superseded || question.admitted.has_superseded();
+        erased.into_iter().map(with_status).filter(is_asked).collect()
     }
 }
 
 impl Question<'_> {
-    /// The status of a content; `None` where it is not the newest of its entry.
+    /// The status that a content is answered with; `None` where it is not answered.
     fn status(&self, fates: &Fates, content: Position) -> Option<Status> {
-        let status = match fates.status(content, self.below) {
-            Status::Superseded => return None,
-            _ if !self.erased.is_empty() && self.erased.contains(&content) => Status::Erased,
-            status => status,
-        };
-        if self.later.is_empty() {
-            return Some(status);
+        let is_erased = fates.is_touched(content) && fates.is_erased(content);
+        let is_masked = !self.erased.is_empty() && self.erased.contains(&content);
+        self.admitted
+            .status(self.by_acts(fates, content), is_erased || is_masked)
+    }
+
+    /// What the acts of its entry say of a content, those among the newest records too.
+    fn by_acts(&self, fates: &Fates, content: Position) -> Status {
+        let status = fates.by_acts(content, self.below);
+        if self.later.is_empty() || status == Status::Superseded {
+            return status;
         }
         match self.later.get(&content.get()) {
-            Some(Known::Judged) => None,
+            Some(Known::Judged) => Status::Superseded,
             Some(Known::Acts {
                 retracted: Some(true),
-            }) if status != Status::Erased => Some(Status::Retracted),
+            }) => Status::Retracted,
             Some(Known::Acts {
                 retracted: Some(false),
-            }) if status != Status::Erased => Some(Status::Current),
-            _ => Some(status),
+            }) => Status::Current,
+            Some(Known::Acts { retracted: None }) | None => status,
         }
     }
 
