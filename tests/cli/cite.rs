@@ -171,6 +171,93 @@ fn what_was_erased_since_is_named() {
     drop(folder);
 }
 
+const CALLED: &str = "actor = \"Alphonse Betamax\" AND kind = event";
+
+fn append_authority(daemon: &Daemon, key: &str, other_name: &str) {
+    daemon.append(&format!(
+        r#"{{"series":"auth","key":"{key}","kind":"authority","title":"Alphonse Betamax","names":[{{"name":"{other_name}"}}]}}"#
+    ));
+}
+
+fn append_event_of(daemon: &Daemon, key: &str, source: &str) {
+    daemon.append(&format!(
+        r#"{{"series":"desk","key":"{key}","kind":"event","title":"Talks","participants":[{{"side":"source","name":"{source}"}}]}}"#
+    ));
+}
+
+#[test]
+fn entries_found_by_a_name_that_was_erased_since_are_missing_for_a_reason() {
+    let daemon = Daemon::start();
+    append_authority(&daemon, "p1", "Gammon Deltoid");
+    for key in ["a", "b", "c"] {
+        append_event_of(&daemon, key, "Gammon Deltoid");
+    }
+    let id = cite(&daemon, &[CALLED]);
+    assert_eq!(lines(&again(&daemon, &id).out).len(), 3);
+    // What says nothing of an actor that is asked for explains nothing.
+    let without_names = cite(&daemon, &["kind = authority OR series = desk"]);
+    erase(&daemon, "auth/p1");
+    let ended = again(&daemon, &id);
+    assert_eq!((ended.code, ended.out.as_str()), (0, ""), "{ended:?}");
+    for part in [
+        "; there are 0 now; the filter asks for an actor, and who that is may have been changed by the erasure of:\n  auth/p1, by",
+        "(court-order), which said who an actor is\n",
+    ] {
+        assert!(ended.err.contains(part), "{part}: {}", ended.err);
+    }
+    let held = json(&daemon.ok(&["cite", "--check", &id, "-o", "json"]));
+    assert_eq!((&held["cited"], &held["count"]), (&3.into(), &0.into()));
+    assert_eq!(held["erased_since"][0]["names_an_actor"], true);
+    let said = again(&daemon, &without_names).err;
+    assert!(
+        said.contains("1 of them was erased since:\n  auth/p1, by"),
+        "{said}"
+    );
+    assert!(!said.contains("who an actor is"), "{said}");
+}
+
+#[test]
+fn entries_that_come_since_a_name_has_only_one_claimant_are_there_for_a_reason() {
+    let daemon = Daemon::start();
+    append_authority(&daemon, "p1", "Gammon Deltoid");
+    append_authority(&daemon, "p2", "Epsilon Zeta");
+    append_event_of(&daemon, "a", "Alphonse Betamax");
+    append_event_of(&daemon, "b", "Gammon Deltoid");
+    let id = cite(&daemon, &[CALLED]);
+    assert_eq!(lines(&again(&daemon, &id).out).len(), 1);
+    erase(&daemon, "auth/p2");
+    let ended = again(&daemon, &id);
+    assert_eq!((ended.code, lines(&ended.out).len()), (0, 2), "{ended:?}");
+    assert!(
+        ended
+            .err
+            .contains("there are 2 now; the filter asks for an actor"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn each_erased_revision_of_an_entry_may_have_been_cited() {
+    let daemon = filled();
+    for title in ["Another", "A third", "A fourth"] {
+        daemon.ok(&[
+            "amend",
+            "desk/visit",
+            "--set",
+            &format!("title={title}"),
+            "--reason",
+            "corrected",
+        ]);
+    }
+    let id = cite(&daemon, &["status = superseded"]);
+    assert_eq!(lines(&again(&daemon, &id).out).len(), 3);
+    erase(&daemon, "desk/visit");
+    let ended = again(&daemon, &id);
+    assert_eq!((ended.code, ended.out.as_str()), (0, ""), "{ended:?}");
+    assert!(ended.err.contains("  desk/visit, by the ERASE"), "{}", ended.err);
+}
+
 /// An erasure may be committed between any two questions of a check.
 #[test]
 fn erasures_in_between_are_no_finding() {

@@ -8,7 +8,7 @@ use crate::cli::screen::plain;
 use crate::cli::shown::moment;
 use crate::client::{Client, reason};
 use crate::filter::{Filter, LazyContent, Subject};
-use crate::record::{self, Act, Leaf, Position, Recorded, Revision};
+use crate::record::{self, Act, Kind, Leaf, Position, Recorded, Revision};
 use crate::rpc::proto;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -40,6 +40,9 @@ pub struct Erased {
     pub recorded: Recorded,
     /// Why, as a code; it may be empty.
     pub reason: String,
+    /// It said by which names an actor is found that the filter asks for, as far as anyone can tell: any number of entries may
+    /// have come into the answer by it, or have stayed out of it.
+    pub named: bool,
 }
 
 impl Erased {
@@ -50,11 +53,16 @@ impl Erased {
             reason => format!(" ({})", plain(reason)),
         };
         format!(
-            "  {}/{}, by the ERASE at position {} of {}{reason}",
+            "  {}/{}, by the ERASE at position {} of {}{reason}{}",
             plain(&self.series),
             plain(&self.key),
             self.position,
-            moment(self.recorded)
+            moment(self.recorded),
+            if self.named {
+                ", which said who an actor is"
+            } else {
+                ""
+            }
         )
     }
 
@@ -66,6 +74,7 @@ impl Erased {
             "position": self.position,
             "recorded": self.recorded.to_string(),
             "reason": self.reason,
+            "names_an_actor": self.named,
         })
     }
 }
@@ -83,7 +92,8 @@ impl Order {
 }
 
 /// The entries that an ERASE from `position` to `tail` took the content from that was their newest as of `position`, without
-/// those that the filter leaves out whatever they said.
+/// those that the filter leaves out whatever they said; and the authorities among them, where the filter asks for an actor. Where it
+/// asks for superseded contents, those too that lost an earlier one.
 ///
 /// # Errors
 /// The server's.
@@ -94,21 +104,27 @@ pub async fn since(
     filter: &Filter,
 ) -> Result<Vec<Erased>, Failure> {
     let (mut found, mut taken) = (Vec::new(), HashSet::new());
+    let asks_actors = !filter.actors().is_empty();
+    let with_earlier = filter.names_superseded();
     let mut from = position;
     while from < tail {
         let orders = orders(client, from, tail).await?;
         let Some(last) = orders.last() else { break };
         from = last.erased.position + 1;
         let standings = standings(client, &orders, &taken, position).await?;
-        for order in orders {
+        for mut order in orders {
             let name = order.name();
             let Some(Some(standing)) = standings.get(&name) else {
                 continue;
             };
             // Content is taken once.
-            if standing.is_taken_by(order.revisions) && taken.insert(name) {
+            let is_taken = standing.is_taken_by(order.revisions)
+                || (with_earlier && standing.loses_any_of(order.revisions));
+            if is_taken && taken.insert(name) {
                 let (series, key) = (&order.erased.series, &order.erased.key);
-                if standing.may_have_matched(series, key, filter) {
+                let may_have_matched = standing.may_have_matched(series, key, filter);
+                order.erased.named = asks_actors && standing.says_who_an_actor_is();
+                if order.erased.named || may_have_matched {
                     found.push(order.erased);
                 }
             }
@@ -145,6 +161,7 @@ fn order(record: &proto::Record) -> Result<Option<Order>, Failure> {
             position: record.position,
             recorded: leaf.recorded,
             reason: leaf.reason.to_owned(),
+            named: false,
         },
     }))
 }
@@ -178,7 +195,7 @@ struct Standing {
 struct Newest {
     position: Position,
     act: Act,
-    kind: crate::record::Kind,
+    kind: Kind,
     revision: Revision,
     recorded: Recorded,
     principal: String,
@@ -189,6 +206,16 @@ impl Standing {
     fn is_taken_by(&self, (from, to): (Revision, Revision)) -> bool {
         let revision = self.content.revision;
         !self.erased && from <= revision && revision < to
+    }
+
+    /// Whether any of the contents that it had is among these revisions.
+    fn loses_any_of(&self, (from, _): (Revision, Revision)) -> bool {
+        from <= self.content.revision
+    }
+
+    /// Filters are widened by the names of authorities that stand, and nobody can say any more what an erased one said.
+    fn says_who_an_actor_is(&self) -> bool {
+        self.content.kind == Kind::Authority && !self.retracted
     }
 
     fn may_have_matched(&self, series: &str, key: &str, filter: &Filter) -> bool {
@@ -244,7 +271,7 @@ async fn standing(client: &Client, entry: &Name, position: u64) -> Result<Option
 }
 
 /// Asks again where something was erased while the answer was on its way; who erases one after the other may have it fail.
-async fn undisturbed<T>(ask: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+pub(super) async fn undisturbed<T>(ask: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
     for _ in 1..TRIES {
         match ask().await {
             Err(status) if reason(&status).as_deref() == Some(ERASED_MEANWHILE) => {}

@@ -2,7 +2,8 @@
 //!
 //! Erasure is the one thing that may take an entry out of an answer of the past: it is masked as of every position. Nobody can
 //! say any more whether an erased content matched, so that what is named here are the entries that may have been in the cited
-//! answer; where they are as many as are missing, they were.
+//! answer; where they are as many as are missing, they were. An erased authority may have said by which names an actor of the
+//! filter is found: it explains any difference.
 
 use super::erased::{self, Erased};
 use crate::cli::failure::Failure;
@@ -25,6 +26,10 @@ pub struct Held {
     now: u64,
     /// Whether an erasure may also bring an entry into the answer, as the filter asks for the status.
     by_status: bool,
+    /// Whether it may change which entries are answered besides its own, as the filter asks for an actor.
+    by_names: bool,
+    /// Whether an entry may have been in the answer by each of its revisions.
+    by_revisions: bool,
     /// The entries erased since that may have been in the answer.
     erased: Vec<Erased>,
     /// By what is answered now, where it is not what the citation was answered by.
@@ -86,7 +91,8 @@ async fn is_of_this_archive(client: &Client, id: &CitationId) -> Result<(), Fail
 async fn look(client: &Client, id: &CitationId, filter: &Filter, root: Hash) -> Result<Held, Failure> {
     let now = super::search(client, &id.filter, id.position).await?.total;
     let by_status = filter.names_status();
-    let erased = match now == id.count && !by_status {
+    let asks_actors = !filter.actors().is_empty();
+    let mut erased = match now == id.count && !by_status && !asks_actors {
         true => Vec::new(),
         false => {
             // Only now: every ERASE that the answer has felt is among the records, or about to be.
@@ -94,12 +100,19 @@ async fn look(client: &Client, id: &CitationId, filter: &Filter, root: Hash) -> 
             erased::since(client, id.position, tail, filter).await?
         }
     };
+    let by_names = erased.iter().any(|one| one.named);
+    if now == id.count && !by_status && !by_names {
+        // Nothing has come into the answer, so that nothing is missing.
+        erased.clear();
+    }
     let derivation = super::derivation(client).await?;
     Ok(Held {
         derived_otherwise: (derivation != id.derivation).then_some(derivation),
         root,
         now,
         by_status,
+        by_names,
+        by_revisions: filter.names_superseded(),
         erased,
     })
 }
@@ -154,6 +167,9 @@ fn derived_by(then: &Derivation, now: &Derivation) -> String {
 impl Held {
     /// Whether what was erased may be all that has changed since `cited` entries were answered.
     fn is_explained(&self, cited: u64) -> bool {
+        if self.by_names || (self.by_revisions && !self.erased.is_empty()) {
+            return true;
+        }
         let fits = cited.abs_diff(self.now) <= self.erased.len() as u64;
         fits && (self.now <= cited || self.by_status)
     }
@@ -181,6 +197,10 @@ impl Held {
                     .collect();
             }
             (0, 0) => return vec![format!("note: {cited}; all of them come")],
+            _ if self.by_names => format!(
+                "there are {} now; the filter asks for an actor, and who that is may have been changed by the erasure of:",
+                count(self.now)
+            ),
             _ if self.by_status => format!(
                 "there are {} now; the filter asks for the status, which was changed since by the erasure of:",
                 count(self.now)
@@ -261,11 +281,14 @@ mod tests {
             position: 10 + n,
             recorded: Recorded::from_nanos(0),
             reason: if n == 0 { "order".into() } else { String::new() },
+            named: false,
         };
         Held {
             root: [0; 32],
             now,
             by_status,
+            by_names: false,
+            by_revisions: false,
             erased: (0..erased).map(one).collect(),
             derived_otherwise: None,
         }
@@ -324,5 +347,24 @@ mod tests {
         assert!(!held(4, false, 5).is_explained(3));
         assert!(held(4, true, 1).is_explained(3));
         assert!(!held(5, true, 1).is_explained(3));
+    }
+
+    #[test]
+    fn an_erased_authority_explains_any_number_of_entries() {
+        let named = |now| {
+            let mut held = held(now, false, 1);
+            held.by_names = true;
+            held.erased[0].named = true;
+            held
+        };
+        for now in [0, 3, 9] {
+            assert!(named(now).is_explained(3));
+        }
+        let lines = named(9).lines(&cited());
+        assert!(lines[0].contains("there are 9 now; the filter asks for an actor"));
+        assert!(
+            lines[1].ends_with("(order), which said who an actor is"),
+            "{lines:?}"
+        );
     }
 }

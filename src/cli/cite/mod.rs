@@ -158,7 +158,9 @@ async fn search(client: &Client, filter: &str, position: u64) -> Result<proto::S
         page_size: 1,
         ..proto::SearchRequest::default()
     };
-    Ok(client.query().search(request).await?.into_inner())
+    // What is made of many entries may be disturbed by one erasure after the other.
+    let answer = erased::undisturbed(async || client.query().search(request.clone()).await).await?;
+    Ok(answer.into_inner())
 }
 
 /// The root at a position, and the checkpoint of the log that begins so, by this key; without one the server is asked for its
