@@ -235,6 +235,16 @@ fn types_are_derived_where_none_is_stated() {
 }
 
 #[test]
+fn a_date_beyond_the_days_that_are_counted_is_in_no_day() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"desk","key":"a","title":"The end of days","occurred":"Y17E7"}"#);
+    for by in ["day", "month", "year"] {
+        let counted = daemon.ok(&["timeline", "--by", by, "-o", "csv"]);
+        assert_eq!(counted, format!("{by},count\nundated,1\n"));
+    }
+}
+
+#[test]
 fn superseded_contents_are_told_with_their_revision_and_counted() {
     let daemon = filled();
     for title in ["Another note", "A third note"] {

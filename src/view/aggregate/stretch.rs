@@ -36,6 +36,10 @@ impl Stretch {
         let (Some(earliest), Some(latest)) = (days.earliest, days.latest) else {
             return Self::Undated;
         };
+        // What lies beyond the days that are counted stays at their ends, and is no such day.
+        if earliest == i32::MIN || latest == i32::MIN || earliest == i32::MAX || latest == i32::MAX {
+            return Self::Undated;
+        }
         let (first, last) = (civil_day(earliest), civil_day(latest));
         match bucket {
             Bucket::Day if first == last => Self::Day(first.0, first.1, first.2),
@@ -82,6 +86,11 @@ mod tests {
             ("1939/1945", UNDATED, UNDATED, UNDATED),
             ("1939/..", UNDATED, UNDATED, UNDATED),
             ("-0043-03-15", "-0043-03-15", "-0043-03", "-0043"),
+            // Beyond the days that are counted there is no stretch to put it in.
+            ("Y17E7", UNDATED, UNDATED, UNDATED),
+            ("Y-17E7", UNDATED, UNDATED, UNDATED),
+            ("1939/Y17E7", UNDATED, UNDATED, UNDATED),
+            ("Y100000", "Y100000", "Y100000", "Y100000"),
         ] {
             let labels = [Bucket::Day, Bucket::Month, Bucket::Year].map(|bucket| label(text, bucket));
             assert_eq!(labels, [day, month, year], "{text}");
