@@ -43,15 +43,31 @@ pub fn sparkline(figures: &[Option<f64>]) -> String {
     figures.iter().map(height).collect()
 }
 
-/// A figure with as many decimals as it needs, at most four.
+/// From here on a figure is written as a power of ten: its digits say no more than the first fifteen of them, and take the width
+/// of a table.
+const WRITTEN_OUT_BELOW: f64 = 1e15;
+
+/// A figure with as many decimals as it needs, at most four; a very large one as `1.5e308`.
 pub fn figure(figure: f64) -> String {
+    if figure.abs() >= WRITTEN_OUT_BELOW {
+        let text = format!("{figure:.4e}");
+        return match text.split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", without_zeros(digits)),
+            None => text,
+        };
+    }
     let text = format!("{figure:.4}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
+    let text = without_zeros(&text);
     if text == "-0" {
         "0".to_owned()
     } else {
         text.to_owned()
     }
+}
+
+/// Decimals without the zeros at their end.
+fn without_zeros(text: &str) -> &str {
+    text.trim_end_matches('0').trim_end_matches('.')
 }
 
 #[cfg(test)]
@@ -89,6 +105,11 @@ mod tests {
             (1.0 / 3.0, "0.3333"),
             (-0.00001, "0"),
             (12_300.0, "12300"),
+            (-999_999_999_999_999.0, "-999999999999999"),
+            (1e15, "1e15"),
+            (1e308, "1e308"),
+            (-1.25e20, "-1.25e20"),
+            (f64::INFINITY, "inf"),
         ] {
             assert_eq!(figure(number), text);
         }

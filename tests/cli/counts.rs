@@ -235,6 +235,24 @@ fn types_are_derived_where_none_is_stated() {
 }
 
 #[test]
+fn a_very_large_measure_keeps_the_table_narrow_and_stays_a_number_in_json() {
+    let daemon = Daemon::start();
+    daemon.append(
+        r#"{"series":"desk","key":"a","title":"Talks","occurred":"2021-10-13","measures":[{"name":"goldstein","value":"1e308"}]}"#,
+    );
+    let asked = ["timeline", "--measure", "goldstein"];
+    let table = daemon.ok(&asked);
+    assert!(
+        table.contains(" 1e308 ") && table.lines().all(|line| line.len() < 120),
+        "{table}"
+    );
+    let plot = daemon.ok(&[&asked[..], &["--plot"]].concat());
+    assert!(plot.starts_with("2021-10  1e308  █"), "{plot}");
+    let row = json(&daemon.ok(&[&asked[..], &["-o", "json"]].concat()));
+    assert_eq!(row["measure"]["sum"], 1e308);
+}
+
+#[test]
 fn a_date_beyond_the_days_that_are_counted_is_in_no_day() {
     let daemon = Daemon::start();
     daemon.append(r#"{"series":"desk","key":"a","title":"The end of days","occurred":"Y17E7"}"#);
