@@ -273,6 +273,11 @@ fn folding_a_folded_letter_changes_nothing() {
 #[test]
 fn icews14_rows_give_both_countries() {
     let Some(shared) = std::env::var_os("CHANCERY_SHARED") else {
+        // What a test prints with a macro is shown only where it fails.
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"SKIPPED for lack of data: set CHANCERY_SHARED to the folder that holds data/icews14 to read its names\n",
+        );
         return;
     };
     let path = std::path::Path::new(&shared).join("data/icews14/icews14_2014.tsv");

@@ -260,6 +260,11 @@ mod tests {
     #[test]
     fn the_texts_of_icews_stand_for_the_codes_beside_them() {
         let Some(shared) = std::env::var_os("CHANCERY_SHARED") else {
+            // What a test prints with a macro is shown only where it fails.
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                b"SKIPPED for lack of data: set CHANCERY_SHARED to the folder that holds data/icews14 to read its texts\n",
+            );
             return;
         };
         let data = std::path::Path::new(&shared).join("data");

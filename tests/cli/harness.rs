@@ -220,3 +220,9 @@ pub fn json(text: &str) -> serde_json::Value {
 pub fn lines(text: &str) -> Vec<serde_json::Value> {
     text.lines().map(json).collect()
 }
+
+/// Says that a test was skipped since a file is not there: what a test prints with a macro is shown only where it fails.
+pub fn skipped(path: &str) {
+    let said = format!("SKIPPED for lack of data: set CHANCERY_SHARED to the folder that holds {path}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
+}

@@ -1,6 +1,6 @@
 //! suggest: what a dispatch seems to say.
 
-use crate::harness::{Daemon, chancery, json, lines, run};
+use crate::harness::{Daemon, chancery, json, lines, run, skipped};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -102,7 +102,7 @@ fn a_labelled_set_is_scored_and_differences_are_listed() {
 fn the_first_dispatch_says_who_met_where_and_when() {
     let path = "data/dispatch/2021-10-14-pakistan-iran.txt";
     let Some(folder) = std::env::var_os("CHANCERY_SHARED") else {
-        eprintln!("skipped: set CHANCERY_SHARED to the folder that holds {path}");
+        skipped(path);
         return;
     };
     let text = std::fs::read_to_string(Path::new(&folder).join(path)).unwrap();
