@@ -9,7 +9,7 @@ use super::field::Field;
 use super::number::Nearest;
 use super::suggested;
 use super::terms::{
-    CODES, COUNTRIES, KEYS, Long, TERM_BYTES_MAX, TEXTS, Term, TermField, URLS, coded, hash, measure_bytes,
+    CODES, COUNTRIES, CUT_BYTES, KEYS, Long, TEXTS, Term, TermField, URLS, coded, hash, measure_bytes,
     measure_key, of_table, pair, relation_bytes,
 };
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
@@ -20,8 +20,9 @@ use crate::record::date::DaySpan;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Longer texts are never looked up, so that a cut one is never taken for a whole one.
-const LOOKUP_BYTES_MAX: usize = TERM_BYTES_MAX - 16;
+/// Longer texts are never looked up, so that a cut one is never taken for a whole one: it is longer than this, and keeps as much of
+/// its beginning.
+const LOOKUP_BYTES_MAX: usize = CUT_BYTES - 4;
 /// The nanoseconds of a day.
 const DAY: i64 = 86_400_000_000_000;
 

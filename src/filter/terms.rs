@@ -14,10 +14,16 @@ use crate::record::Revision;
 use crate::record::codec::parts::Parts;
 use crate::record::codec::{Content, RelationType};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// The most bytes of a text that a term keeps; the rest is cut off.
+/// The most bytes of a text in a term. A longer one is there by its first [`CUT_BYTES`] and a hash of the whole, so that two texts
+/// which begin alike have two terms and are counted as two values.
 pub(super) const TERM_BYTES_MAX: usize = 512;
+/// The bytes of its own that a cut text keeps, or up to three fewer where a character lies across its end.
+pub(super) const CUT_BYTES: usize = 480;
+/// Between the beginning of a cut text and the hash.
+const CUT_SIGN: &str = "…#";
 
 /// What a term speaks of. The numbers are part of the format of indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,7 +137,7 @@ pub enum TermField {
 pub struct Term {
     /// What it speaks of.
     pub field: TermField,
-    /// What it says; at most 512 bytes of each of its parts.
+    /// What it says; at most 512 bytes of each of its parts, a longer one by its beginning and a hash.
     pub bytes: Vec<u8>,
 }
 
@@ -480,11 +486,11 @@ fn add_stated(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
 /// The types in the schemes in which they can be compared.
 fn add_types(content: &Content, add: &mut impl FnMut(TermField, &[u8])) {
     values::each_in_scheme(content, |scheme, code| {
-        let code = cut(code.trim());
+        let code = code.trim();
         match scheme {
             _ if code.is_empty() => {}
-            CAMEO_SCHEME => add(TermField::CameoType, code.as_bytes()),
-            _ => add(TermField::PloverType, code.to_ascii_uppercase().as_bytes()),
+            CAMEO_SCHEME => add(TermField::CameoType, cut(code).as_bytes()),
+            _ => add(TermField::PloverType, cut(&code.to_ascii_uppercase()).as_bytes()),
         }
     });
 }
@@ -547,18 +553,34 @@ pub fn measure_value(bytes: [u8; 8]) -> f64 {
 }
 
 /// As much of a text as a term keeps.
-fn cut(text: &str) -> &str {
-    let mut end = TERM_BYTES_MAX.min(text.len());
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= TERM_BYTES_MAX {
+        return Cow::Borrowed(text);
+    }
+    let mut end = CUT_BYTES;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &text[..end]
+    Cow::Owned(format!("{}{CUT_SIGN}{}", &text[..end], hex::encode(hash(text))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::derive::types;
+
+    #[test]
+    fn texts_that_differ_beyond_what_a_term_keeps_have_terms_of_their_own() {
+        let whole = "é".repeat(256);
+        assert_eq!(cut(&whole), whole);
+        for start in ["a".repeat(600), "é".repeat(300), format!("x{}", "é".repeat(300))] {
+            let (one, other) = (format!("{start}1"), format!("{start}2"));
+            assert_ne!(cut(&one), cut(&other));
+            assert!(cut(&one).len() <= TERM_BYTES_MAX);
+            let kept = &start.as_bytes()[..CUT_BYTES - 4];
+            assert!(cut(&one).as_bytes().starts_with(kept), "{start}");
+        }
+    }
 
     #[test]
     fn every_value_of_the_table_is_written_by_its_number() {

@@ -236,6 +236,37 @@ fn types_are_derived_where_none_is_stated() {
 }
 
 #[test]
+fn values_that_differ_in_their_last_letter_alone_are_two() {
+    let daemon = Daemon::start();
+    let names = ["1", "2"].map(|end| "Ministry ".repeat(66) + end);
+    for (name, key) in names.iter().zip(["a", "b"]) {
+        daemon.append(&format!(
+            r#"{{"series":"desk","key":"{key}","title":"Talks","places":["{name}"],"participants":[{{"side":"party","name":"{name}"}}]}}"#
+        ));
+    }
+    for field in ["actor", "place"] {
+        let values = daemon.ok(&["values", field, "-o", "csv"]);
+        let rows: Vec<&str> = values.lines().skip(1).collect();
+        assert_eq!(rows.len(), 2, "{values}");
+        for row in rows {
+            assert!(
+                row.starts_with("Ministry Ministry") && row.ends_with(",1"),
+                "{row}"
+            );
+        }
+    }
+    let count = |filter: &str| daemon.ok(&["count", filter]);
+    assert_eq!(count(&format!("actor = \"{}\"", names[0])), "1\n");
+    for start in [9, 300, 476, 477, 480, 500, 590] {
+        assert_eq!(
+            count(&format!("actor = \"{}*\"", &names[0][..start])),
+            "2\n",
+            "{start}"
+        );
+    }
+}
+
+#[test]
 fn a_very_large_measure_keeps_the_table_narrow_and_stays_a_number_in_json() {
     let daemon = Daemon::start();
     daemon.append(

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 /// The version of what is in an index. Another one is another folder, filled anew.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 
 /// Keeps the search view.
 pub type SearchRunner = Runner<SearchView>;
