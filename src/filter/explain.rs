@@ -3,6 +3,7 @@
 use super::Filter;
 use super::field::Field;
 use super::grouped::{Grouped, Of};
+use super::lookup::lookup_test;
 use super::tree::{Node, Test};
 use crate::derive::{Basis, CAMEO_QUAD, GOLDSTEIN, countries, types};
 use crate::record::Status;
@@ -48,7 +49,12 @@ impl Filter {
                 Basis::Stated => None,
                 Basis::Derived | Basis::Suggested => derived_note(test),
             };
-            for note in note_of(test, self.basis()).into_iter().chain(derived) {
+            let notes_of = [
+                note_of(test, self.basis()),
+                scan_note(test, self.basis()),
+                derived,
+            ];
+            for note in notes_of.into_iter().flatten() {
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
@@ -211,11 +217,15 @@ fn note_of(test: &Test, basis: Basis) -> Option<String> {
         } => "types without a scheme are looked for in every scheme, by code and label".to_owned(),
         Test::Root { scheme, .. } if scheme == "cameo" => root_note(basis),
         Test::Quad(_) if basis != Basis::Stated => quad_note(),
-        Test::ExtraText { .. } | Test::ExtraNumber { .. } => {
-            format!("`{}` is answered by scan", test.field()?)
-        }
         Test::Words(_) => "words are looked for in titles, bodies and names; they are not stemmed".to_owned(),
         _ => return None,
+    })
+}
+
+/// That no index has what a condition asks for.
+fn scan_note(test: &Test, basis: Basis) -> Option<String> {
+    lookup_test(test, basis).is_useless().then(|| {
+        format!("`{test}` is answered by scan: every record is looked at that no other condition leaves out")
     })
 }
 

@@ -4,6 +4,7 @@
 //! for sure, [`Filter::matches`] answers too; where a lookup is not sure the record itself must be asked.
 
 use super::Filter;
+use super::among::{WordTest, among};
 use super::cells::{OFF_THE_MAP, cells_near};
 use super::field::Field;
 use super::number::Nearest;
@@ -14,7 +15,7 @@ use super::terms::{
 };
 use super::tree::{Compare, DateCompare, Moment, Node, Test, TextCheck};
 use super::words::Phrase;
-use crate::derive::{Basis, GOLDSTEIN};
+use crate::derive::{Basis, GOLDSTEIN, fold};
 use crate::record::Revision;
 use crate::record::date::DaySpan;
 use std::collections::BTreeSet;
@@ -75,6 +76,8 @@ pub enum Lookup {
     Prefix(Term),
     /// The records with a term of the field that is not below the first bytes, but below the second.
     Range(TermField, Range<Vec<u8>>),
+    /// The records with a term of the field that begins with these bytes and passes the test by what follows them.
+    Among(Term, WordTest),
     /// No record passes that does not pass this; those that do must be asked themselves.
     Narrow(Box<Lookup>),
     /// Every one.
@@ -105,6 +108,12 @@ impl Lookup {
                 let has = |term: &Term| term.field == *field && range.contains(&term.bytes);
                 Some(terms.iter().any(has))
             }
+            Self::Among(begins, test) => {
+                let of_it =
+                    |term: &&Term| term.field == begins.field && term.bytes.starts_with(&begins.bytes);
+                let mut all = terms.range(begins..).take_while(of_it);
+                Some(all.any(|term| test.holds(&term.bytes[begins.bytes.len()..])))
+            }
             Self::Narrow(inner) => inner.decide(terms).filter(|passes| !passes),
             Self::Not(inner) => inner.decide(terms).map(|passes| !passes),
             Self::And(inner) => all(inner.iter().map(|one| one.decide(terms))),
@@ -115,10 +124,21 @@ impl Lookup {
         }
     }
 
+    /// Whether terms say nothing: every record must be asked.
+    pub fn is_useless(&self) -> bool {
+        match self {
+            Self::Scan => true,
+            Self::Not(inner) | Self::Narrow(inner) => inner.is_useless(),
+            Self::And(each) => !each.is_empty() && each.iter().all(Self::is_useless),
+            Self::Or(each) => each.iter().any(Self::is_useless),
+            _ => false,
+        }
+    }
+
     /// Whether terms alone decide every record.
     pub fn is_exact(&self) -> bool {
         match self {
-            Self::All | Self::Exactly(_) | Self::Prefix(_) | Self::Range(..) => true,
+            Self::All | Self::Exactly(_) | Self::Prefix(_) | Self::Range(..) | Self::Among(..) => true,
             Self::Narrow(_) | Self::Days(_) | Self::Positions(_) | Self::Scan => false,
             Self::Not(inner) => inner.is_exact(),
             Self::And(inner) | Self::Or(inner) => inner.iter().all(Self::is_exact),
@@ -143,7 +163,7 @@ fn not(lookup: Lookup) -> Lookup {
     Lookup::Not(Box::new(lookup))
 }
 
-fn narrow(lookup: Lookup) -> Lookup {
+pub(super) fn narrow(lookup: Lookup) -> Lookup {
     Lookup::Narrow(Box::new(lookup))
 }
 
@@ -205,15 +225,9 @@ fn lookup_suggested(test: &Test) -> Lookup {
         Test::Country { field, code } => term(field).map_or(Lookup::Scan, |term| {
             Lookup::Exactly(Term::new(term, code.as_bytes()))
         }),
-        Test::Text {
-            field,
-            check: check @ (TextCheck::Is(text) | TextCheck::Prefix(text)),
-        } => term(field).map_or(Lookup::Scan, |term| {
-            term_or_scan(
-                Term::new(term, text.as_str()),
-                matches!(check, TextCheck::Prefix(_)),
-            )
-        }),
+        Test::Text { field, check } => {
+            term(field).map_or(Lookup::Scan, |term| checked(check, |text| Term::new(term, text)))
+        }
         _ => Lookup::Scan,
     }
 }
@@ -530,8 +544,6 @@ fn lookup_text(field: &Field, check: &TextCheck) -> Lookup {
     match (term, check) {
         (_, TextCheck::Is(text)) if *field == Field::Url => URLS.is(text),
         (_, TextCheck::Prefix(text)) if *field == Field::Url => URLS.begins(text),
-        (Some(term), TextCheck::Is(text)) => term_or_scan(Term::new(term, text.as_str()), false),
-        (Some(term), TextCheck::Prefix(text)) => term_or_scan(Term::new(term, text.as_str()), true),
         // The words of these fields are among the words of titles, bodies and names.
         (_, TextCheck::Has(phrase))
             if matches!(
@@ -541,7 +553,23 @@ fn lookup_text(field: &Field, check: &TextCheck) -> Lookup {
         {
             narrow(lookup_words(phrase))
         }
+        (Some(term), check) => checked(check, |text| Term::new(term, text)),
         _ => Lookup::Scan,
+    }
+}
+
+/// The records with a term that passes, of a field whose whole values are terms.
+fn checked(check: &TextCheck, term: impl Fn(&str) -> Term) -> Lookup {
+    match check {
+        TextCheck::Is(text) => term_or_scan(term(text), false),
+        TextCheck::Prefix(text) => term_or_scan(term(text), true),
+        // Capitals and accents are not among the terms.
+        TextCheck::Literal(text) => narrow(term_or_scan(term(fold(text).trim()), false)),
+        TextCheck::Has(phrase) => match term("") {
+            begins if begins.bytes.len() <= LOOKUP_BYTES_MAX => among(&begins, phrase),
+            _ => Lookup::Scan,
+        },
+        TextCheck::Part(_) => Lookup::Scan,
     }
 }
 
@@ -549,12 +577,7 @@ fn lookup_code(field: &Field, scheme: Option<&str>, check: &TextCheck) -> Lookup
     let Some(term) = of_table(&CODES, field) else {
         return Lookup::Scan;
     };
-    let term = |text: &str| Term::new(term, coded(scheme.unwrap_or(""), text));
-    match check {
-        TextCheck::Is(text) => term_or_scan(term(text), false),
-        TextCheck::Prefix(text) => term_or_scan(term(text), true),
-        _ => Lookup::Scan,
-    }
+    checked(check, |text| Term::new(term, coded(scheme.unwrap_or(""), text)))
 }
 
 fn lookup_words(phrase: &Phrase) -> Lookup {

@@ -9,6 +9,7 @@
 //! The language never reads a clock, a log or a file, and never changes a record. It asks [`crate::derive`]
 //! what follows from what was stated, and [`crate::suggest`] what a document seems to say.
 
+mod among;
 mod canonical;
 mod cells;
 mod countries;
@@ -37,6 +38,7 @@ mod values;
 mod wording;
 mod words;
 
+pub use among::WordTest;
 pub use derived::{DerivedType, DerivedValue, each_derived, stated_quads};
 pub use error::{FilterError, FilterProblem};
 pub use excerpt::Excerpt;

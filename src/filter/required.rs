@@ -87,7 +87,7 @@ impl Lookup {
                 let each = each.iter().map(Self::required).collect::<Option<Vec<_>>>();
                 each.map(|each| each.concat())
             }
-            Self::All | Self::Prefix(_) | Self::Range(..) | Self::Not(_) => None,
+            Self::All | Self::Prefix(_) | Self::Range(..) | Self::Among(..) | Self::Not(_) => None,
             Self::Days(_) | Self::Positions(_) | Self::Scan => None,
         }
     }

@@ -268,6 +268,47 @@ fn each_limit_is_refused_by_name() {
 }
 
 #[test]
+fn explain_says_which_conditions_no_index_knows_and_only_those() {
+    let has_note = |text: &str| {
+        let notes = Filter::parse(text).unwrap().notes(Asked::Entries);
+        notes
+            .iter()
+            .any(|note| note.contains(&format!("`{text}` is answered by scan")))
+    };
+    for scanned in [
+        "status = retracted",
+        "has:title",
+        "has:text",
+        "url : ispr",
+        "extra.a > 1",
+    ] {
+        assert!(has_note(scanned), "{scanned}");
+    }
+    for looked_up in [
+        "actor : \"obama\"",
+        "place : \"islamabad\"",
+        "topic : \"security\"",
+        "sector : \"military\"",
+        "publisher : \"ispr\"",
+        "context : \"military\"",
+        "mode : \"meet\"",
+        "type : \"visit\"",
+        "identifier : \"x\"",
+        "mentioned.actor : \"x\"",
+        "mentioned.place : \"x\"",
+        "actor = \"=Iran\"",
+        "title : \"x\"",
+        "has:place",
+    ] {
+        assert!(!has_note(looked_up), "{looked_up}");
+        assert!(
+            !Filter::parse(looked_up).unwrap().lookup().is_useless(),
+            "{looked_up}"
+        );
+    }
+}
+
+#[test]
 fn explain_shows_the_tree_and_what_is_taken_for_granted() {
     let filter = Filter::parse("(country = PAK OR extra.X = 1) type : 04 NOT flag = root").unwrap();
     assert_eq!(
@@ -287,7 +328,7 @@ fn explain_shows_the_tree_and_what_is_taken_for_granted() {
         "kind `event`",
         "retracted",
         "country tables",
-        "`extra.x` is answered by scan",
+        "`extra.x = 1` is answered by scan: every record is looked at that no other condition leaves out",
         "scheme `cameo`",
     ] {
         assert!(notes.contains(note), "{notes}");

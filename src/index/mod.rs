@@ -147,9 +147,15 @@ pub trait DayCheck {
     fn holds(&self, days: &DaySpan) -> bool;
 }
 
+/// Decides on a term.
+pub trait TermCheck {
+    /// Whether it is meant, by what follows its beginning.
+    fn holds(&self, rest: &[u8]) -> bool;
+}
+
 /// Which documents are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask<D> {
+pub enum Ask<D, T> {
     /// Every one that has terms.
     All,
     /// Those with this term: field and bytes.
@@ -158,16 +164,18 @@ pub enum Ask<D> {
     Prefix(Vec<u8>),
     /// Those with a term that is not below the first bytes, but below the second; both begin with the field.
     Range(Range<Vec<u8>>),
+    /// Those with a term that begins so, at least with the field, and for which this holds.
+    Terms(Vec<u8>, T),
     /// Those at these positions that have terms.
     Positions(Range<u64>),
     /// Those with a date for which this holds.
     Days(Dates, D),
     /// Those that all of these mean.
-    And(Vec<Ask<D>>),
+    And(Vec<Self>),
     /// Those that any of these means.
-    Or(Vec<Ask<D>>),
+    Or(Vec<Self>),
     /// Those that this does not mean.
-    Not(Box<Ask<D>>),
+    Not(Box<Self>),
 }
 
 /// Why an index could not be used.

@@ -5,7 +5,7 @@ use super::growing::Growing;
 use super::list::{damaged, mark};
 use super::part::{Part, View};
 use super::volume::{Take, Volume};
-use super::{Ask, Dates, DayCheck, IndexError, Section, days_of_key, error, section};
+use super::{Ask, Dates, DayCheck, IndexError, Section, TermCheck, days_of_key, error, section};
 use crate::record::{Hash, Position};
 use roaring::RoaringBitmap;
 use std::io;
@@ -149,9 +149,9 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn find<D: DayCheck>(
+    pub fn find<D: DayCheck, T: TermCheck>(
         &self,
-        ask: &Ask<D>,
+        ask: &Ask<D, T>,
         days: Option<Dates>,
         mut take: impl FnMut(&mut dyn Iterator<Item = Hit>) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
@@ -234,7 +234,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn set<D: DayCheck>(&self, part: usize, ask: &Ask<D>) -> Result<RoaringBitmap, IndexError> {
+    pub fn set<D: DayCheck, T: TermCheck>(
+        &self,
+        part: usize,
+        ask: &Ask<D, T>,
+    ) -> Result<RoaringBitmap, IndexError> {
         let mut found = self.look(part, |view| view.answer(ask))?;
         if part == self.state.volumes.len() {
             found.remove_range(number(self.from(part), self.through)..);
@@ -476,7 +480,7 @@ fn key_of(section: Section, bytes: &[u8]) -> Vec<u8> {
 }
 
 impl View<'_> {
-    fn answer<D: DayCheck>(&self, ask: &Ask<D>) -> io::Result<RoaringBitmap> {
+    fn answer<D: DayCheck, T: TermCheck>(&self, ask: &Ask<D, T>) -> io::Result<RoaringBitmap> {
         match ask {
             Ask::All => self.part.get(&[Section::Answers as u8]),
             Ask::Term(term) => self.part.get(&key_of(Section::Terms, term)),
@@ -488,11 +492,16 @@ impl View<'_> {
                 let [start, end] = [start, end].map(|bytes| key_of(Section::Terms, bytes));
                 union(|take| self.part.between(&(start..end), take), |_| true)
             }
+            Ask::Terms(begins, check) => {
+                let begins = key_of(Section::Terms, begins);
+                let is_meant = |key: &[u8]| check.holds(&key[begins.len()..]);
+                union(|take| self.part.each(&begins, take), is_meant)
+            }
             Ask::Positions(positions) => {
                 let number = |position: u64| {
                     u32::try_from(position.saturating_sub(self.from.get())).unwrap_or(u32::MAX)
                 };
-                let mut found = self.answer::<D>(&Ask::All)?;
+                let mut found = self.answer::<D, T>(&Ask::All)?;
                 found.remove_range(..number(positions.start));
                 found.remove_range(number(positions.end)..);
                 Ok(found)
@@ -502,7 +511,7 @@ impl View<'_> {
                 let is_meant = |key: &[u8]| days_of_key(&key[1..]).is_some_and(|days| check.holds(&days));
                 union(|take| self.part.each(&section, take), is_meant)
             }
-            Ask::Not(inner) => Ok(self.answer::<D>(&Ask::All)? - self.answer(inner)?),
+            Ask::Not(inner) => Ok(self.answer::<D, T>(&Ask::All)? - self.answer(inner)?),
             Ask::And(asks) => self.all_of(asks),
             Ask::Or(asks) => {
                 let mut any = RoaringBitmap::new();
@@ -515,14 +524,15 @@ impl View<'_> {
     }
 
     /// Those that all mean. What costs least comes first, and where nothing is left nothing more is asked.
-    fn all_of<D: DayCheck>(&self, asks: &[Ask<D>]) -> io::Result<RoaringBitmap> {
-        let mut order: Vec<&Ask<D>> = asks.iter().collect();
+    fn all_of<D: DayCheck, T: TermCheck>(&self, asks: &[Ask<D, T>]) -> io::Result<RoaringBitmap> {
+        let mut order: Vec<&Ask<D, T>> = asks.iter().collect();
         order.sort_by_key(|ask| match ask {
             Ask::Term(_) => 0,
             Ask::All | Ask::Positions(_) => 1,
             Ask::And(_) | Ask::Or(_) => 2,
             Ask::Prefix(_) | Ask::Range(_) | Ask::Days(..) => 3,
-            Ask::Not(_) => 4,
+            Ask::Terms(..) => 4,
+            Ask::Not(_) => 5,
         });
         let mut all: Option<RoaringBitmap> = None;
         for ask in order {
@@ -533,7 +543,7 @@ impl View<'_> {
                 (None, ask) => self.answer(ask)?,
             });
         }
-        all.map_or_else(|| self.answer::<D>(&Ask::All), Ok)
+        all.map_or_else(|| self.answer::<D, T>(&Ask::All), Ok)
     }
 }
 

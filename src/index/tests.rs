@@ -17,6 +17,16 @@ impl DayCheck for On {
     }
 }
 
+/// Holds for terms that end so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ends(u8);
+
+impl TermCheck for Ends {
+    fn holds(&self, rest: &[u8]) -> bool {
+        rest.last() == Some(&self.0)
+    }
+}
+
 /// What a document of the tests is made of.
 #[derive(Clone, Debug, Default)]
 struct Made {
@@ -42,7 +52,7 @@ impl Made {
         document
     }
 
-    fn is_meant(&self, at: u64, ask: &Ask<On>) -> bool {
+    fn is_meant(&self, at: u64, ask: &Ask<On, Ends>) -> bool {
         let has = |is: &dyn Fn(&[u8]) -> bool| {
             let bytes = |(field, text): &(u8, String)| [&[*field], text.as_bytes()].concat();
             self.terms.iter().any(|term| is(&bytes(term)))
@@ -53,6 +63,10 @@ impl Made {
                 Ask::Term(term) => has(&|bytes| bytes == term),
                 Ask::Prefix(prefix) => has(&|bytes| bytes.starts_with(prefix)),
                 Ask::Range(range) => has(&|bytes| *range.start <= *bytes && *bytes < *range.end),
+                Ask::Terms(begins, Ends(end)) => has(&|bytes| {
+                    let rest = bytes.strip_prefix(begins.as_slice());
+                    rest.is_some_and(|rest| rest.last() == Some(end))
+                }),
                 Ask::Positions(positions) => positions.contains(&at),
                 Ask::Days(dates, On(day)) => *dates == Dates::Occurred && self.days.contains(day),
                 Ask::And(asks) => asks.iter().all(|ask| self.is_meant(at, ask)),
@@ -108,12 +122,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn ask() -> impl Strategy<Value = Ask<On>> {
+fn ask() -> impl Strategy<Value = Ask<On, Ends>> {
     let bytes = (1..4_u8, "[ab]{0,2}").prop_map(|(field, text)| [&[field], text.as_bytes()].concat());
     let leaf = prop_oneof![
         Just(Ask::All),
         bytes.clone().prop_map(Ask::Term),
         bytes.clone().prop_map(Ask::Prefix),
+        (bytes.clone(), b'a'..=b'b').prop_map(|(begins, end)| Ask::Terms(begins, Ends(end))),
         (bytes.clone(), bytes).prop_map(|(from, to)| Ask::Range(from..to)),
         (0..90_u64, prop_oneof![0..90_u64, Just(u64::MAX)]).prop_map(|(from, to)| Ask::Positions(from..to)),
         (-2..4_i32).prop_map(|day| Ask::Days(Dates::Occurred, On(day))),
@@ -245,7 +260,7 @@ impl Indexed {
         assert_eq!(named, plain);
     }
 
-    fn check(&self, ask: &Ask<On>, days: Option<Dates>) {
+    fn check(&self, ask: &Ask<On, Ends>, days: Option<Dates>) {
         let mut found = Vec::new();
         let snapshot = self.snapshot();
         snapshot
@@ -413,7 +428,7 @@ fn a_tag_that_was_replaced_is_in_no_file() {
     indexed.check_alike(|_| true, &[tag]);
 }
 
-fn term(field: u8, text: &str) -> Ask<On> {
+fn term(field: u8, text: &str) -> Ask<On, Ends> {
     Ask::Term([&[field], text.as_bytes()].concat())
 }
 
@@ -455,11 +470,11 @@ fn a_flipped_byte_is_found_before_it_says_anything() {
 }
 
 /// Whether a question meets the damage; those that do not are answered as ever.
-fn is_found_by(indexed: &Indexed, asks: &[Ask<On>]) -> bool {
+fn is_found_by(indexed: &Indexed, asks: &[Ask<On, Ends>]) -> bool {
     let mut met = false;
     let mut tags = Vec::new();
     let snapshot = indexed.snapshot();
-    let all = snapshot.set(0, &Ask::<On>::All).unwrap_or_default();
+    let all = snapshot.set(0, &Ask::<On, Ends>::All).unwrap_or_default();
     match snapshot.each_tag(0, &all, &mut |_, tag| tags.push(tag)) {
         Ok(()) => assert!((0..).zip(&tags).all(|(at, tag)| *tag == at << 40)),
         Err(error) => {

@@ -5,7 +5,7 @@ use chancery::record::codec::{
 };
 use proptest::prelude::*;
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "",
     "Imran Khan",
     "Ministry (Japan)",
@@ -15,6 +15,9 @@ const NAMES: [&str; 9] = [
     "伊朗总统",
     "Türkiye's Army",
     "PAK",
+    // In front an accent on a space, and a letter that stands on the one before it.
+    " \u{301}Iran",
+    " \u{93f}iran",
 ];
 const CODES: [(&str, &str, &str); 8] = [
     ("cameo", "043", "Host a visit"),
@@ -143,7 +146,7 @@ pub const CONDITIONS: [&str; 63] = [
     "possibly(occurred, 1939-05)",
     "occurred >= 1939",
 ];
-pub const MORE: [&str; 100] = [
+pub const MORE: [&str; 117] = [
     "reported < 2021-11",
     "has:country",
     "has:quad",
@@ -244,6 +247,23 @@ pub const MORE: [&str; 100] = [
     "actor = \"=Bajwa\"",
     "actor = \"qamar javed bajwa\"",
     "mentioned.country = IRN",
+    "actor : iran",
+    "actor : PAKMIL",
+    "actor : 朗",
+    "actor : \"imran khan\"",
+    "actor : bajwa",
+    "actor : qam*",
+    "place : belarus",
+    "place : minsk",
+    "mentioned.place : rawalpindi",
+    "topic : legal",
+    "context : military",
+    "context : \"legal matters\"",
+    "type : \"make a vis*\"",
+    "identifier : q1",
+    "publisher : ispr",
+    "mode : assault",
+    "mentioned.actor = \"=Bajwa\"",
 ];
 
 /// Texts that name somebody, somewhere or some day.

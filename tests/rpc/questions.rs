@@ -366,6 +366,9 @@ async fn explain_says_how_a_filter_is_read_and_answered() {
         "recorded >= 2020-01-01",
         "measure.goldstein > 0",
         "has:place",
+        "actor : iran",
+        "topic : \"border security\"",
+        "type : visit OR identifier : q1",
     ] {
         let explained = ask(text).await;
         assert_eq!(

@@ -90,7 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Filters that many entries pass, so that what became of them counts.
-const BROAD: [&str; 38] = [
+const BROAD: [&str; 44] = [
     "",
     "kind = event",
     "series = desk",
@@ -129,6 +129,12 @@ const BROAD: [&str; 38] = [
     "actor = \"wikidata:Q2\" AND NOT status = retracted",
     "actor_dyad = \"Kaptaan,Iran\" OR NOT actor = Pakistan",
     "actor = \"=Kaptaan\"",
+    "actor : khan",
+    "kind = event AND NOT actor : kaptaan",
+    "actor : bajwa OR place : mins*",
+    "NOT (topic : legal OR context : military)",
+    "type : visit OR sector : mil",
+    "NOT identifier : q1 AND NOT publisher : ispr AND NOT mode : assault",
 ];
 
 fn filter() -> impl Strategy<Value = String> {

@@ -2,12 +2,12 @@
 //!
 //! The index is asked for all documents that may pass. What it cannot say for sure is left to the record.
 
-use crate::filter::{DayTest, DaysOf, Filter, Lookup, Term, TermField};
-use crate::index::{self, Dates, DayCheck};
+use crate::filter::{DayTest, DaysOf, Filter, Lookup, Term, TermField, WordTest};
+use crate::index::{self, Dates, DayCheck, TermCheck};
 use crate::record::date::DaySpan;
 
 /// What is asked of the index.
-pub type Ask = index::Ask<DayTest>;
+pub type Ask = index::Ask<DayTest, WordTest>;
 
 /// What to ask, and what is left to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub struct Plan {
 impl DayCheck for DayTest {
     fn holds(&self, days: &DaySpan) -> bool {
         self.holds(days)
+    }
+}
+
+impl TermCheck for WordTest {
+    fn holds(&self, rest: &[u8]) -> bool {
+        self.holds(rest)
     }
 }
 
@@ -58,6 +64,7 @@ fn without_leaf(lookup: &Lookup) -> Lookup {
         Lookup::Exactly(Term { field, .. })
         | Lookup::Prefix(Term { field, .. })
         | Lookup::Range(field, _)
+        | Lookup::Among(Term { field, .. }, _)
             if is_of_leaf(*field) =>
         {
             Lookup::Scan
@@ -69,7 +76,7 @@ fn without_leaf(lookup: &Lookup) -> Lookup {
         Lookup::And(inner) => Lookup::And(each(inner)),
         Lookup::Or(inner) => Lookup::Or(each(inner)),
         Lookup::All | Lookup::Scan | Lookup::Days(_) => lookup.clone(),
-        Lookup::Exactly(_) | Lookup::Prefix(_) | Lookup::Range(..) => lookup.clone(),
+        Lookup::Exactly(_) | Lookup::Prefix(_) | Lookup::Range(..) | Lookup::Among(..) => lookup.clone(),
     }
 }
 
@@ -135,6 +142,7 @@ fn asked(lookup: &Lookup, with_open: bool) -> Ask {
         Lookup::Exactly(term) => Ask::Term(bytes_of(term)),
         Lookup::Prefix(term) => Ask::Prefix(bytes_of(term)),
         Lookup::Range(of, range) => Ask::Range(field(*of, &range.start)..field(*of, &range.end)),
+        Lookup::Among(begins, test) => Ask::Terms(bytes_of(begins), test.clone()),
         Lookup::Days(test) => days(test),
         Lookup::Positions(positions) => Ask::Positions(positions.clone()),
         Lookup::And(inner) => all_of(each(inner)),
