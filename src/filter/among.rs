@@ -38,6 +38,10 @@ pub(super) fn among(begins: &Term, phrase: &Phrase) -> Lookup {
 }
 
 impl WordTest {
+    pub(super) fn phrase(&self) -> &Phrase {
+        &self.phrase
+    }
+
     /// Whether a term is meant, by what follows its beginning.
     pub fn holds(&self, rest: &[u8]) -> bool {
         match (self.of, whole(rest)) {

@@ -47,7 +47,7 @@ pub use grouped::{Grouped, NotGrouped};
 pub use known::{AskedActor, Names};
 pub use lookup::{DayTest, DaysOf, Lookup};
 pub use required::{TermFields, each_term_of};
-pub use sought::Sought;
+pub use sought::{Sought, SoughtWords, What};
 pub use subject::{LazyContent, Subject};
 pub use suggested::each_mentioned_day;
 pub use terms::{Term, TermField, each_term, measure_bytes, measure_value, terms};

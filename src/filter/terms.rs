@@ -279,6 +279,14 @@ impl Long {
         add(self.start, self.start_of(text));
     }
 
+    /// The terms of a text: of the whole, and of its beginning.
+    pub(super) fn terms(&self, text: &str) -> [Term; 2] {
+        [
+            Term::new(self.whole, hash(text)),
+            Term::new(self.start, self.start_of(text)),
+        ]
+    }
+
     pub(super) fn start_of<'t>(&self, text: &'t str) -> &'t [u8] {
         let end = self.start_bytes.min(text.len());
         &text.as_bytes()[..end]

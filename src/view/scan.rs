@@ -324,12 +324,14 @@ impl Scanner {
         let Some(view) = self.view() else {
             return Vec::new();
         };
-        let job = move |_: &AtomicBool| {
+        let log = self.log.clone();
+        let job = move |cancelled: &AtomicBool| {
             let snapshot = view.snapshot();
-            view.near(&snapshot, &filter).unwrap_or_else(|error| {
-                view.failed(&error, &snapshot);
-                Vec::new()
-            })
+            view.near(&snapshot, &log, &filter, cancelled)
+                .unwrap_or_else(|error| {
+                    view.failed(&error, &snapshot);
+                    Vec::new()
+                })
         };
         // Nobody waits long for a hint.
         self.blocking(job).await.unwrap_or_default()

@@ -141,6 +141,7 @@ fn event(key: &str, edtf: &str, names: [&str; 2], code: &str, goldstein: &str) -
             ..Date::default()
         }],
         participants: [1, 2].into_iter().zip(names).map(one).collect(),
+        language: "en-GB".into(),
         types: vec![TypeCode {
             scheme: "cameo".into(),
             code: code.into(),
@@ -357,6 +358,43 @@ fn a_name_that_nobody_has_is_answered_with_those_that_come_near() {
             ["the archive has nothing with `name = zanzibar`; and nothing comes near"]
         );
         assert!(near(&view, "actor = Iran AND country = FRA").is_empty());
+        for (asked, said) in [
+            (
+                "key = a",
+                vec!["the archive has nothing with `key = a`; near: a b"],
+            ),
+            (
+                "key = zanzibar",
+                vec!["the archive has nothing with `key = zanzibar`; no key begins so"],
+            ),
+            (
+                "actor : minstry",
+                vec!["the archive has nothing with `actor : \"minstry\"`; near: ministry"],
+            ),
+            (
+                "measure.goldstien > 1",
+                vec!["no record has a measure `goldstien`; near: goldstein"],
+            ),
+            (
+                "measure.gold > 1",
+                vec!["no record has a measure `gold`; near: goldstein"],
+            ),
+            (
+                "reported_in = desk/x",
+                vec!["the archive has nothing with `reported_in = desk/x`"],
+            ),
+            (
+                "language = english",
+                vec!["the archive has nothing with `language = english`; near: en"],
+            ),
+            (
+                "principal = anon",
+                vec!["the archive has nothing with `principal = anon`; near: anonymous"],
+            ),
+            ("measure.goldstein > 100 AND actor : pakistan", vec![]),
+        ] {
+            assert_eq!(near(&view, asked), said, "{asked}");
+        }
         assert!(
             near(&scan, "actor = Irann").is_empty(),
             "without the view nobody knows"
