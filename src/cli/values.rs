@@ -12,7 +12,7 @@ use crate::rpc::proto;
 /// Lists the values of a field.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The field, as country, dyad, actor, type, place, quad, series; or year, month, day, reported.month and the like
+    /// The field, as country, dyad, actor, type, topic, place, quad, flag, series; or year, month, day, reported.month and the like
     #[arg(value_name = "FIELD")]
     field: String,
     /// Only of the entries that match, as 'country = PAK'; of every event where it is left out

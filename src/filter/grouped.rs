@@ -4,6 +4,7 @@
 //! terms those are, and how a value is shown.
 
 use super::TermField;
+use super::value::FLAGS;
 use crate::record::json::nearest;
 
 /// A field whose values can be counted.
@@ -47,10 +48,24 @@ pub enum Grouped {
     Place,
     /// A publisher, folded.
     Publisher,
+    /// The act of the record that has the content.
+    Act,
+    /// A sector's code, and its words, folded.
+    Sector,
+    /// An identifier's code, and its words, folded.
+    Identifier,
+    /// A topic's code, and its word, folded.
+    Topic,
+    /// A context's code, and its word, folded.
+    Context,
+    /// A flag.
+    Flag,
+    /// A language's tag and its beginnings, folded.
+    Language,
 }
 
 /// Every field by its name, in the order of the documentation, and the terms that have its values.
-const NAMED: [(&str, Grouped, TermField); 19] = [
+const NAMED: [(&str, Grouped, TermField); 26] = [
     ("kind", Grouped::Kind, TermField::Kind),
     ("series", Grouped::Series, TermField::Series),
     ("principal", Grouped::Principal, TermField::Principal),
@@ -74,6 +89,13 @@ const NAMED: [(&str, Grouped, TermField); 19] = [
     ("quad", Grouped::Quad, TermField::Quad),
     ("place", Grouped::Place, TermField::StatedPlace),
     ("publisher", Grouped::Publisher, TermField::Publisher),
+    ("act", Grouped::Act, TermField::Act),
+    ("sector", Grouped::Sector, TermField::Sector),
+    ("identifier", Grouped::Identifier, TermField::Identifier),
+    ("topic", Grouped::Topic, TermField::Topic),
+    ("context", Grouped::Context, TermField::Context),
+    ("flag", Grouped::Flag, TermField::Flag),
+    ("language", Grouped::Language, TermField::Language),
 ];
 
 /// What the values of a field come from, besides what was stated.
@@ -129,6 +151,14 @@ impl Grouped {
         self.row().2
     }
 
+    /// What those terms begin with. Codes are among their field's with their scheme and without it, and are counted without.
+    pub fn begins(self) -> &'static [u8] {
+        match self {
+            Self::Sector | Self::Identifier | Self::Topic | Self::Context => &[0],
+            _ => &[],
+        }
+    }
+
     fn row(self) -> &'static (&'static str, Self, TermField) {
         // Each has a row: a test holds it.
         NAMED.iter().find(|(_, own, _)| *own == self).unwrap_or(&NAMED[0])
@@ -145,14 +175,20 @@ impl Grouped {
             | Self::DirectedDyad => Of::Country,
             Self::Quad => Of::Quad,
             Self::Root => Of::Root,
-            Self::CameoType | Self::PloverType | Self::Mode => Of::Type,
+            Self::CameoType | Self::PloverType | Self::Mode | Self::Context => Of::Type,
             Self::Kind
             | Self::Series
             | Self::Principal
             | Self::Actor
             | Self::Type
             | Self::Place
-            | Self::Publisher => Of::Itself,
+            | Self::Publisher
+            | Self::Act
+            | Self::Sector
+            | Self::Identifier
+            | Self::Topic
+            | Self::Flag
+            | Self::Language => Of::Itself,
         }
     }
 
@@ -167,11 +203,22 @@ impl Grouped {
             Self::Dyad => pair("-"),
             Self::DirectedDyad => pair(">"),
             Self::Quad => term.first().map_or_else(String::new, u8::to_string),
+            Self::Flag => flag(term),
+            Self::Sector | Self::Identifier | Self::Topic | Self::Context => {
+                text(term.strip_prefix(&[0]).unwrap_or(term))
+            }
             // Without a scheme it is the code alone.
             Self::Root | Self::Type => text(term.strip_prefix(&[0]).unwrap_or(term)).replacen('\0', ":", 1),
             _ => text(term),
         }
     }
+}
+
+/// A flag's word; of one that has none yet, its number.
+fn flag(term: &[u8]) -> String {
+    let number = term.try_into().map(i32::from_be_bytes).unwrap_or_default();
+    let known = FLAGS.iter().find(|(_, flag)| *flag as i32 == number);
+    known.map_or_else(|| number.to_string(), |(word, _)| (*word).to_owned())
 }
 
 #[cfg(test)]
@@ -196,5 +243,8 @@ mod tests {
         assert_eq!(Grouped::Type.shown(b"cameo\x00042"), "cameo:042");
         assert_eq!(Grouped::Type.shown(b"\x00042"), "042");
         assert_eq!(Grouped::Actor.shown("Şahin".as_bytes()), "Şahin");
+        assert_eq!(Grouped::Topic.shown(b"\0border security"), "border security");
+        assert_eq!(Grouped::Flag.shown(&1_i32.to_be_bytes()), FLAGS[0].0);
+        assert_eq!(Grouped::Flag.shown(&99_i32.to_be_bytes()), "99");
     }
 }

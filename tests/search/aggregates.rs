@@ -16,7 +16,7 @@ use super::harness::{append, batch, draft, runtime};
 use chancery::record::Act;
 
 /// The fields whose values a filter can name, and how.
-const FIELDS: [(&str, &str); 12] = [
+const FIELDS: [(&str, &str); 19] = [
     ("kind", "kind"),
     ("series", "series"),
     ("principal", "principal"),
@@ -29,6 +29,13 @@ const FIELDS: [(&str, &str); 12] = [
     ("type.cameo", "type = \"cameo:"),
     ("type.plover", "type = \"plover:"),
     ("mode", "mode"),
+    ("act", "act"),
+    ("sector", "sector"),
+    ("identifier", "identifier"),
+    ("topic", "topic"),
+    ("context", "context"),
+    ("flag", "flag"),
+    ("language", "language"),
 ];
 
 fn named(by: &[&str], measure: Option<&str>) -> Asked {

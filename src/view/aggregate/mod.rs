@@ -362,7 +362,7 @@ impl<'a> Counting<'a> {
         match (self.walked, self.walked.map(|at| self.asked.by[at])) {
             (Some(at), Some(Dimension::Field(field))) => {
                 let labels = &mut self.labels[at];
-                view.terms(field.term() as u8, &[], |key, those| {
+                view.terms(field.term() as u8, field.begins(), |key, those| {
                     if is_over || cancelled.load(Ordering::Relaxed) {
                         return;
                     }
@@ -386,7 +386,7 @@ impl<'a> Counting<'a> {
         let mut column = Column::new(members.end());
         let labels = &mut self.labels[at];
         match self.asked.by[at] {
-            Dimension::Field(field) => view.terms(field.term() as u8, &[], |key, those| {
+            Dimension::Field(field) => view.terms(field.term() as u8, field.begins(), |key, those| {
                 let mut those = members.among(those).peekable();
                 if those.peek().is_some() {
                     let number = labels.number(key);
