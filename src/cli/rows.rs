@@ -2,14 +2,16 @@
 //!
 //! The header of CSV, the members of JSON rows, the schema of Parquet files ([`parquet`]), `--fields` and
 //! `docs/flat-schema.md` all come of [`COLUMNS`]. A row tells what was stated as it was stated; what it adds are days,
-//! so that programs need not read EDTF, and countries, derived where none is stated.
+//! so that programs need not read EDTF, and what is derived where none is stated: countries, types with their labels, quad classes
+//! and values on the scale of Goldstein, with columns that say so.
 
 pub mod parquet;
 
+use super::derived;
 use super::failure::Failure;
 use super::shown::{Shown, either, joined, named, word};
 use super::suggested;
-use crate::derive::{CAMEO_SCHEME, PLOVER_SCHEME, is_scheme};
+use crate::derive::{CAMEO_SCHEME, GOLDSTEIN, PLOVER_SCHEME, is_scheme};
 use crate::record::Recorded;
 use crate::record::codec::{DateRole, Place, Side, TypeCode};
 use crate::record::date::{DaySpan, civil_day};
@@ -66,7 +68,7 @@ const fn column(name: &'static str, meaning: &'static str, holds: Holds) -> Colu
 
 /// The columns of the flat row, in order. New ones are added at the end. Several values of a text are joined by `; `.
 #[rustfmt::skip]
-pub static COLUMNS: [Column; 43] = {
+pub static COLUMNS: [Column; 45] = {
     use Holds::{Date, Integer, Number, Text, Time};
     [
     column("series", "the series of the entry", Text(|one| one.leaf.series.to_owned())),
@@ -87,7 +89,7 @@ pub static COLUMNS: [Column; 43] = {
     column("other_country", "their countries", Text(|one| countries(one, is_other))),
     column("type_scheme", "the scheme of the type: the CAMEO one, else the first", Text(|one| of_type(one, |kind| &kind.scheme))),
     column("type", "its code", Text(|one| of_type(one, |kind| &kind.code))),
-    column("type_label", "its words", Text(|one| of_type(one, |kind| &kind.label))),
+    column("type_label", "its words, where none are stated those of its CAMEO code", Text(|one| type_label(one).0)),
     column("flags", "`root`, `historical`, `negated` and the like", Text(|one| joined(one.content.flags.iter().map(|flag| word("Flag", *flag))))),
     column("topics", "words, else codes", Text(|one| joined(one.content.topics.iter().map(|topic| either(&topic.word, &topic.code))))),
     column("place", "the place of the action, else the first", Text(|one| of_place(one, |place| &place.name))),
@@ -103,7 +105,7 @@ pub static COLUMNS: [Column; 43] = {
     column("occurred_until", "the last day that `occurred` may mean", Date(|one| last_day(one, DateRole::Occurred))),
     column("reported_from", "the first day that `reported` may mean", Date(|one| first_day(one, DateRole::Reported))),
     column("reported_until", "the last day that `reported` may mean", Date(|one| last_day(one, DateRole::Reported))),
-    column("goldstein", "the measure of this name", Number(|one| measure(one, "goldstein"))),
+    column("goldstein", "the measure of this name, where none is stated that of the CAMEO codes", Number(|one| goldstein(one).0)),
     column("intensity", "the measure of this name", Number(|one| measure(one, "intensity"))),
     column("tone", "the measure of this name", Number(|one| measure(one, "tone"))),
     column("cameo", "CAMEO codes, derived where none is stated", Text(|one| in_scheme(one, CAMEO_SCHEME))),
@@ -112,6 +114,8 @@ pub static COLUMNS: [Column; 43] = {
     column("retracted_documents", "the documents that report it and are retracted", Text(|one| joined(one.withdrawn.iter().map(|document| format!("{}/{}", document.series, document.key))))),
     column("type_basis", "whether `cameo`, `plover` and `quad` are `stated`, `derived` or `mixed`, some so and some so", Text(type_basis)),
     column("suggested", "what its text suggests that it was found by, `country PAK`; empty where it was found by what is stated", Text(|one| joined(one.suggested.iter().map(suggested::words)))),
+    column("type_label_basis", "whether `type_label` is `stated` or `derived`", Text(|one| type_label(one).1.to_owned())),
+    column("goldstein_basis", "whether `goldstein` is `stated` or `derived`", Text(|one| goldstein(one).1.to_owned())),
     ]
 };
 
@@ -225,6 +229,21 @@ fn of_type(row: &Shown<'_>, part: fn(&TypeCode) -> &String) -> String {
         .map_or_else(String::new, |(_, one)| part(one).clone())
 }
 
+/// The words of its main type, and whether they are stated or derived.
+fn type_label(row: &Shown<'_>) -> (String, &'static str) {
+    let Some((at, one)) = row.main_type() else {
+        return (String::new(), "");
+    };
+    if !one.label.is_empty() {
+        return (one.label.clone(), "stated");
+    }
+    let cameo = derived::of_type_at(&row.derived, at, CAMEO_SCHEME);
+    on_basis(
+        cameo.map_or_else(String::new, |cameo| cameo.label.clone()),
+        "derived",
+    )
+}
+
 /// The codes of its types in a scheme, those stated and those derived, which are no code that is stated.
 fn codes_in<'r>(row: &'r Shown<'_>, scheme: &str) -> (Vec<&'r str>, Vec<&'r str>) {
     let types = row.content.types.iter();
@@ -272,14 +291,34 @@ fn of_place(row: &Shown<'_>, part: fn(&Place) -> &String) -> String {
     place.map_or_else(String::new, |(_, place)| part(place).clone())
 }
 
-/// The value of a measure; none where several are stated that differ, as none of them is the value then.
+/// The value of a measure that is stated.
 fn measure(row: &Shown<'_>, name: &str) -> String {
-    let mut stated = row.content.measures.iter().filter(|one| one.name == name);
-    let Some(first) = stated.next() else {
+    let stated = row.content.measures.iter().filter(|one| one.name == name);
+    agreed(stated.map(|one| &*one.value))
+}
+
+/// The value on the scale of Goldstein, and whether it is stated or derived; where any is stated none is derived.
+fn goldstein(row: &Shown<'_>) -> (String, &'static str) {
+    let derived = row.derived.measures.iter().filter(|one| one.name == GOLDSTEIN);
+    match agreed(derived.map(|one| &*one.value)) {
+        value if value.is_empty() => on_basis(measure(row, GOLDSTEIN), "stated"),
+        value => (value, "derived"),
+    }
+}
+
+/// A value with what it is based on; none has no basis.
+fn on_basis(value: String, basis: &'static str) -> (String, &'static str) {
+    let basis = if value.is_empty() { "" } else { basis };
+    (value, basis)
+}
+
+/// The value of several; none where they differ, as none of them is the value then.
+fn agreed<'v>(mut values: impl Iterator<Item = &'v str>) -> String {
+    let Some(first) = values.next() else {
         return String::new();
     };
-    let same = stated.all(|other| double(&other.value) == double(&first.value));
-    if same { first.value.clone() } else { String::new() }
+    let same = values.all(|other| double(other) == double(first));
+    if same { first.to_owned() } else { String::new() }
 }
 
 fn first_day(row: &Shown<'_>, role: DateRole) -> Option<i32> {

@@ -162,11 +162,35 @@ fn a_row_has_its_types() {
 }
 
 #[test]
+fn what_follows_from_an_event_text_is_in_every_form_with_its_basis() {
+    let daemon = Daemon::start();
+    daemon.append(r#"{"series":"icews","key":"a","kind":"event","types":["icews-text:Host a visit"]}"#);
+    let fields = "cameo,goldstein,type_label,goldstein_basis,type_label_basis";
+    let ask = |form: &str| daemon.ok(&["search", "series = icews", "-o", form, "--fields", fields]);
+    assert_eq!(
+        ask("csv"),
+        format!("{fields}\n043,2.8,Host a visit,derived,derived\n")
+    );
+    let row = json(&ask("rows"));
+    assert_eq!(
+        (&row["goldstein"], &row["type_label"]),
+        (&Value::from(2.8), &Value::from("Host a visit"))
+    );
+    let parquet = file(&daemon, &["series = icews", "--fields", fields]);
+    let row = parquet.get_row_iter(None).unwrap().next().unwrap().unwrap();
+    let values: Vec<String> = row
+        .get_column_iter()
+        .map(|(name, field)| text(name, field))
+        .collect();
+    assert_eq!(values, ["043", "2.8", "Host a visit", "derived", "derived"]);
+}
+
+#[test]
 fn an_empty_answer_is_a_file_with_the_schema() {
     let daemon = Daemon::start();
     let empty = file(&daemon, &["country = CHL"]);
     assert_eq!(empty.metadata().file_metadata().num_rows(), 0);
-    assert_eq!(names(&empty).len(), 43);
+    assert_eq!(names(&empty).len(), 45);
     let ended = run(&mut daemon.ask(&["search", "-o", "rows"]));
     assert_eq!((ended.code, ended.out.as_str()), (0, ""));
 }

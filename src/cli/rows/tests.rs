@@ -139,6 +139,57 @@ fn a_row_says_whether_its_types_are_stated_or_derived() {
 }
 
 #[test]
+fn a_value_and_a_label_are_derived_where_none_is_stated_and_the_row_says_so() {
+    use crate::rpc::proto::{Derived, DerivedMeasure, DerivedType};
+    let check = |types: &str, measures: &str, derived: &[&str], expected: [&str; 4]| {
+        let record = record(&format!(
+            r#"{{"series":"desk","title":"t","types":{types},"measures":{measures}}}"#
+        ));
+        let mut shown = Shown::record(&record).unwrap();
+        shown.derived = std::sync::Arc::new(Derived {
+            types: vec![DerivedType {
+                path: "types[0]".to_owned(),
+                scheme: "cameo".to_owned(),
+                code: "042".to_owned(),
+                label: "Make a visit".to_owned(),
+                ..DerivedType::default()
+            }],
+            measures: (derived.iter())
+                .map(|value| DerivedMeasure {
+                    name: "goldstein".to_owned(),
+                    value: (*value).to_owned(),
+                })
+                .collect(),
+            ..Derived::default()
+        });
+        let names = ["goldstein", "goldstein_basis", "type_label", "type_label_basis"];
+        let found = names.map(|name| {
+            let column = COLUMNS.iter().find(|column| column.name == name).unwrap();
+            column.text(&shown)
+        });
+        assert_eq!(found, expected, "{types} {measures} {derived:?}");
+    };
+    let text = r#"["icews-text:Make a visit"]"#;
+    check(
+        text,
+        "{}",
+        &["1.9"],
+        ["1.9", "derived", "Make a visit", "derived"],
+    );
+    check(
+        text,
+        r#"{"goldstein":"1.0"}"#,
+        &[],
+        ["1.0", "stated", "Make a visit", "derived"],
+    );
+    check("[]", "{}", &[], ["", "", "", ""]);
+    // Of two codes neither has the value.
+    check(text, "{}", &["1.9", "-2"], ["", "", "Make a visit", "derived"]);
+    let labelled = r#"[{"scheme":"cameo","code":"042","label":"Visit"}]"#;
+    check(labelled, "{}", &["1.9"], ["1.9", "derived", "Visit", "stated"]);
+}
+
+#[test]
 fn numbers_are_numbers_in_json_and_codes_are_text() {
     let record = record(
         r#"{"series":"desk","title":"t","occurred":"2021-10","types":["cameo:043"],
