@@ -193,6 +193,15 @@ impl Snapshot {
         self.state.volumes.len() + 1
     }
 
+    /// The parts that have positions of a range.
+    pub fn parts_of(&self, range: &Range<Position>) -> Range<usize> {
+        let volumes = &self.state.volumes;
+        let first = volumes.partition_point(|volume| volume.to() <= range.start);
+        let has_growing = usize::from(self.state.from() < range.end);
+        let after = volumes.partition_point(|volume| volume.from() < range.end);
+        first..(after + has_growing).max(first)
+    }
+
     /// Where a part begins.
     pub fn from(&self, part: usize) -> Position {
         let volume = self.state.volumes.get(part);
@@ -526,14 +535,7 @@ impl View<'_> {
     /// Those that all mean. What costs least comes first, and where nothing is left nothing more is asked.
     fn all_of<D: DayCheck, T: TermCheck>(&self, asks: &[Ask<D, T>]) -> io::Result<RoaringBitmap> {
         let mut order: Vec<&Ask<D, T>> = asks.iter().collect();
-        order.sort_by_key(|ask| match ask {
-            Ask::Term(_) => 0,
-            Ask::All | Ask::Positions(_) => 1,
-            Ask::And(_) | Ask::Or(_) => 2,
-            Ask::Prefix(_) | Ask::Range(_) | Ask::Days(..) => 3,
-            Ask::Terms(..) => 4,
-            Ask::Not(_) => 5,
-        });
+        order.sort_by_key(|ask| cost(ask));
         let mut all: Option<RoaringBitmap> = None;
         for ask in order {
             all = Some(match (all, ask) {
@@ -544,6 +546,18 @@ impl View<'_> {
             });
         }
         all.map_or_else(|| self.answer::<D, T>(&Ask::All), Ok)
+    }
+}
+
+/// What it costs to answer, from 0 on: what is walked through comes behind what is looked up, and a whole vocabulary last.
+fn cost<D, T>(ask: &Ask<D, T>) -> u8 {
+    match ask {
+        Ask::Term(_) => 0,
+        Ask::All | Ask::Positions(_) => 1,
+        Ask::And(asks) | Ask::Or(asks) => asks.iter().map(cost).max().unwrap_or(0).max(2),
+        Ask::Prefix(_) | Ask::Range(_) | Ask::Days(..) => 3,
+        Ask::Terms(..) => 4,
+        Ask::Not(inner) => cost(inner).max(4),
     }
 }
 

@@ -278,6 +278,18 @@ impl Indexed {
         let day = |one: &Made| days.and_then(|_| one.days.iter().min().copied());
         let meant: Vec<_> = meant.map(|(at, one)| (at as u64, day(one))).collect();
         assert_eq!(found, meant, "{ask:?}");
+        // Of a range it is enough to ask the parts that have it.
+        let middle = self.documents.len() as u64 / 2;
+        let range = Position::new(middle / 2)..Position::new(middle + 1);
+        let mut of_range = Vec::new();
+        for part in snapshot.parts_of(&range) {
+            let at = |number: u32| snapshot.from(part).get() + u64::from(number);
+            of_range.extend(snapshot.set(part, ask).unwrap().iter().map(at));
+        }
+        let is_in = |at: &u64| range.contains(&Position::new(*at));
+        let meant: Vec<u64> = meant.into_iter().map(|(at, _)| at).filter(is_in).collect();
+        of_range.retain(is_in);
+        assert_eq!(of_range, meant, "{ask:?}");
     }
 }
 

@@ -161,18 +161,18 @@ impl Gathering<'_> {
 
     /// The contents that are asked for.
     fn contents(&mut self, ask: &plan::Ask, is_sure: bool) -> Result<ControlFlow<()>, IndexError> {
-        let mut going = ControlFlow::Continue(());
         let snapshot = self.snapshot;
-        snapshot.find(ask, None, |hits| {
-            going = match self.cancelled.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => hits
-                    .map(|hit| hit.position)
-                    .try_for_each(|at| self.add(at, is_sure)),
-            };
-            going
-        })?;
-        Ok(going)
+        // Of the other parts nothing is in the window, and a vocabulary may be long to walk through.
+        for part in snapshot.parts_of(&self.range) {
+            let set = snapshot.set(part, ask)?;
+            let from = snapshot.from(part);
+            let mut positions = set.iter().map(|number| from.plus(u64::from(number)));
+            let is_over = positions.any(|at| self.add(at, is_sure).is_break());
+            if is_over || self.cancelled.load(Ordering::Relaxed) {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The records on contents that may pass, and those of which the index cannot tell.
