@@ -5,12 +5,12 @@
 //! with less than the record takes that it came of, so that the walk is no slower than a look at every record.
 
 use super::lookup::{Lookup, narrow};
-use super::terms::{TERM_BYTES_MAX, Term};
+use super::terms::{CUT_BYTES, Term};
 use super::words::Phrase;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A longer term may have been cut: in the middle of a letter, which is of four bytes at the most.
-const WHOLE_BYTES_MAX: usize = TERM_BYTES_MAX - 4;
+/// A longer term may have been cut: before a letter, which is of four bytes at the most.
+const WHOLE_BYTES_MAX: usize = CUT_BYTES - 4;
 
 /// Words that are looked for in terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,20 @@ fn begins_after_space(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::terms::cut;
     use super::*;
+
+    #[test]
+    fn a_value_that_was_cut_is_left_open() {
+        for letter in ["x", "é", "伊", "𝄞"] {
+            for first in ["", "a", "ab", "abc"] {
+                let long = format!("{first}{} border", letter.repeat(600 / letter.len()));
+                let term = cut(&long);
+                assert!(term.len() < long.len());
+                assert!(!holds(Of::Sure, "border", &term) && holds(Of::Open, "border", &term));
+            }
+        }
+    }
 
     fn holds(of: Of, phrase: &str, rest: &str) -> bool {
         let phrase = Phrase::read(phrase, false).unwrap();

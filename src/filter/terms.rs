@@ -561,7 +561,7 @@ pub fn measure_value(bytes: [u8; 8]) -> f64 {
 }
 
 /// As much of a text as a term keeps.
-fn cut(text: &str) -> Cow<'_, str> {
+pub(super) fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= TERM_BYTES_MAX {
         return Cow::Borrowed(text);
     }
