@@ -53,7 +53,7 @@ pub struct Told {
 }
 
 /// Encodes a batch, for a hub.
-pub fn encode(selection: &Selection, _: Parts, token: &[u8]) -> Bytes {
+pub fn encode(selection: &Selection, parts: Parts, token: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
     out.put_u64(selection.through.get());
     put(&mut out, token);
@@ -61,8 +61,9 @@ pub fn encode(selection: &Selection, _: Parts, token: &[u8]) -> Bytes {
         out.put_u64(record.position.get());
         out.put_u8(change_number(change));
         out.put_u8(record.erased.into());
-        put(&mut out, record.leaf);
-        put(&mut out, record.payload);
+        let sent = parts.sent(record, change);
+        put(&mut out, if sent.leaf { record.leaf } else { &[] });
+        put(&mut out, if sent.payload { record.payload } else { &[] });
     });
     out.freeze()
 }

@@ -1,7 +1,7 @@
 //! Consumer groups: requests become calls of [`crate::subscription::group`], and what it answers becomes messages.
 
 use super::status::{self, RequestError};
-use super::{Core, convert, proto, wire};
+use super::{Core, convert, proto};
 use crate::log::Stored;
 use crate::record::{Position, codec};
 use crate::subscription::From;
@@ -258,7 +258,7 @@ pub fn deliveries(delivered: &Delivered, parts: Parts) -> Vec<proto::Delivery> {
 }
 
 fn record(stored: &Stored<'_>, change: Change, parts: Parts) -> proto::Record {
-    let only_leaf = wire::is_by_leaf_alone(stored, change, parts);
+    let parts_sent = parts.sent(stored, change);
     let change = match change {
         Change::Untold => proto::Change::Unspecified,
         Change::Enters => proto::Change::Enters,
@@ -269,11 +269,8 @@ fn record(stored: &Stored<'_>, change: Change, parts: Parts) -> proto::Record {
     let sent = |is_sent: bool, column: &[u8]| if is_sent { bytes(column) } else { Bytes::new() };
     proto::Record {
         position: stored.position.get(),
-        leaf: sent(parts.has_leaf() || only_leaf, stored.leaf),
-        payload: sent(
-            parts.has_payload() && !stored.erased && !only_leaf,
-            stored.payload,
-        ),
+        leaf: sent(parts_sent.leaf, stored.leaf),
+        payload: sent(parts_sent.payload, stored.payload),
         exact: (parts == Parts::Exact).then(|| codec::Exact {
             leaf: bytes(stored.leaf),
             payload: bytes(stored.payload),

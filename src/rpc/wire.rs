@@ -6,7 +6,7 @@
 
 use super::{convert, proto};
 use crate::log::Stored;
-use crate::record::{Act, Leaf, Position};
+use crate::record::Position;
 use crate::view::{Change, EntryAnswer, Parts, Selection};
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -136,18 +136,14 @@ fn put_records(out: &mut BytesMut, selection: &Selection, parts: Parts) {
 }
 
 fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Parts) {
-    let only_leaf = is_by_leaf_alone(record, change, parts);
-    let (leaf_sent, payload_sent) = match only_leaf {
-        true => (true, false),
-        false => (parts.has_leaf(), parts.has_payload() && !record.erased),
-    };
+    let sent = parts.sent(record, change);
     let exact = (parts == Parts::Exact).then(|| exact_len(record));
     let change = change_number(change);
     let mut length = number_len(record.position.get());
-    if leaf_sent {
+    if sent.leaf {
         length += field_len(record.leaf.len());
     }
-    if payload_sent {
+    if sent.payload {
         length += field_len(record.payload.len());
     }
     if let Some(exact) = exact {
@@ -159,10 +155,10 @@ fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Pa
     head.byte(1 << 3 | 2);
     head.varint(length as u64);
     head.number(1, record.position.get());
-    if leaf_sent {
+    if sent.leaf {
         head.before(2, record.leaf.len()).put(out, record.leaf);
     }
-    if payload_sent {
+    if sent.payload {
         head.before(3, record.payload.len()).put(out, record.payload);
     }
     if let Some(exact) = exact {
@@ -174,12 +170,6 @@ fn put_record(out: &mut BytesMut, record: &Stored<'_>, change: Change, parts: Pa
     head.number(5, change);
     head.number(6, u64::from(record.erased));
     head.put(out, &[]);
-}
-
-/// Whoever follows changes is told of an ERASE by its leaf alone: what it says of the case is not for every subscriber.
-pub(super) fn is_by_leaf_alone(record: &Stored<'_>, change: Change, parts: Parts) -> bool {
-    let is_erase = || Leaf::decode(record.leaf).is_ok_and(|leaf| leaf.act == Act::Erase);
-    change != Change::Untold && parts != Parts::Exact && is_erase()
 }
 
 /// Tags, lengths and numbers that are gathered and written in one piece with what follows them: a record has several, of

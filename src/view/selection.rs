@@ -46,6 +46,33 @@ impl Parts {
     pub fn has_payload(self) -> bool {
         !matches!(self, Self::Leaf)
     }
+
+    /// Which of a record's leaf and payload are sent, whoever encodes them.
+    ///
+    /// Whoever follows changes is told of an ERASE by its leaf alone, since it reaches all of them whatever their filters are: what it
+    /// says of the case is not for every subscriber.
+    pub fn sent(self, record: &Stored<'_>, change: Change) -> Sent {
+        let is_erase = || Leaf::decode(record.leaf).is_ok_and(|leaf| leaf.act == Act::Erase);
+        if change != Change::Untold && self != Self::Exact && is_erase() {
+            return Sent {
+                leaf: true,
+                payload: false,
+            };
+        }
+        Sent {
+            leaf: self.has_leaf(),
+            payload: self.has_payload() && !record.erased,
+        }
+    }
+}
+
+/// Which of a record's leaf and payload are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Whether the leaf is.
+    pub leaf: bool,
+    /// Whether the payload is.
+    pub payload: bool,
 }
 
 /// How a change moves an entry in or out of a filter.

@@ -484,6 +484,40 @@ fn what_is_erased_while_it_waits_is_not_told_any_more() {
 }
 
 #[test]
+fn an_erasure_is_told_by_its_leaf_alone_as_a_watch_is() {
+    let server = Receiving::start();
+    let daemon = new(&hook("country = FJI", &server.address));
+    append(&daemon, 0..1);
+    daemon.ok(&[
+        "erase",
+        "desk/k0",
+        "--authority",
+        "court of Quoxh",
+        "--explanation",
+        "secret words of Quoxh",
+        "--confirm",
+        "desk/k0",
+    ]);
+    let posted = server.next().body;
+    assert_eq!(
+        (&posted["act"], &posted["change"]),
+        (&"erase".into(), &"leaves".into())
+    );
+    assert!(!posted.to_string().contains("Quoxh"), "{posted}");
+    let watched = daemon.ok(&[
+        "watch",
+        "country = FJI",
+        "--from",
+        "start",
+        "--until",
+        "1",
+        "-o",
+        "json",
+    ]);
+    assert_eq!([posted], lines(&watched)[..]);
+}
+
+#[test]
 fn an_alert_that_cannot_be_is_refused_at_the_start_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
