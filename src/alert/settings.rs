@@ -1,12 +1,12 @@
 //! What the file of settings says of an alert: `[alerts.NAME]`, read field by field, so that whatever is wrong is said in one
 //! sentence with the alert, the field, the value and what to write instead.
 
-use super::webhook::OWN_HEADERS;
+use super::webhook::{OWN_HEADERS, can_be_asked};
 use crate::filter::Filter;
 use crate::record::{Position, Recorded};
 use crate::view::Mode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Scheme, Uri};
+use http::uri::{Authority, Scheme, Uri};
 use std::fmt;
 use std::time::Duration;
 use toml::{Table, Value};
@@ -253,13 +253,39 @@ fn webhook(value: &Value, headers: Option<&Value>) -> Result<Webhook, String> {
     if host.is_empty() {
         return Err(wrong(form));
     }
-    Ok(Webhook {
+    let port = port(authority).ok_or_else(|| {
+        wrong("write a port of 1 to 65535 behind the colon, or neither: without one it is 80")
+    })?;
+    let webhook = Webhook {
         host: host.to_owned(),
-        port: authority.port_u16().unwrap_or(80),
+        port,
         authority: authority.as_str().to_owned(),
-        path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        path: path(&uri),
         headers: headers.map(self::headers).transpose()?.unwrap_or_default(),
-    })
+    };
+    let encoded = "write what is not ASCII in it as %XX, one for each byte of its UTF-8";
+    match text.is_ascii() && can_be_asked(&webhook) {
+        true => Ok(webhook),
+        false => Err(wrong(encoded)),
+    }
+}
+
+/// The port to connect to; `None` where there is a colon and none behind it that can be.
+fn port(authority: &Authority) -> Option<u16> {
+    // A host in brackets has colons of its own.
+    let behind_host = authority.as_str().get(authority.host().len()..)?;
+    match behind_host.strip_prefix(':') {
+        Some(digits) if digits.starts_with('+') => None,
+        Some(digits) => digits.parse().ok().filter(|port| *port != 0),
+        None => Some(80),
+    }
+}
+
+/// Path and query as a request has them: a query alone is one of the root.
+fn path(uri: &Uri) -> String {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let root = if path.starts_with('/') { "" } else { "/" };
+    format!("{root}{path}")
 }
 
 /// A value of a header may be a secret: no sentence shows one.
@@ -358,6 +384,35 @@ mod tests {
             ("::1", 8080, "[::1]:8080", "/in?desk=1")
         );
         assert_eq!(to.headers["authorization"], "Bearer s3cret");
+    }
+
+    #[test]
+    fn an_address_that_can_never_be_posted_to_is_refused() {
+        let hook = |address: &str| {
+            one(&format!("filter = ''\nwebhook = '{address}'")).map(|alert| match alert.target {
+                Target::Webhook(to) => (to.port, to.path),
+                Target::Command(words) => panic!("{words:?}"),
+            })
+        };
+        for bad in [":99999/x", ":/x", ":", ":0/x", ":+80/x", ":80x/"] {
+            let error = hook(&format!("http://127.0.0.1{bad}")).unwrap_err().to_string();
+            assert!(
+                error.contains("write a port of 1 to 65535") || error.contains("write an address as"),
+                "{bad}: {error}"
+            );
+        }
+        for bad in ["http://127.0.0.1:5399?x=ä", "http://127.0.0.1/ä"] {
+            let error = hook(bad).unwrap_err().to_string();
+            assert!(error.contains("write what is not ASCII in it as %XX"), "{error}");
+        }
+        let good = [
+            ("http://[::1]", (80, "/")),
+            ("http://localhost:65535?desk=1", (65_535, "/?desk=1")),
+            ("http://localhost/%C3%A4", (80, "/%C3%A4")),
+        ];
+        for (address, (port, path)) in good {
+            assert_eq!(hook(address), Ok((port, path.to_owned())), "{address}");
+        }
     }
 
     #[test]

@@ -46,8 +46,23 @@ pub async fn post(to: &Webhook, of: &Of<'_>, told: &Told, cut: impl Future<Outpu
     }
 }
 
+/// Whether a request can be made of it at all: what cannot would fail for ever.
+pub fn can_be_asked(to: &Webhook) -> bool {
+    made(
+        to,
+        HeaderValue::from_static("a"),
+        "example.org/log/0".to_owned(),
+        String::new(),
+    )
+    .is_ok()
+}
+
 fn request(to: &Webhook, of: &Of<'_>, told: &Told) -> Result<Request<String>, http::Error> {
     let key = format!("{}/{}", of.origin, told.position);
+    made(to, HeaderValue::from_str(of.alert)?, key, told.line.clone())
+}
+
+fn made(to: &Webhook, alert: HeaderValue, key: String, line: String) -> Result<Request<String>, http::Error> {
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(&to.path)
@@ -56,8 +71,8 @@ fn request(to: &Webhook, of: &Of<'_>, told: &Told) -> Result<Request<String>, ht
         .header(USER_AGENT, concat!("chancery/", env!("CARGO_PKG_VERSION")))
         .header(CONNECTION, "close")
         .header(IDEMPOTENCY_KEY, key)
-        .header(ALERT, HeaderValue::from_str(of.alert)?)
-        .body(told.line.clone())?;
+        .header(ALERT, alert)
+        .body(line)?;
     request.headers_mut().extend(to.headers.clone());
     Ok(request)
 }

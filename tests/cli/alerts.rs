@@ -535,6 +535,11 @@ fn an_alert_that_cannot_be_is_refused_at_the_start_in_one_sentence() {
          machine that speaks it",
     );
     check(
+        "[alerts.desk]\nfilter = ''\nwebhook = 'http://127.0.0.1:99999/x'\n",
+        "alert `desk`: webhook is `http://127.0.0.1:99999/x`; write a port of 1 to 65535 behind the colon, or neither: without \
+         one it is 80",
+    );
+    check(
         "[alerts.desk]\nfilter = ''\ncommand = ['true']\ntimeout-s = 0\n",
         "alert `desk`: timeout-s is `0`, allowed is 1 to 3600",
     );
