@@ -1,18 +1,17 @@
 //! Runs a command for a match: a program with its arguments, never a shell.
 //!
-//! The command has a process group of its own. Whoever cuts it off kills the whole group while its leader is not yet
-//! waited for, so that the number cannot be another's by then, and waits for it afterwards: no zombie stays.
+//! The command has a process group of its own: whoever cuts it off ends whatever it started, too.
 
 use super::attempt::{Failed, Of, Why};
 use super::matched::Told;
-use rustix::process::{Pid, Signal, kill_process_group};
+use super::own_group::OwnGroup;
 use std::collections::VecDeque;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 /// How much of the end of stderr is kept.
 const STDERR_BYTES: usize = 1024;
@@ -29,10 +28,10 @@ pub async fn run(
     told: &Told,
     cut: impl Future<Output = Why>,
 ) -> Result<(), Failed> {
-    let mut group = Group::start(argv, of.alert, told)?;
+    let mut group = start(argv, of.alert, told)?;
     let tail = Tail::default();
     let why = tokio::select! {
-        ended = group.ended(&told.line, &tail) => match ended {
+        ended = ended(&mut group, &told.line, &tail) => match ended {
             Ok(status) if status.success() => return Ok(()),
             Ok(status) => Why::Exit(status),
             Err(cause) => Why::Unwaited(cause),
@@ -46,80 +45,52 @@ pub async fn run(
     Err(Failed { why, stderr })
 }
 
-/// A command and whatever it starts.
-struct Group(Child);
-
-impl Group {
-    fn start(argv: &[String], alert: &str, told: &Told) -> Result<Self, Why> {
-        // There is a program, or the settings would have been refused.
-        let (program, arguments) = argv
-            .split_first()
-            .map_or(("", &[][..]), |(first, rest)| (first, rest));
-        let child = Command::new(program)
-            .args(arguments)
-            .env("CHANCERY_ALERT", alert)
-            .env("CHANCERY_POSITION", told.position.to_string())
-            .env("CHANCERY_SERIES", &told.series)
-            .env("CHANCERY_KEY", &told.key)
-            .env("CHANCERY_ACT", told.act.word())
-            .env("CHANCERY_REVISION", told.revision.to_string())
-            .env("CHANCERY_CHANGE", told.change.word())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn();
-        child.map(Self).map_err(|cause| Why::Unstarted {
-            program: program.to_owned(),
-            cause,
-        })
-    }
-
-    async fn ended(&mut self, input: &str, tail: &Tail) -> io::Result<ExitStatus> {
-        let (stdin, stderr) = (self.0.stdin.take(), self.0.stderr.take());
-        let talk = async {
-            if let Some(mut stdin) = stdin {
-                // A command need not read what it is given; its exit code is what counts.
-                let _ = stdin.write_all(input.as_bytes()).await;
-            }
-        };
-        let listen = async {
-            if let Some(stderr) = stderr {
-                tail.fill(stderr).await;
-            }
-        };
-        let mut both = std::pin::pin!(async { tokio::join!(talk, listen) });
-        tokio::select! {
-            status = self.0.wait() => {
-                // What has not come by then is not waited for.
-                let _ = tokio::time::timeout(LINGER, both).await;
-                status
-            }
-            _ = &mut both => self.0.wait().await,
-        }
-    }
-
-    /// Ends it and whatever it started, and waits for it.
-    async fn kill(&mut self) {
-        self.signal();
-        // It cannot resist; if the system cannot wait for it nobody can.
-        let _ = self.0.wait().await;
-    }
-
-    fn signal(&self) {
-        // There is no number once it was waited for.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = id.and_then(Pid::from_raw) {
-            // It may have ended just now.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
+fn start(argv: &[String], alert: &str, told: &Told) -> Result<OwnGroup, Why> {
+    // There is a program, or the settings would have been refused.
+    let (program, arguments) = argv
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first, rest));
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("CHANCERY_ALERT", alert)
+        .env("CHANCERY_POSITION", told.position.to_string())
+        .env("CHANCERY_SERIES", &told.series)
+        .env("CHANCERY_KEY", &told.key)
+        .env("CHANCERY_ACT", told.act.word())
+        .env("CHANCERY_REVISION", told.revision.to_string())
+        .env("CHANCERY_CHANGE", told.change.word())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    OwnGroup::start(&mut command).map_err(|cause| Why::Unstarted {
+        program: program.to_owned(),
+        cause,
+    })
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal();
+async fn ended(group: &mut OwnGroup, input: &str, tail: &Tail) -> io::Result<ExitStatus> {
+    let leader = group.leader();
+    let (stdin, stderr) = (leader.stdin.take(), leader.stderr.take());
+    let talk = async {
+        if let Some(mut stdin) = stdin {
+            // A command need not read what it is given; its exit code is what counts.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+    };
+    let listen = async {
+        if let Some(stderr) = stderr {
+            tail.fill(stderr).await;
+        }
+    };
+    let mut both = std::pin::pin!(async { tokio::join!(talk, listen) });
+    tokio::select! {
+        status = leader.wait() => {
+            // What has not come by then is not waited for.
+            let _ = tokio::time::timeout(LINGER, both).await;
+            status
+        }
+        _ = &mut both => leader.wait().await,
     }
 }
 

@@ -13,16 +13,40 @@ pub struct Interrupt(watch::Receiver<bool>);
 /// # Errors
 /// Where the system does not let us.
 pub fn listen() -> Result<Interrupt, Failure> {
+    listen_to(&[SignalKind::interrupt(), SignalKind::terminate()])
+}
+
+/// Listens for a terminal that goes away, too: for who runs commands that the system does not tell of it, since each has a process
+/// group of its own. Who was told not to mind that, as by nohup, does not.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_with_hangup() -> Result<Interrupt, Failure> {
+    let all = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    listen_to(if is_hangup_minded() { &all } else { &all[..2] })
+}
+
+/// Whether a hangup would end the process, as far as the system says.
+fn is_hangup_minded() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    ignored.is_some_and(|bits| bits & 1 == 0)
+}
+
+fn listen_to(kinds: &[SignalKind]) -> Result<Interrupt, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("signals cannot be listened to: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let signals = kinds.iter().map(|kind| signal(*kind));
+    let mut signals = signals.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let (tell, told) = watch::channel(false);
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+            futures::future::select_all(any).await;
             if tell.send_replace(true) {
                 std::process::exit(130);
             }

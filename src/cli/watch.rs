@@ -103,7 +103,10 @@ impl FromStr for Beginning {
 /// # Errors
 /// The server's; a state file that cannot be read or written.
 pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
-    let mut interrupted = super::interrupt::listen()?;
+    let mut interrupted = match args.exec {
+        Some(_) => super::interrupt::listen_with_hangup()?,
+        None => super::interrupt::listen()?,
+    };
     let mut watch = Watch::new(args, screen)?;
     tokio::select! {
         done = watch.run() => done,

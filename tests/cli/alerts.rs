@@ -1,16 +1,11 @@
 //! Alerts: in order, at least once, and with what they do seen from outside.
 
-use crate::harness::{Daemon, chancery, json, lines, run};
+use crate::harness::{Daemon, LONGEST, chancery, gone, json, lines, run, text, until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// Nothing that a test waits for takes longer.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// A request as it came.
 #[derive(Debug)]
@@ -139,24 +134,8 @@ fn standing(daemon: &Daemon) -> Value {
     json(&daemon.ok(&["status", "-o", "json"]))["alerts"][0].clone()
 }
 
-/// Asks again until it is so.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    while begun.elapsed() < LONGEST {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("never: {what}");
-}
-
 fn stands(daemon: &Daemon, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     until(what, || Some(standing(daemon)).filter(&is))
-}
-
-fn text(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 #[test]
@@ -344,17 +323,6 @@ fn a_command_that_takes_too_long_is_killed_with_what_it_started() {
     // One may be under way: the daemon gives it the second that it has, and leaves nothing behind.
     let (_, folder) = daemon.stop();
     text(&folder.path().join("ids")).lines().for_each(gone);
-}
-
-fn gone(ids: &str) {
-    for id in ids.split_whitespace() {
-        let stat = || text(Path::new(&format!("/proc/{id}/stat")));
-        // What was orphaned by it is waited for by the machine's init, in its own time.
-        until("it is gone", || {
-            let stat = stat();
-            (stat.is_empty() || stat.contains(") Z ")).then_some(())
-        });
-    }
 }
 
 #[test]

@@ -182,3 +182,21 @@ fn settings_out_of_bounds_are_refused_in_the_words_of_the_flags_and_a_group_that
         again.err
     );
 }
+
+#[test]
+fn a_command_is_dead_before_its_record_goes_to_another_consumer() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a"]);
+    daemon.ok(&["group", "create", "mail", "--from", "start"]);
+    let ids = daemon.folder().join("ids");
+    let exec = format!("echo $$ > {0}.new && mv {0}.new {0}; sleep 300; true", ids.display());
+    let mut consumer = daemon.spawn(&["group", "consume", "mail", "--exec", &exec]);
+    until("the command runs", || ids.exists().then_some(()));
+    signal(&consumer, rustix::process::Signal::TERM);
+    let taken = daemon.ok(&["group", "consume", "mail", "--max", "1", "-o", "json"]);
+    assert_eq!(keys(&taken), ["a"]);
+    let leader = text(&ids);
+    let stat = text(format!("/proc/{}/stat", leader.trim()).as_ref());
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    assert!(consumer.wait().unwrap().success());
+}

@@ -4,11 +4,11 @@ use assert_cmd::Command;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Nothing that a test asks for takes longer.
-const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// The binary, without what the machine's environment would tell it.
 pub fn chancery(args: &[&str]) -> Command {
@@ -207,8 +207,42 @@ pub fn ended_meanwhile(daemon: &Daemon, signal: &str, write: &str) -> String {
 
 /// Ctrl-C.
 pub fn interrupt(child: &Child) {
+    signal(child, rustix::process::Signal::INT);
+}
+
+/// Sends a signal.
+pub fn signal(child: &Child, signal: rustix::process::Signal) {
     let id = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}
+
+/// Asks again until it is so.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    while begun.elapsed() < LONGEST {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never: {what}");
+}
+
+/// What a file says; nothing where there is none yet.
+pub fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Waits until none of these processes is there any more.
+pub fn gone(ids: &str) {
+    for id in ids.split_whitespace() {
+        let stat = || text(Path::new(&format!("/proc/{id}/stat")));
+        // What was orphaned by it is waited for by the machine's init, in its own time.
+        until("it is gone", || {
+            let stat = stat();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        });
+    }
 }
 
 /// One JSON text.

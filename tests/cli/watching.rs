@@ -1,6 +1,7 @@
 //! watch: in order, at least once, and on from where it stood.
 
-use crate::harness::{Daemon, interrupt, json, lines, run};
+use crate::harness::{Daemon, gone, interrupt, json, lines, run, signal, text, until};
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader};
 
 fn event(n: u32) -> String {
@@ -220,4 +221,21 @@ fn a_watch_that_is_interrupted_ends_well() {
         .unwrap();
     interrupt(&watch);
     assert!(watch.wait().unwrap().success());
+}
+
+#[test]
+fn a_command_does_not_outlive_a_watch_that_is_ended() {
+    let daemon = with(0..1);
+    for (name, how) in [("int", Signal::INT), ("term", Signal::TERM)] {
+        let ids = daemon.folder().join(name);
+        let exec = format!(
+            "sleep 300 & echo $$ $! > {0}.new && mv {0}.new {0}; wait",
+            ids.display()
+        );
+        let mut watch = daemon.spawn(&["watch", "--from", "start", "--exec", &exec]);
+        until("the command runs", || ids.exists().then_some(()));
+        signal(&watch, how);
+        assert!(watch.wait().unwrap().success());
+        gone(&text(&ids));
+    }
 }

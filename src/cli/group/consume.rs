@@ -29,7 +29,10 @@ const QUIET_UNTIL_EMPTY: Duration = Duration::from_millis(100);
 /// # Errors
 /// The server's refusal; output that cannot be written; a shell that cannot be run.
 pub async fn run(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
-    let mut interrupted = crate::cli::interrupt::listen()?;
+    let mut interrupted = match args.exec {
+        Some(_) => crate::cli::interrupt::listen_with_hangup()?,
+        None => crate::cli::interrupt::listen()?,
+    };
     let mut worker = Worker {
         left: args.max.unwrap_or(u64::MAX),
         timeout: Duration::ZERO,

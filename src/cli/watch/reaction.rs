@@ -1,6 +1,7 @@
 //! What is done with each record: it is printed, or a command is run until it succeeds.
 
 use super::{Backoff, change_word, json, print};
+use crate::alert::own_group::OwnGroup;
 use crate::cli::failure::Failure;
 use crate::cli::output::Form;
 use crate::cli::screen::Screen;
@@ -54,7 +55,7 @@ impl Reaction {
     }
 }
 
-/// Runs a shell command for a record, once.
+/// Runs a shell command for a record, once. Where this is dropped before it has ended, it is killed with whatever it started.
 ///
 /// # Errors
 /// A shell that cannot be run.
@@ -64,7 +65,8 @@ pub async fn execute(
     change: Change,
 ) -> Result<std::process::ExitStatus, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("the command cannot be run: {error}"));
-    let mut child = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    shell
         .args(["-c", command])
         .env("CHANCERY_POSITION", shown.position.to_string())
         .env("CHANCERY_SERIES", shown.leaf.series)
@@ -72,14 +74,22 @@ pub async fn execute(
         .env("CHANCERY_ACT", shown.leaf.act.word())
         .env("CHANCERY_REVISION", shown.leaf.revision.to_string())
         .env("CHANCERY_CHANGE", change_word(change))
-        .stdin(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut input) = child.stdin.take() {
+        .stdin(Stdio::piped());
+    let mut running = Running(OwnGroup::start(&mut shell).map_err(failed)?);
+    let leader = running.0.leader();
+    if let Some(mut input) = leader.stdin.take() {
         let text = format!("{}\n", json(shown, change));
         // A command need not read what it is given; its exit code is what counts.
         let _ = input.write_all(text.as_bytes()).await;
     }
-    child.wait().await.map_err(failed)
+    leader.wait().await.map_err(failed)
+}
+
+/// A command that must not outlive the wait for it: its record is another's as soon as the connection ends.
+struct Running(OwnGroup);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
