@@ -216,18 +216,37 @@ impl Consumer {
         self.send(Said::Extend(extend));
     }
 
-    async fn say(&mut self, said: Said) -> Result<u64, ConsumeError> {
-        self.send(said.clone());
-        self.unanswered.push_back(said.clone());
-        let own = self.answers.0 + self.unanswered.len() as u64;
-        while self.answers.0 < own {
+    /// Waits until all that was said is answered. After [`ConsumeError::GivenUp`] it is said again on another connection; who ends
+    /// without that leaves open whether it is done.
+    ///
+    /// # Errors
+    /// [`ConsumeError`].
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: &mut chancery::client::Consumer) -> Result<(), chancery::client::ConsumeError> {
+    /// if !consumer.is_answered() {
+    ///     consumer.answered().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn answered(&mut self) -> Result<(), ConsumeError> {
+        let last = self.answers.0 + self.unanswered.len() as u64;
+        while self.answers.0 < last {
             poll_fn(|context| self.poll_step(context)).await?;
         }
-        // What was delivered again while it was worked on is done too.
-        if let Said::Ack(ack) = said {
-            self.ready
-                .retain(|delivery| !ack.positions.contains(&position(delivery)));
-        }
+        Ok(())
+    }
+
+    /// Whether nothing that was said is without an answer.
+    pub fn is_answered(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+
+    async fn say(&mut self, said: Said) -> Result<u64, ConsumeError> {
+        self.send(said.clone());
+        self.unanswered.push_back(said);
+        self.answered().await?;
         // Answers come in order, one a step: the last one is that to this.
         Ok(self.answers.1)
     }
@@ -290,14 +309,23 @@ impl Consumer {
             }
             Some(Told::Acked(acked)) => {
                 self.backoff.went_well();
-                if self.unanswered.pop_front().is_some() {
+                if let Some(said) = self.unanswered.pop_front() {
                     self.answers = (self.answers.0 + 1, acked.records);
+                    self.forget(&said);
                 }
             }
             Some(Told::Heartbeat(_)) => self.backoff.went_well(),
             Some(Told::Joined(_) | Told::Draining(_)) | None => {}
         }
         Ok(())
+    }
+
+    /// What was delivered again while it was worked on is done too.
+    fn forget(&mut self, said: &Said) {
+        if let Said::Ack(ack) = said {
+            self.ready
+                .retain(|delivery| !ack.positions.contains(&position(delivery)));
+        }
     }
 
     /// After a failure: waits, or fails.

@@ -189,7 +189,10 @@ fn a_command_is_dead_before_its_record_goes_to_another_consumer() {
     append(&daemon, &["a"]);
     daemon.ok(&["group", "create", "mail", "--from", "start"]);
     let ids = daemon.folder().join("ids");
-    let exec = format!("echo $$ > {0}.new && mv {0}.new {0}; sleep 300; true", ids.display());
+    let exec = format!(
+        "echo $$ > {0}.new && mv {0}.new {0}; sleep 300; true",
+        ids.display()
+    );
     let mut consumer = daemon.spawn(&["group", "consume", "mail", "--exec", &exec]);
     until("the command runs", || ids.exists().then_some(()));
     signal(&consumer, rustix::process::Signal::TERM);
@@ -199,4 +202,28 @@ fn a_command_is_dead_before_its_record_goes_to_another_consumer() {
     let stat = text(format!("/proc/{}/stat", leader.trim()).as_ref());
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
     assert!(consumer.wait().unwrap().success());
+}
+
+#[test]
+fn no_more_commands_are_run_than_were_asked_for_though_the_daemon_is_killed_under_one() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b"]);
+    daemon.ok(&["group", "create", "mail", "--from", "start"]);
+    // They outlive the daemon's own folder of the test.
+    let files = tempfile::tempdir().unwrap();
+    let (ran, go) = (files.path().join("ran"), files.path().join("go"));
+    let exec = format!(
+        "echo $CHANCERY_KEY >> {}; while [ ! -e {} ]; do sleep 0.02; done",
+        ran.display(),
+        go.display()
+    );
+    let mut consumer = daemon.spawn(&["group", "consume", "mail", "--max", "1", "--exec", &exec]);
+    until("the command runs", || (text(&ran) == "a\n").then_some(()));
+    let address = daemon.address().trim_start_matches("http://").to_owned();
+    let folder = daemon.kill();
+    let again = Daemon::on(folder, &address);
+    std::fs::write(go, "").unwrap();
+    assert!(consumer.wait().unwrap().success());
+    assert_eq!(text(&ran), "a\n");
+    drop(again);
 }

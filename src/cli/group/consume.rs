@@ -77,7 +77,7 @@ impl Worker<'_> {
         let consumer = client.consume(&self.args.name).named(&self.args.consumer);
         let mut consumer = consumer.credits(self.credits()).retry(at_once);
         let mut waits = Backoff::default();
-        while self.left > 0 {
+        while self.left > 0 || !consumer.is_answered() {
             let quiet = match self.args.until_empty {
                 true => QUIET_UNTIL_EMPTY,
                 false => QUIET,
@@ -148,6 +148,11 @@ impl Worker<'_> {
     }
 
     async fn step(&mut self, consumer: &mut Consumer, quiet: Duration) -> Result<Worked, Ended> {
+        // What became of a record before the connection was lost comes before the next one.
+        consumer.answered().await?;
+        if self.left == 0 {
+            return Ok(Worked::One);
+        }
         let Ok(delivery) = tokio::time::timeout(quiet, consumer.next()).await else {
             return Ok(Worked::Nothing);
         };
@@ -156,11 +161,10 @@ impl Worker<'_> {
             return Ok(Worked::Nothing);
         };
         self.deliver(consumer, delivery?).await?;
-        self.left -= 1;
         Ok(Worked::One)
     }
 
-    async fn deliver(&self, consumer: &mut Consumer, delivery: proto::Delivery) -> Result<(), Ended> {
+    async fn deliver(&mut self, consumer: &mut Consumer, delivery: proto::Delivery) -> Result<(), Ended> {
         let Some(record) = delivery.record else {
             return Err(Ended::Failed(Failure::failed("the server delivered no record")));
         };
@@ -169,6 +173,8 @@ impl Worker<'_> {
         let Some(command) = &self.args.exec else {
             let printed = reaction::print_one(self.args.output, &shown, change, self.screen);
             printed.map_err(Ended::Failed)?;
+            // It was taken, whatever becomes of the answer.
+            self.left -= 1;
             consumer.ack(&[position]).await?;
             return Ok(());
         };
@@ -180,6 +186,8 @@ impl Worker<'_> {
                 () = tokio::time::sleep(beat) => consumer.extend(&[position]),
             }
         };
+        drop(running);
+        self.left -= 1;
         if status.success() {
             consumer.ack(&[position]).await?;
             return Ok(());
