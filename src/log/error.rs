@@ -287,7 +287,7 @@ impl ReadError {
     pub(crate) fn position(&self) -> Option<Position> {
         match self {
             Self::Damaged { position, .. } | Self::BeyondTail { position, .. } => Some(*position),
-            Self::NotPassed { .. } | Self::Io { .. } | Self::Learning => None,
+            Self::NotPassed { .. } | Self::BeginsLater { .. } | Self::Io { .. } | Self::Learning => None,
         }
     }
 }
@@ -316,6 +316,18 @@ pub enum ReadError {
     /// The time has not passed yet, so that later records could still change the answer.
     #[error("the log's clock has not passed {time} yet (it is {clock}); ask as of position {tail} instead")]
     NotPassed {
+        /// The time asked for, RFC 3339.
+        time: String,
+        /// The clock, RFC 3339.
+        clock: String,
+        /// The tail.
+        tail: Position,
+    },
+    /// The time has not passed yet, so that what follows from there would begin with records from before it.
+    #[error(
+        "the log's clock has not passed {time} yet (it is {clock}); begin at the tail, or at a time that has passed"
+    )]
+    BeginsLater {
         /// The time asked for, RFC 3339.
         time: String,
         /// The clock, RFC 3339.

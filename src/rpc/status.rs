@@ -296,9 +296,11 @@ pub fn read(error: &ReadError) -> Status {
         ReadError::BeyondTail { position, tail } => answer(Code::OutOfRange, Reason::BeyondTail, message)
             .with("position", position)
             .with("tail", tail),
-        ReadError::NotPassed { tail, clock, .. } => answer(Code::OutOfRange, Reason::TimeNotPassed, message)
-            .with("clock", clock)
-            .with("tail", tail),
+        ReadError::NotPassed { tail, clock, .. } | ReadError::BeginsLater { tail, clock, .. } => {
+            answer(Code::OutOfRange, Reason::TimeNotPassed, message)
+                .with("clock", clock)
+                .with("tail", tail)
+        }
         ReadError::Learning => answer(Code::Unavailable, Reason::NamesUnknown, message).retry(),
         ReadError::Io { .. } => {
             tracing::error!(%error, "a read failed");

@@ -25,7 +25,7 @@ use crate::log::{Log, ReadError};
 /// A feed from a time that has not passed would begin with records from before it.
 ///
 /// # Errors
-/// [`ReadError::NotPassed`].
+/// [`ReadError::BeginsLater`].
 pub fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
     let From::Recorded(time) = from else {
         return Ok(());
@@ -34,7 +34,7 @@ pub fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
     if *time < now {
         return Ok(());
     }
-    Err(ReadError::NotPassed {
+    Err(ReadError::BeginsLater {
         time: time.to_string(),
         clock: now.to_string(),
         tail: log.tail(),

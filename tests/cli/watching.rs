@@ -103,6 +103,21 @@ fn a_state_of_a_watch_of_records_alone_is_not_taken_for_one_of_changes() {
 }
 
 #[test]
+fn a_watch_or_a_group_that_would_begin_later_is_told_where_it_can_begin() {
+    let daemon = with(0..2);
+    for args in [
+        ["watch", "--from", "2100-01-01", "--until=1"],
+        ["group", "create", "later", "--from=2100-01-01"],
+    ] {
+        let error = daemon.refused(&args);
+        assert!(
+            error.contains("begin at the tail, or at a time that has passed"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn what_could_never_come_or_never_be_done_is_refused() {
     let daemon = with(0..2);
     let ended = run(&mut daemon.ask(&["watch", "--from", "5", "--until", "4"]));
