@@ -180,18 +180,14 @@ impl<'a> Watch<'a> {
 
     /// A subscription that was not taken. Where the place in the file is the reason, the file is named.
     fn refused(&self, status: tonic::Status) -> Result<Ended, Failure> {
-        let is_of_token = reason(&status).is_some_and(|reason| reason.starts_with("TOKEN_OF_"));
         let kept = self.state.as_ref().zip(self.place.as_ref());
-        let Some((file, place)) = kept.filter(|_| is_of_token) else {
-            return ended(status);
-        };
-        Err(Failure::failed(format!(
-            "`{}` keeps the place of another watch, of `{}` on {}: {}; watch that, or use another file",
-            file.path().display(),
-            place.filter,
-            place.origin,
-            status.message().split(';').next().unwrap_or_default()
-        )))
+        let of_place = kept
+            .zip(reason(&status))
+            .and_then(|((file, place), reason)| file.refused(place, &reason, status.message()));
+        match of_place {
+            Some(sentence) => Err(Failure::failed(sentence)),
+            None => ended(status),
+        }
     }
 
     async fn follow(&mut self, client: &Client) -> Result<Ended, Failure> {

@@ -1,6 +1,8 @@
 //! watch: in order, at least once, and on from where it stood.
 
 use crate::harness::{Daemon, gone, interrupt, json, lines, run, signal, text, until};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader};
 
@@ -98,6 +100,37 @@ fn a_state_of_a_watch_of_records_alone_is_not_taken_for_one_of_changes() {
     let error = daemon.refused(&alone);
     assert!(
         error.contains("without `--records-only`; leave it out"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_place_that_cannot_be_gone_on_from_is_told_with_its_file() {
+    let daemon = with(0..2);
+    let state = daemon.folder().join("state");
+    let state = state.to_str().unwrap();
+    let watch = ["watch", "--from", "start", "--state", state, "--until", "1"];
+    daemon.ok(&watch);
+    let error = daemon.refused(&["watch", "series = desk", "--state", state]);
+    assert!(
+        error.contains("of another watch, of everything on example.org/test"),
+        "{error}"
+    );
+    // Another archive of the same name, as one that was put back from an older copy.
+    let restored = with(5..6);
+    let error = restored.refused(&watch);
+    assert!(
+        error.contains(&format!("`{state}` stands at position 2, after records that"))
+            && error.contains("was restored from an older copy or forked: compare what was done"),
+        "{error}"
+    );
+    let mut kept = json(&text(state.as_ref()));
+    kept["resume_token"] = STANDARD.encode("no token").into();
+    std::fs::write(state, kept.to_string()).unwrap();
+    let error = daemon.refused(&watch);
+    assert!(
+        error.contains(&format!("`{state}` has a damaged resume_token"))
+            && error.contains("use another --state, with `--from 2`"),
         "{error}"
     );
 }

@@ -103,6 +103,34 @@ impl StateFile {
         })
     }
 
+    /// What is said where the server refuses the place, for a reason of its own and in its own words; `None` where the place is not
+    /// the reason.
+    pub fn refused(&self, place: &Place, reason: &str, message: &str) -> Option<String> {
+        let file = self.path.display();
+        let why = message.split(';').next().unwrap_or_default();
+        let next = place.next;
+        Some(match reason {
+            "TOKEN_OF_A_FORK" => format!(
+                "`{file}` {}; the archive was restored from an older copy or forked: compare what was done with what it holds, then \
+                 begin with another --state and a --from",
+                why.trim_start_matches("resume_token ")
+            ),
+            "INVALID_RESUME_TOKEN" => format!(
+                "`{file}` has a damaged resume_token, or one of another program; use another --state, with `--from {next}`: what \
+                 comes before was done, as the file says"
+            ),
+            of_another if of_another.starts_with("TOKEN_OF_") => format!(
+                "`{file}` keeps the place of another watch, of {} on {}: {why}; watch that, or use another file",
+                match place.filter.as_str() {
+                    "" => "everything".to_owned(),
+                    filter => format!("`{filter}`"),
+                },
+                place.origin,
+            ),
+            _ => return None,
+        })
+    }
+
     /// Puts a place into the file.
     ///
     /// # Errors
@@ -150,6 +178,36 @@ mod tests {
             assert_eq!(file.read().unwrap(), Some(place));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_place_that_is_refused_is_told_with_its_file_and_what_can_be_done() {
+        let file = StateFile::new("place".into());
+        let place = Place {
+            origin: "example.org/log".into(),
+            filter: String::new(),
+            token: Bytes::new(),
+            next: 7,
+            records_only: Some(false),
+        };
+        let says = |reason: &str, message: &str| file.refused(&place, reason, message).unwrap();
+        let fork = "resume_token stands at position 7, after records that this archive does not hold (its tail is 5); compare";
+        assert_eq!(
+            says("TOKEN_OF_A_FORK", fork),
+            "`place` stands at position 7, after records that this archive does not hold (its tail is 5); the archive was \
+             restored from an older copy or forked: compare what was done with what it holds, then begin with another --state \
+             and a --from"
+        );
+        assert!(says("INVALID_RESUME_TOKEN", "x").contains("use another --state, with `--from 7`"));
+        let other = says(
+            "TOKEN_OF_ANOTHER_FILTER",
+            "resume_token belongs to another filter; y",
+        );
+        assert!(
+            other.contains("of another watch, of everything on example.org/log: resume_token belongs"),
+            "{other}"
+        );
+        assert_eq!(file.refused(&place, "BEYOND_TAIL", "z"), None);
     }
 
     #[test]
