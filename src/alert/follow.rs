@@ -15,7 +15,7 @@ use crate::record::{Hash, Position, Recorded};
 use crate::subscription::{
     From, Hub, Item, ResumeToken, Subscribe, SubscribeError, TokenError, blocking, has_passed,
 };
-use crate::view::Parts;
+use crate::view::{Mode, Parts};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -140,18 +140,22 @@ impl Follower {
             return Ok(());
         };
         let mut place = Place::decode(&bytes).map_err(|error| Trouble::Final(of_token(&error)))?;
-        let filter = self.alert.filter.sha256();
-        let position = place.token.position;
-        if place.token.filter != filter {
-            tracing::warn!(
+        let was = place.token;
+        let now = ResumeToken {
+            filter: self.alert.filter.sha256(),
+            records_only: Some(self.records_only()),
+            ..was
+        };
+        let position = was.position;
+        match changed(&was, &now) {
+            Some(field) => tracing::warn!(
                 alert = self.alert.name,
                 position = position.get(),
-                "the filter of the alert was changed: the new one begins where the old one stood"
-            );
-            place.token.filter = filter;
-        } else {
-            self.kept = (Some(position), Instant::now());
+                "{field} of the alert was changed: the new one begins where the old one stood"
+            ),
+            None => self.kept = (Some(position), Instant::now()),
         }
+        place.token = now;
         self.standing.at(position, place.last_success);
         self.place = Some(place);
         Ok(())
@@ -233,12 +237,17 @@ impl Follower {
         Ok((!goes_on).then_some(Ended::Stopping))
     }
 
+    fn records_only(&self) -> bool {
+        self.alert.mode == Mode::Records
+    }
+
     async fn token(&self, position: Position) -> Result<ResumeToken, Trouble> {
         let log = self.log.clone();
         let root: Hash = blocking(move || log.root_at(position)).await?;
         Ok(ResumeToken::new(
             self.log.origin(),
             self.alert.filter.sha256(),
+            self.records_only(),
             position,
             root,
         ))
@@ -352,6 +361,20 @@ impl Follower {
     }
 }
 
+/// Which field of the settings is another one than that of the place.
+fn changed(was: &ResumeToken, now: &ResumeToken) -> Option<&'static str> {
+    // An earlier build did not say what it judged.
+    let has_other_mode = was
+        .records_only
+        .is_some_and(|mode| now.records_only != Some(mode));
+    match (was.filter != now.filter, has_other_mode) {
+        (true, true) => Some("filter and records-only"),
+        (true, false) => Some("filter"),
+        (false, true) => Some("records-only"),
+        (false, false) => None,
+    }
+}
+
 fn read(token: &[u8]) -> Result<ResumeToken, Trouble> {
     ResumeToken::decode(token).map_err(|error| Trouble::Final(of_token(&error)))
 }
@@ -364,6 +387,9 @@ fn of_token(error: &TokenError) -> String {
             format!("its place in state/alerts belongs to another archive, not to `{origin}`")
         }
         TokenError::OtherFilter(_) => "its place in state/alerts belongs to another filter".to_owned(),
+        TokenError::OtherMode { .. } => {
+            "its place in state/alerts belongs to another records-only".to_owned()
+        }
         TokenError::Forked { position, why } => format!(
             "it stands at position {position}, after records that this archive does not hold ({why}); the archive was \
              restored or forked"
@@ -377,8 +403,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_changed_field_is_named_and_what_an_earlier_build_did_not_say_is_no_change() {
+        let with = |filter: u8, records_only: Option<bool>| {
+            let position = Position::new(9);
+            let mut token = ResumeToken::new("example.org/log", [filter; 32], false, position, [2; 32]);
+            token.records_only = records_only;
+            token
+        };
+        let (was, unsaid) = (with(1, Some(false)), with(1, None));
+        let cases = [
+            (was, was, None),
+            (was, with(1, Some(true)), Some("records-only")),
+            (was, with(2, Some(false)), Some("filter")),
+            (was, with(2, Some(true)), Some("filter and records-only")),
+            (unsaid, with(1, Some(true)), None),
+            (unsaid, with(2, Some(true)), Some("filter")),
+        ];
+        for (was, now, says) in cases {
+            assert_eq!(changed(&was, &now), says);
+        }
+    }
+
+    #[test]
     fn a_place_round_trips_and_a_changed_one_is_refused() {
-        let token = ResumeToken::new("example.org/log", [1; 32], Position::new(9), [2; 32]);
+        let token = ResumeToken::new("example.org/log", [1; 32], false, Position::new(9), [2; 32]);
         for last_success in [None, Some(Recorded::from_nanos(5))] {
             let place = Place { token, last_success };
             let mut bytes = place.encode();

@@ -144,6 +144,8 @@ reasons! {
     TokenOfAnotherLog = "TOKEN_OF_ANOTHER_LOG",
     /// A resume token of another filter.
     TokenOfAnotherFilter = "TOKEN_OF_ANOTHER_FILTER",
+    /// A resume token of a feed that judges otherwise.
+    TokenOfAnotherMode = "TOKEN_OF_ANOTHER_MODE",
     /// A resume token of records that this archive does not hold.
     TokenOfAFork = "TOKEN_OF_A_FORK",
 }
@@ -450,6 +452,11 @@ pub fn subscribe(error: &SubscribeError) -> Status {
         SubscribeError::Token(TokenError::OtherFilter(filter)) => {
             answer(Code::FailedPrecondition, Reason::TokenOfAnotherFilter, message)
                 .with("filter", filter)
+                .status()
+        }
+        SubscribeError::Token(TokenError::OtherMode { was_records_only }) => {
+            answer(Code::FailedPrecondition, Reason::TokenOfAnotherMode, message)
+                .with("records_only", was_records_only)
                 .status()
         }
         SubscribeError::Token(TokenError::Forked { position, .. }) => {

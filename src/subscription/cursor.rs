@@ -5,7 +5,10 @@
 use crate::record::{Hash, Position};
 use sha2::{Digest, Sha256};
 
-const VERSION: u8 = 1;
+/// What the first byte of a token says: the form of the rest, which is the same for all three, and what is judged.
+const UNSAID: u8 = 1;
+const OF_CHANGES: u8 = 2;
+const OF_RECORDS: u8 = 3;
 const ORIGIN_BYTES: usize = 16;
 const LENGTH: usize = 1 + ORIGIN_BYTES + 32 + 8 + 32 + 4;
 
@@ -55,7 +58,7 @@ impl Cursor {
     }
 }
 
-/// Where to resume, bound to the log, the filter and every record before.
+/// Where to resume, bound to the log, the filter, what is judged and every record before.
 ///
 /// The root binds the token to what was read: on a restored or forked archive whose records differ it is refused and
 /// not taken for another point.
@@ -65,6 +68,8 @@ pub struct ResumeToken {
     pub origin: [u8; ORIGIN_BYTES],
     /// SHA-256 of the filter's canonical form.
     pub filter: Hash,
+    /// Whether records are judged by themselves, and not changes; `None` where an earlier build made it, which did not say.
+    pub records_only: Option<bool>,
     /// The first position not scanned.
     pub position: Position,
     /// The root of the tree of that size.
@@ -87,6 +92,16 @@ pub enum TokenError {
         "resume_token belongs to another filter than `{0}`; use the filter that it was made for, or subscribe from a position"
     )]
     OtherFilter(String),
+    /// It was made for records alone and changes are asked for, or the other way round.
+    #[error(
+        "resume_token belongs to a feed {} records_only; {} it, or subscribe from a position",
+        if *.was_records_only { "with" } else { "without" },
+        if *.was_records_only { "set" } else { "do not set" }
+    )]
+    OtherMode {
+        /// Whether it was made for records alone.
+        was_records_only: bool,
+    },
     /// The archive does not hold the records that the token was made after: it was restored from an older copy, or
     /// forked.
     #[error(
@@ -101,11 +116,12 @@ pub enum TokenError {
 }
 
 impl ResumeToken {
-    /// The token of a log, a filter and a point.
-    pub fn new(origin: &str, filter: Hash, position: Position, root: Hash) -> Self {
+    /// The token of a log, a filter, what is judged and a point.
+    pub fn new(origin: &str, filter: Hash, records_only: bool, position: Position, root: Hash) -> Self {
         Self {
             origin: origin_digest(origin),
             filter,
+            records_only: Some(records_only),
             position,
             root,
         }
@@ -114,7 +130,11 @@ impl ResumeToken {
     /// The token's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.push(VERSION);
+        bytes.push(match self.records_only {
+            None => UNSAID,
+            Some(false) => OF_CHANGES,
+            Some(true) => OF_RECORDS,
+        });
         bytes.extend(self.origin);
         bytes.extend(self.filter);
         bytes.extend(self.position.get().to_be_bytes());
@@ -129,10 +149,15 @@ impl ResumeToken {
     /// [`TokenError::Unreadable`].
     pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
         let (body, sum) = bytes.split_last_chunk::<4>().ok_or(TokenError::Unreadable)?;
-        let sound = bytes.len() == LENGTH && body[0] == VERSION && crc32c::crc32c(body).to_be_bytes() == *sum;
-        if !sound {
+        if bytes.len() != LENGTH || crc32c::crc32c(body).to_be_bytes() != *sum {
             return Err(TokenError::Unreadable);
         }
+        let records_only = match body[0] {
+            UNSAID => None,
+            OF_CHANGES => Some(false),
+            OF_RECORDS => Some(true),
+            _ => return Err(TokenError::Unreadable),
+        };
         let (origin, rest) = body[1..]
             .split_first_chunk::<ORIGIN_BYTES>()
             .ok_or(TokenError::Unreadable)?;
@@ -141,6 +166,7 @@ impl ResumeToken {
         Ok(Self {
             origin: *origin,
             filter: *filter,
+            records_only,
             position: Position::new(u64::from_be_bytes(*position)),
             root: rest.try_into().map_err(|_| TokenError::Unreadable)?,
         })
@@ -158,6 +184,19 @@ impl ResumeToken {
             return Err(TokenError::OtherFilter(canonical.to_owned()));
         }
         Ok(())
+    }
+
+    /// Checks that the token is of what is judged, as far as it says.
+    ///
+    /// # Errors
+    /// [`TokenError::OtherMode`].
+    pub fn check_mode(&self, records_only: bool) -> Result<(), TokenError> {
+        match self.records_only {
+            Some(was_records_only) if was_records_only != records_only => {
+                Err(TokenError::OtherMode { was_records_only })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the log's root at the token's position is the token's; `None` where the log is shorter.
@@ -211,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_token_is_refused_on_another_log_filter_or_fork() {
-        let token = ResumeToken::new("one", [1; 32], at(9), [2; 32]);
+        let token = ResumeToken::new("one", [1; 32], false, at(9), [2; 32]);
         assert!(token.check_names("one", [1; 32], "f").is_ok());
         assert_eq!(
             token.check_names("two", [1; 32], "f"),
@@ -221,6 +260,22 @@ mod tests {
             token.check_names("one", [3; 32], "f"),
             Err(TokenError::OtherFilter("f".into()))
         );
+        assert!(token.check_mode(false).is_ok());
+        let other = token.check_mode(true).unwrap_err().to_string();
+        assert!(
+            other.contains("a feed without records_only; do not set it"),
+            "{other}"
+        );
+        let unsaid = ResumeToken {
+            records_only: None,
+            ..token
+        };
+        assert!(
+            [true, false]
+                .map(|mode| unsaid.check_mode(mode))
+                .iter()
+                .all(Result::is_ok)
+        );
         assert!(token.check_root(Some([2; 32]), at(20)).is_ok());
         assert!(token.check_root(Some([3; 32]), at(20)).is_err());
         assert!(token.check_root(None, at(4)).is_err());
@@ -228,14 +283,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_round_trips(origin: [u8; 16], filter: [u8; 32], position: u64, root: [u8; 32]) {
-            let token = ResumeToken { origin, filter, position: at(position), root };
+        fn a_token_round_trips(
+            origin: [u8; 16], filter: [u8; 32], records_only: Option<bool>, position: u64, root: [u8; 32],
+        ) {
+            let token = ResumeToken { origin, filter, records_only, position: at(position), root };
             prop_assert_eq!(ResumeToken::decode(&token.encode()), Ok(token));
         }
 
         #[test]
         fn a_changed_token_is_refused(position: u64, index in 0usize..LENGTH, bit in 0u8..8) {
-            let mut bytes = ResumeToken::new("log", [1; 32], at(position), [2; 32]).encode();
+            let mut bytes = ResumeToken::new("log", [1; 32], true, at(position), [2; 32]).encode();
             bytes[index] ^= 1 << bit;
             prop_assert_eq!(ResumeToken::decode(&bytes), Err(TokenError::Unreadable));
         }

@@ -40,6 +40,14 @@ pub struct Form {
     pub parts: Parts,
 }
 
+impl Form {
+    /// Where who follows it resumes.
+    pub(super) fn token(&self, log: &Log, position: Position, root: Hash) -> Vec<u8> {
+        let records_only = self.mode == Mode::Records;
+        ResumeToken::new(log.origin(), self.filter, records_only, position, root).encode()
+    }
+}
+
 /// Where a subscription starts.
 #[derive(Clone, Debug)]
 pub enum From {
@@ -160,7 +168,7 @@ impl Hub {
         let cancel = Cancel::default();
         let cancelled = cancel.flag();
         let resolved = tokio::task::spawn_blocking(move || {
-            let from = hub.start(&request.from, &request.filter)?;
+            let from = hub.start(&request.from, &request.filter, Some(request.mode))?;
             let root = hub.log.root_at(from)?;
             request.filter = hub.widened(&request.filter, &cancelled)?;
             Ok::<_, SubscribeError>((request, from, root))
@@ -196,7 +204,7 @@ impl Hub {
         filter: Filter,
     ) -> Result<Position, SubscribeError> {
         let hub = Arc::clone(self);
-        let resolved = tokio::task::spawn_blocking(move || hub.start(&from, &filter)).await;
+        let resolved = tokio::task::spawn_blocking(move || hub.start(&from, &filter, None)).await;
         resolved.map_err(|cause| ReadError::Io {
             what: "the log".to_owned(),
             cause: cause.to_string(),
@@ -224,7 +232,8 @@ impl Hub {
         self.view.get().cloned()
     }
 
-    fn start(&self, from: &From, filter: &Filter) -> Result<Position, SubscribeError> {
+    /// `mode` is that of who goes on where the token was made; who begins something else there has none.
+    fn start(&self, from: &From, filter: &Filter, mode: Option<Mode>) -> Result<Position, SubscribeError> {
         let tail = self.log.tail();
         match from {
             From::Start => Ok(Position::START),
@@ -235,13 +244,20 @@ impl Hub {
                 Err(ReadError::BeyondTail { position, tail }.into())
             }
             From::Recorded(time) => Ok(self.log.first_at(*time)?),
-            From::Token(bytes) => self.resume(bytes, filter, tail),
+            From::Token(bytes) => self.resume(bytes, filter, mode, tail),
         }
     }
 
-    fn resume(&self, bytes: &[u8], filter: &Filter, tail: Position) -> Result<Position, SubscribeError> {
+    fn resume(
+        &self,
+        bytes: &[u8],
+        filter: &Filter,
+        mode: Option<Mode>,
+        tail: Position,
+    ) -> Result<Position, SubscribeError> {
         let token = ResumeToken::decode(bytes)?;
         token.check_names(self.log.origin(), filter.sha256(), filter.canonical())?;
+        mode.map_or(Ok(()), |mode| token.check_mode(mode == Mode::Records))?;
         let root = if token.position > tail {
             None
         } else {

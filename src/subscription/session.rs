@@ -5,7 +5,7 @@
 //! ends everything it started.
 
 use super::blocking;
-use super::cursor::{Cursor, ResumeToken};
+use super::cursor::Cursor;
 use super::dispatch::Routed;
 use super::frames::{Frame, FrameKey};
 use super::hub::{Counted, Form, Hub, Subscribe};
@@ -369,8 +369,8 @@ impl Session {
         let in_place = self.request.filter.is_all() || reader::is_quick(&run, which.as_deref());
         let make = move || {
             let selection = reader::select(&run, &matcher, which.as_deref())?;
-            let token = ResumeToken::new(hub.log.origin(), form.filter, run.end(), root);
-            let message = || (hub.encode)(&selection, form.parts, &token.encode());
+            let token = form.token(&hub.log, run.end(), root);
+            let message = || (hub.encode)(&selection, form.parts, &token);
             Ok((!selection.is_empty()).then(message))
         };
         let make = || async move { if in_place { make() } else { blocking(make).await } };
@@ -502,7 +502,7 @@ impl Session {
     }
 
     fn token(&self) -> Vec<u8> {
-        ResumeToken::new(self.hub.log.origin(), self.form.filter, self.looked, self.root).encode()
+        self.form.token(&self.hub.log, self.looked, self.root)
     }
 }
 
@@ -584,8 +584,7 @@ impl Source for CatchUp {
             return Ok(None);
         };
         let root = self.hub.log.root_at(selection.through)?;
-        let token =
-            ResumeToken::new(self.hub.log.origin(), self.form.filter, selection.through, root).encode();
+        let token = self.form.token(&self.hub.log, selection.through, root);
         Ok(Some(ReadBatch {
             first: selection.first,
             through: selection.through,

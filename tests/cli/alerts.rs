@@ -365,6 +365,20 @@ fn a_changed_filter_begins_where_the_old_one_stood() {
 }
 
 #[test]
+fn an_alert_whose_mode_was_changed_goes_on_where_it_stood() {
+    let server = Receiving::start();
+    let first = new(&hook("", &server.address));
+    append(&first, 0..2);
+    assert_eq!(server.keys(2), ["k0", "k1"]);
+    stands(&first, "it has done all", |now| now["position"] == 2);
+    let alerts = hook("", &server.address) + "records-only = true\n";
+    let second = daemon(first.stop().1, &alerts);
+    append(&second, 2..3);
+    let posted = server.next();
+    assert_eq!((posted.key(), &posted.body["change"]), ("k2", &Value::Null));
+}
+
+#[test]
 fn a_place_that_does_not_fit_the_log_stops_its_alert_alone() {
     let server = Receiving::start();
     let alerts = hook("", &server.address);

@@ -93,9 +93,16 @@ fn a_state_of_a_watch_of_records_alone_is_not_taken_for_one_of_changes() {
     let error = daemon.refused(&["watch", "--state", state, "--until", "1"]);
     assert!(error.contains("a watch with `--records-only`; add it"), "{error}");
     daemon.ok(&alone);
-    // One that an earlier version wrote does not say which it is of.
-    let kept = std::fs::read_to_string(state).unwrap();
-    std::fs::write(state, kept.replace(",\"records_only\":true", "")).unwrap();
+    // One that an earlier version wrote does not say which it is of, nor does its token.
+    let mut kept = json(&text(state.as_ref()));
+    kept.as_object_mut().unwrap().remove("records_only");
+    let mut token = STANDARD.decode(kept["resume_token"].as_str().unwrap()).unwrap();
+    let body = token.len() - 4;
+    token[0] = 1;
+    let sum = crc32c::crc32c(&token[..body]);
+    token[body..].copy_from_slice(&sum.to_be_bytes());
+    kept["resume_token"] = STANDARD.encode(token).into();
+    std::fs::write(state, kept.to_string()).unwrap();
     daemon.ok(&["watch", "--state", state, "--until", "1"]);
     let error = daemon.refused(&alone);
     assert!(

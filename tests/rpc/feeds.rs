@@ -146,6 +146,29 @@ async fn a_token_of_another_archive_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_changes_is_not_taken_for_one_of_records_alone() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3, 3).await;
+    for records_only in [true, false] {
+        let request =
+            |from: proto::SubscribeRequest, records_only| proto::SubscribeRequest { records_only, ..from };
+        let mut feed = server.subscribe(request(from_start(), records_only)).await;
+        records_until(&mut feed, 3).await;
+        let token = feed.token().clone();
+        let other = request(from_token(token.clone()), !records_only);
+        refused(
+            server.client.subscribe(other).await,
+            Code::FailedPrecondition,
+            "TOKEN_OF_ANOTHER_MODE",
+        );
+        let mut again = server.subscribe(request(from_token(token), records_only)).await;
+        assert!(matches!(next(&mut again).await, Message::Started(started) if started.from == 3));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_feeds_are_all_the_log() {
     let folder = folder();
     let server = Server::start(folder.path()).await;
