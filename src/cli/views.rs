@@ -3,7 +3,7 @@
 use super::connect::Reach;
 use super::failure::Failure;
 use super::output::{Form, print, table};
-use super::screen::{Screen, count, stdout};
+use super::screen::{Screen, count, plain, stdout};
 use crate::client::Client;
 use crate::rpc::proto;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -151,9 +151,13 @@ fn doing(view: &proto::View) -> String {
             )
         })
         .unwrap_or_default();
+    let anew = match view.anew_because.as_str() {
+        "" => String::new(),
+        why => format!("; made anew: {}", plain(why)),
+    };
     match view.state() {
-        proto::ViewState::Following => "following".to_owned(),
-        proto::ViewState::CatchingUp => format!("catching up{left}"),
+        proto::ViewState::Following => format!("following{anew}"),
+        proto::ViewState::CatchingUp => format!("catching up{left}{anew}"),
         proto::ViewState::Rebuilding => {
             let at = view.rebuilt_position.unwrap_or_default();
             format!("being made anew, through {}{left}", count(at))
@@ -175,6 +179,9 @@ fn as_json(view: &proto::View) -> Value {
         "name": view.name, "version": view.version, "view_position": view.view_position, "tail": view.tail,
         "lag": view.tail - view.view_position.min(view.tail), "state": state, "bytes": view.bytes, "files": view.files,
     });
+    if !view.anew_because.is_empty() {
+        json["anew_because"] = view.anew_because.as_str().into();
+    }
     if let Some(at) = view.rebuilt_position {
         json["rebuilt_position"] = at.into();
     }
@@ -224,5 +231,27 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_that_began_anew_says_why() {
+        let mut view = proto::View {
+            state: proto::ViewState::CatchingUp.into(),
+            seconds_left: Some(120.0),
+            ..proto::View::default()
+        };
+        assert_eq!(doing(&view), "catching up, 2 minutes left");
+        assert!(as_json(&view)["anew_because"].is_null());
+        view.anew_because = "version 8 was of another version of the program".to_owned();
+        assert_eq!(
+            doing(&view),
+            "catching up, 2 minutes left; made anew: version 8 was of another version of the program"
+        );
+        assert_eq!(as_json(&view)["anew_because"], view.anew_because);
     }
 }

@@ -271,30 +271,32 @@ pub fn remove(folder: &Path) -> Result<(), IndexError> {
     }
 }
 
-/// Removes the folders in `parent` whose names begin so, all but one; says of each that it is of another version.
+/// Removes the folders in `parent` whose names begin so, all but one; says of each that it is of another version, and answers what
+/// follows in their names.
 ///
 /// # Errors
 /// [`IndexError`].
-pub fn remove_others(parent: &Path, beginning: &str, kept: &Path) -> Result<(), IndexError> {
+pub fn remove_others(parent: &Path, beginning: &str, kept: &Path) -> Result<Vec<String>, IndexError> {
     let items = match std::fs::read_dir(parent) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         items => items.map_err(|cause| error(parent, cause))?,
     };
+    let mut removed = Vec::new();
     for item in items {
         let path = item.map_err(|cause| error(parent, cause))?.path();
-        let is_of_them = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(beginning));
-        if is_of_them && path != kept {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let version = name.and_then(|name| name.strip_prefix(beginning));
+        if let Some(version) = version.filter(|_| path != kept) {
             tracing::warn!(
                 folder = %path.display(),
                 "an index of another version is removed; it is built anew"
             );
             remove(&path)?;
+            removed.push(version.to_owned());
         }
     }
-    Ok(())
+    removed.sort();
+    Ok(removed)
 }
 
 fn error(path: &Path, cause: std::io::Error) -> IndexError {

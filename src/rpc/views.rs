@@ -107,6 +107,7 @@ fn view(core: &Core, name: &str) -> proto::View {
         records_s,
         left,
         rebuilds,
+        anew,
     } = standing;
     let (state, rebuilt_position) = match doing {
         Doing::Following => (proto::ViewState::Following, None),
@@ -126,5 +127,6 @@ fn view(core: &Core, name: &str) -> proto::View {
         records_s,
         seconds_left: left.map(|left| left.as_secs_f64()),
         rebuilds,
+        anew_because: anew.unwrap_or_default(),
     }
 }

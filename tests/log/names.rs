@@ -6,7 +6,9 @@ use chancery::log::names::{NameHash, TakenNames};
 use chancery::log::{Columns, Log, Rule};
 use chancery::record::{Act, EntryKey, Hash, Outcome, Position, Principal, Reason};
 use chancery::store::open::{Archive, ArchiveOptions, open};
-use chancery::view::names::{self, NamesRunner};
+use chancery::view::names::{self, NamesRunner, NamesView};
+use chancery::view::runner::Folders;
+use chancery::view::runner::standing::standing;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +115,36 @@ fn made() -> tempfile::TempDir {
     fold(folder.path(), &archive.log);
     archive.log.close();
     folder
+}
+
+/// What a view says of why it began anew.
+fn why_anew(runner: &NamesRunner, log: &Log) -> Option<String> {
+    standing::<NamesView>(&runner.asked(), log.tail()).anew
+}
+
+#[test]
+fn a_view_that_began_anew_says_why_until_it_has_caught_up() {
+    let folder = made();
+    let (own, views) = (
+        Folders::of::<NamesView>(&folder.path().join("views")).own,
+        folder.path().join("views"),
+    );
+    let archive = start(folder.path(), None);
+    let log = &archive.log;
+    let whole = NamesRunner::open(&views, log).unwrap();
+    assert_eq!(why_anew(&whole, log), None);
+    drop(whole);
+    // As a program of another version has left it.
+    std::fs::rename(own, views.join("names-0-old")).unwrap();
+    let mut runner = NamesRunner::open(&views, log).unwrap();
+    assert_eq!(
+        why_anew(&runner, log).as_deref(),
+        Some("version 0-old was of another version of the program")
+    );
+    while runner.step(log).unwrap() {}
+    assert_eq!(why_anew(&runner, log), None);
+    drop(runner);
+    archive.log.close();
 }
 
 /// Whatever names are learnt from, the log knows the same.

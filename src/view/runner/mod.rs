@@ -174,22 +174,33 @@ impl<V: View> Runner<V> {
     pub fn open(views: &Path, log: &Log) -> Result<Self, FoldError> {
         let folders = Folders::of::<V>(views);
         folders.clean()?;
-        index::remove_others(views, &format!("{}-", V::NAME), &folders.own)?;
-        let view = match V::open(&folders.own) {
-            Ok(view) if is_of(view.mark(), log)? => view,
+        let others = index::remove_others(views, &format!("{}-", V::NAME), &folders.own)?;
+        let (view, why) = match V::open(&folders.own) {
+            Ok(view) if is_of(view.mark(), log)? => {
+                let is_empty = view.through() == Position::START;
+                let other = others.first().filter(|_| is_empty);
+                let why =
+                    other.map(|version| format!("version {version} was of another version of the program"));
+                (view, why)
+            }
             Ok(view) => {
                 tracing::warn!(
                     "the {} view is of other records than the log's; it is made anew",
                     V::NAME
                 );
                 drop(view);
-                anew(&folders.own)?
+                let why = "its files were of other records than the log's".to_owned();
+                (anew(&folders.own)?, Some(why))
             }
             Err(error) => {
                 tracing::warn!(%error, "the {} view cannot be opened and is made anew", V::NAME);
-                anew(&folders.own)?
+                let why = "its files could not be opened".to_owned();
+                (anew(&folders.own)?, Some(why))
             }
         };
+        if let Some(why) = why {
+            view.asked().state().set_anew(why, log.tail());
+        }
         Ok(Self {
             view,
             folders,
@@ -212,6 +223,9 @@ impl<V: View> Runner<V> {
             tracing::warn!("the {} view is damaged and is made anew", V::NAME);
             asked.begins_anew();
             self.view.clear()?;
+            asked
+                .state()
+                .set_anew("its files were damaged".to_owned(), log.tail());
             asked.state().set_damaged(false);
         }
         step(&mut self.view, log)?;

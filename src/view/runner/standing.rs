@@ -22,6 +22,8 @@ pub struct State<A> {
     pace: Mutex<Pace>,
     /// How often it was made anew.
     rebuilds: AtomicU64,
+    /// Why it began anew in its own place, and how far it must come for that to be over.
+    anew: Mutex<Option<(String, Position)>>,
 }
 
 impl<A> Default for State<A> {
@@ -32,6 +34,7 @@ impl<A> Default for State<A> {
             beside: Mutex::default(),
             pace: Mutex::default(),
             rebuilds: AtomicU64::default(),
+            anew: Mutex::default(),
         }
     }
 }
@@ -74,6 +77,18 @@ impl<A> State<A> {
 
     pub(super) fn was_made_anew(&self) {
         self.rebuilds.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It begins anew in its own place, and lacks what there was until it has come as far as the log is now.
+    pub(super) fn set_anew(&self, why: String, tail: Position) {
+        *self.anew.lock().unwrap_or_else(PoisonError::into_inner) = Some((why, tail));
+    }
+
+    /// Why it began anew, as long as it lacks something for that.
+    fn anew(&self, through: Position) -> Option<String> {
+        let anew = self.anew.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacking = anew.as_ref().filter(|(_, tail)| through < *tail);
+        lacking.map(|(why, _)| why.clone())
     }
 
     fn records_s(&self) -> f64 {
@@ -124,6 +139,8 @@ pub struct Standing {
     pub left: Option<Duration>,
     /// How often it was made anew since it was opened.
     pub rebuilds: u64,
+    /// Why it began anew with nothing since the daemon started, as long as it is behind for that.
+    pub anew: Option<String>,
 }
 
 /// How a view stands beside a log with this tail.
@@ -154,6 +171,7 @@ pub fn standing<V: View>(asked: &V::Asked, tail: Position) -> Standing {
         files: asked.files(),
         records_s,
         rebuilds: state.rebuilds.load(Ordering::Acquire),
+        anew: state.anew(through),
         left: Duration::try_from_secs_f64(left).ok().filter(|_| records_s > 0.0),
     }
 }
@@ -189,6 +207,11 @@ mod tests {
         );
         let left = behind.left.unwrap().as_secs();
         assert!((200..=223).contains(&left), "{left}");
+        assert_eq!(behind.anew, None);
+        state.set_anew("its files were damaged".to_owned(), Position::new(1));
+        assert_eq!(standing(2).anew.as_deref(), Some("its files were damaged"));
+        state.set_anew("its files were damaged".to_owned(), Position::START);
+        assert_eq!(standing(2).anew, None, "it has caught up");
         state.want(true);
         assert_eq!(standing(0).doing, Doing::Rebuilding(Position::START));
     }
