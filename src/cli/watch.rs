@@ -50,6 +50,9 @@ pub struct Args {
     /// Deliver a record only by its own content, not because its entry leaves the filter
     #[arg(long)]
     records_only: bool,
+    /// Deliver leaves alone: which act on which entry, by whom and when, without what it says
+    #[arg(long)]
+    leaves: bool,
     /// Keep the place in this file, and go on from it
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -196,8 +199,12 @@ impl<'a> Watch<'a> {
             filter: self.filter.clone(),
             until: self.args.until,
             records_only: self.args.records_only,
+            parts: match self.args.leaves {
+                true => proto::Parts::Leaf,
+                false => proto::Parts::LeafAndPayload,
+            }
+            .into(),
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or_default(),
-            ..proto::SubscribeRequest::default()
         };
         let mut feed = match client.subscribe(request).await {
             Ok(feed) => feed,

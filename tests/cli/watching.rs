@@ -248,6 +248,23 @@ fn of_records_alone_nothing_leaves() {
 }
 
 #[test]
+fn of_leaves_alone_nothing_is_told_of_what_records_say() {
+    let daemon = with(0..2);
+    let watch = [
+        "watch",
+        "title = t1",
+        "--from=start",
+        "--until=1",
+        "--leaves",
+        "-o",
+        "json",
+    ];
+    let told = json(&daemon.ok(&watch));
+    assert_eq!((&told["key"], &told["change"]), (&"k1".into(), &"enters".into()));
+    assert!(told["title"].is_null(), "{told}");
+}
+
+#[test]
 fn a_watch_goes_on_when_the_daemon_comes_back_and_skips_nothing() {
     let daemon = with(0..1);
     let mut watch = daemon.spawn(&["watch", "--from", "start", "--until", "2", "-o", "json"]);
