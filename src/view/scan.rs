@@ -43,6 +43,10 @@ const WINDOW_RECORDS: u64 = 4_096;
 /// Bytes of records held at a time by one scan.
 const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 
+/// How often, and how long each time, a hint waits for the view to have what was just recorded.
+const NEAR_LOOKS: usize = 20;
+const NEAR_WAIT: Duration = Duration::from_millis(10);
+
 /// Bounds of scanning.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -319,11 +323,22 @@ impl Scanner {
         self.blocking(job).await?
     }
 
-    /// What comes near to the names that a filter asks for and nobody has, a sentence each; for answers without entries.
+    /// What comes near to the names that a filter asks for and nobody has, a sentence each; for answers without entries. Nothing where
+    /// the view is behind for longer than a moment: what it does not have yet may have the name.
     pub async fn near(&self, filter: Filter) -> Vec<String> {
         let Some(view) = self.view() else {
             return Vec::new();
         };
+        let tail = self.log.tail();
+        for _ in 0..NEAR_LOOKS {
+            if view.through() >= tail {
+                break;
+            }
+            tokio::time::sleep(NEAR_WAIT).await;
+        }
+        if view.through() < tail {
+            return Vec::new();
+        }
         let log = self.log.clone();
         let job = move |cancelled: &AtomicBool| {
             let snapshot = view.snapshot();

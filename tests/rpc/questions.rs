@@ -634,3 +634,25 @@ async fn a_dispatch_is_found_and_fed_by_what_it_suggests_and_said_to_be() {
     );
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_just_recorded_is_not_said_to_be_missing() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    for at in 0..40_u64 {
+        let country = ["PAK", "IRN", "IND", "NLD"][at as usize % 4];
+        let key = format!("key-{at}");
+        server.put(event_of(&key, country, "2021-10-13")).await;
+        let search = proto::SearchRequest {
+            as_of: Some(proto::AsOf {
+                at: Some(proto::as_of::At::Position(at)),
+            }),
+            ..filtered(&format!("key = {key}"))
+        };
+        let answer = server.client.query().search(search).await.unwrap().into_inner();
+        assert_eq!(answer.total, 0);
+        let says_so = |note: &String| note.contains("the archive has nothing");
+        assert!(!answer.notes.iter().any(says_so), "{:?}", answer.notes);
+    }
+    server.stop().await;
+}
