@@ -436,6 +436,7 @@ pub fn signals() -> std::io::Result<impl Future<Output = ()>> {
                 Some(first) => drop(first.send(())),
                 None => {
                     tracing::warn!("a second signal: ending at once");
+                    crate::alert::own_group::end_all();
                     std::process::exit(130);
                 }
             }

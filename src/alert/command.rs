@@ -30,13 +30,11 @@ pub async fn run(
 ) -> Result<(), Failed> {
     let mut group = start(argv, of.alert, told)?;
     let tail = Tail::default();
-    let why = tokio::select! {
-        ended = ended(&mut group, &told.line, &tail) => match ended {
-            Ok(status) if status.success() => return Ok(()),
-            Ok(status) => Why::Exit(status),
-            Err(cause) => Why::Unwaited(cause),
-        },
-        why = cut => {
+    let why = match ended(&mut group, &told.line, &tail, cut).await {
+        Ended::By(Ok(status)) if status.success() => return Ok(()),
+        Ended::By(Ok(status)) => Why::Exit(status),
+        Ended::By(Err(cause)) => Why::Unwaited(cause),
+        Ended::Cut(why) => {
             group.kill().await;
             why
         }
@@ -69,7 +67,13 @@ fn start(argv: &[String], alert: &str, told: &Told) -> Result<OwnGroup, Why> {
     })
 }
 
-async fn ended(group: &mut OwnGroup, input: &str, tail: &Tail) -> io::Result<ExitStatus> {
+/// How it ended: by itself, or cut off. Once it has ended by itself nothing cuts it off.
+enum Ended {
+    By(io::Result<ExitStatus>),
+    Cut(Why),
+}
+
+async fn ended(group: &mut OwnGroup, input: &str, tail: &Tail, cut: impl Future<Output = Why>) -> Ended {
     let leader = group.leader();
     let (stdin, stderr) = (leader.stdin.take(), leader.stderr.take());
     let talk = async {
@@ -84,13 +88,20 @@ async fn ended(group: &mut OwnGroup, input: &str, tail: &Tail) -> io::Result<Exi
         }
     };
     let mut both = std::pin::pin!(async { tokio::join!(talk, listen) });
-    tokio::select! {
-        status = leader.wait() => {
-            // What has not come by then is not waited for.
-            let _ = tokio::time::timeout(LINGER, both).await;
-            status
+    let mut cut = std::pin::pin!(cut);
+    let mut is_silent = false;
+    loop {
+        tokio::select! {
+            status = leader.wait() => {
+                if !is_silent {
+                    // What has not come by then is not waited for.
+                    let _ = tokio::time::timeout(LINGER, both).await;
+                }
+                return Ended::By(status);
+            }
+            _ = &mut both, if !is_silent => is_silent = true,
+            why = &mut cut => return Ended::Cut(why),
         }
-        _ = &mut both => leader.wait().await,
     }
 }
 
@@ -175,6 +186,22 @@ mod tests {
             "{}",
             failed.line()
         );
+    }
+
+    #[tokio::test]
+    async fn a_command_that_has_ended_is_not_cut_off_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = folder.path().join("ended");
+        // What it leaves behind holds stderr, which is read for a moment; it is cut off within that.
+        let script = format!("sleep 300 & touch {}; exit 0", ended.display());
+        let cut = async {
+            while !ended.exists() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(LINGER / 2).await;
+            Why::Timeout(Duration::from_secs(1))
+        };
+        sh(&script, cut).await.unwrap();
     }
 
     #[tokio::test]

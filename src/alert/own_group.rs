@@ -5,11 +5,38 @@
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use tokio::process::{Child, Command};
+
+/// The numbers of the groups that are not dropped yet.
+static GROUPS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+fn with_groups(change: impl FnOnce(&mut Vec<i32>)) {
+    change(&mut GROUPS.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Kills every group that there is, for a process that ends at once: nothing is dropped then.
+pub fn end_all() {
+    with_groups(|groups| groups.drain(..).filter_map(Pid::from_raw).for_each(kill));
+}
+
+fn kill(group: Pid) {
+    // It may have ended just now.
+    let _ = kill_process_group(group, Signal::KILL);
+}
 
 /// A command and whatever it started; killed where this is dropped before the command was waited for.
 #[derive(Debug)]
-pub struct OwnGroup(Child);
+pub struct OwnGroup {
+    leader: Child,
+    /// The number of the group.
+    id: Option<i32>,
+}
+
+/// The number of a process that was not waited for yet.
+fn number(leader: &Child) -> Option<i32> {
+    leader.id().and_then(|id| i32::try_from(id).ok())
+}
 
 impl OwnGroup {
     /// Starts it.
@@ -17,19 +44,22 @@ impl OwnGroup {
     /// # Errors
     /// What the system says.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        command.process_group(0).kill_on_drop(true).spawn().map(Self)
+        let leader = command.process_group(0).kill_on_drop(true).spawn()?;
+        let id = number(&leader);
+        with_groups(|groups| groups.extend(id));
+        Ok(Self { leader, id })
     }
 
     /// Its leader: what is said to it, what it says, and how it ends.
     pub fn leader(&mut self) -> &mut Child {
-        &mut self.0
+        &mut self.leader
     }
 
     /// Ends all of it, and waits for the leader: no zombie stays.
     pub async fn kill(&mut self) {
         self.signal();
         // It cannot resist; if the system cannot wait for it nobody can.
-        let _ = self.0.wait().await;
+        let _ = self.leader.wait().await;
     }
 
     /// Ends all of it, and returns once the leader is dead: it does nothing any more beside whoever is given its work next.
@@ -45,16 +75,15 @@ impl OwnGroup {
     /// Kills it; `None` where there is nobody any more.
     fn signal(&self) -> Option<Pid> {
         // There is no number once it was waited for.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
-        let group = id.and_then(Pid::from_raw)?;
-        // It may have ended just now.
-        let _ = kill_process_group(group, Signal::KILL);
+        let group = number(&self.leader).and_then(Pid::from_raw)?;
+        kill(group);
         Some(group)
     }
 }
 
 impl Drop for OwnGroup {
     fn drop(&mut self) {
+        with_groups(|groups| groups.retain(|id| Some(*id) != self.id));
         self.signal();
     }
 }

@@ -1,8 +1,13 @@
 //! Ctrl-C: the first asks the command to come to an end, the second ends the process.
 
 use super::failure::Failure;
+use crate::alert::own_group;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// Signals that come so soon one behind the other are one: a session that ends may send two of them.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Tells whether the command was asked to end.
 #[derive(Clone, Debug)]
@@ -25,9 +30,10 @@ pub fn listen_with_hangup() -> Result<Interrupt, Failure> {
     let all = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
+        SignalKind::quit(),
         SignalKind::hangup(),
     ];
-    listen_to(if is_hangup_minded() { &all } else { &all[..2] })
+    listen_to(if is_hangup_minded() { &all } else { &all[..3] })
 }
 
 /// Whether a hangup would end the process, as far as the system says.
@@ -44,11 +50,20 @@ fn listen_to(kinds: &[SignalKind]) -> Result<Interrupt, Failure> {
     let mut signals = signals.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let (tell, told) = watch::channel(false);
     tokio::spawn(async move {
+        let mut first: Option<Instant> = None;
         loop {
             let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
             futures::future::select_all(any).await;
-            if tell.send_replace(true) {
-                std::process::exit(130);
+            match first {
+                Some(first) if first.elapsed() < TOGETHER => {}
+                Some(_) => {
+                    own_group::end_all();
+                    std::process::exit(130);
+                }
+                None => {
+                    first = Some(Instant::now());
+                    tell.send_replace(true);
+                }
             }
         }
     });

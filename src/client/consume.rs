@@ -21,6 +21,8 @@ use tonic::{Status, Streaming};
 
 /// Records that are on their way to a consumer who says nothing else.
 const CREDITS: u32 = 100;
+/// How long the server may take to end a stream that the consumer leaves.
+const LEAVE_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a [`Consumer`] did not go on. What was acknowledged before is done.
 #[derive(Debug, thiserror::Error)]
@@ -241,6 +243,23 @@ impl Consumer {
     /// Whether nothing that was said is without an answer.
     pub fn is_answered(&self) -> bool {
         self.unanswered.is_empty()
+    }
+
+    /// Ends the work in good order: what this consumer still has goes to others as if it had never been delivered. A consumer that is
+    /// only dropped is taken for lost, and the oldest record that it has counts as delivered.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: chancery::client::Consumer) {
+    /// consumer.leave().await;
+    /// # }
+    /// ```
+    pub async fn leave(mut self) {
+        self.send(Said::Leave(proto::Leave {}));
+        if let State::Working(stands) = &mut self.state {
+            let end = async { while let Some(Ok(_)) = stands.1.next().await {} };
+            // Who does not hear the end is taken for lost: nothing else depends on it.
+            let _ = tokio::time::timeout(LEAVE_WAIT, end).await;
+        }
     }
 
     async fn say(&mut self, said: Said) -> Result<u64, ConsumeError> {

@@ -93,6 +93,8 @@ struct Worker {
 enum End {
     /// The consumer has ended the stream, or does not read it any more.
     Gone,
+    /// The consumer leaves in good order.
+    Left,
     /// An error, to be told.
     Failed(Status),
     /// The server stops.
@@ -111,8 +113,9 @@ impl Worker {
             Ok(()) => self.work(said).await,
             Err(end) => end,
         };
+        self.member.in_order = matches!(end, End::Left | End::Draining);
         let last = match end {
-            End::Gone => return,
+            End::Gone | End::Left => return,
             End::Failed(status) => Err(status),
             End::Draining => Ok(proto::ConsumeResponse {
                 message: Some(Told::Draining(proto::Draining {
@@ -223,12 +226,13 @@ impl Worker {
                 let positions = groups::positions("extend.positions", &extend.positions)?;
                 group.extend(&consumer, &positions);
             }
+            Some(Said::Leave(_)) => return Err(End::Left),
             Some(Said::Join(_)) => {
                 let problem = "this stream has joined a group already; open another one";
                 return Err(RequestError::field("join", problem).into());
             }
             None => {
-                let problem = "it says nothing; say `credits`, `ack`, `nack` or `extend`";
+                let problem = "it says nothing; say `credits`, `ack`, `nack`, `extend` or `leave`";
                 return Err(RequestError::field("message", problem).into());
             }
         }

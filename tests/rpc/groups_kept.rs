@@ -4,6 +4,7 @@ use crate::groups::*;
 use crate::harness::*;
 use chancery::record::codec::Act;
 use chancery::rpc::proto::{self, CreateGroupRequest, NackAction, PullRequest};
+use futures::StreamExt;
 use std::path::Path;
 use std::time::Duration;
 use tonic::Code;
@@ -230,6 +231,38 @@ async fn a_connection_that_is_lost_again_and_again_counts_against_the_oldest_rec
         }
     }
     assert_eq!(standing(&server).await.parked, 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_consumer_had_that_leaves_in_good_order_does_not_count_as_delivered() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 6, 6).await;
+    let request = CreateGroupRequest {
+        deliveries_max: 1,
+        ..group()
+    };
+    create(&server, request).await;
+    for position in [0, 1, 2] {
+        let mut consumer = server.client.consume(&group().name).credits(5);
+        let delivery = consumer.next().await.unwrap().unwrap();
+        assert_eq!(
+            (delivery.record.unwrap().position, delivery.attempt),
+            (position, 1)
+        );
+        consumer.ack(&[position]).await.unwrap();
+        consumer.leave().await;
+    }
+    assert_eq!(standing(&server).await.parked, 0);
+    // So does a server that stops with those who work over streams.
+    let mut stream = Stream::join(&server, "s", 5).await;
+    assert_eq!(stream.deliveries(3).await.len(), 3);
+    server.stop().await;
+    drop(stream);
+    let server = Server::start(folder.path()).await;
+    assert_eq!(standing(&server).await.parked, 0);
+    assert_eq!(pull(&server, "a", 9).await, [(3, 1), (4, 1), (5, 1)]);
     server.stop().await;
 }
 

@@ -76,15 +76,22 @@ impl Worker<'_> {
         };
         let consumer = client.consume(&self.args.name).named(&self.args.consumer);
         let mut consumer = consumer.credits(self.credits()).retry(at_once);
+        let worked = self.work(&client, &mut consumer).await;
+        // What was sent and had no turn is no delivery.
+        consumer.leave().await;
+        worked
+    }
+
+    async fn work(&mut self, client: &Client, consumer: &mut Consumer) -> Result<(), Failure> {
         let mut waits = Backoff::default();
         while self.left > 0 || !consumer.is_answered() {
             let quiet = match self.args.until_empty {
                 true => QUIET_UNTIL_EMPTY,
                 false => QUIET,
             };
-            match self.step(&mut consumer, quiet).await {
+            match self.step(consumer, quiet).await {
                 Ok(Worked::One) => waits = Backoff::default(),
-                Ok(Worked::Nothing) => match self.group(&client).await {
+                Ok(Worked::Nothing) => match self.group(client).await {
                     Ok(group) if self.is_over(&group)? => return Ok(()),
                     // What is wrong with the connection is met by the consumer, too.
                     Ok(_) | Err(_) => {}

@@ -77,12 +77,24 @@ pub async fn execute(
         .stdin(Stdio::piped());
     let mut running = Running(OwnGroup::start(&mut shell).map_err(failed)?);
     let leader = running.0.leader();
-    if let Some(mut input) = leader.stdin.take() {
-        let text = format!("{}\n", json(shown, change));
-        // A command need not read what it is given; its exit code is what counts.
-        let _ = input.write_all(text.as_bytes()).await;
-    }
-    leader.wait().await.map_err(failed)
+    let input = leader.stdin.take();
+    let text = format!("{}\n", json(shown, change));
+    let talk = async {
+        if let Some(mut input) = input {
+            // A command need not read what it is given; its exit code is what counts.
+            let _ = input.write_all(text.as_bytes()).await;
+        }
+    };
+    // Something that the command left behind may hold the other end without reading.
+    let status = tokio::select! {
+        status = leader.wait() => Some(status),
+        () = talk => None,
+    };
+    let status = match status {
+        Some(status) => status,
+        None => leader.wait().await,
+    };
+    status.map_err(failed)
 }
 
 /// A command that must not outlive the wait for it: its record is another's as soon as the connection ends.

@@ -251,6 +251,7 @@ impl Group {
                 name: name.to_owned(),
                 stream,
             },
+            in_order: false,
         }
     }
 
@@ -344,11 +345,16 @@ pub struct Member {
     pub group: Arc<Group>,
     /// Who it is.
     pub consumer: Consumer,
+    /// Whether it leaves in good order, and is not lost: then none of what it has counts as delivered.
+    pub in_order: bool,
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.group.state().leave(&self.consumer);
+        match self.in_order {
+            true => self.group.state().leave_in_order(&self.consumer),
+            false => self.group.state().leave(&self.consumer),
+        }
         self.group.keep_what_was_parked();
         self.group.changed.notify_waiters();
     }
@@ -499,7 +505,7 @@ impl Groups {
     /// After a restart a consumer may be done with records that were delivered before it and not looked at again yet: they are, first.
     ///
     /// # Errors
-    /// [`GroupError::NotKept`], [`GroupError::Stopped`], [`GroupError::Read`].
+    /// [`GroupError::NotKept`], [`GroupError::Stopped`], [`GroupError::Read`], [`GroupError::Draining`].
     pub async fn ack(
         &self,
         group: &Arc<Group>,

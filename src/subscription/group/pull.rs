@@ -169,7 +169,8 @@ impl Group {
     pub(super) async fn look_up_to_last_of(
         self: &Arc<Self>,
         positions: &[Position],
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), GroupError> {
+        let draining = self.hub.draining();
         loop {
             let is_done = {
                 let state = self.state();
@@ -177,6 +178,10 @@ impl Group {
             };
             if is_done || self.is_deleted() {
                 return Ok(());
+            }
+            if *draining.borrow() {
+                // Whoever said it says it again.
+                return Err(GroupError::Draining);
             }
             let held = self.filling.lock().await;
             let group = Arc::clone(self);

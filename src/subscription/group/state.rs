@@ -420,7 +420,7 @@ impl GroupState {
         named.len() as u64
     }
 
-    /// A consumer is gone: what it had is delivered to others. Only the oldest counts as delivered: it may be what the consumer died
+    /// A consumer is lost: what it had is delivered to others. Only the oldest counts as delivered: it may be what the consumer died
     /// of. The others had no turn, and a connection that is cut again and again parks none of them.
     pub fn leave(&mut self, consumer: &Consumer) {
         let held = self.consumers.get(consumer).cloned().unwrap_or_default();
@@ -430,6 +430,13 @@ impl GroupState {
             self.again(oldest, None, "its consumer went away");
             held.remove(0);
         }
+        self.give_back(consumer, &held);
+    }
+
+    /// A consumer leaves in good order: what it had is delivered to others as if it had not been delivered.
+    pub fn leave_in_order(&mut self, consumer: &Consumer) {
+        let held = self.consumers.get(consumer).cloned().unwrap_or_default();
+        let held: Vec<Position> = held.into_iter().collect();
         self.give_back(consumer, &held);
     }
 

@@ -287,12 +287,17 @@ impl Run {
     }
 
     fn leave(&mut self, who: usize) {
-        self.state.leave(&consumer(who));
+        let is_lost = self.random.below(2) == 0;
+        match is_lost {
+            true => self.state.leave(&consumer(who)),
+            false => self.state.leave_in_order(&consumer(who)),
+        }
         let held = self.plain.records.values_mut();
         let held = held.filter(|one| matches!(one.is, Is::With(holder, _) if holder == who));
         for (at, one) in held.enumerate() {
-            one.attempts -= u32::from(at > 0);
-            one.is = if at == 0 && one.attempts >= self.plain.rules.deliveries_max {
+            let counts = is_lost && at == 0;
+            one.attempts -= u32::from(!counts);
+            one.is = if counts && one.attempts >= self.plain.rules.deliveries_max {
                 Is::Parked
             } else {
                 Is::Open
