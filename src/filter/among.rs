@@ -10,7 +10,7 @@ use super::words::Phrase;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// A longer term may have been cut: before a letter, which is of four bytes at the most.
-const WHOLE_BYTES_MAX: usize = CUT_BYTES - 4;
+pub const WHOLE_BYTES_MAX: usize = CUT_BYTES - 4;
 
 /// Words that are looked for in terms.
 #[derive(Debug, Clone, PartialEq, Eq)]

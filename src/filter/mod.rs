@@ -38,7 +38,7 @@ mod values;
 mod wording;
 mod words;
 
-pub use among::WordTest;
+pub use among::{WHOLE_BYTES_MAX, WordTest};
 pub use derived::{DerivedType, DerivedValue, each_derived, stated_quads};
 pub use error::{FilterError, FilterProblem};
 pub use excerpt::Excerpt;

@@ -106,7 +106,7 @@ impl Query {
             notes.push("leaves documents out that an event is reported in".to_owned());
         }
         notes.extend(page.actors);
-        notes.extend(erased_note(page.erased));
+        notes.extend(erased_note(page.erased, &filter));
         if page.total == 0 {
             notes.extend(self.0.scanner.near(filter.clone()).await);
         }
@@ -146,7 +146,7 @@ impl Query {
             .await;
         let (answer, counted) = counted.map_err(|error| status::query(&error))?;
         notes.extend(counted.actors);
-        notes.extend(erased_note(counted.erased));
+        notes.extend(erased_note(counted.erased, &filter));
         if answer.entries == 0 {
             notes.extend(self.0.scanner.near(filter.without_suggestions()).await);
         } else {
@@ -186,7 +186,7 @@ impl proto::query_server::Query for Query {
         let counted = self.0.scanner.count(filter.clone(), as_of, leave_out).await;
         let counted = counted.map_err(|error| status::query(&error))?;
         notes.extend(counted.actors);
-        notes.extend(erased_note(counted.erased));
+        notes.extend(erased_note(counted.erased, &filter));
         if counted.count == 0 {
             notes.extend(self.0.scanner.near(filter).await);
         } else {
@@ -383,12 +383,17 @@ pub(super) fn page_size(size: u32) -> Result<u32, RequestError> {
     }
 }
 
-fn erased_note(erased: u64) -> Option<String> {
-    match erased {
-        0 => None,
-        1 => Some("1 entry has lost its content by law and is not in the answer".to_owned()),
-        many => Some(format!(
+/// What an answer lacks; of a filter that has superseded contents too, each of them by itself.
+fn erased_note(erased: u64, filter: &Filter) -> Option<String> {
+    match (erased, filter.names_superseded()) {
+        (0, _) => None,
+        (1, false) => Some("1 entry has lost its content by law and is not in the answer".to_owned()),
+        (many, false) => Some(format!(
             "{many} entries have lost their content by law and are not in the answer"
+        )),
+        (1, true) => Some("1 revision has lost its content by law and is not in the answer".to_owned()),
+        (many, true) => Some(format!(
+            "{many} revisions have lost their content by law and are not in the answer"
         )),
     }
 }

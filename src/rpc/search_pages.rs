@@ -87,7 +87,8 @@ impl Pages {
     /// The next page; then begins with the one after it.
     async fn page(&mut self) -> Result<Made, Status> {
         let ready = match self.next.take() {
-            Some(next) => Some(next.await.0?).filter(|made| made.stands(&self.query.0.log)),
+            // One that could not be made then is made when it is asked for.
+            Some(next) => next.await.0.ok().filter(|made| made.stands(&self.query.0.log)),
             None => None,
         };
         let made = match ready {

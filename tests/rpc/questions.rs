@@ -656,3 +656,50 @@ async fn what_was_just_recorded_is_not_said_to_be_missing() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_looked_at_is_not_said_to_be_missing() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    // More keys begin alike than are looked at, and a topic is longer than a term.
+    for batch in 0..6_u64 {
+        let records =
+            (0..100).map(|at| event_of(&format!("icews-2014-{:04}", batch * 100 + at), "PAK", "2014"));
+        server.append(records.collect()).await.unwrap();
+    }
+    let mut long = content("a long topic", "PAK", "2014");
+    long.topics = vec![chancery::record::codec::Topic {
+        word: format!("{} border deep", "x".repeat(600)),
+        ..Default::default()
+    }];
+    server.put(record(Act::Create, "long", Some(long))).await;
+    let notes = async |filter: &str| {
+        let answer = server.client.query().search(filtered(filter)).await;
+        let answer = answer.unwrap().into_inner();
+        assert_eq!(answer.total, 0, "{filter}");
+        answer.notes.join("\n")
+    };
+    assert!(notes("key = nothing-like-it").await.contains("no key begins so"));
+    assert!(
+        notes("topic : deep AND key = long-9")
+            .await
+            .contains("key = long-9")
+    );
+    for filter in [
+        "key = icews-2014-05",
+        "key = icews-2014-059",
+        "topic : deep AND key = long-9",
+    ] {
+        let notes = notes(filter).await;
+        assert!(
+            !notes.contains("`key = icews-2014-05`; no key begins so"),
+            "{notes}"
+        );
+        assert!(
+            !notes.contains("`key = icews-2014-059`; no key begins so"),
+            "{notes}"
+        );
+        assert!(!notes.contains("`topic : \"deep\"`"), "{notes}");
+    }
+    server.stop().await;
+}
