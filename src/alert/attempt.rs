@@ -1,5 +1,6 @@
 //! One attempt at a match: whose it is, and why it may fail.
 
+use super::tls::NoTrust;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -51,6 +52,17 @@ pub enum Why {
         /// Where.
         address: String,
         /// What the system said.
+        cause: io::Error,
+    },
+    /// Nobody can be trusted.
+    #[error(transparent)]
+    NoTrust(#[from] NoTrust),
+    /// Somebody is there who speaks no TLS, or cannot be trusted.
+    #[error("no TLS with {address}: {cause}")]
+    Untrusted {
+        /// Where.
+        address: String,
+        /// What was wrong.
         cause: io::Error,
     },
     /// The connection broke, or what came was no HTTP.

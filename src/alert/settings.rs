@@ -1,6 +1,7 @@
 //! What the file of settings says of an alert: `[alerts.NAME]`, read field by field, so that whatever is wrong is said in one
 //! sentence with the alert, the field, the value and what to write instead.
 
+use super::tls::is_name;
 use super::webhook::{OWN_HEADERS, can_be_asked};
 use crate::filter::Filter;
 use crate::record::{Position, Recorded};
@@ -72,6 +73,8 @@ pub enum Target {
 /// Where a match is posted to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
+    /// Whether TLS is spoken: `https`.
+    pub secure: bool,
     /// The host to connect to.
     pub host: String,
     /// Its port.
@@ -86,7 +89,8 @@ pub struct Webhook {
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Webhook(http://{}{})", self.authority, self.path)
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(out, "Webhook({scheme}://{}{})", self.authority, self.path)
     }
 }
 
@@ -196,7 +200,7 @@ fn target(fields: &Table) -> Result<Target, String> {
     ) {
         (Some(_), Some(_), _) => Err("command and webhook are both given; keep one of them".to_owned()),
         (None, None, _) => Err(
-            "command is missing; write command = [\"program\", \"argument\"], or webhook = \"http://...\""
+            "command is missing; write command = [\"program\", \"argument\"], or webhook = \"https://...\""
                 .to_owned(),
         ),
         (Some(_), None, Some(_)) => Err("headers are given for a command; they go with a webhook".to_owned()),
@@ -227,17 +231,13 @@ fn command(value: &Value) -> Result<Vec<String>, String> {
 
 fn webhook(value: &Value, headers: Option<&Value>) -> Result<Webhook, String> {
     let wrong = |remedy: &str| format!("webhook is `{}`; {remedy}", bare(value));
-    let form = "write an address as http://127.0.0.1:8080/alerts";
+    let form = "write an address as https://desk.example/alerts or http://127.0.0.1:8080/alerts";
     let text = value.as_str().ok_or_else(|| wrong(form))?;
     let uri: Uri = text.parse().map_err(|_| wrong(form))?;
-    if uri.scheme() == Some(&Scheme::HTTPS) {
-        return Err(wrong(
-            "https is not spoken here; post over http:// to a proxy on this machine that speaks it",
-        ));
-    }
+    let secure = uri.scheme() == Some(&Scheme::HTTPS);
     let authority = uri
         .authority()
-        .filter(|_| uri.scheme() == Some(&Scheme::HTTP))
+        .filter(|_| secure || uri.scheme() == Some(&Scheme::HTTP))
         .ok_or_else(|| wrong(form))?;
     if authority.as_str().contains('@') {
         return Err(
@@ -250,13 +250,17 @@ fn webhook(value: &Value, headers: Option<&Value>) -> Result<Webhook, String> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
-    if host.is_empty() {
+    if host.is_empty() || (secure && !is_name(host)) {
         return Err(wrong(form));
     }
-    let port = port(authority).ok_or_else(|| {
-        wrong("write a port of 1 to 65535 behind the colon, or neither: without one it is 80")
+    let port_of_scheme = if secure { 443 } else { 80 };
+    let port = port(authority, port_of_scheme).ok_or_else(|| {
+        wrong(&format!(
+            "write a port of 1 to 65535 behind the colon, or neither: without one it is {port_of_scheme}"
+        ))
     })?;
     let webhook = Webhook {
+        secure,
         host: host.to_owned(),
         port,
         authority: authority.as_str().to_owned(),
@@ -270,14 +274,14 @@ fn webhook(value: &Value, headers: Option<&Value>) -> Result<Webhook, String> {
     }
 }
 
-/// The port to connect to; `None` where there is a colon and none behind it that can be.
-fn port(authority: &Authority) -> Option<u16> {
+/// The port to connect to, `other` where none is said; `None` where there is a colon and none behind it that can be.
+fn port(authority: &Authority, other: u16) -> Option<u16> {
     // A host in brackets has colons of its own.
     let behind_host = authority.as_str().get(authority.host().len()..)?;
     match behind_host.strip_prefix(':') {
         Some(digits) if digits.starts_with('+') => None,
         Some(digits) => digits.parse().ok().filter(|port| *port != 0),
-        None => Some(80),
+        None => Some(other),
     }
 }
 
@@ -409,6 +413,8 @@ mod tests {
             ("http://[::1]", (80, "/")),
             ("http://localhost:65535?desk=1", (65_535, "/?desk=1")),
             ("http://localhost/%C3%A4", (80, "/%C3%A4")),
+            ("https://desk.example/in", (443, "/in")),
+            ("https://[::1]:8443", (8_443, "/")),
         ];
         for (address, (port, path)) in good {
             assert_eq!(hook(address), Ok((port, path.to_owned())), "{address}");
@@ -438,12 +444,16 @@ mod tests {
                 "they go with a webhook",
             ),
             (
-                "filter = ''\nwebhook = 'https://x/'",
-                "webhook is `https://x/`; https is not spoken",
+                "filter = ''\nwebhook = 'x/y'",
+                "webhook is `x/y`; write an address as https://",
             ),
             (
-                "filter = ''\nwebhook = 'x/y'",
-                "webhook is `x/y`; write an address",
+                "filter = ''\nwebhook = 'ftp://x/y'",
+                "webhook is `ftp://x/y`; write an address as https://",
+            ),
+            (
+                "filter = ''\nwebhook = 'https://-x-/y'",
+                "webhook is `https://-x-/y`; write an address as https://",
             ),
             ("filter = ''\nwebhook = 'http://me:pw@x/'", "write it as headers"),
             (

@@ -1,17 +1,20 @@
 //! Posts a match to an HTTP server: the same JSON that a command is given, one request for each attempt.
 //!
-//! Plain HTTP/1.1 to any host, over a connection of its own. There is no TLS: what this program is made of has none that is
-//! free of C. No redirect is followed; whoever answers with one is told of in the failure.
+//! HTTP/1.1 to any host, over a connection of its own, with [`tls`] where the address says so. No redirect is followed; whoever
+//! answers with one is told of in the failure.
 
 use super::attempt::{Of, Why};
 use super::matched::Told;
 use super::settings::Webhook;
+use super::tls;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::io;
 use std::pin::pin;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// The header by which a receiver knows a match that comes again.
@@ -78,11 +81,31 @@ fn made(to: &Webhook, alert: HeaderValue, key: String, line: String) -> Result<R
 }
 
 async fn ask(to: &Webhook, request: Request<String>) -> Result<Response<Incoming>, Why> {
-    let stream = TcpStream::connect((to.host.as_str(), to.port)).await;
-    let stream = stream.map_err(|cause| Why::Unconnected {
+    let unconnected = |cause: io::Error| Why::Unconnected {
         address: to.authority.clone(),
         cause,
-    })?;
+    };
+    let stream = TcpStream::connect((to.host.as_str(), to.port))
+        .await
+        .map_err(unconnected)?;
+    if !to.secure {
+        return exchange(stream, request).await;
+    }
+    // Files are read the first time.
+    let trusted = tokio::task::spawn_blocking(tls::trusted).await;
+    let trusted = trusted.map_err(|error| unconnected(error.into()))??;
+    let stream = tls::with(trusted, &to.host, stream).await;
+    let untrusted = |cause| Why::Untrusted {
+        address: to.authority.clone(),
+        cause,
+    };
+    exchange(stream.map_err(untrusted)?, request).await
+}
+
+async fn exchange<S>(stream: S, request: Request<String>) -> Result<Response<Incoming>, Why>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Why::Lost)?;
     let mut asking = pin!(sender.send_request(request));
     // The connection moves the bytes of both directions for as long as it is polled.

@@ -168,7 +168,7 @@ impl Hub {
         let cancel = Cancel::default();
         let cancelled = cancel.flag();
         let resolved = tokio::task::spawn_blocking(move || {
-            let from = hub.start(&request.from, &request.filter, Some(request.mode))?;
+            let from = hub.start(&request.from, &request.filter, request.mode)?;
             let root = hub.log.root_at(from)?;
             request.filter = hub.widened(&request.filter, &cancelled)?;
             Ok::<_, SubscribeError>((request, from, root))
@@ -202,9 +202,10 @@ impl Hub {
         self: &Arc<Self>,
         from: From,
         filter: Filter,
+        mode: Mode,
     ) -> Result<Position, SubscribeError> {
         let hub = Arc::clone(self);
-        let resolved = tokio::task::spawn_blocking(move || hub.start(&from, &filter, None)).await;
+        let resolved = tokio::task::spawn_blocking(move || hub.start(&from, &filter, mode)).await;
         resolved.map_err(|cause| ReadError::Io {
             what: "the log".to_owned(),
             cause: cause.to_string(),
@@ -232,8 +233,7 @@ impl Hub {
         self.view.get().cloned()
     }
 
-    /// `mode` is that of who goes on where the token was made; who begins something else there has none.
-    fn start(&self, from: &From, filter: &Filter, mode: Option<Mode>) -> Result<Position, SubscribeError> {
+    fn start(&self, from: &From, filter: &Filter, mode: Mode) -> Result<Position, SubscribeError> {
         let tail = self.log.tail();
         match from {
             From::Start => Ok(Position::START),
@@ -252,12 +252,12 @@ impl Hub {
         &self,
         bytes: &[u8],
         filter: &Filter,
-        mode: Option<Mode>,
+        mode: Mode,
         tail: Position,
     ) -> Result<Position, SubscribeError> {
         let token = ResumeToken::decode(bytes)?;
         token.check_names(self.log.origin(), filter.sha256(), filter.canonical())?;
-        mode.map_or(Ok(()), |mode| token.check_mode(mode == Mode::Records))?;
+        token.check_mode(mode == Mode::Records)?;
         let root = if token.position > tail {
             None
         } else {

@@ -1,113 +1,10 @@
 //! Alerts: in order, at least once, and with what they do seen from outside.
 
-use crate::harness::{Daemon, LONGEST, chancery, gone, json, lines, run, text, until};
+use crate::harness::{Daemon, chancery, gone, json, lines, run, text, until};
+use crate::receiving::{Answer, Posted, Receiving};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::io::ErrorKind;
 use tempfile::TempDir;
-
-/// A request as it came.
-#[derive(Debug)]
-struct Posted {
-    head: String,
-    body: Value,
-}
-
-impl Posted {
-    fn key(&self) -> &str {
-        self.body["key"].as_str().unwrap()
-    }
-
-    fn header(&self, name: &str) -> &str {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map_or("", |(_, value)| value)
-    }
-}
-
-/// What is answered to a request.
-enum Answer {
-    Status(u16),
-    /// The connection is closed instead.
-    Nothing,
-    /// The connection stays open, and nothing comes.
-    Silence,
-}
-
-/// An HTTP server that hands over each request and answers what the test says; 200 where it says nothing more.
-struct Receiving {
-    address: String,
-    posted: Receiver<Posted>,
-    answers: Sender<Answer>,
-}
-
-impl Receiving {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}/in?desk=1", listener.local_addr().unwrap());
-        let ((tell, posted), (answers, due)) = (channel(), channel());
-        std::thread::spawn(move || {
-            let mut silent = Vec::new();
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let Some(request) = request(&mut stream) else {
-                    continue;
-                };
-                if tell.send(request).is_err() {
-                    return;
-                }
-                match due.try_recv().unwrap_or(Answer::Status(200)) {
-                    Answer::Status(status) => {
-                        let _ = write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-                    }
-                    Answer::Nothing => {}
-                    Answer::Silence => silent.push(stream),
-                }
-            }
-        });
-        Self {
-            address,
-            posted,
-            answers,
-        }
-    }
-
-    fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
-        answers
-            .into_iter()
-            .for_each(|answer| self.answers.send(answer).unwrap());
-    }
-
-    fn next(&self) -> Posted {
-        self.posted.recv_timeout(LONGEST).unwrap()
-    }
-
-    fn keys(&self, count: usize) -> Vec<String> {
-        (0..count).map(|_| self.next().key().to_owned()).collect()
-    }
-}
-
-fn request(stream: &mut TcpStream) -> Option<Posted> {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase()
-            .strip_prefix("content-length: ")?
-            .parse()
-            .ok()
-    })?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body = serde_json::from_slice(&body).unwrap();
-    Some(Posted { head, body })
-}
 
 fn daemon(folder: TempDir, alerts: &str) -> Daemon {
     std::fs::write(folder.path().join("chancery.toml"), alerts).unwrap();
@@ -512,9 +409,9 @@ fn an_alert_that_cannot_be_is_refused_at_the_start_in_one_sentence() {
         assert!(!data.exists());
     };
     check(
-        "[alerts.desk]\nfilter = ''\nwebhook = 'https://example.org/'\n",
-        "alert `desk`: webhook is `https://example.org/`; https is not spoken here; post over http:// to a proxy on this \
-         machine that speaks it",
+        "[alerts.desk]\nfilter = ''\nwebhook = 'example.org/in'\n",
+        "alert `desk`: webhook is `example.org/in`; write an address as https://desk.example/alerts or \
+         http://127.0.0.1:8080/alerts",
     );
     check(
         "[alerts.desk]\nfilter = ''\nwebhook = 'http://127.0.0.1:99999/x'\n",

@@ -227,3 +227,20 @@ fn no_more_commands_are_run_than_were_asked_for_though_the_daemon_is_killed_unde
     assert_eq!(text(&ran), "a\n");
     drop(again);
 }
+
+#[test]
+fn a_consumer_whose_commands_write_for_nobody_ends_and_parks_nothing() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b"]);
+    daemon.ok(&["group", "create", "mail", "--from", "start", "--deliveries", "1"]);
+    let exec = "echo $CHANCERY_KEY && sleep 0.1 && echo behind it";
+    let mut consumer = daemon.spawn(&["group", "consume", "mail", "--exec", exec]);
+    let mut out = std::io::BufReader::new(consumer.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "a\n");
+    drop(out);
+    assert!(consumer.wait().unwrap().success());
+    let taken = daemon.ok(&["group", "consume", "mail", "--until-empty", "-o", "json"]);
+    assert_eq!(keys(&taken), ["a", "b"]);
+}

@@ -68,12 +68,18 @@ impl Daemon {
 
     /// With settings.
     pub fn with(folder: TempDir, settings: &[&str]) -> Self {
+        Self::with_env(folder, settings, &[])
+    }
+
+    /// With settings, and with variables of the surroundings.
+    pub fn with_env(folder: TempDir, settings: &[&str], variables: &[(&str, &Path)]) -> Self {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_chancery"))
             .args(["serve", "--origin", "example.org/test", "--data"])
             .arg(folder.path().join("data"))
             .args(settings)
             .current_dir(folder.path())
             .env("CHANCERY_LOG", "off")
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

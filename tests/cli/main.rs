@@ -2,6 +2,7 @@
 
 mod acts;
 mod alerts;
+mod alerts_tls;
 mod annotating;
 mod authorities;
 mod cite;
@@ -16,6 +17,7 @@ mod help;
 mod imports;
 mod proofs;
 mod questions;
+mod receiving;
 mod rows;
 mod suggesting;
 mod usage;

@@ -311,3 +311,28 @@ fn a_command_does_not_outlive_a_watch_that_is_ended() {
         gone(&text(&ids));
     }
 }
+
+#[test]
+fn a_watch_whose_commands_write_for_nobody_ends_and_its_record_comes_again() {
+    let daemon = with(0..3);
+    let state = daemon.folder().join("state");
+    let state = state.to_str().unwrap();
+    // A shell ignores nothing: it ends of the signal, or fails at its next word.
+    let exec = "echo $CHANCERY_KEY && sleep 0.1 && echo behind it";
+    let args = ["watch", "--from", "start", "--state", state, "--exec", exec];
+    let mut watch = daemon.spawn(&args);
+    let mut out = BufReader::new(watch.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "k0\n");
+    drop(out);
+    let ended = watch.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{err}");
+    assert!(
+        err.contains("for position 0, and nobody reads its output any more; it is not done"),
+        "{err}"
+    );
+    let again = daemon.ok(&["watch", "--state", state, "--until", "2", "-o", "json"]);
+    assert_eq!(keys(&again), ["k0", "k1", "k2"]);
+}

@@ -859,3 +859,24 @@ async fn what_is_acknowledged_while_it_is_read_for_its_next_delivery_is_not_deli
     assert!(met, "it was never met while it read");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_does_not_begin_at_a_token_of_another_mode() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3, 3).await;
+    let mut feed = server.subscribe(crate::harness::from_start()).await;
+    records_until(&mut feed, 3).await;
+    let from = Some(proto::SubscribeFrom {
+        from: Some(From::ResumeToken(feed.token().clone())),
+    });
+    let of = |records_only| CreateGroupRequest {
+        from: from.clone(),
+        records_only,
+        ..group()
+    };
+    let refusal = server.client.subscriptions().create_group(of(true)).await;
+    refused(refusal, Code::FailedPrecondition, "TOKEN_OF_ANOTHER_MODE");
+    assert_eq!(create(&server, of(false)).await.position, 3);
+    server.stop().await;
+}

@@ -199,6 +199,7 @@ impl Worker<'_> {
             consumer.ack(&[position]).await?;
             return Ok(());
         }
+        reaction::check_reader(&shown, self.screen).map_err(Ended::Failed)?;
         self.screen.warn(format_args!(
             "the command failed for position {position} ({status}); it comes again, or is parked"
         ));

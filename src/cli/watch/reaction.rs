@@ -44,6 +44,7 @@ impl Reaction {
             if ended.success() {
                 return Ok(());
             }
+            check_reader(shown, screen)?;
             let wait = waits.next();
             screen.warn(format_args!(
                 "the command failed for position {} ({ended}); trying again in {} ms",
@@ -53,6 +54,30 @@ impl Reaction {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// After a command that failed: ends where nobody reads what it writes any more, since then it may fail for ever for that.
+///
+/// # Errors
+/// [`Failure::ReaderGone`].
+pub fn check_reader(shown: &Shown<'_>, screen: &Screen) -> Result<(), Failure> {
+    if !reader_is_gone() {
+        return Ok(());
+    }
+    screen.note(format_args!(
+        "the command failed for position {}, and nobody reads its output any more; it is not done",
+        shown.position
+    ));
+    Err(Failure::ReaderGone)
+}
+
+/// Whether stdout is a pipe that was closed at its other end.
+fn reader_is_gone() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let out = std::io::stdout();
+    let mut asked = [PollFd::new(&out, PollFlags::OUT)];
+    let at_once = Timespec::default();
+    poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().contains(PollFlags::ERR)
 }
 
 /// Runs a shell command for a record, once. Where this is dropped before it has ended, it is killed with whatever it started.

@@ -466,7 +466,10 @@ impl Groups {
         if self.list().len() >= GROUPS_MAX {
             return Err(GroupError::TooMany);
         }
-        let start = self.hub.resolved(from, settings.filter.clone()).await?;
+        let start = self
+            .hub
+            .resolved(from, settings.filter.clone(), settings.mode)
+            .await?;
         let state = GroupState::new(settings.rules.clone(), start);
         let new = Restored {
             settings,
