@@ -1,4 +1,4 @@
-//! Appends two events, reads them back, and follows the archive while one of them is corrected.
+//! Appends two events, reads them back, follows the archive while one of them is corrected, and works for a consumer group.
 //!
 //! ```sh
 //! chancery serve                                        # in one terminal
@@ -13,8 +13,8 @@ use chancery::record::codec::{self, Content, Country, Date, DateRole, Participan
 use chancery::record::{Act, Leaf};
 use chancery::rpc::proto::subscribe_from::From;
 use chancery::rpc::proto::{
-    AppendRecord, AppendRequest, Change, Outcome, ReadRequest, Receipt, Record, SubscribeFrom,
-    SubscribeRequest,
+    AppendRecord, AppendRequest, Change, CreateGroupRequest, GetGroupRequest, Outcome, ReadRequest, Receipt,
+    Record, SubscribeFrom, SubscribeRequest,
 };
 use futures::{StreamExt, TryStreamExt};
 use std::error::Error;
@@ -24,6 +24,7 @@ use std::process::ExitCode;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What the example follows: meetings between these two countries, whoever stands first.
+const SERIES: &str = "example-follow";
 const FILTER: &str = "series = example-follow AND dyad = PAK-IRN";
 
 #[tokio::main]
@@ -48,7 +49,8 @@ async fn run() -> Result<()> {
     let receipts = append(&client).await?;
     read_back(&client, &receipts).await?;
     let mark = follow(&client, status.tail, &receipts[0]).await?;
-    resume(&client, mark).await
+    resume(&client, mark).await?;
+    work(&client).await
 }
 
 /// One batch is recorded whole or not at all, and the answer comes once it is on disk.
@@ -158,6 +160,37 @@ async fn resume(client: &Client, mark: Mark) -> Result<()> {
     Ok(())
 }
 
+/// Works for a consumer group: the archive remembers what is done, and whoever works for the group shares the records. Each comes at
+/// least once, over lost connections too; its position is the same each time.
+async fn work(client: &Client) -> Result<()> {
+    println!("working for the group {SERIES}:");
+    let mut calls = client.subscriptions();
+    let request = CreateGroupRequest {
+        name: SERIES.to_owned(),
+        filter: FILTER.to_owned(),
+        from: Some(SubscribeFrom {
+            from: Some(From::Start(true)),
+        }),
+        ..CreateGroupRequest::default()
+    };
+    // Where there is one with these settings, work goes on with that.
+    let mut group = calls.create_group(request).await?.into_inner();
+    let mut consumer = client.consume(SERIES).named("reader").credits(10);
+    while group.lag != Some(0) {
+        let delivery = consumer.next().await.ok_or("a consumer has no end")??;
+        let record = delivery.record.ok_or("a delivery has a record")?;
+        println!("    worked on {} {}", record.position, title(&record.payload)?);
+        // Once this returns the record never comes again, whatever happens to the archive.
+        consumer.ack(&[record.position]).await?;
+        let name = SERIES.to_owned();
+        group = calls.get_group(GetGroupRequest { name }).await?.into_inner();
+    }
+    // What is still on its way goes to others as if it had not been delivered.
+    consumer.leave().await;
+    println!("nothing is left to do");
+    Ok(())
+}
+
 fn subscribe(client: &Client, from: u64) -> Subscription {
     client.follow(SubscribeRequest {
         from: Some(SubscribeFrom {
@@ -186,7 +219,7 @@ fn create(content: Content) -> AppendRecord {
     };
     AppendRecord {
         act: Act::Create.number(),
-        series: "example-follow".into(),
+        series: SERIES.into(),
         // No key: the server makes a random one and answers it.
         // The payload travels as bytes, which are stored as sent.
         payload: vec![codec::encode_payload(&payload)],

@@ -1,4 +1,4 @@
-// Appends a small batch, reads it back, and follows the archive, resuming after a cut.
+// Appends a small batch, reads it back, follows the archive, resuming after a cut, and works for a consumer group.
 //
 //	chancery serve                   # in one terminal
 //	./generate                       # in another, in this folder: the stubs, from the protos
@@ -197,6 +197,69 @@ func (r *reader) take(batch *pb.Batch, handle func(*pb.Record, func()) bool, cut
 	return done, nil
 }
 
+// work works for a consumer group over one stream: the archive remembers what is done, and whoever works for the group shares the
+// records. Each comes at least once; its position is the same each time.
+func work(subscriptions pb.SubscriptionsClient) error {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	start := &pb.SubscribeFrom{From: &pb.SubscribeFrom_Start{Start: true}}
+	// Where there is one with these settings, work goes on with that.
+	_, err := subscriptions.CreateGroup(ctx, &pb.CreateGroupRequest{Name: series, Filter: filter, From: start})
+	if err != nil {
+		return err
+	}
+	stream, err := subscriptions.Consume(ctx)
+	if err != nil {
+		return err
+	}
+	// No more than so many records are on their way at a time; each acknowledgement makes room for another.
+	join := &pb.Join{Group: series, Consumer: "reader", Credits: 10}
+	if err := stream.Send(&pb.ConsumeRequest{Message: &pb.ConsumeRequest_Join{Join: join}}); err != nil {
+		return err
+	}
+	for {
+		message, err := stream.Recv()
+		if err != nil {
+			// The stream was lost, and what it had goes to others: a program that goes on joins again here.
+			return err
+		}
+		for _, delivery := range message.GetDeliveries().GetDeliveries() {
+			record := delivery.Record
+			fmt.Printf("  worked on %d %s, delivery %d\n", record.Position, title(record), delivery.Attempt)
+			ack := &pb.AckRequest{Positions: []uint64{record.Position}}
+			if err := stream.Send(&pb.ConsumeRequest{Message: &pb.ConsumeRequest_Ack{Ack: ack}}); err != nil {
+				return err
+			}
+		}
+		// What this answers never comes again.
+		if message.GetAcked() == nil {
+			continue
+		}
+		group, err := subscriptions.GetGroup(ctx, &pb.GetGroupRequest{Name: series})
+		if err != nil {
+			return err
+		}
+		if group.Lag != nil && *group.Lag == 0 {
+			// What is still on its way goes to others as if it had not been delivered.
+			if err := stream.Send(&pb.ConsumeRequest{Message: &pb.ConsumeRequest_Leave{Leave: &pb.Leave{}}}); err != nil {
+				return err
+			}
+			return ended(stream)
+		}
+	}
+}
+
+// ended waits for the server's end of a stream.
+func ended(stream pb.Subscriptions_ConsumeClient) error {
+	for {
+		if _, err := stream.Recv(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
 func title(record *pb.Record) string { return record.GetPayload().GetContent().GetTitle() }
 
 func create(title string, countries ...string) *pb.AppendRecord {
@@ -237,7 +300,8 @@ func run(server string) error {
 	}
 
 	fmt.Printf("following %s:\n", filter)
-	follower := &reader{subscriptions: pb.NewSubscriptionsClient(connection), next: state.Tail}
+	subscriptions := pb.NewSubscriptionsClient(connection)
+	follower := &reader{subscriptions: subscriptions, next: state.Tail}
 	err = follower.follow(func(record *pb.Record, cut func()) bool {
 		change := strings.ToLower(strings.TrimPrefix(record.Change.String(), "CHANGE_"))
 		fmt.Printf("    %d %s %s\n", record.Position, change, title(record))
@@ -248,10 +312,16 @@ func run(server string) error {
 		}
 		return record.Change == pb.Change_CHANGE_STAYS
 	})
-	if err == nil {
-		fmt.Printf("scanned %d..%d: no position was skipped\n", state.Tail, follower.next)
+	if err != nil {
+		return err
 	}
-	return err
+	fmt.Printf("scanned %d..%d: no position was skipped\n", state.Tail, follower.next)
+	fmt.Printf("working for the group %s:\n", series)
+	if err := work(subscriptions); err != nil {
+		return err
+	}
+	fmt.Println("nothing is left to do")
+	return nil
 }
 
 // amend corrects an entry: the whole new content, for the revision that it was made from. If somebody else was faster, the

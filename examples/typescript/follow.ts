@@ -1,5 +1,5 @@
 /**
- * Appends a small batch, reads it back, and follows the archive, resuming after a cut.
+ * Appends a small batch, reads it back, follows the archive, resuming after a cut, and works for a consumer group.
  *
  *     chancery serve                      # in one terminal
  *     npm install && npm run build        # in another, in this folder
@@ -151,6 +151,27 @@ class Reader {
 
 class SkippedError extends Error {}
 
+/**
+ * Works for a consumer group with single calls, as a page can: the archive remembers what is done, and whoever works for the group
+ * shares the records. Each comes at least once; its position is the same each time.
+ */
+async function work(subscriptions: Client<typeof Subscriptions>) {
+  const group = SERIES;
+  const consumer = "reader";
+  // Where there is one with these settings, work goes on with that.
+  await subscriptions.createGroup({ name: group, filter: FILTER, from: { from: { case: "start", value: true } } });
+  // What was delivered to one that died comes again when its time is over.
+  while ((await subscriptions.getGroup({ name: group })).lag !== 0n) {
+    const { deliveries } = await subscriptions.pull({ group, consumer, max: 20, waitMs: 5_000 });
+    for (const { record, attempt } of deliveries) {
+      if (!record) continue;
+      console.log(`  worked on ${record.position} ${titleOf(record)}, delivery ${attempt}`);
+      // Once this is answered the record never comes again.
+      await subscriptions.ack({ group, consumer, positions: [record.position] });
+    }
+  }
+}
+
 const titleOf = (record: Record) => record.payload?.content?.title;
 
 function show(record: Record) {
@@ -210,6 +231,9 @@ async function main() {
   });
   await Promise.all(amending);
   console.log(`scanned ${status.tail}..${reader.next}: no position was skipped`);
+  console.log(`working for the group ${SERIES}:`);
+  await work(subscriptions);
+  console.log("nothing is left to do");
 }
 
 main().catch((error) => {
