@@ -8,6 +8,7 @@ use super::name;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
 use super::watch::Beginning;
+use crate::client::Client;
 use crate::rpc::proto::{self, Sharing};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -220,7 +221,7 @@ async fn create(args: CreateArgs, screen: &Screen) -> Result<(), Failure> {
     if known.is_ok() {
         // Where it began is not among what a group is: it has gone on from there.
         screen.note(format_args!(
-            "group `{}` was there already, with these settings, and is at position {}; nothing is changed",
+            "group `{}` was there already, with these settings, and is at position {}; nothing is changed, wherever it was to begin",
             group.name, group.position
         ));
         return Ok(());
@@ -241,6 +242,11 @@ async fn list(args: ListArgs, screen: &Screen) -> Result<(), Failure> {
         .await?
         .into_inner()
         .groups;
+    let mut counted = Vec::with_capacity(groups.len());
+    for group in groups {
+        counted.push(with_lag(&client, group).await?);
+    }
+    let groups = counted;
     let mut out = stdout();
     if args.output == Form::Json {
         for group in &groups {
@@ -258,14 +264,10 @@ async fn list(args: ListArgs, screen: &Screen) -> Result<(), Failure> {
         ];
         let mut table = table(screen, &header);
         table.add_rows(groups.iter().map(|group| {
-            let behind = || format!("of {} records", count(group.tail - group.scanned_through));
             [
                 group.name.clone(),
                 count(group.position).to_string(),
-                match (group.stopped.as_str(), group.lag) {
-                    ("", lag) => lag.map_or_else(behind, |lag| count(lag).to_string()),
-                    _ => "stopped".to_owned(),
-                },
+                lag_of(group),
                 count(group.in_flight).to_string(),
                 count(group.parked).to_string(),
                 group.consumers.len().to_string(),
@@ -276,6 +278,30 @@ async fn list(args: ListArgs, screen: &Screen) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// The group with its lag counted, where the list has none; as it was where it is gone by now.
+async fn with_lag(client: &Client, group: proto::ConsumerGroup) -> Result<proto::ConsumerGroup, Failure> {
+    if group.lag.is_some() || !group.stopped.is_empty() {
+        return Ok(group);
+    }
+    let name = group.name.clone();
+    let counted = client
+        .subscriptions()
+        .get_group(proto::GetGroupRequest { name })
+        .await;
+    match counted {
+        Ok(counted) => Ok(counted.into_inner()),
+        Err(gone) if gone.code() == tonic::Code::NotFound => Ok(group),
+        Err(status) => Err(status.into()),
+    }
+}
+
+fn lag_of(group: &proto::ConsumerGroup) -> String {
+    match group.stopped.as_str() {
+        "" => group.lag.map_or_else(String::new, |lag| count(lag).to_string()),
+        _ => "stopped".to_owned(),
+    }
 }
 
 fn filter_of(group: &proto::ConsumerGroup) -> String {
@@ -332,13 +358,15 @@ async fn show(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
             ),
         ),
     ];
-    if !group.stopped.is_empty() {
-        rows.push(("stopped", group.stopped.clone()));
+    for (what, why) in [("stopped", &group.stopped), ("held up", &group.held_up)] {
+        if !why.is_empty() {
+            rows.push((what, why.clone()));
+        }
     }
     for consumer in &group.consumers {
         let name = match consumer.name.as_str() {
             "" => "(no name)",
-            name => name,
+            name => &super::screen::plain(name),
         };
         rows.push((
             "consumer",
@@ -375,8 +403,10 @@ fn as_json(group: &proto::ConsumerGroup) -> Value {
     if let Some(lag) = group.lag {
         json["lag"] = lag.into();
     }
-    if !group.stopped.is_empty() {
-        json["stopped"] = group.stopped.as_str().into();
+    for (what, why) in [("stopped", &group.stopped), ("held_up", &group.held_up)] {
+        if !why.is_empty() {
+            json[what] = why.as_str().into();
+        }
     }
     json
 }
@@ -400,7 +430,7 @@ async fn parked(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
                 Form::Json => writeln!(
                     out,
                     "{}",
-                    json!({"position": one.position, "attempts": one.attempts, "reason": one.reason})
+                    json!({"position": one.position, "deliveries": one.attempts, "reason": one.reason})
                 )?,
                 Form::Table => drop(table.add_row([
                     one.position.to_string(),

@@ -284,7 +284,7 @@ impl RawCall<proto::ReadRequest> for Archive {
     ) -> BoxFuture<'static, Result<RawStream, Status>> {
         Box::pin(async move {
             let request = request.into_inner();
-            let parts = convert::parts(request.parts)?;
+            let parts = convert::parts("parts", request.parts)?;
             let filter = convert::filter(&request.filter)?;
             let log = self.0.log.clone();
             let tail = log.tail();
@@ -312,7 +312,7 @@ impl RawCall<proto::GetHistoryRequest> for Archive {
     ) -> BoxFuture<'static, Result<RawStream, Status>> {
         Box::pin(async move {
             let request = request.into_inner();
-            let parts = convert::parts(request.parts)?;
+            let parts = convert::parts("parts", request.parts)?;
             let name = convert::entry_ref(request.entry)?;
             let (name, as_of) = whole_name(&self.0, name, request.as_of).await?;
             let log = self.0.log.clone();

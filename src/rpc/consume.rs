@@ -2,7 +2,8 @@
 //!
 //! A task reads what the consumer says, takes records for it as its credits allow, and answers each acknowledgement once it is kept,
 //! in the order in which they came. It holds at most one message of records and the acknowledgements under way; where the consumer
-//! does not read, nothing more is taken for it. When it ends, for whatever reason, what the consumer has goes to others.
+//! does not read, nothing more is taken for it, and it is heard all the same. When it ends, for whatever reason, what the consumer has
+//! goes to others.
 
 use super::status::{self, RequestError};
 use super::subscriptions::heartbeat;
@@ -14,6 +15,7 @@ use futures::stream::{BoxStream, FuturesOrdered};
 use futures::{FutureExt, StreamExt};
 use proto::consume_request::Message as Said;
 use proto::consume_response::Message as Told;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -26,7 +28,7 @@ const MESSAGES: usize = 2;
 const RECORDS: usize = 256;
 /// How long the task waits for records before it looks again; anything wakes it sooner.
 const WAIT: Duration = Duration::from_secs(60);
-/// The most acknowledgements that are not kept yet; further ones are not read before.
+/// The most acknowledgements that are not kept yet, or whose answer is not read; further messages are not read before.
 const ACKS: usize = 1_024;
 /// The most credits of a consumer.
 const CREDITS_MAX: u32 = 10_000;
@@ -49,9 +51,11 @@ pub async fn consume(
     };
     let credits = credits("join.credits", 0, join.credits)?;
     let name = groups::consumer_name("join.consumer", join.consumer)?;
-    let parts = convert::parts(join.parts)?;
+    let parts = convert::parts("join.parts", join.parts)?;
     let heartbeat = heartbeat("join.heartbeat_ms", join.heartbeat_ms)?;
-    let group = (core.groups.get(&join.group)).map_err(|error| status::group(&error))?;
+    let group = core.groups.get(&join.group);
+    let group = group.and_then(|group| group.check().map(|()| group));
+    let group = group.map_err(|error| status::group(&error))?;
     let joined = groups::group(&group, group.standing(), core.log.tail());
     let (tell, told) = mpsc::channel(MESSAGES);
     let worker = Worker {
@@ -61,6 +65,7 @@ pub async fn consume(
         credits,
         heartbeat,
         tell,
+        outbox: Outbox::default(),
     };
     tokio::spawn(worker.run(said, joined));
     Ok(tokio_stream::wrappers::ReceiverStream::new(told).boxed())
@@ -87,6 +92,8 @@ struct Worker {
     credits: u32,
     heartbeat: Duration,
     tell: mpsc::Sender<Result<proto::ConsumeResponse, Status>>,
+    /// What is to be told once the connection takes it.
+    outbox: Outbox,
 }
 
 /// Why the task ends.
@@ -95,7 +102,9 @@ enum End {
     Gone,
     /// The consumer leaves in good order.
     Left,
-    /// An error, to be told.
+    /// It said what cannot be.
+    Wrong(Status),
+    /// The server failed, and the consumer did nothing for it.
     Failed(Status),
     /// The server stops.
     Draining,
@@ -103,67 +112,130 @@ enum End {
 
 impl From<RequestError> for End {
     fn from(error: RequestError) -> Self {
-        Self::Failed(error.into())
+        Self::Wrong(error.into())
+    }
+}
+
+impl From<GroupError> for End {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::Draining => Self::Draining,
+            error => Self::Failed(status::group(&error)),
+        }
+    }
+}
+
+/// Messages that wait for the connection: one with records at most, and the answers to acknowledgements.
+#[derive(Default)]
+struct Outbox {
+    messages: VecDeque<Told>,
+    has_records: bool,
+}
+
+impl Outbox {
+    fn put(&mut self, message: Told) {
+        self.has_records |= matches!(message, Told::Deliveries(_));
+        self.messages.push_back(message);
+    }
+
+    fn take(&mut self) -> Option<Told> {
+        let message = self.messages.pop_front();
+        self.has_records &= !matches!(message, Some(Told::Deliveries(_)));
+        message
     }
 }
 
 impl Worker {
     async fn run(mut self, said: Streaming<proto::ConsumeRequest>, joined: proto::ConsumerGroup) {
-        let end = match self.say(Told::Joined(joined)).await {
-            Ok(()) => self.work(said).await,
-            Err(end) => end,
-        };
-        self.member.in_order = matches!(end, End::Left | End::Draining);
+        self.outbox.put(Told::Joined(joined));
+        let end = self.work(said).await;
+        let Self {
+            mut member,
+            tell,
+            outbox,
+            ..
+        } = self;
+        member.in_order = matches!(end, End::Left | End::Draining | End::Failed(_));
+        let group = Arc::clone(&member.group);
+        // Before anything is told that the consumer may not read: what it has goes to others at once.
+        drop(member);
         let last = match end {
-            End::Gone | End::Left => return,
-            End::Failed(status) => Err(status),
-            End::Draining => Ok(proto::ConsumeResponse {
-                message: Some(Told::Draining(proto::Draining {
-                    position: self.member.group.standing().position.get(),
-                    ..proto::Draining::default()
-                })),
-            }),
+            End::Gone => return,
+            End::Left => None,
+            End::Wrong(status) | End::Failed(status) => Some(Err(status)),
+            End::Draining => Some(Ok(Told::Draining(proto::Draining {
+                position: group.standing().position.get(),
+                ..proto::Draining::default()
+            }))),
         };
-        // Who has gone is told nothing.
-        let _ = self.tell.send(last).await;
+        // Records that were not sent yet are others' now; who acknowledged something hears what became of it.
+        let answers = outbox.messages.into_iter();
+        let answers = answers.filter(|message| !matches!(message, Told::Deliveries(_)));
+        for message in answers.map(Ok).chain(last) {
+            if tell.send(message.map(response)).await.is_err() {
+                return;
+            }
+        }
     }
 
+    /// Nothing in here waits for the consumer: a search for records that is under way holds up all others of the group where it is not
+    /// driven on, and a consumer whose connection is full may still say that it needs more time.
     async fn work(&mut self, mut said: Streaming<proto::ConsumeRequest>) -> End {
         let mut draining = self.core.draining.subscribe();
+        let (tell, group, consumer) = (
+            self.tell.clone(),
+            self.member.group.clone(),
+            self.member.consumer.clone(),
+        );
         let mut acking: FuturesOrdered<Acking> = FuturesOrdered::new();
         // It goes on while other things happen: what it has taken would be lost with it.
         let mut pulling: Option<Pulling> = None;
-        loop {
-            if pulling.is_none() {
+        let mut told_at = Instant::now();
+        let end = loop {
+            if pulling.is_none() && !self.outbox.has_records {
                 pulling = self.pull();
             }
-            let late = Instant::now() + self.heartbeat;
+            let is_full = pulling.is_none() && !self.outbox.has_records && self.credits > 0;
+            let has_more = !self.outbox.messages.is_empty();
             let done = tokio::select! {
-                biased;
-                () = async { drop(draining.wait_for(|draining| *draining).await) } => Err(End::Draining),
-                Some(acked) = acking.next(), if !acking.is_empty() => self.acked(acked).await,
-                message = said.message(), if acking.len() < ACKS => match message {
+                _ = draining.wait_for(|draining| *draining) => Err(End::Draining),
+                Some(acked) = acking.next(), if !acking.is_empty() => self.acked(acked),
+                permit = tell.reserve(), if has_more => match (permit, self.outbox.take()) {
+                    (Ok(permit), Some(message)) => {
+                        permit.send(Ok(response(message)));
+                        told_at = Instant::now();
+                        Ok(())
+                    }
+                    _ => Err(End::Gone),
+                },
+                message = said.message(), if acking.len() + self.outbox.messages.len() < ACKS => match message {
                     Ok(Some(message)) => self.hear(message, &mut acking),
                     Ok(None) => Err(End::Gone),
-                    Err(status) => Err(End::Failed(status)),
+                    Err(status) => Err(End::Wrong(status)),
                 },
                 delivered = async { pulling.as_mut().unwrap_or(&mut never()).await } => {
                     pulling = None;
-                    self.deliver(delivered).await
+                    self.deliver(delivered)
                 }
-                () = tokio::time::sleep_until(late) => self.beat().await,
-                () = self.tell.closed() => Err(End::Gone),
+                () = group.has_fewer(&consumer, self.credits as usize), if is_full => Ok(()),
+                () = tokio::time::sleep_until(told_at + self.heartbeat), if !has_more => {
+                    self.beat();
+                    Ok(())
+                }
+                () = tell.closed() => Err(End::Gone),
             };
             if let Err(end) = done {
-                // What was acknowledged before is answered before the end is.
-                while let Some(acked) = acking.next().await {
-                    if self.acked(acked).await.is_err() {
-                        break;
-                    }
-                }
-                return end;
+                break end;
+            }
+        };
+        drop(pulling);
+        // What was said before the end counts.
+        while let Some(acked) = acking.next().await {
+            if self.acked(acked).is_err() {
+                break;
             }
         }
+        end
     }
 
     /// Takes records, where there are credits.
@@ -181,17 +253,13 @@ impl Worker {
         })
     }
 
-    async fn deliver(&self, delivered: Result<Delivered, GroupError>) -> Result<(), End> {
-        let delivered = match delivered {
-            Ok(delivered) => delivered,
-            Err(GroupError::Draining) => return Err(End::Draining),
-            Err(error) => return Err(End::Failed(status::group(&error))),
-        };
-        let deliveries = groups::deliveries(&delivered, self.parts);
-        match deliveries.is_empty() {
-            true => Ok(()),
-            false => self.say(Told::Deliveries(proto::Deliveries { deliveries })).await,
+    fn deliver(&mut self, delivered: Result<Delivered, GroupError>) -> Result<(), End> {
+        let deliveries = groups::deliveries(&delivered?, self.parts);
+        if !deliveries.is_empty() {
+            self.outbox
+                .put(Told::Deliveries(proto::Deliveries { deliveries }));
         }
+        Ok(())
     }
 
     fn hear(
@@ -206,14 +274,16 @@ impl Worker {
                 self.credits = credits("credits.more", self.credits, more.more)?;
             }
             Some(Said::Ack(ack)) => {
+                check_unsaid("ack", &ack.group, &ack.consumer)?;
                 let positions = groups::positions("ack.positions", &ack.positions)?;
                 let through = ack.through.map(crate::record::Position::new);
                 let acked = async move { core.groups.ack(&group, &consumer, positions, through).await };
                 acking.push_back(acked.boxed());
             }
             Some(Said::Nack(nack)) => {
+                check_unsaid("nack", &nack.group, &nack.consumer)?;
                 let positions = groups::positions("nack.positions", &nack.positions)?;
-                let refusal = groups::refusal(&nack)?;
+                let refusal = groups::refusal("nack.", &nack)?;
                 let nacked = async move {
                     let reason = nack.reason;
                     core.groups
@@ -223,6 +293,7 @@ impl Worker {
                 acking.push_back(nacked.boxed());
             }
             Some(Said::Extend(extend)) => {
+                check_unsaid("extend", &extend.group, &extend.consumer)?;
                 let positions = groups::positions("extend.positions", &extend.positions)?;
                 group.extend(&consumer, &positions);
             }
@@ -239,27 +310,38 @@ impl Worker {
         Ok(())
     }
 
-    async fn acked(&self, acked: Result<u64, GroupError>) -> Result<(), End> {
-        match acked {
-            Ok(records) => self.say(Told::Acked(proto::Acked { records })).await,
-            Err(error) => Err(End::Failed(status::group(&error))),
-        }
+    fn acked(&mut self, acked: Result<u64, GroupError>) -> Result<(), End> {
+        let records = acked?;
+        self.outbox.put(Told::Acked(proto::Acked { records }));
+        Ok(())
     }
 
-    async fn beat(&self) -> Result<(), End> {
+    fn beat(&mut self) {
         let tail = self.core.log.tail();
         let position = self.member.group.standing().position;
-        self.say(Told::Heartbeat(proto::Heartbeat {
+        self.outbox.put(Told::Heartbeat(proto::Heartbeat {
             tail: tail.get(),
             lag: tail.since(position.min(tail)),
-        }))
-        .await
+        }));
     }
+}
 
-    async fn say(&self, message: Told) -> Result<(), End> {
-        let message = Some(message);
-        let sent = self.tell.send(Ok(proto::ConsumeResponse { message })).await;
-        sent.map_err(|_| End::Gone)
+fn response(message: Told) -> proto::ConsumeResponse {
+    let message = Some(message);
+    proto::ConsumeResponse { message }
+}
+
+/// In a stream, group and consumer are those that joined.
+fn check_unsaid(message: &str, group: &str, consumer: &str) -> Result<(), RequestError> {
+    let said = [("group", group), ("consumer", consumer)];
+    match said.iter().find(|(_, value)| !value.is_empty()) {
+        None => Ok(()),
+        Some((field, value)) => Err(RequestError::field(
+            format!("{message}.{field}"),
+            format!(
+                "`{value}` is said again; leave it out, the stream has joined as one consumer of one group"
+            ),
+        )),
     }
 }
 

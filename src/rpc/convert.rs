@@ -271,13 +271,13 @@ pub fn refusal(status: &tonic::Status) -> proto::Refusal {
 ///
 /// # Errors
 /// [`RequestError`] for a number that means none.
-pub fn parts(number: i32) -> Result<Parts, RequestError> {
+pub fn parts(field: &str, number: i32) -> Result<Parts, RequestError> {
     match proto::Parts::try_from(number) {
         Ok(proto::Parts::Unspecified | proto::Parts::LeafAndPayload) => Ok(Parts::Both),
         Ok(proto::Parts::Payload) => Ok(Parts::Payload),
         Ok(proto::Parts::Leaf) => Ok(Parts::Leaf),
         Ok(proto::Parts::Exact) => Ok(Parts::Exact),
-        Err(_) => Err(unknown_number("parts", number)),
+        Err(_) => Err(unknown_number(field, number)),
     }
 }
 

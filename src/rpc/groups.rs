@@ -95,8 +95,26 @@ pub fn caller(name: String) -> Result<Consumer, RequestError> {
     })
 }
 
+/// Refuses what concerns all that a consumer has where it has no name: whoever else has none would be meant too.
+pub fn check_named(concerns_all: bool, consumer: &str) -> Result<(), RequestError> {
+    match concerns_all && consumer.is_empty() {
+        false => Ok(()),
+        true => Err(RequestError::field(
+            "consumer",
+            "it is empty, and all who have no name are one consumer; name it, or the records in `positions`",
+        )),
+    }
+}
+
 /// The name of a consumer.
 pub fn consumer_name(field: &str, name: String) -> Result<String, RequestError> {
+    if let Some(character) = name.chars().find(|character| character.is_control()) {
+        let problem = format!(
+            "it has the control character U+{:04X}; leave it out",
+            u32::from(character)
+        );
+        return Err(RequestError::field(field, problem));
+    }
     match name.len() <= CONSUMER_BYTES_MAX {
         true => Ok(name),
         false => Err(RequestError::too_large(
@@ -147,16 +165,17 @@ pub fn pull(request: proto::PullRequest) -> Result<(String, Pull), RequestError>
         consumer: caller(request.consumer)?,
         max: max("max", request.max)?,
         wait: Duration::from_millis(request.wait_ms.into()),
-        parts: convert::parts(request.parts)?,
+        parts: convert::parts("parts", request.parts)?,
     };
     Ok((request.group, pull))
 }
 
-/// What becomes of records that are not done, and why.
-pub fn refusal(request: &proto::NackRequest) -> Result<Refusal, RequestError> {
+/// What becomes of records that are not done, and why; `within` is what stands before the names of its fields.
+pub fn refusal(within: &str, request: &proto::NackRequest) -> Result<Refusal, RequestError> {
+    let field = |name: &str| format!("{within}{name}");
     if request.reason.len() > REASON_BYTES_MAX {
         return Err(RequestError::too_large(
-            "reason",
+            field("reason"),
             format!(
                 "{} bytes exceed the limit of {REASON_BYTES_MAX}; say it shorter",
                 request.reason.len()
@@ -167,7 +186,7 @@ pub fn refusal(request: &proto::NackRequest) -> Result<Refusal, RequestError> {
     }
     if request.delay_ms > DAY_MS {
         return Err(RequestError::field(
-            "delay_ms",
+            field("delay_ms"),
             format!(
                 "{} exceeds the limit of {DAY_MS}, a day; park it instead",
                 request.delay_ms
@@ -179,12 +198,12 @@ pub fn refusal(request: &proto::NackRequest) -> Result<Refusal, RequestError> {
             Ok(Refusal::Retry(request.delay_ms.into()))
         }
         Ok(_) if request.delay_ms > 0 => Err(RequestError::field(
-            "delay_ms",
+            field("delay_ms"),
             "only what is delivered again has a delay; leave it out",
         )),
         Ok(proto::NackAction::Park) => Ok(Refusal::Park),
         Ok(proto::NackAction::Skip) => Ok(Refusal::Skip),
-        Err(_) => Err(convert::unknown_number("action", request.action)),
+        Err(_) => Err(convert::unknown_number(&field("action"), request.action)),
     }
 }
 
@@ -219,6 +238,7 @@ pub fn group(group: &Group, standing: Standing, tail: Position) -> proto::Consum
         parked: standing.counts.parked as u64,
         consumers: standing.consumers.into_iter().map(consumer).collect(),
         stopped: group.stopped().unwrap_or_default().to_owned(),
+        held_up: group.held_up().unwrap_or_default(),
     }
 }
 

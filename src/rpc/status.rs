@@ -134,6 +134,8 @@ reasons! {
     GroupExists = "GROUP_EXISTS",
     /// No more groups may be made.
     TooManyGroups = "TOO_MANY_GROUPS",
+    /// No more acknowledgements can be remembered of what was not looked at since a restart.
+    TooFarAhead = "TOO_FAR_AHEAD",
     /// A group was at work on another history of the log.
     GroupStopped = "GROUP_STOPPED",
     /// What is kept of the groups cannot be read.
@@ -321,10 +323,11 @@ pub fn group(error: &GroupError) -> Status {
         GroupError::Unknown(name) => answer(Code::NotFound, Reason::UnknownGroup, message)
             .with("group", name)
             .status(),
-        GroupError::Exists(name) => answer(Code::AlreadyExists, Reason::GroupExists, message)
+        GroupError::Exists(name, _) => answer(Code::AlreadyExists, Reason::GroupExists, message)
             .with("group", name)
             .status(),
         GroupError::TooMany => answer(Code::ResourceExhausted, Reason::TooManyGroups, message).status(),
+        GroupError::TooFarAhead => answer(Code::ResourceExhausted, Reason::TooFarAhead, message).status(),
         GroupError::Stopped { name, .. } => answer(Code::FailedPrecondition, Reason::GroupStopped, message)
             .with("group", name)
             .status(),

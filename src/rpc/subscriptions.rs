@@ -114,6 +114,7 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
         let group = self.0.groups.get(&request.group).map_err(failed)?;
         let positions = groups::positions("positions", &request.positions)?;
         let through = request.through.map(Position::new);
+        groups::check_named(through.is_some(), &request.consumer)?;
         let consumer = groups::caller(request.consumer)?;
         let acked = self.0.groups.ack(&group, &consumer, positions, through).await;
         Ok(Response::new(proto::AckResponse {
@@ -128,7 +129,7 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
         let request = request.into_inner();
         let group = self.0.groups.get(&request.group).map_err(failed)?;
         let positions = groups::positions("positions", &request.positions)?;
-        let refusal = groups::refusal(&request)?;
+        let refusal = groups::refusal("", &request)?;
         let consumer = groups::caller(request.consumer)?;
         let groups = &self.0.groups;
         let nacked = groups.nack(&group, &consumer, positions, refusal, &request.reason);
@@ -143,7 +144,9 @@ impl proto::subscriptions_server::Subscriptions for Subscriptions {
     ) -> Result<Response<proto::ExtendResponse>, Status> {
         let request = request.into_inner();
         let group = self.0.groups.get(&request.group).map_err(failed)?;
+        group.check().map_err(failed)?;
         let positions = groups::positions("positions", &request.positions)?;
+        groups::check_named(positions.is_empty(), &request.consumer)?;
         let consumer = groups::caller(request.consumer)?;
         Ok(Response::new(proto::ExtendResponse {
             extended: group.extend(&consumer, &positions),
@@ -230,7 +233,7 @@ fn subscribe(request: proto::SubscribeRequest) -> Result<Subscribe, RequestError
     Ok(Subscribe {
         from: from(request.from)?,
         filter: convert::filter(&request.filter)?,
-        parts: convert::parts(request.parts)?,
+        parts: convert::parts("parts", request.parts)?,
         until: request.until.map(|last| Position::new(last).next()),
         heartbeat: heartbeat("heartbeat_ms", request.heartbeat_ms)?,
         mode: if request.records_only {

@@ -244,3 +244,71 @@ fn a_consumer_whose_commands_write_for_nobody_ends_and_parks_nothing() {
     let taken = daemon.ok(&["group", "consume", "mail", "--until-empty", "-o", "json"]);
     assert_eq!(keys(&taken), ["a", "b"]);
 }
+
+#[test]
+fn a_consumer_that_is_told_to_end_parks_nothing() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b", "c"]);
+    daemon.ok(&["group", "create", "mail", "--from", "start", "--deliveries", "1"]);
+    let ran = daemon.folder().join("ran");
+    let exec = format!("echo $CHANCERY_KEY >> {}; sleep 300", ran.display());
+    for told in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut consumer = daemon.spawn(&["group", "consume", "mail", "--exec", &exec]);
+        until("the command runs", || ran.exists().then_some(()));
+        signal(&consumer, told);
+        assert!(consumer.wait().unwrap().success());
+        std::fs::remove_file(&ran).unwrap();
+    }
+    // One that prints has some on the way.
+    let mut consumer = daemon.spawn(&["group", "consume", "mail"]);
+    let mut out = std::io::BufReader::new(consumer.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    signal(&consumer, rustix::process::Signal::TERM);
+    assert!(consumer.wait().unwrap().success());
+    let now = json(&daemon.ok(&["group", "show", "mail", "-o", "json"]));
+    assert_eq!(now["parked"], 0, "{now}");
+}
+
+#[test]
+fn a_consumer_says_at_once_that_its_group_delivers_nothing() {
+    let daemon = Daemon::start();
+    let keys: Vec<String> = (0..1_000).map(|n| format!("k{n}")).collect();
+    append(&daemon, &keys.iter().map(String::as_str).collect::<Vec<_>>());
+    daemon.ok(&["group", "create", "mail", "--from", "start", "--deliveries", "1"]);
+    daemon.ok(&["group", "consume", "mail", "--max", "1000", "--exec", "exit 1"]);
+    let shown = daemon.ok(&["group", "show", "mail"]);
+    assert!(
+        shown.contains("held up") && shown.contains("replay or drop some"),
+        "{shown}"
+    );
+    let mut consumer = daemon.spawn(&["group", "consume", "mail"]);
+    let mut err = std::io::BufReader::new(consumer.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut err, &mut line).unwrap();
+    assert!(
+        line.contains("has 1,000 parked records and delivers nothing"),
+        "{line}"
+    );
+    signal(&consumer, rustix::process::Signal::TERM);
+    assert!(consumer.wait().unwrap().success());
+}
+
+#[test]
+fn the_list_of_groups_counts_their_lag_and_shows_who_waits() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b", "c"]);
+    daemon.ok(&["group", "create", "mail", "key = b OR key = c", "--from", "start"]);
+    let listed = json(&daemon.ok(&["group", "list", "-o", "json"]));
+    assert_eq!(listed["lag"], 2, "{listed}");
+    daemon.ok(&["group", "consume", "mail", "--until-empty"]);
+    let mut idle = daemon.spawn(&["group", "consume", "mail", "--consumer", "anna"]);
+    until("she has joined", || {
+        let shown = daemon.ok(&["group", "show", "mail"]);
+        shown.contains("anna: 0 in flight").then_some(())
+    });
+    signal(&idle, rustix::process::Signal::TERM);
+    assert!(idle.wait().unwrap().success());
+    let wrong = daemon.refused(&["group", "create", "mail", "key = b", "--from", "start"]);
+    assert!(wrong.contains("exists with another filter;"), "{wrong}");
+}

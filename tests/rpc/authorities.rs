@@ -6,13 +6,13 @@ use chancery::rpc::proto::subscribe_response::Message;
 use chancery::rpc::proto::{self, authority::Origin};
 use tonic::Code as Refusal;
 
-fn named(key: &str, name: &str) -> proto::AppendRecord {
+pub fn named(key: &str, name: &str) -> proto::AppendRecord {
     let mut said = content("talks", "PAK", "2021-10-13");
     said.participants[0].name = name.to_owned();
     record(Act::Create, key, Some(said))
 }
 
-fn khan(names: &[&str]) -> proto::AppendRecord {
+pub fn khan(names: &[&str]) -> proto::AppendRecord {
     let names = names.iter().map(|name| Name {
         name: (*name).to_owned(),
         ..Name::default()
@@ -40,7 +40,7 @@ async fn archive() -> (tempfile::TempDir, Server) {
     (folder, server)
 }
 
-const FILTER: &str = "kind = event AND actor = \"Imran Khan\"";
+pub const FILTER: &str = "kind = event AND actor = \"Imran Khan\"";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_resolved_to_entries_and_to_what_is_shipped() {

@@ -50,10 +50,15 @@ pub async fn standing(server: &Server) -> proto::ConsumerGroup {
 }
 
 pub async fn pull(server: &Server, consumer: &str, max: u32) -> Vec<(u64, u32)> {
+    pull_waiting(server, consumer, max, 0).await
+}
+
+pub async fn pull_waiting(server: &Server, consumer: &str, max: u32, wait_ms: u32) -> Vec<(u64, u32)> {
     let request = PullRequest {
         group: GROUP.into(),
         consumer: consumer.into(),
         max,
+        wait_ms,
         ..Default::default()
     };
     let pulled = server.client.subscriptions().pull(request).await.unwrap();
@@ -259,11 +264,17 @@ pub struct Stream {
 
 impl Stream {
     pub async fn join(server: &Server, name: &str, credits: u32) -> Self {
+        Self::join_beating(server, name, credits, 0).await
+    }
+
+    /// One that hears a heartbeat so often; as the server does where it is 0.
+    pub async fn join_beating(server: &Server, name: &str, credits: u32, heartbeat_ms: u32) -> Self {
         let (say, said) = mpsc::channel(1_024);
         let join = Say::Join(proto::Join {
             group: GROUP.into(),
             consumer: name.into(),
             credits,
+            heartbeat_ms,
             ..Default::default()
         });
         let mut stream = Self {
@@ -279,9 +290,21 @@ impl Stream {
         stream
     }
 
-    async fn say(&self, message: Say) {
+    pub async fn say(&self, message: Say) {
+        self.try_say(message).await.unwrap();
+    }
+
+    /// Fails where the stream has ended.
+    pub async fn try_say(&self, message: Say) -> Result<(), mpsc::error::SendError<ConsumeRequest>> {
         let message = Some(message);
-        self.say.send(ConsumeRequest { message }).await.unwrap();
+        self.say.send(ConsumeRequest { message }).await
+    }
+
+    /// What comes last, where nothing else is to come.
+    pub async fn ended(&mut self) -> Result<Option<proto::ConsumeResponse>, tonic::Status> {
+        tokio::time::timeout(PATIENCE, self.told.message())
+            .await
+            .expect("nothing came in time")
     }
 
     async fn ack(&self, positions: Vec<u64>, through: Option<u64>) {

@@ -4,14 +4,14 @@
 
 use super::ConsumeArgs;
 use crate::cli::failure::Failure;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::screen::{Screen, count};
 use crate::cli::shown::Shown;
 use crate::cli::watch::{Backoff, reaction};
 use crate::client::{Client, ConsumeError, Consumer, Refusal, Retry};
 use crate::rpc::proto;
-use crate::subscription::group::state::PARKED_MAX;
 use futures::StreamExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Records that are on their way while one is printed: few, since each counts as delivered.
 const CREDITS: u32 = 8;
@@ -40,10 +40,7 @@ pub async fn run(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
         args,
         screen,
     };
-    tokio::select! {
-        done = worker.run() => done,
-        () = interrupted.heard() => Ok(()),
-    }
+    worker.run(&mut interrupted).await
 }
 
 struct Worker<'a> {
@@ -65,10 +62,11 @@ enum Worked {
 }
 
 impl Worker<'_> {
-    async fn run(&mut self) -> Result<(), Failure> {
+    async fn run(&mut self, interrupted: &mut Interrupt) -> Result<(), Failure> {
         let client = self.args.reach.client().await?;
         let group = self.group(&client).await?;
         self.timeout = Duration::from_millis(group.ack_timeout_ms.into());
+        self.warn_where_held_up(&group);
         // Lost connections are told, and tried again here.
         let at_once = Retry {
             within: Duration::ZERO,
@@ -76,26 +74,44 @@ impl Worker<'_> {
         };
         let consumer = client.consume(&self.args.name).named(&self.args.consumer);
         let mut consumer = consumer.credits(self.credits()).retry(at_once);
-        let worked = self.work(&client, &mut consumer).await;
-        // What was sent and had no turn is no delivery.
+        let worked = tokio::select! {
+            worked = self.work(&client, &mut consumer) => worked,
+            // A command that runs is killed with its wait.
+            () = interrupted.heard() => Ok(()),
+        };
+        // What was sent and had no turn, or whose command was ended, is no delivery.
         consumer.leave().await;
         worked
     }
 
     async fn work(&mut self, client: &Client, consumer: &mut Consumer) -> Result<(), Failure> {
         let mut waits = Backoff::default();
+        let shortest = match self.args.until_empty {
+            true => QUIET_UNTIL_EMPTY,
+            false => QUIET,
+        };
+        let (mut quiet, mut was_over) = (shortest, false);
         while self.left > 0 || !consumer.is_answered() {
-            let quiet = match self.args.until_empty {
-                true => QUIET_UNTIL_EMPTY,
-                false => QUIET,
-            };
             match self.step(consumer, quiet).await {
-                Ok(Worked::One) => waits = Backoff::default(),
-                Ok(Worked::Nothing) => match self.group(client).await {
-                    Ok(group) if self.is_over(&group)? => return Ok(()),
-                    // What is wrong with the connection is met by the consumer, too.
-                    Ok(_) | Err(_) => {}
-                },
+                Ok(Worked::One) => {
+                    waits = Backoff::default();
+                    was_over = false;
+                }
+                Ok(Worked::Nothing) => {
+                    let asked = Instant::now();
+                    let Ok(group) = self.group(client).await else {
+                        // What is wrong with the connection is met by the consumer, too.
+                        continue;
+                    };
+                    let is_over = self.is_over(&group)?;
+                    if is_over && was_over {
+                        self.say_what_is_left(&group);
+                        return Ok(());
+                    }
+                    // What is with consumers may be on its way to this one: it comes while as much time passes again.
+                    was_over = is_over;
+                    quiet = shortest.max(asked.elapsed() * 2);
+                }
                 Err(Ended::Lost) => {
                     self.screen
                         .note("the connection to the daemon was lost; trying again");
@@ -121,28 +137,41 @@ impl Worker<'_> {
         Ok(client.subscriptions().get_group(request).await?.into_inner())
     }
 
-    /// Whether there is nothing to wait for. Says why a group delivers nothing.
+    /// Whether there is nothing to wait for.
+    ///
+    /// # Errors
+    /// The group delivers nothing, and nobody waits until it does.
     fn is_over(&mut self, group: &proto::ConsumerGroup) -> Result<bool, Failure> {
-        let name = &self.args.name;
-        if group.parked >= PARKED_MAX as u64 {
-            let blocked = format!(
-                "group `{name}` has {} parked records and delivers nothing until some are gone; see: chancery group parked {name}",
-                count(group.parked)
-            );
-            if self.args.until_empty {
-                return Err(Failure::failed(blocked));
-            }
-            if !self.is_warned {
-                self.screen.warn(blocked);
-                self.is_warned = true;
-            }
-            return Ok(false);
+        if self.args.until_empty
+            && let Some(why) = self.held_up(group)
+        {
+            return Err(Failure::failed(why));
         }
+        self.warn_where_held_up(group);
         let is_full = group.in_flight >= u64::from(group.in_flight_max);
         let is_empty = group.ready == 0 && group.scanned_through >= group.tail;
-        if !self.args.until_empty || !(is_full || is_empty) {
-            return Ok(false);
+        Ok(self.args.until_empty && (is_full || is_empty))
+    }
+
+    fn held_up(&self, group: &proto::ConsumerGroup) -> Option<String> {
+        let name = &self.args.name;
+        (!group.held_up.is_empty()).then(|| {
+            format!(
+                "group `{name}` has {} parked records and delivers nothing until some are gone; see: chancery group parked {name}",
+                count(group.parked)
+            )
+        })
+    }
+
+    fn warn_where_held_up(&mut self, group: &proto::ConsumerGroup) {
+        let why = self.held_up(group).filter(|_| !self.args.until_empty);
+        if let Some(why) = why.filter(|_| !self.is_warned) {
+            self.screen.warn(why);
+            self.is_warned = true;
         }
+    }
+
+    fn say_what_is_left(&self, group: &proto::ConsumerGroup) {
         if group.in_flight + group.delayed + group.ready > 0 {
             self.screen.note(format_args!(
                 "nothing to take now: {} with other consumers, {} delayed, {} ready",
@@ -151,7 +180,6 @@ impl Worker<'_> {
                 count(group.ready)
             ));
         }
-        Ok(true)
     }
 
     async fn step(&mut self, consumer: &mut Consumer, quiet: Duration) -> Result<Worked, Ended> {

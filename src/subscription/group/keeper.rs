@@ -172,24 +172,22 @@ fn keep_all(keep: &mut dyn KeepGroups, jobs: Vec<(Job, Option<Answer>)>) {
             Job::New(group) => {
                 keep_progress(keep, std::mem::take(&mut progress));
                 let name = &group.settings.name;
-                let changes = [
+                let mut changes = forgotten(keep, name);
+                changes.extend([
                     (
                         kept::settings_name(name),
                         Some(kept::write_settings(&group.settings)),
                     ),
                     (kept::progress_name(name), Some(progress_of(&group))),
-                ];
+                ]);
                 tell(answer, keep.keep(&changes));
             }
             Job::Gone(group) => {
                 keep_progress(keep, std::mem::take(&mut progress));
                 let name = &group.settings.name;
-                // All that is kept, whatever was replayed or dropped since and is not kept: another group may have the name.
-                let prefix = kept::parked_prefix(name);
-                let kept = keep.kept().into_iter().map(|(name, _)| name);
-                let parked = kept.filter(|name| name.starts_with(&prefix));
-                let names = [kept::settings_name(name), kept::progress_name(name)];
-                let changes: Vec<Change> = parked.chain(names).map(|name| (name, None)).collect();
+                let mut changes = forgotten(keep, name);
+                changes
+                    .extend([kept::settings_name(name), kept::progress_name(name)].map(|name| (name, None)));
                 tell(answer, keep.keep(&changes));
             }
         }
@@ -209,7 +207,7 @@ fn keep_progress(keep: &mut dyn KeepGroups, groups: Vec<(Arc<Group>, Vec<Answer>
         let name = &group.settings.name;
         let bound = group.bound();
         let mut state = group.state();
-        let progress = kept::write_progress(&state, bound.as_ref());
+        let progress = kept::write_progress(&state, bound.as_ref(), group.epoch_ms);
         changes.push((kept::progress_name(name), Some(progress)));
         let changed = state.take_parked_changes();
         changes.extend(changed.iter().map(|(position, parked)| {
@@ -236,9 +234,18 @@ fn keep_progress(keep: &mut dyn KeepGroups, groups: Vec<(Arc<Group>, Vec<Answer>
     }
 }
 
+/// Forgets whatever is parked under a name, replayed or dropped since or not: it is of no group of that name that comes later.
+fn forgotten(keep: &dyn KeepGroups, name: &str) -> Vec<Change> {
+    let prefix = kept::parked_prefix(name);
+    let kept = keep.kept().into_iter().map(|(name, _)| name);
+    kept.filter(|name| name.starts_with(&prefix))
+        .map(|name| (name, None))
+        .collect()
+}
+
 fn progress_of(group: &Group) -> Vec<u8> {
     let bound = group.bound();
-    kept::write_progress(&group.state(), bound.as_ref())
+    kept::write_progress(&group.state(), bound.as_ref(), group.epoch_ms)
 }
 
 fn tell(answer: Option<Answer>, kept: Result<(), String>) {

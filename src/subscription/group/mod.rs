@@ -18,25 +18,26 @@ pub mod keeper;
 pub mod kept;
 mod pull;
 mod restored;
+mod standing;
 pub mod state;
 
 pub use keeper::{KeepGroups, NotKept};
 pub use pull::{Delivered, Pull};
+pub use standing::Standing;
 
 use super::hub::{From, Hub, SubscribeError};
 use crate::filter::Filter;
 use crate::log::{Log, ReadError};
 use crate::record::Position;
-use crate::view::ahead::{MESSAGE_BYTES_MAX, Source};
-use crate::view::{Matcher, Mode, Plan, Reader};
+use crate::view::{Matcher, Mode};
 use keeper::{KeepSoon, Keeper};
 use kept::Bound;
 use restored::{Restored, restored};
-use state::{Consumer, Counts, GroupState, Parked, Refusal, Rules};
+use state::{Consumer, DONE_AHEAD_MAX, GroupState, PARKED_MAX, Parked, Refusal, Rules};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 /// The most groups of an archive.
@@ -56,12 +57,35 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether these are the same, name included.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.filter.canonical() == other.filter.canonical()
-            && self.mode == other.mode
-            && self.rules == other.rules
+    /// Which settings of a group of this name are others; `None` where none are.
+    fn differs(&self, other: &Self) -> Option<String> {
+        let (rules, others) = (&self.rules, &other.rules);
+        let differ = [
+            (
+                "another filter",
+                self.filter.canonical() != other.filter.canonical(),
+            ),
+            ("`records_only` otherwise", self.mode != other.mode),
+            ("another sharing", rules.sharing != others.sharing),
+            (
+                "another `ack_timeout_ms`",
+                rules.ack_timeout_ms != others.ack_timeout_ms,
+            ),
+            (
+                "another `deliveries_max`",
+                rules.deliveries_max != others.deliveries_max,
+            ),
+            (
+                "another `in_flight_max`",
+                rules.in_flight_max != others.in_flight_max,
+            ),
+        ];
+        let differ: Vec<&str> = differ
+            .iter()
+            .filter(|(_, is)| *is)
+            .map(|(what, _)| *what)
+            .collect();
+        (!differ.is_empty()).then(|| differ.join(" and "))
     }
 }
 
@@ -71,11 +95,9 @@ pub enum GroupError {
     /// There is none of the name.
     #[error("there is no group `{0}`; list the groups, or make it")]
     Unknown(String),
-    /// There is one of the name with other settings.
-    #[error(
-        "group `{0}` exists with other settings; show it to see them, delete it first, or use another name"
-    )]
-    Exists(String),
+    /// There is one of the name with other settings: these.
+    #[error("group `{0}` exists with {1}; show it to see its settings, delete it first, or use another name")]
+    Exists(String, String),
     /// There are too many.
     #[error("there are {GROUPS_MAX} groups already, which is the limit; delete one first")]
     TooMany,
@@ -89,6 +111,12 @@ pub enum GroupError {
         /// What shows it.
         why: String,
     },
+    /// More is acknowledged that was delivered before a restart than can be remembered.
+    #[error(
+        "more than {DONE_AHEAD_MAX} records are acknowledged that were not looked at since the daemon was started; acknowledge the others \
+         once they are delivered again"
+    )]
+    TooFarAhead,
     /// What is kept of groups cannot be read.
     #[error("there are no groups: {0}")]
     Unreadable(String),
@@ -115,8 +143,12 @@ pub struct Group {
     /// Judges by the filter as its actors were known when it was first asked for.
     matcher: OnceLock<Matcher>,
     state: Mutex<GroupState>,
-    /// Told when there may be something to take.
+    /// Tells one who waits that there may be something to take.
     changed: Notify,
+    /// Tells those who have as many records as they may that one has fewer.
+    freed: Notify,
+    /// How many streams work under each name.
+    members: Mutex<BTreeMap<String, u64>>,
     /// Held by whoever looks for records.
     filling: tokio::sync::Mutex<()>,
     deleted: AtomicBool,
@@ -127,32 +159,12 @@ pub struct Group {
     keep_soon: KeepSoon,
     streams: AtomicU64,
     began: Instant,
-}
-
-/// How a group stands.
-#[derive(Clone, Debug)]
-pub struct Standing {
-    /// Every record of the filter below is done or parked.
-    pub position: Position,
-    /// The first position that it has not looked at.
-    pub scanned_through: Position,
-    /// How many records are where.
-    pub counts: Counts,
-    /// Who has how many.
-    pub consumers: Vec<(String, u64)>,
-    /// The records that are not done, where they were counted.
-    pub lag: Option<u64>,
-}
-
-impl Standing {
-    /// The records that were taken in and are neither done nor parked.
-    fn open(&self) -> u64 {
-        (self.counts.in_flight + self.counts.ready + self.counts.delayed) as u64
-    }
+    /// When it was opened, in milliseconds since 1970.
+    epoch_ms: u64,
 }
 
 impl Group {
-    fn new(log: &Log, hub: &Arc<Hub>, keep_soon: KeepSoon, restored: Restored) -> Self {
+    fn new(log: &Log, hub: &Arc<Hub>, keep_soon: KeepSoon, restored: Restored, epoch_ms: u64) -> Self {
         let Restored {
             settings,
             state,
@@ -169,10 +181,13 @@ impl Group {
             bound: Mutex::new(bound),
             keep_soon,
             changed: Notify::new(),
+            freed: Notify::new(),
+            members: Mutex::default(),
             filling: tokio::sync::Mutex::default(),
             deleted: AtomicBool::new(false),
             streams: AtomicU64::new(0),
             began: Instant::now(),
+            epoch_ms,
         }
     }
 
@@ -237,6 +252,40 @@ impl Group {
         }
     }
 
+    /// After a change: wakes those who may go on by it.
+    fn wake(&self) {
+        let (has_some, is_freed) = {
+            let mut state = self.state();
+            let has_more = state.wanted() > 0 && state.next() < self.log.tail();
+            (state.takeable() > 0 || has_more, state.take_freed())
+        };
+        if has_some {
+            self.changed.notify_one();
+        }
+        if is_freed {
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// Does what is due by now.
+    fn pass(self: &Arc<Self>) {
+        self.state().pass(self.now());
+        self.keep_what_was_parked();
+        self.wake();
+    }
+
+    /// Ends every wait.
+    fn end_waits(&self) {
+        self.changed.notify_waiters();
+        self.freed.notify_waiters();
+    }
+
+    /// Why it delivers nothing for now.
+    pub fn held_up(&self) -> Option<String> {
+        let is_full = self.state().parked().len() >= PARKED_MAX;
+        is_full.then(|| format!("{PARKED_MAX} records are parked, which is the limit; replay or drop some"))
+    }
+
     /// Milliseconds since the group was opened.
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -245,6 +294,7 @@ impl Group {
     /// A consumer that works over a stream of its own.
     pub fn join(self: &Arc<Self>, name: &str) -> Member {
         let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        *self.members().entry(name.to_owned()).or_default() += 1;
         Member {
             group: Arc::clone(self),
             consumer: Consumer {
@@ -255,6 +305,10 @@ impl Group {
         }
     }
 
+    fn members(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many records a consumer has.
     pub fn held(&self, consumer: &Consumer) -> usize {
         self.state().held(consumer)
@@ -263,71 +317,6 @@ impl Group {
     /// The time of records that a consumer has begins anew.
     pub fn extend(&self, consumer: &Consumer, positions: &[Position]) -> u64 {
         self.state().extend(consumer, positions, self.now())
-    }
-
-    /// How it stands.
-    pub fn standing(self: &Arc<Self>) -> Standing {
-        self.standing_and_found().0
-    }
-
-    /// How it stands, and how many records it had taken in by then.
-    fn standing_and_found(self: &Arc<Self>) -> (Standing, u64) {
-        self.state().pass(self.now());
-        self.keep_what_was_parked();
-        let state = self.state();
-        let mut consumers: BTreeMap<String, u64> = BTreeMap::new();
-        for (consumer, held) in state.consumers() {
-            *consumers.entry(consumer.name.clone()).or_default() += held as u64;
-        }
-        let left = self.log.tail().since(state.next().min(self.log.tail()));
-        // Of everything each record counts; of a filter they would have to be looked at.
-        let is_counted = left == 0 || self.settings.filter.is_all();
-        let mut standing = Standing {
-            position: state.position(),
-            scanned_through: state.next(),
-            counts: state.counts(),
-            consumers: consumers.into_iter().collect(),
-            lag: None,
-        };
-        standing.lag = is_counted.then_some(standing.open() + left);
-        (standing, state.found())
-    }
-
-    /// How it stands, with the records of the filter counted that were not looked at: those below the tail of when it began. Reads the log: call it where blocking is
-    /// allowed. `cancelled` ends it.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn counted(self: &Arc<Self>, cancelled: &AtomicBool) -> Result<Standing, ReadError> {
-        let (standing, found) = self.standing_and_found();
-        if standing.lag.is_some() || self.stopped.is_some() {
-            return Ok(standing);
-        }
-        let tail = self.log.tail();
-        let plan = Plan::Forward {
-            from: standing.scanned_through,
-            until: tail,
-        };
-        let (matcher, columns) = (self.matcher()?, crate::log::Columns::Leaves);
-        let reader = Reader::new(self.log.clone(), matcher, columns, 1, plan, None);
-        let mut reader = reader.by(&self.hub.view);
-        let mut counted = 0;
-        while let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? {
-            counted += selection.sizes().0 as u64;
-            if cancelled.load(Ordering::Acquire) {
-                return Ok(standing);
-            }
-        }
-        // Consumers went on meanwhile: what was taken in for them since is not counted twice.
-        let (now, found_now) = self.standing_and_found();
-        let left = match now.scanned_through >= tail {
-            true => 0,
-            false => counted.saturating_sub(found_now - found),
-        };
-        Ok(Standing {
-            lag: Some(now.open() + left),
-            ..now
-        })
     }
 
     /// What it has parked from a position on, at most `max`, and how many there are in all.
@@ -355,8 +344,16 @@ impl Drop for Member {
             true => self.group.state().leave_in_order(&self.consumer),
             false => self.group.state().leave(&self.consumer),
         }
+        {
+            let mut members = self.group.members();
+            let left = members.get(&self.consumer.name).map_or(0, |streams| streams - 1);
+            match left {
+                0 => drop(members.remove(&self.consumer.name)),
+                left => drop(members.insert(self.consumer.name.clone(), left)),
+            }
+        }
         self.group.keep_what_was_parked();
-        self.group.changed.notify_waiters();
+        self.group.wake();
     }
 }
 
@@ -381,20 +378,14 @@ impl Groups {
         let values: BTreeMap<String, Vec<u8>> = keep.kept().into_iter().collect();
         let keeper = Keeper::start(keep)?;
         let mut all = BTreeMap::new();
-        for (name, bytes) in &values {
-            let Some(group) = name.strip_suffix("/settings") else {
-                continue;
-            };
-            match restored(group, bytes, &values, log) {
-                Some(restored) => {
-                    if let Some(why) = &restored.stopped {
-                        tracing::error!(group, "the group is stopped: {why}");
-                    }
-                    let made = Group::new(log, &hub, keeper.soon(), restored);
-                    all.insert(group.to_owned(), Arc::new(made));
-                }
-                None => tracing::error!(group, "what is kept of the group cannot be read; it is left out"),
+        let now_ms = epoch_ms();
+        for group in values.keys().filter_map(|name| name.strip_suffix("/settings")) {
+            let restored = restored(group, &values, log, now_ms);
+            if let Some(why) = &restored.stopped {
+                tracing::error!(group, "the group is stopped: {why}");
             }
+            let made = Group::new(log, &hub, keeper.soon(), restored, now_ms);
+            all.insert(group.to_owned(), Arc::new(made));
         }
         Ok(Self {
             hub,
@@ -457,19 +448,22 @@ impl Groups {
     pub async fn create(&self, settings: Settings, from: From) -> Result<Arc<Group>, GroupError> {
         self.check()?;
         let _held = self.changing.lock().await;
-        if let Ok(known) = self.get(&settings.name) {
-            return match known.settings.is_same(&settings) {
-                true => Ok(known),
-                false => Err(GroupError::Exists(settings.name)),
-            };
+        if let Ok(known) = self.get(&settings.name)
+            && let Some(which) = known.settings.differs(&settings)
+        {
+            return Err(GroupError::Exists(settings.name, which));
         }
-        if self.list().len() >= GROUPS_MAX {
-            return Err(GroupError::TooMany);
-        }
+        // Also where it is there: a beginning that cannot be is a mistake, whatever becomes of it.
         let start = self
             .hub
             .resolved(from, settings.filter.clone(), settings.mode)
             .await?;
+        if let Ok(known) = self.get(&settings.name) {
+            return Ok(known);
+        }
+        if self.list().len() >= GROUPS_MAX {
+            return Err(GroupError::TooMany);
+        }
         let state = GroupState::new(settings.rules.clone(), start);
         let new = Restored {
             settings,
@@ -477,7 +471,8 @@ impl Groups {
             bound: None,
             stopped: None,
         };
-        let group = Arc::new(Group::new(&self.log, &self.hub, self.keeper.soon(), new));
+        let group = Group::new(&self.log, &self.hub, self.keeper.soon(), new, epoch_ms());
+        let group = Arc::new(group);
         self.keeper.keep_new(&group).await?;
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(group.settings.name.clone(), Arc::clone(&group));
@@ -499,16 +494,17 @@ impl Groups {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.remove(name);
         drop(all);
-        group.changed.notify_waiters();
+        group.end_waits();
         Ok(())
     }
 
     /// Records are done, and all that the consumer has up to a position. Kept when it is answered: how many were not done before.
     ///
-    /// After a restart a consumer may be done with records that were delivered before it and not looked at again yet: they are, first.
+    /// After a restart a consumer may be done with records that were delivered before it and not looked at again yet: that is
+    /// remembered.
     ///
     /// # Errors
-    /// [`GroupError::NotKept`], [`GroupError::Stopped`], [`GroupError::Read`], [`GroupError::Draining`].
+    /// [`GroupError::NotKept`], [`GroupError::Stopped`], [`GroupError::TooFarAhead`].
     pub async fn ack(
         &self,
         group: &Arc<Group>,
@@ -517,14 +513,14 @@ impl Groups {
         through: Option<Position>,
     ) -> Result<u64, GroupError> {
         group.check()?;
-        let before = {
-            let mut state = group.state();
+        if !group.state().has_room_for(&positions) {
+            return Err(GroupError::TooFarAhead);
+        }
+        self.kept(group, |state, _| {
             let through = through.map_or(0, |through| state.ack_through(consumer, through));
-            state.ack(positions.iter().copied()) + through
-        };
-        group.look_up_to_last_of(&positions).await?;
-        let acked = self.kept(group, |state, _| state.ack(positions)).await?;
-        Ok(before + acked)
+            state.ack(consumer, positions) + through
+        })
+        .await
     }
 
     /// Records are not done. Kept when it is answered: how many of them the consumer had.
@@ -579,7 +575,9 @@ impl Groups {
     ) -> Result<u64, GroupError> {
         group.check()?;
         let changed = change(&mut group.state(), group.now());
-        group.changed.notify_waiters();
+        if changed > 0 {
+            group.wake();
+        }
         // Also where nothing changed: what this one finds done, another one may not have kept yet.
         self.keeper.keep(group).await?;
         Ok(changed)
@@ -614,6 +612,12 @@ impl Groups {
             }
         }
     }
+}
+
+/// Milliseconds since 1970, by this machine's clock: delays outlive a restart by it.
+fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// So many records looked at are kept although nothing was acknowledged.

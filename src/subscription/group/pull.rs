@@ -2,13 +2,14 @@
 
 use super::state::Consumer;
 use super::{Group, GroupError};
+use crate::filter::Filter;
 use crate::log::names::NameHash;
 use crate::log::{Columns, ReadError};
-use crate::record::{Leaf, Position};
+use crate::record::{EntryKey, Leaf, Position};
 use crate::subscription::blocking;
 use crate::subscription::hub::Hub;
 use crate::view::ahead::{MESSAGE_BYTES_MAX, Source};
-use crate::view::{Parts, Plan, Reader, Selection};
+use crate::view::{Matcher, Parts, Plan, Reader, Selection};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,29 @@ impl Delivered {
     }
 }
 
+/// How soon a consumer that has as many records as it may looks again whether the time of some is over, at least and at most: many may
+/// wait, and each record that is due concerns one of them.
+const FREED_LOOK_MIN: Duration = Duration::from_millis(20);
+const FREED_LOOK_MAX: Duration = Duration::from_secs(3_600);
+
+/// Wakes another one who waits for records when this one waits no longer, where there are some.
+struct WakesNext<'g>(&'g Group);
+
+impl Drop for WakesNext<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+/// What was read for a consumer.
+struct Read {
+    selection: Selection,
+    /// What was erased meanwhile and is no record of the group any more.
+    gone: Vec<Position>,
+    /// The first position that was not decided.
+    through: Position,
+}
+
 /// Records that were taken and are not sent yet: they are given back where nobody waits for them any more.
 struct Taken<'g> {
     group: &'g Group,
@@ -54,7 +78,7 @@ struct Taken<'g> {
 impl Taken<'_> {
     fn give_back(&mut self, positions: &[Position]) {
         self.group.state().give_back(self.consumer, positions);
-        self.group.changed.notify_waiters();
+        self.group.wake();
     }
 }
 
@@ -71,6 +95,8 @@ impl Group {
     pub(super) async fn pull(self: &Arc<Self>, pull: Pull, hub: &Hub) -> Result<Delivered, GroupError> {
         let deadline = Instant::now() + pull.wait;
         let mut draining = hub.draining();
+        // One is woken at a time, and wakes the next one where there is more: also where it is given up meanwhile.
+        let _next = WakesNext(self);
         loop {
             // Before anything is looked at: what changes from here on is told.
             let changed = self.changed.notified();
@@ -80,10 +106,12 @@ impl Group {
             if *draining.borrow() {
                 return Err(GroupError::Draining);
             }
-            self.fill(pull.max, deadline, &mut draining).await?;
+            let filled = self.fill(pull.max, deadline, &mut draining).await;
+            // What is there is delivered, whatever lies behind it.
             if let Some(delivered) = self.deliver(&pull).await? {
                 return Ok(delivered);
             }
+            filled?;
             if Instant::now() >= deadline {
                 return Ok(Delivered::nothing(self.state().next()));
             }
@@ -99,6 +127,29 @@ impl Group {
                 _ = self.log.wait_beyond(next), if next >= self.log.tail() => {}
                 () = tokio::time::sleep_until(until) => {}
                 _ = draining.wait_for(|draining| *draining) => {}
+            }
+        }
+    }
+
+    /// Returns once a consumer has fewer than so many records: it is done with some, or they were taken away from it.
+    pub async fn has_fewer(self: &Arc<Self>, consumer: &Consumer, than: usize) {
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            self.pass();
+            let due = {
+                let state = self.state();
+                if state.held(consumer) < than {
+                    return;
+                }
+                state.next_due().unwrap_or(u64::MAX)
+            };
+            let wait =
+                Duration::from_millis(due.saturating_sub(self.now())).clamp(FREED_LOOK_MIN, FREED_LOOK_MAX);
+            tokio::select! {
+                () = freed => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
@@ -165,32 +216,6 @@ impl Group {
         Ok(())
     }
 
-    /// Looks for records up to the last of these that may have been delivered before a restart, as far as records are wanted.
-    pub(super) async fn look_up_to_last_of(
-        self: &Arc<Self>,
-        positions: &[Position],
-    ) -> Result<(), GroupError> {
-        let draining = self.hub.draining();
-        loop {
-            let is_done = {
-                let state = self.state();
-                state.last_unseen(positions).is_none() || state.wanted() == 0
-            };
-            if is_done || self.is_deleted() {
-                return Ok(());
-            }
-            if *draining.borrow() {
-                // Whoever said it says it again.
-                return Err(GroupError::Draining);
-            }
-            let held = self.filling.lock().await;
-            let group = Arc::clone(self);
-            blocking(move || group.scan()).await?;
-            drop(held);
-            self.changed.notify_waiters();
-        }
-    }
-
     /// Takes records and reads them; `None` where there are none.
     async fn deliver(self: &Arc<Self>, pull: &Pull) -> Result<Option<Delivered>, ReadError> {
         loop {
@@ -203,51 +228,165 @@ impl Group {
                 consumer: &pull.consumer,
                 positions: taken.iter().map(|(position, _)| *position).collect(),
             };
-            let (group, parts, positions) = (Arc::clone(self), pull.parts, held.positions.clone());
-            let selection = blocking(move || group.read(positions, parts)).await?;
-            let beyond = held.positions.partition_point(|at| *at < selection.through);
+            let Some(read) = self.read_or_park(pull, &mut held).await? else {
+                continue;
+            };
+            let beyond = held.positions.partition_point(|at| *at < read.through);
             let beyond = held.positions.split_off(beyond);
             held.give_back(&beyond);
             let mut attempts: HashMap<Position, u32> = taken.into_iter().collect();
             let mut picked = Vec::new();
-            selection.for_each(|record, _| picked.push(record.position));
+            read.selection.for_each(|record, _| picked.push(record.position));
             {
                 // What was acknowledged while it was read, by a consumer that had it before, is not delivered again.
                 let state = self.state();
                 attempts.retain(|position, _| {
-                    picked.binary_search(position).is_ok() && state.has(&pull.consumer, *position)
+                    let is_read = *position < read.through && picked.binary_search(position).is_ok();
+                    is_read && state.has(&pull.consumer, *position)
                 });
             }
-            // What does not match any more, since its content was erased, is done.
-            let gone = std::mem::take(&mut held.positions);
-            let gone = gone.into_iter().filter(|at| picked.binary_search(at).is_err());
-            if self.state().ack(gone) > 0 {
+            held.positions.clear();
+            if self.state().ack(&pull.consumer, read.gone) > 0 {
                 // There is room for others, and in a group that keeps order the next one of the entry is ready.
-                self.changed.notify_waiters();
+                self.wake();
             }
             if !attempts.is_empty() {
-                return Ok(Some(Delivered { selection, attempts }));
+                return Ok(Some(Delivered {
+                    selection: read.selection,
+                    attempts,
+                }));
             }
         }
     }
 
+    /// Reads what was taken. A record that cannot be read is parked, so that it holds up no other: then `None`, and what was taken
+    /// besides is given back.
+    async fn read_or_park(
+        self: &Arc<Self>,
+        pull: &Pull,
+        held: &mut Taken<'_>,
+    ) -> Result<Option<Read>, ReadError> {
+        let read = |positions: Vec<Position>| {
+            let (group, parts) = (Arc::clone(self), pull.parts);
+            blocking(move || group.read(positions, parts))
+        };
+        let damage = match read(held.positions.clone()).await {
+            Err(damage @ ReadError::Damaged { .. }) => damage,
+            other => return other.map(Some),
+        };
+        let others = held.positions.split_off(1);
+        held.give_back(&others);
+        let damage = match held.positions.len() + others.len() {
+            1 => damage,
+            // Which of them it is only each by itself shows.
+            _ => match read(held.positions.clone()).await {
+                Err(damage @ ReadError::Damaged { .. }) => damage,
+                other => return other.map(Some),
+            },
+        };
+        for position in std::mem::take(&mut held.positions) {
+            tracing::error!(group = self.settings.name, %position, "a record is parked that cannot be read: {damage}");
+            let reason = format!("it cannot be read: {damage}");
+            self.state().park_unreadable(&pull.consumer, position, &reason);
+        }
+        self.keep_what_was_parked();
+        self.wake();
+        Ok(None)
+    }
+
     /// Reads records, as many as one message carries.
-    fn read(&self, positions: Vec<Position>, parts: Parts) -> Result<Selection, ReadError> {
+    ///
+    /// Each is judged once more, for what it changes. The names of an actor may be others by now than those that it was taken in by: it
+    /// is one of the group's all the same, unless it was erased.
+    fn read(&self, positions: Vec<Position>, parts: Parts) -> Result<Read, ReadError> {
+        let selection = self.selected(&positions, self.matcher()?, parts)?;
+        let through = selection.through;
+        let mut picked = Vec::new();
+        selection.for_each(|record, _| picked.push(record.position));
+        let (mut gone, mut others) = (Vec::new(), Vec::new());
+        for position in positions {
+            if position < through && picked.binary_search(&position).is_err() {
+                match self.is_erased(position)? {
+                    true => gone.push(position),
+                    false => others.push(position),
+                }
+            }
+        }
+        let Some(first) = others.first().copied() else {
+            return Ok(Read {
+                selection,
+                gone,
+                through,
+            });
+        };
+        // Those and these are not one message, which may be too large: first those that come first.
+        let read = match picked.first() {
+            Some(before) if *before < first => Read {
+                selection,
+                gone,
+                through: first,
+            },
+            next => {
+                let until = next.copied().unwrap_or(through);
+                others.retain(|position| *position < until);
+                let all = Matcher::new(self.log.clone(), Filter::all(), self.settings.mode);
+                let selection = self.selected(&others, all, parts)?;
+                let through = selection.through.min(until);
+                Read {
+                    selection,
+                    gone,
+                    through,
+                }
+            }
+        };
+        let through = read.through;
+        Ok(Read {
+            gone: read
+                .gone
+                .into_iter()
+                .filter(|position| *position < through)
+                .collect(),
+            ..read
+        })
+    }
+
+    fn selected(
+        &self,
+        positions: &[Position],
+        matcher: Matcher,
+        parts: Parts,
+    ) -> Result<Selection, ReadError> {
         let first = positions.first().copied().unwrap_or_default();
-        // Each record is judged once more, and whoever judges looks at its leaf.
+        // Whoever judges looks at the leaf.
         let columns = match parts.columns() {
             Columns::Payloads => Columns::All,
             columns => columns,
         };
-        let mut reader = Reader::new(
-            self.log.clone(),
-            self.matcher()?,
-            columns,
-            parts.weight(),
-            Plan::Positions(positions),
-            None,
-        );
+        let plan = Plan::Positions(positions.to_vec());
+        let mut reader = Reader::new(self.log.clone(), matcher, columns, parts.weight(), plan, None);
         let selection = reader.step(MESSAGE_BYTES_MAX)?;
         Ok(selection.unwrap_or_else(|| Selection::nothing(first, first)))
+    }
+
+    /// Whether what a record says is erased, or, of an act without content, something of its entry.
+    fn is_erased(&self, position: Position) -> Result<bool, ReadError> {
+        let (mut is_erased, mut entry) = (false, None);
+        for run in self.log.fetch(&[position], Columns::Leaves)? {
+            for record in run.iter() {
+                is_erased |= record.erased;
+                let act = Leaf::decode(record.leaf)
+                    .ok()
+                    .filter(|leaf| !leaf.act.has_content());
+                entry = act.and_then(|leaf| EntryKey::new(leaf.series, leaf.key).ok());
+            }
+        }
+        let Some(entry) = entry.filter(|_| !is_erased) else {
+            return Ok(is_erased);
+        };
+        let history = self.log.history(&entry, self.log.tail())?;
+        for run in self.log.fetch(&history, Columns::Leaves)? {
+            is_erased |= run.iter().any(|record| record.erased);
+        }
+        Ok(is_erased)
     }
 }

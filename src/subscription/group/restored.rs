@@ -2,9 +2,11 @@
 
 use super::Settings;
 use super::kept::{self, Bound, Progress};
-use super::state::GroupState;
+use super::state::{DELAY_MS_MAX, GroupState, Open, Parked, Rules, Sharing};
+use crate::filter::Filter;
 use crate::log::Log;
 use crate::record::Position;
+use crate::view::Mode;
 use std::collections::BTreeMap;
 
 /// A group as it was kept.
@@ -16,15 +18,40 @@ pub(super) struct Restored {
     pub stopped: Option<String>,
 }
 
-/// The group of this name; `None` where what is kept of it cannot be read. Reads the log.
-pub(super) fn restored(
-    name: &str,
-    settings: &[u8],
-    values: &BTreeMap<String, Vec<u8>>,
-    log: &Log,
-) -> Option<Restored> {
-    let settings = kept::read_settings(name, settings)?;
-    let progress = kept::read_progress(values.get(&kept::progress_name(name))?)?;
+impl Restored {
+    /// A group of which nothing can be read but its name: it is there, so that nobody takes it for one that has done all, and can be
+    /// deleted.
+    fn unreadable(name: &str) -> Self {
+        let rules = Rules {
+            sharing: Sharing::Shared,
+            ack_timeout_ms: 0,
+            deliveries_max: 0,
+            in_flight_max: 0,
+        };
+        let settings = Settings {
+            name: name.to_owned(),
+            filter: Filter::all(),
+            mode: Mode::Changes,
+            rules: rules.clone(),
+        };
+        Self {
+            settings,
+            state: GroupState::new(rules, Position::START),
+            bound: None,
+            stopped: Some("what is kept of it cannot be read by this version".to_owned()),
+        }
+    }
+}
+
+/// The group of this name. Where what is kept of it cannot be read it is stopped. Reads the log; `now_ms` are milliseconds since 1970, at
+/// which the times of its state begin.
+pub(super) fn restored(name: &str, values: &BTreeMap<String, Vec<u8>>, log: &Log, now_ms: u64) -> Restored {
+    let value = |name: String| values.get(&name).map(Vec::as_slice);
+    let settings = value(kept::settings_name(name)).and_then(|bytes| kept::read_settings(name, bytes));
+    let progress = value(kept::progress_name(name)).and_then(kept::read_progress);
+    let (Some(settings), Some(progress)) = (settings, progress) else {
+        return Restored::unreadable(name);
+    };
     let stopped = why_stopped(&progress, log);
     let prefix = kept::parked_prefix(name);
     let parked = values
@@ -32,16 +59,39 @@ pub(super) fn restored(
         .take_while(|(name, _)| name.starts_with(&prefix))
         .filter_map(|(name, bytes)| {
             let position = Position::new(name[prefix.len()..].parse().ok()?);
-            Some((position, kept::read_parked(bytes)?))
+            Some((
+                position,
+                kept::read_parked(bytes).unwrap_or_else(unreadable_reason),
+            ))
         });
-    let Progress { next, bound, open } = progress;
-    let state = GroupState::restored(settings.rules.clone(), (next, log.tail()), open, parked);
-    Some(Restored {
+    let Progress {
+        next,
+        bound,
+        open,
+        done_ahead,
+    } = progress;
+    let open = open.into_iter().map(|one| Open {
+        // A clock that was set back must not delay it for longer than it can have been delayed.
+        delayed_until: (one.delayed_until).map(|until| until.saturating_sub(now_ms).min(DELAY_MS_MAX)),
+        ..one
+    });
+    let places = (next, log.tail());
+    let state = GroupState::restored(settings.rules.clone(), places, open, done_ahead, parked);
+    Restored {
         settings,
         state,
         bound,
         stopped,
-    })
+    }
+}
+
+/// A record that is parked, and of which nothing more can be read.
+fn unreadable_reason() -> Parked {
+    Parked {
+        entry: 0,
+        attempts: 0,
+        reason: "why it was parked cannot be read".to_owned(),
+    }
 }
 
 /// What a group has done is done with records of one log: on another one, or on an older copy that others were appended to since, it

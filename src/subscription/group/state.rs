@@ -18,6 +18,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub const AHEAD: usize = 1_000;
 /// Once so many are parked nothing is delivered until some are replayed or dropped.
 pub const PARKED_MAX: usize = 1_000;
+/// The most records that were delivered before a restart and are done before they were looked at again.
+pub const DONE_AHEAD_MAX: usize = 100_000;
+/// The longest that a record is delayed, in milliseconds: a day.
+pub const DELAY_MS_MAX: u64 = 86_400_000;
 /// The most bytes of a reason that are kept.
 pub const REASON_BYTES_MAX: usize = 256;
 
@@ -83,6 +87,8 @@ pub struct Open {
     pub entry: u64,
     /// How often it was delivered.
     pub attempts: u32,
+    /// When it is delivered again at the earliest, where that is later.
+    pub delayed_until: Option<u64>,
 }
 
 /// How many records are where.
@@ -131,7 +137,9 @@ pub struct GroupState {
     next: Position,
     /// A consumer of a run before may have had any record below.
     known_below: Position,
-    /// How many records were taken in since it was opened.
+    /// What was delivered in a run before, is done, and was not looked at again yet.
+    done_ahead: BTreeSet<Position>,
+    /// How many records were taken in since it was opened, or were done before they were.
     found: u64,
     items: BTreeMap<Position, Item>,
     ready: BTreeSet<Position>,
@@ -141,6 +149,8 @@ pub struct GroupState {
     queues: HashMap<u64, Queue>,
     parked: BTreeMap<Position, Parked>,
     in_flight: usize,
+    /// Whether a consumer has fewer records since this was asked for, for no doing of its own.
+    is_freed: bool,
     /// What was parked, or is parked no more, since it was asked for.
     parked_changes: BTreeSet<Position>,
 }
@@ -152,6 +162,7 @@ impl GroupState {
             rules,
             next,
             known_below: Position::START,
+            done_ahead: BTreeSet::new(),
             found: 0,
             items: BTreeMap::new(),
             ready: BTreeSet::new(),
@@ -160,6 +171,7 @@ impl GroupState {
             queues: HashMap::new(),
             parked: BTreeMap::new(),
             in_flight: 0,
+            is_freed: false,
             parked_changes: BTreeSet::new(),
         }
     }
@@ -171,15 +183,30 @@ impl GroupState {
         rules: Rules,
         (next, tail): (Position, Position),
         open: impl IntoIterator<Item = Open>,
+        done_ahead: impl IntoIterator<Item = Position>,
         parked: impl IntoIterator<Item = (Position, Parked)>,
     ) -> Self {
         let mut state = Self::new(rules, next);
         state.known_below = tail;
         for one in open {
             state.open(one.position, one.entry, one.attempts);
+            if let Some(until) = one.delayed_until {
+                state.delay(one.position, until);
+            }
         }
+        state.done_ahead.extend(done_ahead);
         state.parked.extend(parked);
         state
+    }
+
+    /// Has a record wait that is ready; one that waits for another one of its entry is not delivered before that anyway.
+    fn delay(&mut self, position: Position, until: u64) {
+        if self.ready.remove(&position)
+            && let Some(item) = self.items.get_mut(&position)
+        {
+            item.at = At::Delayed(until);
+            self.due.insert((until, position));
+        }
     }
 
     /// The rules.
@@ -244,26 +271,39 @@ impl GroupState {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// Whether a consumer has fewer records since this was last asked, and has not said so itself.
+    pub fn take_freed(&mut self) -> bool {
+        std::mem::take(&mut self.is_freed)
+    }
+
     /// Whether a record is with a consumer.
     pub fn has(&self, consumer: &Consumer, position: Position) -> bool {
         let held = self.consumers.get(consumer);
         held.is_some_and(|held| held.contains(&position))
     }
 
-    /// How many records were taken in since it was opened.
+    /// How many records were taken in since it was opened, or were done before they were.
     pub fn found(&self) -> u64 {
         self.found
+    }
+
+    /// What is done and was not looked at in this run; none of it lies below [`Self::next`].
+    pub fn done_ahead(&self) -> &BTreeSet<Position> {
+        &self.done_ahead
     }
 
     /// Takes in the records of the filter that lie from [`Self::next`] up to `through`, ascending, each with the number of its entry.
     pub fn scanned(&mut self, found: impl IntoIterator<Item = (Position, u64)>, through: Position) {
         for (position, entry) in found {
-            if position >= self.next && position < through {
+            if position >= self.next && position < through && !self.done_ahead.remove(&position) {
                 self.open(position, entry, 0);
                 self.found += 1;
             }
         }
         self.next = self.next.max(through);
+        if !self.done_ahead.is_empty() {
+            self.done_ahead = self.done_ahead.split_off(&self.next);
+        }
     }
 
     fn open(&mut self, position: Position, entry: u64, attempts: u32) {
@@ -333,27 +373,42 @@ impl GroupState {
         }
     }
 
-    /// Records are done, whoever has them now: an acknowledgement that comes late is true all the same. Answers how many were open
-    /// and had been delivered.
-    pub fn ack(&mut self, positions: impl IntoIterator<Item = Position>) -> u64 {
+    /// Records are done, whoever has them now: an acknowledgement that comes late is true all the same. What was delivered before a
+    /// restart may not have been looked at again yet: that is remembered. Answers how many were not done and had been delivered.
+    pub fn ack(&mut self, by: &Consumer, positions: impl IntoIterator<Item = Position>) -> u64 {
         let mut acked = 0;
         for position in positions {
-            if self.items.get(&position).is_some_and(|item| item.known) {
-                self.close(position);
-                acked += 1;
-            } else if self.parked.remove(&position).is_some() {
-                self.parked_changes.insert(position);
-                acked += 1;
-            }
+            let is_new = match self.items.get(&position) {
+                Some(item) if item.known => {
+                    self.is_freed |= matches!(&item.at, At::With(holder, _) if holder != by);
+                    self.close(position);
+                    true
+                }
+                Some(_) => false,
+                None if self.is_unseen(position) => self.done_ahead.insert(position),
+                None => {
+                    let was_parked = self.parked.remove(&position).is_some();
+                    if was_parked {
+                        self.parked_changes.insert(position);
+                    }
+                    was_parked
+                }
+            };
+            acked += u64::from(is_new);
+            self.found += u64::from(is_new && self.is_unseen(position));
         }
         acked
     }
 
-    /// The last of some records that were not looked at in this run and may have been delivered in one before.
-    pub fn last_unseen(&self, positions: &[Position]) -> Option<Position> {
-        let unseen = self.next..self.known_below;
-        let positions = positions.iter().copied();
-        positions.filter(|position| unseen.contains(position)).max()
+    /// Whether it was not looked at in this run, and may have been delivered in one before.
+    fn is_unseen(&self, position: Position) -> bool {
+        (self.next..self.known_below).contains(&position)
+    }
+
+    /// Whether it can be remembered that all of these are done.
+    pub fn has_room_for(&self, positions: &[Position]) -> bool {
+        let unseen = positions.iter().filter(|position| self.is_unseen(**position));
+        self.done_ahead.len() + unseen.count() <= DONE_AHEAD_MAX
     }
 
     /// All that a consumer has up to and with a position is done.
@@ -363,7 +418,7 @@ impl GroupState {
             .take_while(|position| **position <= through)
             .copied()
             .collect();
-        self.ack(held)
+        self.ack(consumer, held)
     }
 
     /// Records that a consumer has are not done; answers how many it had.
@@ -446,6 +501,7 @@ impl GroupState {
             match self.items.get(&position).map(|item| item.at.clone()) {
                 Some(At::With(consumer, _)) => {
                     self.let_go(&consumer, position);
+                    self.is_freed = true;
                     self.again(position, None, "it was not acknowledged in time");
                 }
                 _ => {
@@ -513,12 +569,23 @@ impl GroupState {
         self.parked_changes.extend(positions);
     }
 
+    /// A record that a consumer has been given cannot be read: it is parked.
+    pub fn park_unreadable(&mut self, consumer: &Consumer, position: Position, reason: &str) {
+        if self.has(consumer, position) {
+            self.park(position, reason);
+        }
+    }
+
     /// The open records, ascending, as they are kept.
     pub fn open_records(&self) -> impl Iterator<Item = Open> {
         self.items.iter().map(|(position, item)| Open {
             position: *position,
             entry: item.entry,
             attempts: item.attempts,
+            delayed_until: match item.at {
+                At::Delayed(until) => Some(until),
+                _ => None,
+            },
         })
     }
 

@@ -122,6 +122,8 @@ struct Run {
     next: u64,
     /// A consumer of a run before may have had what lies below.
     known_below: u64,
+    /// What is done of it before it was looked at.
+    ahead: BTreeSet<u64>,
 }
 
 const CONSUMERS: u64 = 3;
@@ -161,6 +163,7 @@ impl Run {
             now: 0,
             next: 0,
             known_below: 0,
+            ahead: BTreeSet::new(),
         }
     }
 
@@ -200,13 +203,18 @@ impl Run {
                 entry: *entry,
                 attempts: 0,
                 known: position.get() < self.known_below,
-                is: Is::Open,
+                is: if self.ahead.contains(&position.get()) {
+                    Is::Done
+                } else {
+                    Is::Open
+                },
             };
             self.plain.records.insert(position.get(), record);
             self.plain.settle();
         }
         self.state.scanned(found, at(through));
         self.next = through;
+        self.ahead = self.ahead.split_off(&through);
     }
 
     fn take(&mut self, who: usize) {
@@ -224,14 +232,11 @@ impl Run {
 
     fn ack(&mut self) {
         let positions = self.any_positions();
-        let named: Vec<Position> = positions.iter().copied().map(at).collect();
-        let unseen = positions
-            .iter()
-            .filter(|one| (self.next..self.known_below).contains(*one));
-        assert_eq!(self.state.last_unseen(&named), unseen.max().copied().map(at));
         let mut expected = 0;
         for position in &positions {
-            if let Some(one) = self.plain.records.get_mut(position)
+            if (self.next..self.known_below).contains(position) {
+                expected += u64::from(self.ahead.insert(*position));
+            } else if let Some(one) = self.plain.records.get_mut(position)
                 && one.is != Is::Done
                 && one.known
             {
@@ -240,7 +245,8 @@ impl Run {
                 self.plain.settle();
             }
         }
-        assert_eq!(self.state.ack(positions.into_iter().map(at)), expected);
+        let by = consumer(self.random.below(CONSUMERS) as usize);
+        assert_eq!(self.state.ack(&by, positions.into_iter().map(at)), expected);
     }
 
     fn ack_through(&mut self, who: usize) {
@@ -355,20 +361,33 @@ impl Run {
         }
         let open: Vec<Open> = self.state.open_records().collect();
         let parked = self.state.parked().clone();
-        let tail = self.next + self.random.below(6);
+        let tail = self.known_below.max(self.next + self.random.below(6));
         let places = (self.state.next(), at(tail));
-        self.state = GroupState::restored(self.plain.rules.clone(), places, open.clone(), parked);
-        assert_eq!(self.state.open_records().collect::<Vec<_>>(), open);
+        let ahead = self.state.done_ahead().clone();
+        assert!(ahead.iter().copied().eq(self.ahead.iter().copied().map(at)));
+        self.state = GroupState::restored(self.plain.rules.clone(), places, open.clone(), ahead, parked);
+        let without_delay = |one: Open| (one.position, one.entry, one.attempts);
+        let again = self.state.open_records().map(without_delay);
+        assert!(again.eq(open.into_iter().map(without_delay)));
         for one in self.plain.records.values_mut() {
             one.known = true;
-            if matches!(one.is, Is::With(..) | Is::Delayed(_)) {
+            if matches!(one.is, Is::With(..)) {
                 one.is = Is::Open;
             }
         }
         self.known_below = tail;
-        // Whose turn it was is not kept: it is the first one's again.
+        // Whose turn it was is not kept: it is the first one's again. Another one waits for that, and no longer.
         self.plain.turns.clear();
         self.plain.settle();
+        for position in self.plain.records.keys().copied().collect::<Vec<_>>() {
+            let waits = !self.plain.has_its_turn(position);
+            if let Some(one) = self.plain.records.get_mut(&position)
+                && waits
+                && matches!(one.is, Is::Delayed(_))
+            {
+                one.is = Is::Open;
+            }
+        }
     }
 
     fn compare(&self) {
@@ -443,7 +462,11 @@ fn an_acknowledgement_that_comes_late_counts() {
     // It is with another one by now.
     assert_eq!(state.take(&consumer(1), 1, 2_000), [(at(0), 2)]);
     assert_eq!(state.nack(&consumer(0), [at(0)], Refusal::Park, "", 2_000), 0);
-    assert_eq!(state.ack([at(0), at(1)]), 1, "nobody was given the other one");
+    assert_eq!(
+        state.ack(&consumer(0), [at(0), at(1)]),
+        1,
+        "nobody was given the other one"
+    );
     assert_eq!(state.held(&consumer(1)), 0);
 }
 
@@ -460,7 +483,7 @@ fn the_records_of_an_entry_come_one_after_the_other() {
         [],
         "nor while the first one waits"
     );
-    state.ack([at(0)]);
+    state.ack(&consumer(0), [at(0)]);
     assert_eq!(state.take(&consumer(1), 9, 50), [(at(1), 1)]);
 }
 

@@ -1,0 +1,498 @@
+//! Consumer groups where consumers do not read, disks refuse, records are damaged, and names change: nobody is held up, and nothing is
+//! lost or counted that was not.
+
+use crate::authorities::{FILTER, khan, named};
+use crate::groups::*;
+use crate::harness::*;
+use chancery::config::Config;
+use chancery::filter::Filter;
+use chancery::record::codec::Act;
+use chancery::rpc::proto::{
+    self, AckRequest, CreateGroupRequest, NackAction, consume_request::Message as Say,
+};
+use chancery::rpc::proto::{ExtendRequest, NackRequest};
+use chancery::rpc::wire;
+use chancery::subscription::Hub;
+use chancery::subscription::group::state::{Rules, Sharing};
+use chancery::subscription::group::{Groups, KeepGroups, Pull, Settings};
+use chancery::view::{Mode, Parts};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tonic::Code;
+
+/// Events of 100 KB: some dozens are more than a connection takes that nobody reads.
+async fn fill_large(server: &Server, count: u64) {
+    for at in 0..count {
+        let text = "x".repeat(100_000);
+        let content = content(&text, "PAK", "2021-10-13");
+        server
+            .put(record(Act::Create, &format!("large-{at}"), Some(content)))
+            .await;
+    }
+}
+
+async fn until_standing(server: &Server, what: &str, is: impl Fn(&proto::ConsumerGroup) -> bool) {
+    let look = async {
+        while !is(&standing(server).await) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// A stream whose consumer has as much on its way as the connection takes, and reads none of it.
+async fn unread(server: &Server, count: u32) -> Stream {
+    fill_large(server, count.into()).await;
+    create(server, group()).await;
+    let stream = Stream::join(server, "deaf", count).await;
+    let mut before = 0;
+    // It has as much as it takes: what it has does not grow any more once the connection is full.
+    until_standing(server, "it has some", |now| now.in_flight > 40).await;
+    for _ in 0..50 {
+        let now = standing(server).await.in_flight;
+        before = now.max(before);
+    }
+    assert!(before < u64::from(count), "all of them are on their way");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_does_not_read_is_heard_all_the_same() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let deaf = unread(&server, 200).await;
+    deaf.say(Say::Ack(AckRequest {
+        positions: vec![0, 1, 2],
+        ..Default::default()
+    }))
+    .await;
+    until_standing(&server, "its acknowledgement counts", |now| now.position == 3).await;
+    drop(deaf);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_counts_no_delivery_of_a_consumer_that_does_not_read() {
+    let folder = folder();
+    let server = Server::start_with(
+        folder.path(),
+        Config {
+            shutdown_s: 1,
+            ..Config::default()
+        },
+    )
+    .await;
+    let deaf = unread(&server, 200).await;
+    server.stop().await;
+    drop(deaf);
+    let server = Server::start(folder.path()).await;
+    let again = pull(&server, "another", 20).await;
+    assert!(again.iter().all(|(_, attempt)| *attempt == 1), "{again:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_served_while_a_consumer_sends_and_does_not_read() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    create(&server, group()).await;
+    let mut senders = Vec::new();
+    for at in 0..6 {
+        let deaf = Stream::join(&server, &format!("deaf-{at}"), 1).await;
+        senders.push(tokio::spawn(async move {
+            for _ in 0..3_000 {
+                if deaf.try_say(Say::Ack(AckRequest::default())).await.is_err() {
+                    break;
+                }
+            }
+            deaf
+        }));
+    }
+    server.fill(0, 30, 1).await;
+    // Each of the six has one at most.
+    let mut served = 0;
+    while served < 24 {
+        let some = pull_waiting(&server, "another", 30, 10_000).await;
+        assert!(!some.is_empty(), "{served} were delivered, and no more");
+        served += some.len();
+        let positions: Vec<u64> = some.iter().map(|(position, _)| *position).collect();
+        ack(&server, "another", &positions).await;
+    }
+    senders.iter().for_each(tokio::task::JoinHandle::abort);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_comes_back_when_a_record_is_taken_away() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 4, 4).await;
+    let request = CreateGroupRequest {
+        ack_timeout_ms: 200,
+        deliveries_max: 1_000,
+        ..group()
+    };
+    create(&server, request).await;
+    // No heartbeat wakes it.
+    let mut one = Stream::join_beating(&server, "one", 1, 3_600_000).await;
+    assert_eq!(one.deliveries(1).await, [(0, 1)]);
+    // Its time is over, and nobody else wants it.
+    assert_eq!(one.deliveries(1).await, [(0, 2)]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_comes_back_when_somebody_else_is_done_with_its_record() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 2, 2).await;
+    let request = CreateGroupRequest {
+        ack_timeout_ms: 3_600_000,
+        ..group()
+    };
+    create(&server, request).await;
+    let mut one = Stream::join_beating(&server, "one", 1, 3_600_000).await;
+    assert_eq!(one.deliveries(1).await, [(0, 1)]);
+    assert_eq!(ack(&server, "another", &[0]).await, 1);
+    assert_eq!(one.deliveries(1).await, [(1, 1)]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_stream_nobody_speaks_for_another_group_or_consumer() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    create(&server, group()).await;
+    let other = || "other".to_owned();
+    let said = [
+        Say::Ack(AckRequest {
+            group: other(),
+            ..Default::default()
+        }),
+        Say::Nack(NackRequest {
+            consumer: other(),
+            ..Default::default()
+        }),
+        Say::Extend(ExtendRequest {
+            group: other(),
+            ..Default::default()
+        }),
+    ];
+    for (message, field) in said
+        .into_iter()
+        .zip(["ack.group", "nack.consumer", "extend.group"])
+    {
+        let mut stream = Stream::join(&server, "me", 1).await;
+        stream.say(message).await;
+        let sentence = refused(stream.ended().await, Code::InvalidArgument, "INVALID_FIELD");
+        assert!(
+            sentence.contains("`other` is said again") && sentence.contains(field),
+            "{sentence}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_no_name_names_the_records() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 4, 4).await;
+    create(&server, group()).await;
+    assert_eq!(pull(&server, "", 2).await.len(), 2);
+    let mut calls = server.client.subscriptions();
+    let through = |consumer: &str| AckRequest {
+        group: "desk".into(),
+        consumer: consumer.into(),
+        positions: vec![],
+        through: Some(3),
+    };
+    refused(
+        calls.ack(through("")).await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    let extend = ExtendRequest {
+        group: "desk".into(),
+        ..Default::default()
+    };
+    refused(calls.extend(extend).await, Code::InvalidArgument, "INVALID_FIELD");
+    let control = calls.ack(through("a\nb")).await;
+    assert!(refused(control, Code::InvalidArgument, "INVALID_FIELD").contains("U+000A"));
+    assert_eq!(standing(&server).await.in_flight, 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_before_it_is_looked_at_again_never_comes_again_however_much_is_open() {
+    let folder = folder();
+    let mut server = Server::start(folder.path()).await;
+    server.fill(0, 1_300, 650).await;
+    let request = CreateGroupRequest {
+        in_flight_max: 1,
+        ..group()
+    };
+    create(&server, request).await;
+    assert_eq!(pull(&server, "a", 1).await, [(0, 1)]);
+    let looked_at = standing(&server).await.scanned_through;
+    assert!(looked_at < 1_200, "{looked_at}");
+    for round in 0..2 {
+        server.stop().await;
+        server = Server::start(folder.path()).await;
+        let done = 1_250 + round;
+        assert_eq!(ack(&server, "a", &[done, done, 1_200]).await, 2 - round);
+        assert_eq!(standing(&server).await.lag, Some(1_300 - 2 - round));
+    }
+    let mut seen = Vec::new();
+    while let [(position, _)] = pull(&server, "a", 1).await[..] {
+        ack(&server, "a", &[position]).await;
+        seen.push(position);
+    }
+    let expected = (0..1_300).filter(|at| ![1_200, 1_250, 1_251].contains(at));
+    assert!(seen.into_iter().eq(expected));
+    assert_eq!(standing(&server).await.lag, Some(0));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delay_outlives_a_restart() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 2, 2).await;
+    create(&server, group()).await;
+    pull(&server, "a", 1).await;
+    let refuse = |delay_ms, position| NackRequest {
+        group: "desk".into(),
+        consumer: "a".into(),
+        positions: vec![position],
+        action: NackAction::Retry.into(),
+        delay_ms,
+        reason: String::new(),
+    };
+    server
+        .client
+        .subscriptions()
+        .nack(refuse(3_600_000, 0))
+        .await
+        .unwrap();
+    server.stop().await;
+    let server = Server::start(folder.path()).await;
+    assert_eq!(standing(&server).await.delayed, 1);
+    assert_eq!(pull(&server, "a", 9).await, [(1, 1)]);
+    // A short one ends after the restart.
+    server.client.subscriptions().nack(refuse(300, 1)).await.unwrap();
+    server.stop().await;
+    let server = Server::start(folder.path()).await;
+    assert_eq!(pull_waiting(&server, "a", 9, 20_000).await, [(1, 2)]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_group_has_taken_in_is_delivered_whatever_its_actor_is_called_now() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    for key in ["a", "b", "c"] {
+        server.put(named(key, "Имран Хан")).await;
+    }
+    server.put(khan(&["Imran Khan", "Имран Хан"])).await;
+    let request = CreateGroupRequest {
+        filter: FILTER.into(),
+        ..group()
+    };
+    create(&server, request).await;
+    assert_eq!(pull(&server, "a", 9).await.len(), 3);
+    assert_eq!(nack(&server, "a", &[0], NackAction::Park, "later").await, 1);
+    assert_eq!(nack(&server, "a", &[1], NackAction::Retry, "").await, 1);
+    server
+        .put(proto::AppendRecord {
+            series: "authority".into(),
+            ..act(Act::Retract, "khan")
+        })
+        .await;
+    server.stop().await;
+    let server = Server::start(folder.path()).await;
+    let replay = proto::ReplayParkedRequest {
+        group: "desk".into(),
+        positions: vec![],
+    };
+    let replayed = server.client.subscriptions().replay_parked(replay).await.unwrap();
+    assert_eq!(replayed.into_inner().replayed, 1);
+    let again = pull(&server, "a", 9).await;
+    assert_eq!(
+        again.iter().map(|(position, _)| *position).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_parked_and_holds_up_no_other() {
+    let folder = folder();
+    let config = Config {
+        recent_bytes: 1,
+        ..Config::default()
+    };
+    let server = Server::start_with(folder.path(), config).await;
+    for (key, title) in [("a", "One"), ("b", "Talks in Geneva"), ("c", "Three")] {
+        server
+            .put(record(
+                Act::Create,
+                key,
+                Some(content(title, "PAK", "2021-10-13")),
+            ))
+            .await;
+    }
+    create(&server, group()).await;
+    assert_eq!(pull(&server, "a", 1).await, [(0, 1)]);
+    crate::fixity::damage(folder.path());
+    assert_eq!(nack(&server, "a", &[0], NackAction::Retry, "").await, 1);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let some = pull(&server, "a", 9).await;
+        assert!(!some.is_empty(), "{seen:?}");
+        seen.extend(some.into_iter().map(|(position, _)| position));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 2]);
+    let list = proto::ListParkedRequest {
+        group: "desk".into(),
+        ..Default::default()
+    };
+    let parked = server
+        .client
+        .subscriptions()
+        .list_parked(list)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(parked.parked[0].position, 1);
+    assert!(
+        parked.parked[0].reason.starts_with("it cannot be read: "),
+        "{parked:?}"
+    );
+    server.stop().await;
+}
+
+/// What is kept is handed over, and keeping it is refused while it is told to.
+#[derive(Default)]
+struct Refusing {
+    kept: Vec<(String, Vec<u8>)>,
+    refuses: Arc<AtomicUsize>,
+}
+
+impl KeepGroups for Refusing {
+    fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        self.kept.clone()
+    }
+
+    fn keep(&mut self, _: &[(String, Option<Vec<u8>>)]) -> Result<(), String> {
+        match self.refuses.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err("the disk is full".into()),
+        }
+    }
+}
+
+fn open_groups(server: &Server, keep: Refusing) -> Groups {
+    let hub = Arc::new(Hub::new(server.log.clone(), Arc::default(), wire::batch));
+    Groups::open(&server.log, hub, Box::new(keep)).unwrap()
+}
+
+fn settings(in_flight_max: usize) -> Settings {
+    Settings {
+        name: "desk".into(),
+        filter: Filter::all(),
+        mode: Mode::Records,
+        rules: Rules {
+            sharing: Sharing::Shared,
+            ack_timeout_ms: 60_000,
+            deliveries_max: 5,
+            in_flight_max,
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_group_that_cannot_be_read_nothing_is_taken_for_done() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let keep = Refusing {
+        kept: vec![
+            ("desk/settings".into(), vec![9]),
+            ("desk/progress".into(), vec![9]),
+        ],
+        ..Default::default()
+    };
+    let groups = open_groups(&server, keep);
+    let group = groups.get("desk").unwrap();
+    assert!(group.stopped().unwrap().contains("cannot be read"));
+    groups
+        .create(settings(1), chancery::subscription::From::Start)
+        .await
+        .err()
+        .unwrap();
+    groups.delete("desk").await.unwrap();
+    groups
+        .create(settings(1), chancery::subscription::From::Start)
+        .await
+        .unwrap();
+    server.stop().await;
+}
+
+/// One waits for each record that there is room for, and is woken by what makes room.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_wakes_one_of_those_who_wait_and_not_all() {
+    const WAITING: usize = 100;
+    const ACKS: usize = 40;
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 200, 200).await;
+    let groups = open_groups(&server, Refusing::default());
+    let group = groups
+        .create(settings(1), chancery::subscription::From::Start)
+        .await
+        .unwrap();
+    let me = group.join("anna");
+    let pull = |wait| Pull {
+        consumer: me.consumer.clone(),
+        max: 1,
+        wait: Duration::from_millis(wait),
+        parts: Parts::Both,
+    };
+    let mut last = *groups
+        .pull(&group, pull(0))
+        .await
+        .unwrap()
+        .attempts
+        .keys()
+        .next()
+        .unwrap();
+    let polls = AtomicUsize::new(0);
+    let mut waiting: FuturesUnordered<_> = (0..WAITING)
+        .map(|_| {
+            let mut one = Box::pin(groups.pull(&group, pull(60_000)));
+            let polls = &polls;
+            std::future::poll_fn(move |context| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                one.as_mut().poll(context)
+            })
+        })
+        .collect();
+    for _ in 0..ACKS {
+        // An acknowledgement of nothing wakes nobody.
+        groups.ack(&group, &me.consumer, vec![], None).await.unwrap();
+        groups.ack(&group, &me.consumer, vec![last], None).await.unwrap();
+        let delivered = waiting.next().await.unwrap().unwrap();
+        last = *delivered.attempts.keys().next().unwrap();
+    }
+    drop(waiting);
+    let polls = polls.into_inner();
+    assert!(polls < WAITING * 2 + ACKS * 5, "{polls} looks");
+    server.stop().await;
+}
