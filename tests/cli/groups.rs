@@ -312,3 +312,51 @@ fn the_list_of_groups_counts_their_lag_and_shows_who_waits() {
     let wrong = daemon.refused(&["group", "create", "mail", "key = b", "--from", "start"]);
     assert!(wrong.contains("exists with another filter;"), "{wrong}");
 }
+
+/// Hands everything on to an address, later: as a connection over a long way does.
+fn far_away(address: &str) -> String {
+    const LATER: std::time::Duration = std::time::Duration::from_millis(70);
+    let near = address.trim_start_matches("http://").to_owned();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), std::net::TcpStream::connect(&near).unwrap());
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server, client),
+            ] {
+                std::thread::spawn(move || {
+                    let mut bytes = vec![0; 1 << 16];
+                    while let Ok(count @ 1..) = std::io::Read::read(&mut from, &mut bytes) {
+                        std::thread::sleep(LATER);
+                        if std::io::Write::write_all(&mut to, &bytes[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        }
+    });
+    far
+}
+
+#[test]
+fn what_is_on_its_way_over_a_long_way_is_waited_for_before_a_group_is_empty() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a", "b", "c", "d"]);
+    daemon.ok(&["group", "create", "mail", "--from", "start"]);
+    let far = far_away(daemon.address());
+    let taken = daemon.ok(&[
+        "group",
+        "consume",
+        "mail",
+        "--until-empty",
+        "-o",
+        "json",
+        "--server",
+        &far,
+    ]);
+    assert_eq!(keys(&taken), ["a", "b", "c", "d"]);
+}

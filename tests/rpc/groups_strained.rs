@@ -496,3 +496,32 @@ async fn an_acknowledgement_wakes_one_of_those_who_wait_and_not_all() {
     assert!(polls < WAITING * 2 + ACKS * 5, "{polls} looks");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_disk_refuses_no_delivery_of_a_consumer_counts() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 5, 5).await;
+    create(&server, group()).await;
+    let mut one = Stream::join(&server, "one", 5).await;
+    assert_eq!(one.deliveries(5).await.len(), 5);
+    let (groups, away) = (
+        folder.path().join("state/groups"),
+        folder.path().join("state/away"),
+    );
+    std::fs::rename(&groups, &away).unwrap();
+    std::fs::write(&groups, "no folder").unwrap();
+    one.say(Say::Ack(AckRequest {
+        positions: vec![2],
+        ..Default::default()
+    }))
+    .await;
+    refused(one.ended().await, Code::Internal, "GROUP_NOT_KEPT");
+    std::fs::remove_file(&groups).unwrap();
+    std::fs::rename(&away, &groups).unwrap();
+    assert_eq!(
+        pull_waiting(&server, "another", 9, 10_000).await,
+        [(0, 1), (1, 1), (3, 1), (4, 1)]
+    );
+    server.stop().await;
+}

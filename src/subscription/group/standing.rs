@@ -1,12 +1,12 @@
 //! How a group stands: how many of its records are where, and how many it has not looked at.
 
 use super::Group;
-use super::state::Counts;
+use super::state::{Counts, GroupState};
 use crate::log::ReadError;
 use crate::record::Position;
 use crate::view::ahead::{MESSAGE_BYTES_MAX, Source};
 use crate::view::{Plan, Reader};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,14 +25,6 @@ pub struct Standing {
     pub lag: Option<u64>,
 }
 
-/// What a group has taken in of the records of its filter.
-struct TakenIn {
-    /// How many since it was opened, or were done before.
-    count: u64,
-    /// Which of those that it has not looked at are done.
-    done_ahead: BTreeSet<Position>,
-}
-
 impl Standing {
     /// The records that were taken in and are neither done nor parked.
     fn open(&self) -> u64 {
@@ -43,10 +35,11 @@ impl Standing {
 impl Group {
     /// How it stands.
     pub fn standing(self: &Arc<Self>) -> Standing {
-        self.standing_and_taken_in().0
+        self.standing_and(|_| ()).0
     }
 
-    fn standing_and_taken_in(self: &Arc<Self>) -> (Standing, TakenIn) {
+    /// How it stands, and something else of the same moment.
+    fn standing_and<T>(self: &Arc<Self>, other: impl FnOnce(&GroupState) -> T) -> (Standing, T) {
         self.pass();
         let mut consumers: BTreeMap<String, u64> =
             self.members().keys().map(|name| (name.clone(), 0)).collect();
@@ -66,20 +59,18 @@ impl Group {
             lag: None,
         };
         standing.lag = is_counted.then_some(standing.open() + left);
-        let taken_in = TakenIn {
-            count: state.found(),
-            done_ahead: state.done_ahead().clone(),
-        };
-        (standing, taken_in)
+        let other = other(&state);
+        (standing, other)
     }
 
-    /// How it stands, with the records of the filter counted that were not looked at: those below the tail of when it began. Reads the log: call it where blocking is
-    /// allowed. `cancelled` ends it.
+    /// How it stands, with the records of the filter counted that were not looked at: those below the tail of when it began. Reads
+    /// the log: call it where blocking is allowed. `cancelled` ends it.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn counted(self: &Arc<Self>, cancelled: &AtomicBool) -> Result<Standing, ReadError> {
-        let (standing, taken_in) = self.standing_and_taken_in();
+        let (standing, (taken_in, done_ahead)) =
+            self.standing_and(|state| (state.found(), state.done_ahead().clone()));
         if standing.lag.is_some() || self.stopped.is_some() {
             return Ok(standing);
         }
@@ -93,17 +84,16 @@ impl Group {
         let mut reader = reader.by(&self.hub.view);
         let mut counted = 0;
         while let Some(selection) = reader.step(MESSAGE_BYTES_MAX)? {
-            selection
-                .for_each(|record, _| counted += u64::from(!taken_in.done_ahead.contains(&record.position)));
+            selection.for_each(|record, _| counted += u64::from(!done_ahead.contains(&record.position)));
             if cancelled.load(Ordering::Acquire) {
                 return Ok(standing);
             }
         }
         // Consumers went on meanwhile: what was taken in for them since is not counted twice.
-        let (now, taken_in_now) = self.standing_and_taken_in();
+        let (now, taken_in_now) = self.standing_and(GroupState::found);
         let left = match now.scanned_through >= tail {
             true => 0,
-            false => counted.saturating_sub(taken_in_now.count - taken_in.count),
+            false => counted.saturating_sub(taken_in_now - taken_in),
         };
         Ok(Standing {
             lag: Some(now.open() + left),
