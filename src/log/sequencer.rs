@@ -13,7 +13,7 @@
 //! | LINK, UNLINK, HOLD, RELEASE | refused | done unless already so | done | done |
 //! | ERASE | refused | done unless held | done unless held | already so |
 
-use super::entry::EntryState;
+use super::entry::{ContentAt, EntryState};
 use super::erasure::Erasing;
 use super::error::{Rule, Violation};
 use super::prepare::{Prepared, PreparedDraft};
@@ -426,7 +426,7 @@ fn allowed(draft: &PreparedDraft, state: &EntryState, other_known: bool) -> Resu
 }
 
 /// Whether an ERASE takes revisions that there are, and rests on the entry as it is: the positions in its payload are then
-/// all that there is to remove.
+/// all that there is to remove. What its own batch adds before it, the replacement, is not there to be removed.
 fn erasable(
     erasing: Erasing,
     state: &EntryState,
@@ -434,14 +434,15 @@ fn erasable(
 ) -> Result<(), (&'static str, Rule)> {
     let entry = || state.entry.clone();
     let Erasing { from, to, .. } = erasing;
-    if from < Revision::FIRST || from >= to || to > state.revision().next() {
-        let newest = state.revision();
+    let before = |content: &&ContentAt| Some(content.position) <= newest;
+    let stood = Revision::new(state.contents.iter().filter(before).count() as u64);
+    if from < Revision::FIRST || from >= to || to > stood.next() {
         let text = if to == from.next() {
-            format!("there is no revision {from}; name one from 1 to {newest}, or leave it out for all")
+            format!("there is no revision {from}; name one from 1 to {stood}, or leave it out for all")
         } else {
             format!(
                 "revisions {from} up to {to} (half open) are no range of revisions from 1 up to {}; name one, or leave it out for all",
-                newest.next()
+                stood.next()
             )
         };
         return Err(("erased", Rule::Invalid(text)));

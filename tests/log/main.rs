@@ -2,6 +2,7 @@
 
 mod alerts;
 mod basics;
+mod erasing;
 mod harness;
 mod names;
 mod together;
