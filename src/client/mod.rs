@@ -41,8 +41,11 @@ pub const DEFAULT_SERVER: &str = "http://127.0.0.1:4710";
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The largest frame that the server may send; with the default of 16 KiB reading takes twice as long.
 const FRAME_BYTES: u32 = 256 * 1024;
-/// Bytes that the server may send before they are read: of one call, and of the connection.
+/// Bytes that the server may send of one call before they are read.
 const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The same of all calls of a connection: the most that HTTP/2 allows. What a call was sent counts here until it is read, so that
+/// as much as for one call would have every other one wait for a feed that nobody reads; this is enough for 511 of them.
+const CONNECTION_BYTES: u32 = (1 << 31) - 1;
 /// How long connecting may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
@@ -331,7 +334,7 @@ fn endpoint(server: &str, keepalive: Duration) -> Result<(String, Endpoint), Con
         .keep_alive_while_idle(true)
         .max_frame_size(FRAME_BYTES)
         .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES);
+        .initial_connection_window_size(CONNECTION_BYTES);
     Ok((server, endpoint))
 }
 

@@ -3,7 +3,7 @@
 use crate::harness::*;
 use chancery::client::Client;
 use chancery::config::Config;
-use chancery::record::codec::Act;
+use chancery::record::codec::{Act, Content};
 use chancery::rpc::proto::{self, Change, subscribe_from::From, subscribe_response::Message};
 use tonic::Code;
 
@@ -341,5 +341,40 @@ async fn a_feed_from_a_time_that_has_not_passed_is_refused() {
     refused(refusal, Code::OutOfRange, "TIME_NOT_PASSED");
     let mut feed = server.subscribe(from(last - hour)).await;
     assert_eq!(positions(&records_until(&mut feed, 3).await), [0, 1, 2]);
+    server.stop().await;
+}
+
+/// What the unread feed had been sent once took the room of the whole connection, and every other call waited until it was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_a_feed_that_is_not_read_delays_no_other_call_of_its_client() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    // More than is sent of one call before it is read, and of two.
+    let large = |n: usize| {
+        let content = Content {
+            body: "x".repeat(400_000),
+            ..content(&format!("large {n}"), "PAK", "2021-10-13")
+        };
+        record(Act::Create, &format!("large-{n}"), Some(content))
+    };
+    for n in 0..30 {
+        server.put(large(n)).await;
+    }
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        let mut feed = server.subscribe(from_start()).await;
+        // It is being sent.
+        assert!(matches!(next(&mut feed).await, Message::Started(_)));
+        assert!(matches!(next(&mut feed).await, Message::Batch(_)));
+        unread.push(feed);
+    }
+    for n in 0..100 {
+        let answered = tokio::time::timeout(PATIENCE, server.put(event(&format!("small-{n}")))).await;
+        assert!(answered.is_ok(), "append {n} waits for the feeds to be read");
+    }
+    for feed in &mut unread {
+        let records = records_until(feed, 130).await;
+        assert_eq!(records.last().map(|record| record.position), Some(129));
+    }
     server.stop().await;
 }
