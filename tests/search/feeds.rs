@@ -6,7 +6,7 @@ use chancery::filter::Filter;
 use chancery::log::{Columns, Draft, Log};
 use chancery::record::codec::{Content, Country, Participant, RelationType, encode_content};
 use chancery::record::{Act, EntryKey, Position};
-use chancery::view::ahead::{Readers, Source};
+use chancery::view::ahead::{MESSAGE_BYTES_MAX, Readers, Source};
 use chancery::view::reader::Viewed as View;
 use chancery::view::{Change, Matcher, Mode, Plan, Reader};
 use proptest::prelude::*;
@@ -52,16 +52,18 @@ pub fn fed(
 /// Links of the entries too: they are acts on a content.
 fn linked(viewed: &Viewed, n: usize) {
     let keys = crate::KEYS;
-    let link = |act_: Act| Draft {
-        relation: Some((
-            RelationType::PartOf,
-            EntryKey::new("desk", keys[(n + 1) % keys.len()]).unwrap(),
-        )),
-        ..act(act_, keys[n % keys.len()])
-    };
+    let link = |said: Act| link(said, keys[n % keys.len()], keys[(n + 1) % keys.len()]);
     let _ = append(viewed.log(), batch(vec![link(Act::Link)]));
     if n.is_multiple_of(2) {
         let _ = append(viewed.log(), batch(vec![link(Act::Unlink)]));
+    }
+}
+
+/// A LINK or UNLINK of two entries.
+fn link(said: Act, key: &str, other: &str) -> Draft {
+    Draft {
+        relation: Some((RelationType::PartOf, EntryKey::new("desk", other).unwrap())),
+        ..act(said, key)
     }
 }
 
@@ -196,6 +198,73 @@ fn of_a_rare_country_only_its_records_are_looked_at() {
         &AtomicBool::default(),
     );
     assert_eq!(known.err(), Some(tail), "there every record is looked at");
+}
+
+/// The country that few records of [`long`] have, its ministry and what is said of it.
+const SELDOM: [&str; 3] = ["NLD", "Rare Ministry", "seldom said"];
+
+/// Thousands of records; each sixth, the first multiple of 256 among them, has what is looked for and is large.
+fn long() -> Viewed {
+    let mut viewed = Viewed::new();
+    let content = |n: usize| {
+        let is_seldom = n % 6 == 256 % 6;
+        let [country, name, said] = if is_seldom {
+            SELDOM
+        } else {
+            ["IRN", "Foreign Ministry", "often said"]
+        };
+        let mut content = of(country, n);
+        content.participants[0].name = name.into();
+        content.title = format!("{said} {n}");
+        content.body = "x".repeat(if is_seldom { 1_500 + n % 700 } else { 50 });
+        encode_content(content)
+    };
+    for first in (0..9_000).step_by(100) {
+        let drafts = (first..first + 100).map(|n| draft(Act::Create, &format!("key {n}"), content(n)));
+        append(viewed.log(), batch(drafts.collect())).unwrap();
+    }
+    let seldom = |n: usize| format!("key {}", 4 + 6 * n);
+    for n in 0..40 {
+        let amended = draft(Act::Amend, &seldom(n), content(4 + 6 * (n + 2_000) + n % 2));
+        let drafts = vec![amended, act(Act::Retract, &seldom(100 + n))];
+        append(viewed.log(), batch(drafts)).unwrap();
+    }
+    viewed.take(Step::Seal);
+    viewed
+}
+
+#[test]
+fn complete_a_long_feed_by_the_view_is_the_feed_by_a_look_at_every_record() {
+    let viewed = long();
+    let (log, tail) = (viewed.log(), viewed.log().tail().get());
+    let view = Arc::new(OnceLock::from(viewed.search()));
+    for text in [
+        // Whoever has the words may have them elsewhere, and whoever has the name may have it in part: each is judged.
+        "title : \"seldom said\"",
+        "actor = \"=Rare Ministry\"",
+        "country = NLD",
+        "country = NLD status = current",
+        "country = NLD AND NOT title : often",
+    ] {
+        let filter = Filter::parse(text).unwrap();
+        for mode in [Mode::Changes, Mode::Records] {
+            let by_scan = fed(log, &filter, mode, 0..tail, &View::default(), 1 << 20);
+            let sent: usize = by_scan.iter().map(|(_, _, payload)| payload.len()).sum();
+            assert!(sent > 4 * MESSAGE_BYTES_MAX, "{text}: {sent} bytes");
+            assert!(by_scan.iter().any(|(at, ..)| *at == 256), "{text}");
+            let large = (0..12).map(|n| MESSAGE_BYTES_MAX + n * 23_456);
+            for bytes in large.chain([40_000, 300_000]) {
+                let by_view = fed(log, &filter, mode, 0..tail, &view, bytes);
+                let lost: Vec<u64> = by_scan
+                    .iter()
+                    .map(|(at, ..)| *at)
+                    .filter(|at| by_view.iter().all(|(other, ..)| other != at))
+                    .collect();
+                assert!(lost.is_empty(), "{text} {mode:?} {bytes}: {lost:?} are lost");
+                assert!(by_view == by_scan, "{text} {mode:?} {bytes}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -72,6 +72,11 @@ impl Index {
         self.known.is_some()
     }
 
+    /// How many candidates a range has.
+    fn count(&self, range: Range<Position>) -> u64 {
+        self.known.as_ref().map_or(0, |known| known.count(range))
+    }
+
     /// The next candidates to read, and of each whether its content passes for sure.
     fn next(&self, range: Range<Position>, most: usize) -> Vec<(Position, bool)> {
         let known = self.known.iter().flat_map(|known| known.from(range.start));
@@ -118,21 +123,22 @@ impl Reader {
             if index.ready.is_empty() {
                 let most = usize::try_from(self.left - gather.count).unwrap_or(usize::MAX);
                 let candidates = index.next(next..end, most.min(CANDIDATES_MAX));
-                index.ready = self.read_candidates(&candidates, bytes);
-            }
-            match index.ready.pop_front() {
-                None => {
+                if candidates.is_empty() {
                     next = end;
                     break;
                 }
+                index.ready = self.read_candidates(&candidates, bytes);
+            }
+            match index.ready.pop_front() {
+                // Nobody waits for it any more.
+                None => break,
                 // What was read before it is told first.
                 Some(Err(error)) if gather.scanned > 0 => {
                     index.ready.push_front(Err(error));
                     break;
                 }
                 Some(Err(error)) => return Err(error),
-                Some(Ok((run, Some(change)))) => next = gather.take_judged(run, change),
-                Some(Ok((run, None))) => next = gather.take(&run, self.left, &self.matcher)?,
+                Some(Ok((run, judged))) => next = self.take_candidate(&mut gather, run, judged)?,
             }
         }
         if gather.count < self.left {
@@ -142,11 +148,34 @@ impl Reader {
         if super::is_one_of_many(bytes) {
             index.ready.clear();
         }
+        // Whatever is below the end of a selection is not looked at again.
+        let passed = index.count(from..next);
+        assert_eq!(
+            passed, gather.scanned,
+            "each candidate of {from}..{next} was judged"
+        );
         self.left -= gather.count;
         self.plan = super::Plan::Forward { from: next, until };
         Ok(gather.finish(from, next))
     }
-    /// Reads candidates until they are a message, by two threads that take some at a time. The first error is the last of them.
+
+    /// Judges a candidate that is ready no more, however full the selection is: it does not come again.
+    fn take_candidate(
+        &self,
+        gather: &mut Gather,
+        run: Run,
+        judged: Option<Option<Change>>,
+    ) -> Result<Position, ReadError> {
+        let judged = match (judged, run.get(run.first())) {
+            (Some(judged), _) => judged,
+            (None, Some(record)) => self.matcher.judge(&record)?,
+            (None, None) => return Err(super::empty_read(run.first())),
+        };
+        Ok(gather.take_judged(run, judged))
+    }
+
+    /// Reads candidates until they are a message, by two threads that take some at a time: at least one while somebody waits for it.
+    /// The first error is the last of them.
     fn read_candidates(
         &self,
         candidates: &[(Position, bool)],
@@ -155,8 +184,9 @@ impl Reader {
         let weight = AtomicUsize::new(0);
         let began = Instant::now();
         let wants_more = || {
-            let is_wanted = !self.cancelled.load(Ordering::Relaxed);
-            is_wanted && weight.load(Ordering::Relaxed) < bytes && began.elapsed() < STEP_TIME
+            let so_far = weight.load(Ordering::Relaxed);
+            let is_enough = so_far > 0 && (so_far >= bytes || began.elapsed() >= STEP_TIME);
+            !is_enough && !self.cancelled.load(Ordering::Relaxed)
         };
         let begin = || {
             |number: usize| {
@@ -166,7 +196,7 @@ impl Reader {
                     match self.read_some(&piece[read.len()..], bytes) {
                         Ok(some) => {
                             let own: usize = some.iter().map(|(run, _)| run.bytes() * self.weight).sum();
-                            weight.fetch_add(own, Ordering::Relaxed);
+                            weight.fetch_add(own.max(1), Ordering::Relaxed);
                             read.extend(some.into_iter().map(Ok));
                         }
                         Err(error) => {

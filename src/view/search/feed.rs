@@ -51,12 +51,20 @@ impl Candidates {
     /// Those from a position on, ascending; each with whether its content passes for sure, as the content of its record was when it
     /// was recorded.
     pub fn from(&self, at: Position) -> impl Iterator<Item = (Position, bool)> + '_ {
-        let offset = at.since(self.first);
-        let next = self
-            .offsets
-            .partition_point(|candidate| u64::from(candidate >> 1) < offset);
-        let offsets = self.offsets[next..].iter();
+        let offsets = self.offsets[self.below(at)..].iter();
         offsets.map(|offset| (self.first.plus(u64::from(offset >> 1)), offset & 1 == 1))
+    }
+
+    /// How many there are in a range.
+    pub fn count(&self, range: Range<Position>) -> u64 {
+        self.below(range.end).saturating_sub(self.below(range.start)) as u64
+    }
+
+    /// How many there are below a position.
+    fn below(&self, at: Position) -> usize {
+        let offset = at.since(self.first);
+        let is_below = |candidate: &u32| u64::from(candidate >> 1) < offset;
+        self.offsets.partition_point(is_below)
     }
 }
 
