@@ -41,10 +41,11 @@ pub const DEFAULT_SERVER: &str = "http://127.0.0.1:4710";
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The largest frame that the server may send; with the default of 16 KiB reading takes twice as long.
 const FRAME_BYTES: u32 = 256 * 1024;
-/// Bytes that the server may send of one call before they are read.
-const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Bytes that the server may send of one call before they are read: two messages of a feed.
+const WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same of all calls of a connection: the most that HTTP/2 allows. What a call was sent counts here until it is read, so that
-/// as much as for one call would have every other one wait for a feed that nobody reads; this is enough for 511 of them.
+/// a feed that nobody reads would have every other call wait. This is enough for 2,047 of them, and a daemon takes 1,024 calls of a
+/// connection at a time unless told otherwise.
 const CONNECTION_BYTES: u32 = (1 << 31) - 1;
 /// How long connecting may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);

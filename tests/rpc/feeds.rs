@@ -203,7 +203,7 @@ async fn slow_reader() {
         records_only: true,
         ..from_start()
     };
-    // On a connection of their own: what they do not read must not stop the appends.
+    // On a connection of their own, as other programs are.
     let readers = Client::connect(&server.address).await.unwrap();
     let mut feeds = Vec::new();
     for _ in 0..32 {
