@@ -365,8 +365,8 @@ impl Session {
         };
         let (hub, matcher, form) = (Arc::clone(&self.hub), self.matcher.clone(), self.form.clone());
         let bytes = run.bytes();
-        // Without a filter nothing is looked up, so that the first subscriber makes the frame in place.
-        let in_place = self.request.filter.is_all() || reader::is_quick(&run, which.as_deref());
+        // Where nothing is looked up the first subscriber makes the frame in place.
+        let in_place = reader::is_quick(&run, &self.matcher, which.as_deref());
         let make = move || {
             let selection = reader::select(&run, &matcher, which.as_deref())?;
             let token = form.token(&hub.log, run.end(), root);

@@ -134,6 +134,19 @@ struct Standing {
     status: Status,
 }
 
+/// The same with the content itself, where there is one and the filter asks for it, and with the status that it has now.
+struct Held {
+    content: Option<Run>,
+    status: Status,
+}
+
+impl Held {
+    fn payload(&self) -> Option<&[u8]> {
+        let record = self.content.as_ref()?.iter().next()?;
+        Some(record.payload)
+    }
+}
+
 impl Standing {
     fn of(state: Option<&EntryState>) -> Self {
         Self {
@@ -181,8 +194,8 @@ impl Matcher {
         let (payload, status) = if leaf.act.has_content() {
             own_content(record)
         } else {
-            held = self.content(after)?;
-            (held.as_ref().and_then(payload_of), after.status)
+            held = self.held(after)?;
+            (held.payload(), held.status)
         };
         match self.mode {
             Mode::Records => {
@@ -192,12 +205,41 @@ impl Matcher {
             Mode::Changes => {
                 let after = matches_state(&self.filter, record.position, &leaf, payload, status);
                 let before = match leaf.previous {
-                    Some(previous) => self.matched_at(previous, before)?,
+                    Some(previous) => self.matched_at(previous, before, leaf.act)?,
                     None => false,
                 };
                 Ok(change(before, after, leaf.act))
             }
         }
+    }
+
+    /// What a record is to whoever follows everything, and is told of every record: as to a filter that all entries match. What such a
+    /// filter is not told of is on an entry that was out of the answers before and is out after it.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn judge_in_everything(&self, record: &Stored<'_>) -> Result<Change, ReadError> {
+        if self.mode == Mode::Records {
+            return Ok(Change::Untold);
+        }
+        let leaf = decode(record)?;
+        match leaf.previous {
+            None if leaf.act.has_content() && !record.erased => return Ok(Change::Enters),
+            // Mostly an amendment follows a content: what is known of this one is enough.
+            Some(previous) if leaf.act == Act::Amend && !record.erased => {
+                let run = self.one(previous, Columns::Leaves)?;
+                if let Some(before) = run.get(previous)
+                    && decode(&before)?.act.has_content()
+                {
+                    return Ok(match before.erased {
+                        true => Change::Enters,
+                        false => Change::Stays,
+                    });
+                }
+            }
+            _ => {}
+        }
+        Ok(self.judge(record)?.unwrap_or(Change::Leaves))
     }
 
     /// As [`Self::judge`], of a record with a content that passes for sure.
@@ -262,32 +304,50 @@ impl Matcher {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the entry matched as its record at `position` left it.
-    fn matched_at(&self, position: Position, standing: Standing) -> Result<bool, ReadError> {
+    /// Whether the entry matched as its record at `position` left it, before a record of this act.
+    fn matched_at(&self, position: Position, standing: Standing, act: Act) -> Result<bool, ReadError> {
         let run = self.one(position, Columns::Leaves)?;
         let Some(record) = run.get(position) else {
             return Ok(false);
         };
         let leaf = decode(&record)?;
-        let content = self.content(standing)?;
-        let payload = content.as_ref().and_then(payload_of);
+        let held = self.held(standing)?;
+        let status = match act {
+            // Until then it was not erased: whoever follows what is, is told when it enters.
+            Act::Erase => standing.status,
+            _ => held.status,
+        };
         Ok(matches_state(
             &self.filter,
             position,
             &leaf,
-            payload,
-            standing.status,
+            held.payload(),
+            status,
         ))
     }
 
-    /// The record of an entry's content, where there is one and the filter asks for it.
-    fn content(&self, standing: Standing) -> Result<Option<Run>, ReadError> {
-        match standing.newest {
-            Some(content) if !content.erased && self.filter.needs_content() => {
-                self.one(content.position, Columns::Payloads).map(Some)
-            }
-            Some(_) | None => Ok(None),
+    /// An entry's content as it is to be judged now: what was erased since matches nothing at an earlier point either.
+    fn held(&self, standing: Standing) -> Result<Held, ReadError> {
+        let Standing { newest, status } = standing;
+        let Some(content) = newest.filter(|content| !content.erased) else {
+            return Ok(Held {
+                content: None,
+                status,
+            });
+        };
+        let columns = match self.filter.needs_content() {
+            true => Columns::Payloads,
+            false => Columns::Leaves,
+        };
+        let run = self.one(content.position, columns)?;
+        if run.is_erased(content.position) {
+            return Ok(Held {
+                content: None,
+                status: Status::Erased,
+            });
         }
+        let content = self.filter.needs_content().then_some(run);
+        Ok(Held { content, status })
     }
 
     fn one(&self, position: Position, columns: Columns) -> Result<Run, ReadError> {
@@ -317,12 +377,6 @@ fn change(before: bool, after: bool, act: Act) -> Option<Change> {
         // What was erased may have been delivered when it still matched: whoever follows must hear of it.
         (false, false) => (act == Act::Erase).then_some(Change::Leaves),
     }
-}
-
-/// A content that is still there: what was erased says nothing, at whatever point it is asked for.
-fn payload_of(run: &Run) -> Option<&[u8]> {
-    let record = run.iter().next().filter(|record| !record.erased);
-    record.map(|record| record.payload)
 }
 
 /// Entries by their newest record that was judged, so that an entry with many records is not folded from its first one

@@ -255,11 +255,7 @@ impl Reader {
 
     fn judge(&self, record: &Stored<'_>) -> Result<Option<Change>, ReadError> {
         if self.picks_all() {
-            let change = match self.matcher.mode() {
-                Mode::Records => Change::Untold,
-                Mode::Changes => Change::of_everything(record.leaf),
-            };
-            return Ok(Some(change));
+            return self.matcher.judge_in_everything(record).map(Some);
         }
         self.matcher.judge(record)
     }
@@ -290,7 +286,12 @@ impl Source for Reader {
 pub fn select(run: &Run, matcher: &Matcher, which: Option<&[Position]>) -> Result<Selection, ReadError> {
     let mut gather = Gather::new(matcher.filter().is_all(), 1, usize::MAX);
     match which {
-        _ if gather.all => {}
+        _ if gather.all && matcher.mode() == Mode::Records => {}
+        _ if gather.all => {
+            for record in run.iter() {
+                gather.changes.push(matcher.judge_in_everything(&record)?);
+            }
+        }
         Some(which) => {
             for record in which.iter().filter_map(|at| run.get(*at)) {
                 gather.judge(&record, matcher)?;
@@ -308,13 +309,17 @@ pub fn select(run: &Run, matcher: &Matcher, which: Option<&[Position]>) -> Resul
 }
 
 /// Whether the records that are judged of a run are so few, and so plainly by themselves, that nothing is waited for.
-pub fn is_quick(run: &Run, which: Option<&[Position]>) -> bool {
+pub fn is_quick(run: &Run, matcher: &Matcher, which: Option<&[Position]>) -> bool {
     const FEW: usize = 16;
     let is_first = |record: Stored<'_>| {
         let leaf = matching::decode(&record);
-        leaf.is_ok_and(|leaf| leaf.act.has_content() && leaf.previous.is_none())
+        leaf.is_ok_and(|leaf| {
+            leaf.previous.is_none() && (leaf.act.has_content() || matcher.filter().is_all())
+        })
     };
     match which {
+        // Whoever follows everything needs no content judged, however many there are.
+        _ if matcher.filter().is_all() => matcher.mode() == Mode::Records || run.iter().all(is_first),
         Some(which) => which.len() <= FEW && which.iter().filter_map(|at| run.get(*at)).all(is_first),
         None => run.len() <= FEW && run.iter().all(is_first),
     }
@@ -324,6 +329,8 @@ pub fn is_quick(run: &Run, which: Option<&[Position]>) -> bool {
 struct Gather {
     runs: Vec<Run>,
     all: bool,
+    /// Of all, where changes are followed.
+    changes: Vec<Change>,
     mode: Mode,
     picked: Vec<(Position, Change)>,
     weight: usize,
@@ -341,6 +348,7 @@ impl Gather {
         Self {
             runs: Vec::new(),
             all,
+            changes: Vec::new(),
             mode: Mode::Records,
             picked: Vec::new(),
             weight,
@@ -362,7 +370,8 @@ impl Gather {
     }
 
     fn is_late(&self) -> bool {
-        !self.all
+        let judges = !self.all || self.mode == Mode::Changes;
+        judges
             && self.scanned % LOOK_EVERY == LOOK_EVERY - 1
             && (self.began.elapsed() >= STEP_TIME || self.cancelled.load(Ordering::Relaxed))
     }
@@ -373,7 +382,7 @@ impl Gather {
         self.at = run.first();
         let before = self.count;
         if self.all {
-            self.take_all(run, left);
+            self.take_all(run, left, matcher)?;
         } else {
             for record in run.iter() {
                 if self.scanned > 0 && self.is_full(left) {
@@ -400,17 +409,23 @@ impl Gather {
         self.at
     }
 
-    /// Without a filter no record has to be looked at.
-    fn take_all(&mut self, run: &Run, left: u64) {
+    /// Without a filter no record has to be looked at, but for the change that it is.
+    fn take_all(&mut self, run: &Run, left: u64, matcher: &Matcher) -> Result<(), ReadError> {
         for bytes in run.weights() {
             if self.scanned > 0 && self.is_full(left) {
                 break;
+            }
+            if self.mode == Mode::Changes
+                && let Some(record) = run.get(self.at)
+            {
+                self.changes.push(matcher.judge_in_everything(&record)?);
             }
             self.count += 1;
             self.scanned += 1;
             self.bytes += bytes * self.weight + OVERHEAD_BYTES;
             self.at = self.at.next();
         }
+        Ok(())
     }
 
     fn judge(&mut self, record: &Stored<'_>, matcher: &Matcher) -> Result<(), ReadError> {
@@ -432,7 +447,7 @@ impl Gather {
     fn finish(self, first: Position, through: Position) -> Selection {
         let picked = match (self.all, self.mode) {
             (true, Mode::Records) => Picked::All,
-            (true, Mode::Changes) => Picked::AllChanges,
+            (true, Mode::Changes) => Picked::AllChanges(self.changes),
             (false, _) => Picked::Some(self.picked),
         };
         Selection {

@@ -98,24 +98,6 @@ impl Change {
             Self::Leaves => "leaves",
         }
     }
-
-    /// The change that a record is for whoever follows everything.
-    ///
-    /// Everything is every entry that is not retracted or erased, as in a search without a filter.
-    pub fn of_everything(leaf: &[u8]) -> Self {
-        let leaf = Leaf::decode(leaf);
-        // Where only earlier revisions are erased the entry stands.
-        let erases_the_newest =
-            (leaf.as_ref()).is_ok_and(|leaf| leaf.erased.is_none_or(|(_, until)| until > leaf.revision));
-        match leaf.map(|leaf| leaf.act) {
-            Ok(Act::Create | Act::Reinstate | Act::Epoch | Act::Audit) => Self::Enters,
-            Ok(Act::Retract) => Self::Leaves,
-            Ok(Act::Erase) if erases_the_newest => Self::Leaves,
-            Ok(Act::Erase | Act::Amend | Act::Link | Act::Unlink | Act::Hold | Act::Release) | Err(_) => {
-                Self::Stays
-            }
-        }
-    }
 }
 
 /// Which records of the runs were picked.
@@ -123,8 +105,8 @@ impl Change {
 pub enum Picked {
     /// Every one.
     All,
-    /// Every one, each with its change by [`Change::of_everything`].
-    AllChanges,
+    /// Every one, each with its change, in the order of the runs.
+    AllChanges(Vec<Change>),
     /// These, in the order of the selection.
     Some(Vec<(Position, Change)>),
 }
@@ -159,7 +141,7 @@ impl Selection {
     /// Whether nothing was picked.
     pub fn is_empty(&self) -> bool {
         match &self.picked {
-            Picked::All | Picked::AllChanges => self.runs.iter().all(Run::is_empty),
+            Picked::All | Picked::AllChanges(_) => self.runs.iter().all(Run::is_empty),
             Picked::Some(picked) => picked.is_empty(),
         }
     }
@@ -186,19 +168,18 @@ impl Selection {
 
     /// Hands over every picked record in order.
     pub fn for_each(&self, mut take: impl FnMut(&Stored<'_>, Change)) {
+        let forward = || self.runs.iter().flat_map(Run::iter);
+        let backward = || self.runs.iter().rev().flat_map(|run| run.iter().rev());
         match (&self.picked, self.backward) {
             (Picked::Some(picked), _) => self.for_some(picked, take),
-            (all, false) => self
-                .runs
-                .iter()
-                .flat_map(Run::iter)
-                .for_each(|record| take(&record, change_of(all, &record))),
-            (all, true) => self
-                .runs
-                .iter()
-                .rev()
-                .flat_map(|run| run.iter().rev())
-                .for_each(|record| take(&record, change_of(all, &record))),
+            (Picked::All, false) => forward().for_each(|record| take(&record, Change::Untold)),
+            (Picked::All, true) => backward().for_each(|record| take(&record, Change::Untold)),
+            (Picked::AllChanges(changes), false) => forward()
+                .zip(changes)
+                .for_each(|(record, change)| take(&record, *change)),
+            (Picked::AllChanges(changes), true) => backward()
+                .zip(changes.iter().rev())
+                .for_each(|(record, change)| take(&record, *change)),
         }
     }
 
@@ -209,13 +190,6 @@ impl Selection {
                 take(&record, *change);
             }
         }
-    }
-}
-
-fn change_of(picked: &Picked, record: &Stored<'_>) -> Change {
-    match picked {
-        Picked::AllChanges => Change::of_everything(record.leaf),
-        Picked::All | Picked::Some(_) => Change::Untold,
     }
 }
 

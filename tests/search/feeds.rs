@@ -60,7 +60,7 @@ fn linked(viewed: &Viewed, n: usize) {
 }
 
 /// A LINK or UNLINK of two entries.
-fn link(said: Act, key: &str, other: &str) -> Draft {
+pub fn link(said: Act, key: &str, other: &str) -> Draft {
     Draft {
         relation: Some((RelationType::PartOf, EntryKey::new("desk", other).unwrap())),
         ..act(said, key)
@@ -101,6 +101,7 @@ proptest! {
                 linked(&viewed, n);
             }
         }
+        crate::changes::everything_says_what_a_filter_says_that_all_match(&viewed);
         let log = viewed.log();
         let tail = log.tail().get();
         let view = Arc::new(OnceLock::from(viewed.search()));

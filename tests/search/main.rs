@@ -3,6 +3,7 @@
 
 mod aggregates;
 mod authorities;
+mod changes;
 #[cfg(target_os = "linux")]
 mod faults;
 mod feeds;
@@ -18,6 +19,7 @@ mod sessions;
 mod suggested;
 mod twins;
 
+use bytes::Bytes;
 use chancery::filter::{Filter, Term, TermField};
 use chancery::log::erasure::{Holder, HolderName, Order as ErasureOrder, Waiting};
 use chancery::log::{Draft, Log};
@@ -279,19 +281,24 @@ impl Viewed {
 }
 
 fn erase_entry(viewed: &mut Viewed, entry: EntryKey, revision: Option<u64>) {
+    erase(viewed, entry, revision, None);
+}
+
+/// Erases one revision of an entry, or all; whether the rules let it.
+fn erase(viewed: &Viewed, entry: EntryKey, revision: Option<u64>, replacement: Option<Bytes>) -> bool {
     let order = ErasureOrder {
         entry,
         revisions: revision.map(|number| (Revision::new(number), Revision::new(number + 1))),
         authority: "the court".into(),
         explanation: String::new(),
         reason: Reason::default(),
-        replacement: None,
+        replacement,
         principal: Principal::anonymous(),
         request_id: None,
         expected_revision: None,
         validate_only: false,
     };
-    let _ = runtime().block_on(viewed.log().erase(&order));
+    runtime().block_on(viewed.log().erase(&order)).is_ok()
 }
 
 /// A content that is valid whatever it was made of.

@@ -1,22 +1,26 @@
 //! Subscriptions in a simulated life: one seed decides what is appended, amended and erased, who subscribes to what, who goes away
 //! in the middle and comes back with a token, when the archive crashes, loses sled or its view, and when the view is made anew.
 //! Nothing sleeps: a session is asked only for what is due to it. What it is told of each range must be what a look at every
-//! record of that range says, and its ranges must join, over all its lives.
+//! record of that range says, and its ranges must join, over all its lives. And who keeps a copy of what matches by what he is told
+//! has, wherever a message ends, what a search as of then answers ([`Copy`]).
 //!
 //! A failure prints its seed; `CHANCERY_SEED=n cargo test --test search resumable` has that life alone, and exactly so again.
 //! `CHANCERY_SEEDS` says how many seeds there are.
 
-use crate::feeds::fed;
+use crate::feeds::{fed, link};
 use crate::harness::{act, append, batch, draft};
-use crate::{KEYS, Step, Viewed, plain};
+use crate::{KEYS, Step, Viewed, answer, erase, options, plain};
 use bytes::Bytes;
 use chancery::filter::Filter;
+use chancery::log::{Columns, Draft, Log};
 use chancery::record::codec::{Content, encode_content};
-use chancery::record::{Act, Position};
+use chancery::record::{Act, EntryKey, Leaf, Position};
 use chancery::subscription::{From, Hub, Item, Session, Subscribe};
 use chancery::view::ahead::Readers;
+use chancery::view::likeness::Collapse;
 use chancery::view::reader::Viewed as View;
-use chancery::view::{Change, Mode, Parts, Selection};
+use chancery::view::{Change, Mode, Order, Parts, Scanner, Selection};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -39,8 +43,11 @@ impl Draw {
     }
 }
 
-const FILTERS: [&str; 8] = [
+const FILTERS: [&str; 11] = [
     "",
+    "kind = event",
+    "key = c OR revision > 1",
+    "status = erased OR country = JPN",
     "country = PAK",
     "country = IRN AND NOT act = retract",
     "NOT country = JPN",
@@ -65,6 +72,76 @@ struct Subscriber {
     token: Option<Bytes>,
     /// Where the first session began; where the next range begins from then on.
     next: u64,
+    /// `None` where he does not follow changes, or an act, which no search answers.
+    copy: Option<Copy>,
+}
+
+/// What a subscriber has of the entries that match, each at its newest revision: he begins with what a search answers, puts in what
+/// enters, replaces what stays, and removes what leaves.
+#[derive(Clone)]
+struct Copy(BTreeMap<String, u64>);
+
+impl Copy {
+    /// What a search answers as of a position.
+    fn of(log: &Log, filter: &Filter, as_of: Position) -> Self {
+        let scan = Scanner::new(log.clone(), options(), Arc::default());
+        let (entries, ..) = answer(&scan, filter, as_of, Order::Newest, Collapse::None);
+        let entry = |(position, _)| leaf(log, position, |leaf| (leaf.key.to_owned(), leaf.revision.get()));
+        let entries = entries.into_iter().map(entry);
+        Self(entries.collect())
+    }
+
+    /// Takes in what he is told. What stays or leaves he has, but for what is told without a match: an ERASE, and to whoever follows
+    /// everything each record of an entry that is out.
+    fn take(&mut self, log: &Log, filter: &Filter, (position, change): (u64, Change)) {
+        let of = |leaf: &Leaf<'_>| (leaf.key.to_owned(), leaf.revision.get(), leaf.act);
+        let (key, revision, act) = leaf(log, position, of);
+        // What the archive says of itself has no content, and is in no answer.
+        if revision == 0 {
+            return;
+        }
+        let had = match change {
+            Change::Leaves => self.0.remove(&key),
+            _ => self.0.insert(key, revision),
+        };
+        let is_had = match change {
+            Change::Stays => had.is_some(),
+            Change::Leaves => had.is_some() || act == Act::Erase || filter.is_all(),
+            Change::Enters | Change::Untold => true,
+        };
+        assert!(
+            is_had,
+            "{position} {change:?}, and {:?} never had it",
+            filter.canonical()
+        );
+    }
+
+    /// Only what is erased after the position is in the copy and in no answer: he will hear of it.
+    fn is_what_a_search_answers(&self, log: &Log, filter: &Filter, as_of: Position) {
+        let answered = Self::of(log, filter, as_of).0;
+        let is_left = |key: &String| {
+            let entry = EntryKey::new("desk", key.as_str()).unwrap();
+            let newest = log.entry(&entry, as_of).unwrap().unwrap().newest().unwrap();
+            let is_erased =
+                log.fetch(&[newest.position], Columns::Leaves).unwrap()[0].is_erased(newest.position);
+            newest.erased || !is_erased
+        };
+        let mut kept = self.0.clone();
+        kept.retain(|key, _| answered.contains_key(key) || is_left(key));
+        assert_eq!(
+            kept,
+            answered,
+            "what is kept of {:?} as of {as_of}",
+            filter.canonical()
+        );
+    }
+}
+
+/// What the leaf of a record says.
+fn leaf<T>(log: &Log, position: u64, take: impl Fn(&Leaf<'_>) -> T) -> T {
+    let position = Position::new(position);
+    let runs = log.fetch(&[position], Columns::Leaves).unwrap();
+    take(&Leaf::decode(runs[0].get(position).unwrap().leaf).unwrap())
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -118,9 +195,19 @@ impl Life {
             0..=8 => self.say(),
             9 => {
                 let (key, revision) = (self.draw.below(KEYS.len()), self.draw.below(4) as u64);
-                self.tell(format!("erase {} {revision}", KEYS[key]));
-                self.viewed
-                    .take(Step::Erase(key, (revision > 0).then_some(revision)));
+                let entry = EntryKey::new("desk", KEYS[key]).unwrap();
+                let replacement = (self.draw.below(2) == 0).then(|| encode_content(self.content()));
+                let is_replaced = replacement.is_some();
+                let is_erased = erase(
+                    &self.viewed,
+                    entry,
+                    (revision > 0).then_some(revision),
+                    replacement,
+                );
+                self.tell(format!(
+                    "erase {} {revision}, replaced: {is_replaced}: {is_erased}",
+                    KEYS[key]
+                ));
             }
             10..=12 => self.subscribe(),
             13..=17 => self.pull(),
@@ -156,27 +243,51 @@ impl Life {
             Act::Reinstate,
             Act::Hold,
             Act::Release,
+            Act::Link,
+            Act::Unlink,
         ];
+        let mut drafts = Vec::new();
         for _ in 0..1 + self.draw.below(3) {
             let (key, said, any) = (
                 KEYS[self.draw.below(KEYS.len())],
                 acts[self.draw.below(acts.len())],
                 self.draw.below(1_000),
             );
-            let content = plain(&Content {
-                title: "x".repeat(any % 12),
-                ..Content::default()
-            });
             // Some have a key of their own, so that there are first contents too.
             let own = format!("{key} {any}");
-            let one = match said {
-                Act::Create if any % 2 == 0 => draft(said, &own, encode_content(content)),
-                Act::Create | Act::Amend => draft(said, key, encode_content(content)),
+            drafts.push(match said {
+                Act::Create if any % 2 == 0 => draft(said, &own, encode_content(self.content())),
+                Act::Amend if any % 3 == 0 => self.amended(key),
+                Act::Create | Act::Amend => draft(said, key, encode_content(self.content())),
+                Act::Link | Act::Unlink => link(said, key, KEYS[any % KEYS.len()]),
                 other => act(other, key),
-            };
-            let position = append(self.viewed.log(), batch(vec![one])).is_ok();
-            self.tell(format!("{said:?} {key} {any}: {position}"));
+            });
         }
+        let is_one_batch = self.draw.below(2) == 0;
+        let size = if is_one_batch { drafts.len() } else { 1 };
+        for some in drafts.chunks(size) {
+            let named = |draft: &Draft| format!("{:?} {}", draft.act, draft.key.as_ref().unwrap());
+            let named: Vec<String> = some.iter().map(named).collect();
+            let is_said = append(self.viewed.log(), batch(some.to_vec())).is_ok();
+            self.tell(format!("{}: {is_said}", named.join(", ")));
+        }
+    }
+
+    /// By whoever knows the revision, as must be said where an earlier one was erased.
+    fn amended(&mut self, key: &str) -> Draft {
+        let (log, entry) = (self.viewed.log(), EntryKey::new("desk", key).unwrap());
+        let state = log.entry(&entry, log.tail()).unwrap();
+        Draft {
+            expected_revision: state.map(|state| state.revision()),
+            ..draft(Act::Amend, key, encode_content(self.content()))
+        }
+    }
+
+    fn content(&mut self) -> Content {
+        plain(&Content {
+            title: "x".repeat(self.draw.below(12)),
+            ..Content::default()
+        })
     }
 
     fn subscribe(&mut self) {
@@ -185,8 +296,12 @@ impl Life {
         let tail = self.viewed.log().tail().get();
         let next = [0, tail, tail / 2][self.draw.below(3)];
         self.tell(format!("subscribe {text:?} {mode:?} from {next}"));
+        let filter = Filter::parse(text).unwrap();
+        let is_kept = mode == Mode::Changes && !filter.names_act();
+        let as_of = Position::new(next);
         self.subscribers.push(Subscriber {
-            filter: Filter::parse(text).unwrap(),
+            copy: is_kept.then(|| Copy::of(self.viewed.log(), &filter, as_of)),
+            filter,
             mode,
             session: None,
             token: None,
@@ -254,7 +369,7 @@ impl Life {
         };
         let due = looked(one.next..tail);
         let mut told: Vec<(u64, Change)> = Vec::new();
-        let (mut next, mut token) = (one.next, one.token.clone());
+        let (mut next, mut token, mut copy) = (one.next, one.token.clone(), one.copy.clone());
         while told.len() < due.len().min(most) {
             let item = self
                 .runtime
@@ -270,6 +385,13 @@ impl Life {
                     assert!(through > first && through <= tail);
                     let records: Vec<(u64, Change)> = words.map(record).collect();
                     assert_eq!(records, looked(first..through), "{first}..{through}");
+                    if let Some(copy) = &mut copy {
+                        let (log, through) = (self.viewed.log(), Position::new(through));
+                        records
+                            .iter()
+                            .for_each(|record| copy.take(log, &one.filter, *record));
+                        copy.is_what_a_search_answers(log, &one.filter, through);
+                    }
                     told.extend(records);
                     next = through;
                     token = Some(message.slice(end + 1..));
@@ -286,7 +408,7 @@ impl Life {
         }
         let words = format!("{at} took {told:?}");
         let one = &mut self.subscribers[at];
-        (one.next, one.token, one.session) = (next, token, Some(session));
+        (one.next, one.token, one.copy, one.session) = (next, token, copy, Some(session));
         self.tell(words);
     }
 
