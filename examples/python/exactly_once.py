@@ -1,13 +1,16 @@
-"""Works on each record exactly once: a consumer group, and a position that is kept beside the work.
+"""Works on each record exactly once: a consumer group, and the record's name that is kept beside the work.
 
 Made and run as ``chancery_client.py``, which see:
 
     PYTHONPATH=stubs venv/bin/python exactly_once.py 127.0.0.1:4710 letters.db
 
-The archive delivers each record at least once. Here a letter is written for each, into a table of SQLite; the position goes into
-another table in the same transaction. Where this program dies between its work and its acknowledgement the record comes again, is
-found there, and is acknowledged without a second letter. ``--die-at N`` shows it: the program ends after the Nth letter and before
-its acknowledgement. Run it again, without.
+The archive delivers each record at least once. Here a letter is written for each, into a table of SQLite; the record's commitment
+goes into another table in the same transaction. Where this program dies between its work and its acknowledgement the record comes
+again, is found there, and is acknowledged without a second letter. ``--die-at N`` shows it: the program ends after the Nth letter
+and before its acknowledgement. Run it again, without.
+
+A record is known by its commitment, which 32 random bytes go into: no other record has it. A position alone would not do, since
+another archive has the same positions, and so has one that was put back from an older copy, with other records.
 """
 
 import argparse
@@ -19,38 +22,43 @@ import grpc
 from chancery.v1 import subscriptions_pb2, subscriptions_pb2_grpc
 
 GROUP = "letters"
-# More than this consumer works on in its time would come to another one.
-TAKEN = 20
+# A process that dies counts as a delivery of all that it has taken, and a record that was delivered too often is parked. So that
+# only the one that it died of comes nearer to that, no others are taken with it.
+TAKEN = 1
 
 
 def open_database(path):
     database = sqlite3.connect(path)
     database.executescript(
         """
-        CREATE TABLE IF NOT EXISTS done (position INTEGER PRIMARY KEY);
-        CREATE TABLE IF NOT EXISTS letters (position INTEGER, title TEXT);
+        CREATE TABLE IF NOT EXISTS done (record BLOB PRIMARY KEY);
+        CREATE TABLE IF NOT EXISTS letters (record BLOB, title TEXT);
         """
     )
     return database
 
 
-def work(database, position, title):
-    """One transaction: the letter and the position, both or neither. Says whether there was anything to do."""
+def work(database, record, title):
+    """One transaction: the letter and the record's name, both or neither. Says whether there was anything to do."""
     with database:
-        new = database.execute("INSERT OR IGNORE INTO done (position) VALUES (?)", (position,)).rowcount
+        new = database.execute("INSERT OR IGNORE INTO done (record) VALUES (?)", (record,)).rowcount
         if new:
-            database.execute("INSERT INTO letters (position, title) VALUES (?, ?)", (position, title))
+            database.execute("INSERT INTO letters (record, title) VALUES (?, ?)", (record, title))
     return bool(new)
 
 
 def consume(calls, database, die_at):
     """Works until nothing is left, also of what was delivered to one that died: it comes again when its time is over."""
     written = repeated = 0
-    while calls.GetGroup(subscriptions_pb2.GetGroupRequest(name=GROUP)).lag:
+    while (group := calls.GetGroup(subscriptions_pb2.GetGroupRequest(name=GROUP))).lag:
         request = subscriptions_pb2.PullRequest(group=GROUP, consumer="writer", max=TAKEN, wait_ms=5_000)
-        for delivery in calls.Pull(request).deliveries:
+        deliveries = calls.Pull(request).deliveries
+        if group.parked and not deliveries:
+            # So much is parked that the group waits for somebody to look.
+            break
+        for delivery in deliveries:
             record = delivery.record
-            if work(database, record.position, record.payload.content.title):
+            if work(database, record.leaf.commitment, record.payload.content.title):
                 written += 1
             else:
                 repeated += 1
@@ -62,12 +70,24 @@ def consume(calls, database, die_at):
     return written, repeated
 
 
+def check_parked(calls):
+    """What is parked counts as done for the group, and nobody has worked on it: that is no success."""
+    answer = calls.ListParked(subscriptions_pb2.ListParkedRequest(group=GROUP, max=10))
+    if answer.total:
+        some = ", ".join(str(parked.position) for parked in answer.parked)
+        more = " and others" if answer.total > len(answer.parked) else ""
+        sys.exit(
+            f"parked, perhaps without a letter: {answer.total}, at {some}{more}; see why: chancery group parked {GROUP}; "
+            f"have them delivered again: chancery group replay {GROUP}"
+        )
+
+
 def main():
     arguments = argparse.ArgumentParser(description="Writes a letter for each event, exactly once.")
     arguments.add_argument("server", nargs="?", default="127.0.0.1:4710")
     arguments.add_argument("database", nargs="?", default="letters.db")
     arguments.add_argument("--filter", default="kind = event")
-    arguments.add_argument("--die-at", type=int, default=0)
+    arguments.add_argument("--die-at", type=int, default=0, help="end after so many letters; there must be so many events")
     arguments = arguments.parse_args()
     with grpc.insecure_channel(arguments.server) as channel:
         calls = subscriptions_pb2_grpc.SubscriptionsStub(channel)
@@ -83,15 +103,18 @@ def main():
         )
         database = open_database(arguments.database)
         written, repeated = consume(calls, database, arguments.die_at)
-        letters, positions = database.execute("SELECT count(*), count(DISTINCT position) FROM letters").fetchone()
-        print(f"{letters} letters for {positions} records, {written} of them now; {repeated} had one already")
-        if letters != positions:
+        letters, records = database.execute("SELECT count(*), count(DISTINCT record) FROM letters").fetchone()
+        print(f"{letters} letters for {records} records, {written} of them now; {repeated} had one already")
+        if letters != records:
             sys.exit("a record has two letters")
+        check_parked(calls)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except grpc.RpcError as refused:
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAVAILABLE:
+            sys.exit(f"no archive answers: {error.details()}; start one: chancery serve")
         # As a group of this name with another filter is.
-        sys.exit(f"the archive refused: {refused.details()}")
+        sys.exit(f"the archive refused: {error.details()}")
