@@ -30,8 +30,10 @@ const (
 	// The filter language: meetings of these two countries, whoever stands first.
 	filter      = "series = " + series + " AND dyad = PAK-IRN"
 	attemptsMax = 10
-	// Messages are cut below 4 MiB; one record with its payload may be larger than the default allows.
+	// Only a list without pages, as that of the series of an archive, may be larger than the default of 4 MiB.
 	answerBytesMax = 64 << 20
+	// A heartbeat comes after 10 s, unless HeartbeatMs says otherwise: whoever hears nothing three times as long hears nobody.
+	silence = 30 * time.Second
 )
 
 var errSkipped = errors.New("skipped")
@@ -70,6 +72,31 @@ func meeting(title string, countries ...string) *pb.Payload {
 	return &pb.Payload{Content: content}
 }
 
+// isOpen says whether a batch may have been written although its call failed, or the server will take it a moment later. The
+// server gives a reason with every error; one without was made on the way: by a time that is over, a lost connection, a proxy.
+func isOpen(err error) bool {
+	answer := status.Convert(err)
+	if answer.Code() == codes.Unavailable || answer.Code() == codes.Unknown {
+		return true
+	}
+	for _, detail := range answer.Proto().GetDetails() {
+		if detail.GetTypeUrl() == "type.googleapis.com/google.rpc.ErrorInfo" {
+			return false
+		}
+	}
+	return true
+}
+
+// mayHeal says whether asking again may bring another answer to whoever only reads.
+func mayHeal(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Unknown, codes.Internal, codes.Aborted, codes.Canceled, codes.DeadlineExceeded,
+		codes.ResourceExhausted:
+		return true
+	}
+	return false
+}
+
 // appendBatch appends one batch, whole or not at all; the answer comes once it is on disk. Where the answer is lost the same
 // batch is sent again under the same id: it is recorded once. What the server refused is not sent again.
 func appendBatch(archive pb.ArchiveClient, request *pb.AppendRequest) (*pb.AppendResponse, error) {
@@ -80,14 +107,10 @@ func appendBatch(archive pb.ArchiveClient, request *pb.AppendRequest) (*pb.Appen
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		response, err := archive.Append(ctx, request)
 		cancel()
-		switch status.Code(err) {
-		case codes.Unavailable, codes.Unknown, codes.DeadlineExceeded:
-			if attempt < attemptsMax {
-				pause(attempt)
-				continue
-			}
+		if err == nil || !isOpen(err) || attempt == attemptsMax {
+			return response, err
 		}
-		return response, err
+		pause(attempt)
 	}
 }
 
@@ -129,30 +152,23 @@ type reader struct {
 	subscriptions pb.SubscriptionsClient
 	next          uint64
 	token         []byte
+	failures      int
 }
 
 // follow hands every matching record to handle, until that answers true. The cut that handle is given breaks the connection,
 // for this example only.
 func (r *reader) follow(handle func(record *pb.Record, cut func()) bool) error {
-	for failures := 0; ; failures++ {
-		before := r.next
+	for ; ; r.failures++ {
 		done, err := r.followOnce(handle)
 		if done {
 			return nil
 		}
-		if r.next > before {
-			failures = 0
-		}
-		switch status.Code(err) {
 		// A token of another archive or a filter that cannot be read will not become better.
-		case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.DataLoss, codes.NotFound:
-			return err
-		}
-		if errors.Is(err, errSkipped) || failures == attemptsMax {
+		if errors.Is(err, errSkipped) || !mayHeal(err) || r.failures == attemptsMax {
 			return err
 		}
 		fmt.Printf("  cut (%s); resuming at %d\n", status.Convert(err).Message(), r.next)
-		pause(failures)
+		pause(r.failures)
 	}
 }
 
@@ -168,11 +184,18 @@ func (r *reader) followOnce(handle func(*pb.Record, func()) bool) (bool, error) 
 	if err != nil {
 		return false, err
 	}
+	// A server that is gone without a word ends no call.
+	silent := time.AfterFunc(silence, cut)
+	defer silent.Stop()
 	for {
+		silent.Reset(silence)
 		message, err := messages.Recv()
+		silent.Stop()
 		if err != nil {
 			return false, err
 		}
+		// With Started too: the server is there, and may have nothing to say for a long time.
+		r.failures = 0
 		// Draining announces the end of this connection; FellBehind and Heartbeat need nothing.
 		if batch := message.GetBatch(); batch != nil {
 			if done, err := r.take(batch, handle, cut); done || err != nil {

@@ -13,30 +13,35 @@ Copy what you need: each function is one thing that a client does.
 
 import random
 import sys
+import threading
 import time
 import uuid
 
 import grpc
 from chancery.v1 import archive_pb2, archive_pb2_grpc, record_pb2, subscriptions_pb2, subscriptions_pb2_grpc
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 SERIES = "example-python"
 # The filter language: meetings of these two countries, whoever stands first.
 FILTER = f"series = {SERIES} AND dyad = PAK-IRN"
 
 ATTEMPTS_MAX = 10
-# Where nobody knows whether a batch was written, or the server will take it a moment later.
-FATE_OPEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED)
-# Where asking again brings the same answer.
-FINAL = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.OUT_OF_RANGE,
-    grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.NOT_FOUND,
+# Where asking again may bring another answer to whoever only reads.
+MAY_HEAL = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
+# A heartbeat comes after 10 s, unless `heartbeat_ms` says otherwise: whoever hears nothing three times as long hears nobody.
+SILENCE = 30
 
 OPTIONS = [
-    # Messages are cut below 4 MiB; one record with its payload may be larger than the default allows.
+    # Only a list without pages, as that of the series of an archive, may be larger than the default of 4 MiB.
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     # The largest frame that the server may send: catching up on a large archive is twice as fast.
     ("grpc.http2.max_frame_size", 256 * 1024),
@@ -72,6 +77,32 @@ def pause(attempt):
     time.sleep(min(0.1 * 2**attempt, 5) * random.uniform(0.5, 1))
 
 
+def fields(message):
+    """The fields of a message whose type is not at hand: Empty knows none of them."""
+    return [(field.field_number, field.data) for field in UnknownFieldSet(Empty.FromString(message))]
+
+
+def reason(error):
+    """The reason in the ``google.rpc.ErrorInfo`` of an error, as docs/errors.md has it; None where the server did not answer.
+
+    With the package grpcio-status the same is ``rpc_status.from_call(error).details``.
+    """
+    status = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+    for number, detail in fields(status):
+        detail = dict(fields(detail)) if number == 3 else {}
+        if detail.get(1) == b"type.googleapis.com/google.rpc.ErrorInfo":
+            return dict(fields(detail[2]))[1].decode()
+    return None
+
+
+def is_open(error):
+    """Whether a batch may have been written although its call failed, or the server will take it a moment later.
+
+    The server gives a reason with every error. One without was made on the way: by a time that is over, a lost connection, a proxy.
+    """
+    return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN) or reason(error) is None
+
+
 def append(archive, request):
     """One batch is recorded whole or not at all. The answer comes once it is on disk.
 
@@ -83,7 +114,7 @@ def append(archive, request):
         try:
             return archive.Append(request, timeout=10)
         except grpc.RpcError as error:
-            if error.code() not in FATE_OPEN or attempt == ATTEMPTS_MAX:
+            if not is_open(error) or attempt == ATTEMPTS_MAX:
                 raise
             pause(attempt)
 
@@ -113,6 +144,20 @@ def amend(archive, receipt):
     append(archive, archive_pb2.AppendRequest(records=[record]))
 
 
+def messages(call):
+    """What comes on a call, which is cancelled where nothing does: a server that is gone without a word ends no call."""
+    while True:
+        silent = threading.Timer(SILENCE, call.cancel)
+        silent.start()
+        try:
+            message = next(call, None)
+        finally:
+            silent.cancel()
+        if message is None:
+            return
+        yield message
+
+
 class SkippedError(Exception):
     """A batch does not begin where the one before ended, which the server never lets happen."""
 
@@ -129,23 +174,22 @@ class Reader:
         self.next = start
         self.token = token
         self.call = None
+        self.failures = 0
 
     def records(self):
         """Yields every matching record, for ever. Where the connection is lost it resumes."""
-        failures = 0
         while True:
-            before = self.next
             try:
                 yield from self.records_of_one_connection()
                 why = "the server stops"
             except grpc.RpcError as error:
-                failures = 0 if self.next > before else failures + 1
                 # A token of another archive or a filter that cannot be read will not become better.
-                if error.code() in FINAL or failures > ATTEMPTS_MAX:
+                if error.code() not in MAY_HEAL or self.failures == ATTEMPTS_MAX:
                     raise
                 why = error.details()
             print(f"  cut ({why}); resuming at {self.next}")
-            pause(failures)
+            pause(self.failures)
+            self.failures += 1
 
     def records_of_one_connection(self):
         if self.token:
@@ -156,9 +200,13 @@ class Reader:
         request = subscriptions_pb2.SubscribeRequest(**{"from": start, "filter": FILTER})
         self.call = self.subscriptions.Subscribe(request)
         try:
-            for response in self.call:
+            for response in messages(self.call):
                 # "draining" announces the end of this connection; "fell_behind" and "heartbeat" need nothing.
-                if response.WhichOneof("message") == "batch":
+                kind = response.WhichOneof("message")
+                if kind == "started":
+                    # The server is there, and may have nothing to say for a long time.
+                    self.failures = 0
+                elif kind == "batch":
                     self.check(response.batch)
                     yield from response.batch.records
                     # Only now: a token kept earlier would lead past records that were not handled.

@@ -29,6 +29,18 @@ const SERIES = "example-typescript";
 // The filter language: meetings of these two countries, whoever stands first.
 const FILTER = `series = ${SERIES} AND dyad = PAK-IRN`;
 const ATTEMPTS_MAX = 10;
+// A heartbeat comes after 10 s, unless heartbeatMs says otherwise: whoever hears nothing three times as long hears nobody.
+const SILENCE_MS = 30_000;
+// Where asking again may bring another answer to whoever only reads.
+const MAY_HEAL = [
+  Code.Unavailable,
+  Code.Unknown,
+  Code.Internal,
+  Code.Aborted,
+  Code.Canceled,
+  Code.DeadlineExceeded,
+  Code.ResourceExhausted,
+];
 
 /** Names a batch. A program that may crash before it has the answer keeps the name with the batch. */
 const requestId = () => crypto.getRandomValues(new Uint8Array(16));
@@ -46,6 +58,15 @@ function meeting(title: string, countries: string[]): MessageInitShape<typeof Co
 }
 
 /**
+ * Whether a batch may have been written although its call failed, or the server will take it a moment later. The server gives a
+ * reason with every error; one without was made on the way: by a time that is over, a lost connection, a proxy.
+ */
+function isOpen({ code, details }: ConnectError): boolean {
+  const hasReason = details.some((detail) => "type" in detail && detail.type === "google.rpc.ErrorInfo");
+  return [Code.Unavailable, Code.Unknown].includes(code) || !hasReason;
+}
+
+/**
  * One batch is recorded whole or not at all, and the answer comes once it is on disk. Where the answer is lost the same batch is
  * sent again under the same id: it is recorded once. What the server refused is not sent again.
  */
@@ -58,11 +79,7 @@ async function append(
     try {
       return await archive.append(named, { timeoutMs: 10_000 });
     } catch (error) {
-      const { code } = ConnectError.from(error);
-      const isOpen = [Code.Unavailable, Code.Unknown, Code.DeadlineExceeded, Code.Aborted].includes(code);
-      // ABORTED is a conflict where the server says so, and a lost connection where it says nothing.
-      const isConflict = code === Code.Aborted && ConnectError.from(error).details.length > 0;
-      if (!isOpen || isConflict || attempt === ATTEMPTS_MAX) throw error;
+      if (!isOpen(ConnectError.from(error)) || attempt === ATTEMPTS_MAX) throw error;
       await pause(attempt);
     }
   }
@@ -112,8 +129,7 @@ class Reader {
       } catch (error) {
         // A token of another archive or a filter that cannot be read will not become better.
         const { code, message } = ConnectError.from(error);
-        const final = [Code.InvalidArgument, Code.FailedPrecondition, Code.OutOfRange, Code.DataLoss, Code.NotFound];
-        if (error instanceof SkippedError || final.includes(code) || failures === ATTEMPTS_MAX) throw error;
+        if (error instanceof SkippedError || !MAY_HEAL.includes(code) || failures === ATTEMPTS_MAX) throw error;
         console.log(`  cut (${message}); resuming at ${this.next}`);
       }
       await pause(failures);
@@ -127,16 +143,23 @@ class Reader {
       ? ({ case: "resumeToken", value: this.token } as const)
       : ({ case: "position", value: this.next } as const);
     const call = this.subscriptions.subscribe({ from: { from }, filter: FILTER }, { signal: signal.signal });
+    // A server that is gone without a word ends no call.
+    const watch = () => setTimeout(() => signal.abort(), SILENCE_MS);
+    let silent = watch();
     try {
       for await (const { message } of call) {
+        clearTimeout(silent);
+        // With "started" too: the server is there, and may have nothing to say for a long time.
+        heard();
         if (message.case === "batch") {
-          heard();
           this.check(message.value);
           yield { ...message.value, signal };
         }
         // "draining" announces the end of this connection; "fellBehind" and "heartbeat" need nothing.
+        silent = watch();
       }
     } finally {
+      clearTimeout(silent);
       signal.abort();
     }
   }
@@ -181,8 +204,7 @@ function show(record: Record) {
 async function main() {
   const [address = "http://127.0.0.1:4710", http2] = process.argv.slice(2);
   const baseUrl = address.includes("://") ? address : `http://${address}`;
-  // Messages are cut below 4 MiB; one record with its payload may be larger.
-  const options = { baseUrl, readMaxBytes: 64 * 1024 * 1024 };
+  const options = { baseUrl };
   // gRPC-Web, as a page speaks it; there createGrpcWebTransport is that of @connectrpc/connect-web.
   const transport =
     http2 === "--http2" ? createGrpcTransport(options) : createGrpcWebTransport({ ...options, httpVersion: "1.1" });
