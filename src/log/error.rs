@@ -208,7 +208,9 @@ pub enum Rule {
         position: Position,
     },
     /// The request id names another batch.
-    #[error("request_id was used at position {position} for other keys or acts; choose a new one")]
+    #[error(
+        "request_id was used at position {position} for another batch; choose a new one for each, and keep it to send the same batch again"
+    )]
     RequestIdReused {
         /// Where that batch begins.
         position: Position,

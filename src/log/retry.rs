@@ -1,5 +1,9 @@
 //! A batch sent again with the `request_id` of one that was written: it gets the first receipts.
 //!
+//! It is the same batch where each of its records says what the first one said, whatever the order in which an encoder wrote it.
+//! Anything else under the same id is a mistake of the client, and would be lost if it were answered like that. What was erased
+//! since can be compared with nothing, and is taken for the same.
+//!
 //! What the first batch left out as duplicates is judged anew; where the entry was retracted or erased since, the receipt
 //! is of the revision that says the same: the batch was taken, and a retry must learn that.
 
@@ -13,13 +17,14 @@ use super::run::Run;
 use super::sequencer::{Fact, Facts, Known, Step, decide};
 use super::shared::Shared;
 use super::{Columns, prepare};
+use crate::record::codec::decode_payload;
 use crate::record::same::same_as_import;
 use crate::record::{Act, Leaf, Outcome, Position, Revision, leaf_hash};
 
 /// The first receipts, where the batch's `request_id` is known.
 ///
 /// # Errors
-/// [`Rule::RequestIdReused`] where the id names a batch with other keys, acts, relations or revisions to erase; [`ReadError`].
+/// [`Rule::RequestIdReused`] where the id names a batch with other records; [`ReadError`].
 pub fn answer(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Option<Appended>, AppendError> {
     let Some(id) = &job.batch.request_id else {
         return Ok(None);
@@ -31,7 +36,7 @@ pub fn answer(shared: &Shared, group: &GroupBuilder, job: &Job) -> Result<Option
     let mut known: Vec<Position> = in_group.map(|(_, first)| *first).collect();
     known.extend(facts::batches_of_the_name(shared, job)?);
     for first in known {
-        let written = written(shared, group, first, job, id.as_bytes())?;
+        let written = written(shared, group, first, id.as_bytes())?;
         // There are none where two ids share a hash.
         if !written.is_empty() {
             return receipts(shared, group, job, first, &written).map(Some);
@@ -59,28 +64,17 @@ fn receipts(
     })
 }
 
-/// The records that the first batch wrote; none where the id there is another one. Payloads are only looked at where they
-/// tell the records of one entry from each other.
-fn written(
-    shared: &Shared,
-    group: &GroupBuilder,
-    first: Position,
-    job: &Job,
-    id: &[u8],
-) -> Result<Vec<Run>, ReadError> {
-    let columns = if job.batch.repeats {
-        Columns::All
-    } else {
-        Columns::Leaves
-    };
-    let mut runs = vec![facts::fetch(shared, Some(group), first, columns)?];
+/// The records that the first batch wrote; none where the id there is another one.
+fn written(shared: &Shared, group: &GroupBuilder, first: Position, id: &[u8]) -> Result<Vec<Run>, ReadError> {
+    let fetch = |position| facts::fetch(shared, Some(group), position, Columns::Unsalted);
+    let mut runs = vec![fetch(first)?];
     let leaf = facts::leaf_of(&runs[0], first)?;
     if leaf.batch_id != id {
         return Ok(Vec::new());
     }
     let count = u64::from(leaf.batch_count);
     for offset in 1..count {
-        runs.push(facts::fetch(shared, Some(group), first.plus(offset), columns)?);
+        runs.push(fetch(first.plus(offset))?);
     }
     Ok(runs)
 }
@@ -96,11 +90,12 @@ fn match_up(
     let mut left = written.iter();
     let mut next = left.next();
     let mut receipts = Vec::with_capacity(job.batch.drafts.len());
-    for (index, draft) in job.batch.drafts.iter().enumerate() {
+    // An order to erase rests on the entry as it is, also when it is sent again.
+    let erases = job.batch.drafts.iter().any(|draft| draft.act == Act::Erase);
+    for draft in &job.batch.drafts {
         if let Some(run) = next {
             let leaf = facts::leaf_of(run, run.first())?;
-            let later = &job.batch.drafts[index + 1..];
-            if is_of(draft, &leaf) && !is_another(draft, later, run, &leaf) {
+            if is_of(draft, &leaf) && (erases || is_after(draft, &leaf)) && says_it(draft, run) {
                 receipts.push(receipt(draft, run, &leaf));
                 next = left.next();
                 continue;
@@ -117,19 +112,37 @@ fn match_up(
 fn is_of(draft: &PreparedDraft, leaf: &Leaf<'_>) -> bool {
     let named = draft.made_key || draft.entry.key.as_str() == leaf.key;
     let is_same_entry = draft.entry.series.as_str() == leaf.series && named;
-    let is_same_act =
-        draft.act == leaf.act && draft.link() == leaf.relation && draft.revisions() == leaf.erased;
-    is_same_entry && is_same_act
+    let is_same_act = draft.act == leaf.act
+        && draft.reason.as_str() == leaf.reason
+        && draft.link() == leaf.relation
+        && draft.revisions() == leaf.erased;
+    // Later records keep the kind that the entry has, whatever they say.
+    let is_same_kind = draft.act != Act::Create || draft.kind == leaf.kind;
+    is_same_entry && is_same_act && is_same_kind
 }
 
-/// Whether a record that may be a draft's is that of a later one, whose very payload it has: the first batch left the
-/// earlier one out as a duplicate.
-fn is_another(draft: &PreparedDraft, later: &[PreparedDraft], run: &Run, leaf: &Leaf<'_>) -> bool {
+/// Whether a record follows the revision that a draft expects.
+fn is_after(draft: &PreparedDraft, leaf: &Leaf<'_>) -> bool {
+    draft.expected_revision.is_none_or(|expected| {
+        let revision = if draft.act.has_content() {
+            expected.next()
+        } else {
+            expected
+        };
+        revision == leaf.revision
+    })
+}
+
+/// Whether a record says what a draft says: content, how it came and why, field by field where the bytes are others.
+fn says_it(draft: &PreparedDraft, run: &Run) -> bool {
     let Some(record) = run.iter().next().filter(|record| !record.erased) else {
-        return false;
+        return true;
     };
-    let said = |draft: &PreparedDraft| draft.payload == record.payload;
-    !later.is_empty() && !said(draft) && later.iter().any(|draft| is_of(draft, leaf) && said(draft))
+    draft.payload == record.payload
+        || match (decode_payload(&draft.payload), decode_payload(record.payload)) {
+            (Ok(sent), Ok(kept)) => sent == kept,
+            _ => false,
+        }
 }
 
 fn receipt(draft: &PreparedDraft, run: &Run, leaf: &Leaf<'_>) -> Receipt {

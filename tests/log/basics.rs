@@ -1,9 +1,9 @@
 //! What an append does, and that it is still there after a restart.
 
 use crate::harness::*;
-use chancery::log::{Columns, Draft, ReadLimit, Rule};
+use chancery::log::{Batch, Columns, Draft, ReadLimit, Rule};
 use chancery::record::codec::{RelationType, encode_payload};
-use chancery::record::{Act, EntryKey, Leaf, Outcome, Position, Revision, Status};
+use chancery::record::{Act, EntryKey, Kind, Leaf, Outcome, Position, Reason, Revision, Status};
 
 const ALL: ReadLimit = ReadLimit {
     records: 1_000_000,
@@ -249,6 +249,85 @@ fn a_request_id_with_another_relation_or_target_is_reused_and_not_a_retry() {
     }
     let again = append(log, link(RelationType::PartOf, "b")).unwrap();
     assert_eq!(again.receipts, first.receipts);
+}
+
+/// Once a client that counts its ids begins anew, its next batch would be taken for an old one, and be lost.
+#[test]
+fn a_request_id_with_other_content_is_reused_and_not_a_retry() {
+    let mut opened = Opened::new();
+    let first = append(opened.log(), named("r", vec![create("", "first")])).unwrap();
+    let keyed = append(opened.log(), named("k", vec![create("a", "first")])).unwrap();
+    for _ in 0..2 {
+        let log = opened.log();
+        for other in [
+            named("r", vec![create("", "second")]),
+            named("k", vec![create("a", "second")]),
+            Batch {
+                validate_only: true,
+                ..named("r", vec![create("", "second")])
+            },
+        ] {
+            assert!(matches!(rule(log, other), Rule::RequestIdReused { .. }));
+        }
+        let again = append(log, named("r", vec![create("", "first")])).unwrap();
+        assert_eq!(again.receipts, first.receipts);
+        let again = append(log, named("k", vec![create("a", "first")])).unwrap();
+        assert_eq!(again.receipts, keyed.receipts);
+        opened.crash();
+    }
+    assert_eq!(opened.log().tail(), Position::new(2));
+}
+
+#[test]
+fn a_request_id_with_another_kind_cause_explanation_or_revision_is_reused_and_not_a_retry() {
+    let opened = Opened::new();
+    let log = opened.log();
+    append(log, named("create", vec![create("a", "1")])).unwrap();
+    append(log, named("amend", vec![amend("a", "2", Some(1))])).unwrap();
+    append(log, named("retract", vec![act(Act::Retract, "a")])).unwrap();
+    let report = Draft {
+        kind: Some(Kind::Report),
+        ..create("a", "1")
+    };
+    let duplicate = Draft {
+        reason: Reason::new("duplicate").unwrap(),
+        ..act(Act::Retract, "a")
+    };
+    for other in [
+        named("create", vec![report]),
+        named("amend", vec![amend("a", "2", Some(2))]),
+        named("retract", vec![duplicate]),
+        named("retract", vec![draft(Act::Retract, "a", statement("for once"))]),
+    ] {
+        assert!(matches!(rule(log, other), Rule::RequestIdReused { .. }));
+    }
+}
+
+#[test]
+fn a_retry_may_be_encoded_in_another_order() {
+    let opened = Opened::new();
+    let titled = |content: &[u8]| {
+        let payload = [&[0x0a, content.len() as u8], content].concat();
+        named("r", vec![draft(Act::Create, "", payload.into())])
+    };
+    let first = append(opened.log(), titled(b"\x0a\x05title\x12\x04body")).unwrap();
+    let again = append(opened.log(), titled(b"\x12\x04body\x0a\x05title")).unwrap();
+    assert_eq!(again.receipts, first.receipts);
+}
+
+/// What was erased can be compared with nothing any more. Whoever retries must learn that it was recorded.
+#[test]
+fn a_retry_of_what_was_erased_meanwhile_gets_the_first_receipts() {
+    let mut opened = Opened::new();
+    let first = append(opened.log(), named("r", vec![create("a", "1"), create("b", "2")])).unwrap();
+    append(opened.log(), batch(vec![erase(opened.log(), "a")])).unwrap();
+    for _ in 0..2 {
+        let again = append(opened.log(), named("r", vec![create("a", "1"), create("b", "2")])).unwrap();
+        assert_eq!(again.receipts, first.receipts);
+        let other = named("r", vec![create("a", "1"), create("b", "3")]);
+        assert!(matches!(rule(opened.log(), other), Rule::RequestIdReused { .. }));
+        opened.crash();
+    }
 }
 
 #[test]

@@ -82,6 +82,33 @@ async fn unique_a_retry_by_request_id_answers_the_first_receipts() {
     server.stop().await;
 }
 
+/// A client that counts its ids, and began anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_under_a_request_id_that_is_used_again_for_other_content() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let titled = |title: &str, validate_only| proto::AppendRequest {
+        request_id: 1_u64.to_be_bytes().to_vec().into(),
+        validate_only,
+        ..batch(vec![record(
+            Act::Create,
+            "",
+            Some(content(title, "PAK", "2021-10-13")),
+        )])
+    };
+    server.client.append(titled("FIRST", false)).await.unwrap();
+    for validate_only in [false, true] {
+        let answer = server
+            .client
+            .append(titled("SECOND, other content", validate_only))
+            .await;
+        refused(answer, tonic::Code::InvalidArgument, "REQUEST_ID_REUSED");
+    }
+    server.client.append(titled("FIRST", false)).await.unwrap();
+    assert_eq!(server.tail().await, 1);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn complete_a_feed_is_the_log() {
     let folder = folder();
