@@ -5,6 +5,7 @@ mod consume;
 use super::connect::Reach;
 use super::failure::Failure;
 use super::name;
+use super::number;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
 use super::watch::Beginning;
@@ -62,10 +63,10 @@ struct CreateArgs {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = milliseconds)]
     ack_timeout: u32,
     /// How often a record is delivered before it is parked
-    #[arg(long, value_name = "TIMES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "TIMES", default_value_t = 5, value_parser = number::within(1..=1_000_u32))]
     deliveries: u32,
     /// How many records may be with consumers at once
-    #[arg(long, value_name = "RECORDS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "RECORDS", default_value_t = 1_000, value_parser = number::within(1..=10_000_u32))]
     in_flight: u32,
     #[command(flatten)]
     reach: Reach,
@@ -108,23 +109,24 @@ struct ReplayArgs {
     /// The group
     name: String,
     /// The records; all that are parked where none is named
-    #[arg(value_name = "POSITION")]
+    #[arg(value_name = "POSITION", value_parser = number::position, conflicts_with = "_all")]
     positions: Vec<u64>,
+    /// All that are parked, as where none is named
+    // Nothing to be read: it is what no position says.
+    #[arg(long = "all")]
+    _all: bool,
     #[command(flatten)]
     reach: Reach,
 }
 
 /// Parked records.
 #[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["positions", "all"]))]
 struct DropArgs {
     /// The group
     name: String,
     /// The records
-    #[arg(
-        value_name = "POSITION",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(value_name = "POSITION", value_parser = number::position)]
     positions: Vec<u64>,
     /// All that are parked, instead of some
     #[arg(long)]
@@ -157,7 +159,7 @@ struct ConsumeArgs {
     #[arg(long, value_name = "CMD", value_parser = super::watch::command)]
     exec: Option<String>,
     /// End after so many records
-    #[arg(long, value_name = "RECORDS")]
+    #[arg(long, value_name = "RECORDS", value_parser = number::within(0..=u64::MAX))]
     max: Option<u64>,
     /// End when there is nothing to take
     #[arg(long)]

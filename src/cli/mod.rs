@@ -36,6 +36,7 @@ mod key;
 mod link;
 mod memory;
 mod name;
+mod number;
 mod output;
 mod plot;
 mod prove;
@@ -249,7 +250,7 @@ const COMMON_SETTINGS: [&str; 6] = ["data", "listen", "insecure", "origin", "acc
 
 /// The whole command line as clap knows it.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommand("serve", |serve| {
+    with_negative_numbers(Cli::command()).mut_subcommand("serve", |serve| {
         serve.mut_args(|arg| {
             let id = arg.get_id().as_str().to_owned();
             let arg = match id.as_str() {
@@ -269,6 +270,17 @@ pub fn command() -> clap::Command {
             }
         })
     })
+}
+
+/// Lets what wants a value take one that begins with a minus, so that it is refused by who knows what it should be.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(
+        |arg| match arg.get_action().takes_values() && !arg.is_positional() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        },
+    );
+    command.mut_subcommands(with_negative_numbers)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::connect::Source;
 use super::failure::Failure;
 use super::key::KeyArg;
 use super::name::{self, Point};
+use super::number;
 use super::output::{self, members, print_entries};
 use super::rows::parquet::File;
 use super::rows::{self, Column};
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(long)]
     excerpts: bool,
     /// At most so many entries; by default 50 for a table on a terminal, else all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::within(1..=u64::MAX))]
     limit: Option<u64>,
     /// Only these columns, separated by commas; of JSON, only these members
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

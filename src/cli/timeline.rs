@@ -5,6 +5,7 @@ use super::connect::Source;
 use super::failure::Failure;
 use super::groups::{Answer, Rows, ask, notes};
 use super::name::{self, Point};
+use super::number;
 use super::output::{RowForm, print, table};
 use super::plot::{bar, figure, signed_bar, sparkline};
 use super::screen::{Screen, count, plain, stdout};
@@ -46,7 +47,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     order: Order,
     /// At most so many rows; by default 50 for a table on a terminal, else all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::within(1..=u64::MAX))]
     limit: Option<u64>,
     /// Leave out entries that tell of an event that an earlier one of the answer tells of
     #[arg(long, value_enum, default_value_t)]

@@ -5,6 +5,7 @@ use super::connect::Source;
 use super::failure::Failure;
 use super::groups::{Rows, ask, notes};
 use super::name::{self, Point};
+use super::number;
 use super::output::RowForm;
 use super::screen::{Screen, TERMINAL_ROWS, stdout};
 use crate::rpc::proto;
@@ -25,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "POINT")]
     as_of: Option<Point>,
     /// At most so many values; by default 50 for a table on a terminal, else all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::within(1..=u64::MAX))]
     limit: Option<u64>,
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t)]

@@ -7,6 +7,7 @@
 use super::connect::Reach;
 use super::failure::{Failure, is_lost};
 use super::name::{self, Point};
+use super::number;
 use super::output::Form;
 use super::screen::{Screen, stdout};
 use super::shown::Shown;
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "POINT", default_value = "tail")]
     from: Beginning,
     /// End after this position
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", value_parser = number::position)]
     until: Option<u64>,
     /// Deliver a record only by its own content, not because its entry leaves the filter
     #[arg(long)]
@@ -181,7 +182,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A subscription that was not taken. Where the place in the file is the reason, the file is named.
+    /// A subscription that was not taken. Where the place in the file is the reason, the file is named; where the beginning is, it is
+    /// said where one can begin.
     fn refused(&self, status: tonic::Status) -> Result<Ended, Failure> {
         let kept = self.state.as_ref().zip(self.place.as_ref());
         let of_place = kept
@@ -189,6 +191,10 @@ impl<'a> Watch<'a> {
             .and_then(|((file, place), reason)| file.refused(place, &reason, status.message()));
         match of_place {
             Some(sentence) => Err(Failure::failed(sentence)),
+            None if reason(&status).as_deref() == Some("BEYOND_TAIL") => Err(Failure::failed(format!(
+                "{}; begin at the tail, with `--from tail`, or at a position up to it",
+                status.message()
+            ))),
             None => ended(status),
         }
     }

@@ -57,6 +57,75 @@ fn what_is_not_asked_well_is_exit_code_2_and_says_what_is() {
 }
 
 #[test]
+fn a_number_that_is_none_is_told_what_is_one() {
+    let position = "a position is a whole number, 0 to 18446744073709551615; `chancery status` shows the tail, which is behind the last";
+    for until in ["x", "99999999999999999999", "-5"] {
+        check(&["watch", "--until", until], 2, position);
+    }
+    check(&["group", "drop", "mail", "x"], 2, position);
+    check(&["group", "replay", "mail", "x"], 2, position);
+    check(&["watch", "--from", "-1"], 2, "a point in the log is a position");
+    check(
+        &["search", "x", "--as-of", "-1"],
+        2,
+        "a point in the log is a position",
+    );
+    for max in ["x", "-1"] {
+        check(
+            &["group", "consume", "mail", "--max", max],
+            2,
+            "allowed is a whole number from 0 to 18446744073709551615",
+        );
+    }
+    for bad in ["x", "-1", "0"] {
+        check(
+            &["group", "create", "mail", "--in-flight", bad],
+            2,
+            "allowed is a whole number from 1 to 10000",
+        );
+        check(
+            &["group", "create", "mail", "--deliveries", bad],
+            2,
+            "allowed is a whole number from 1 to 1000",
+        );
+        check(
+            &["group", "create", "mail", "--ack-timeout", bad],
+            2,
+            "allowed are 0.1 to 86400 seconds",
+        );
+        check(
+            &["search", "x", "--limit", bad],
+            2,
+            "allowed is a whole number from 1 to 18446744073709551615",
+        );
+    }
+}
+
+#[test]
+fn which_parked_records_are_meant_can_be_said_in_two_ways() {
+    check(&["group", "drop", "mail"], 2, "<POSITION|--all>");
+    check(&["group", "drop", "mail", "1", "--all"], 2, "cannot be used with");
+    check(
+        &["group", "replay", "mail", "1", "--all"],
+        2,
+        "cannot be used with",
+    );
+    // As no position does, `--all` means all.
+    check(
+        &[
+            "group",
+            "replay",
+            "mail",
+            "--all",
+            "--server",
+            "http://127.0.0.1:1",
+        ],
+        1,
+        "no daemon answers",
+    );
+}
+
+#[test]
 fn a_measurement_of_an_impossible_time_is_not_asked_well() {
     for seconds in ["-1", "0", "nan", "inf", "1e30", "soon"] {
         check(

@@ -336,3 +336,13 @@ fn a_watch_whose_commands_write_for_nobody_ends_and_its_record_comes_again() {
     let again = daemon.ok(&["watch", "--state", state, "--until", "2", "-o", "json"]);
     assert_eq!(keys(&again), ["k0", "k1", "k2"]);
 }
+
+#[test]
+fn a_beginning_beyond_the_tail_is_told_with_what_can_be_begun_at() {
+    let daemon = with(0..2);
+    let error = daemon.refused(&["watch", "--from", "99"]);
+    assert_eq!(
+        error,
+        "error: position 99 is beyond the tail 2; begin at the tail, with `--from tail`, or at a position up to it\n"
+    );
+}

@@ -13,6 +13,7 @@ use super::editor::{Desk, Edited, Further};
 use super::failure::Failure;
 use super::input;
 use super::name::EntryArg;
+use super::number;
 use super::output::Form;
 use super::screen::{Screen, count, plain_lines, stdout};
 use super::search;
@@ -48,7 +49,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["json", "print", "from", "series", "dry_run", "name", "request_id"])]
     list: bool,
     /// With --list: at most so many; by default 50 on a terminal, else all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "list")]
+    #[arg(long, value_name = "N", value_parser = number::within(1..=u64::MAX), requires = "list")]
     limit: Option<u64>,
     /// Edit the JSON form instead of the plain one
     #[arg(long, conflicts_with = "from")]
