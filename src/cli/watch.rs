@@ -125,6 +125,8 @@ struct Watch<'a> {
     state: Option<StateFile>,
     place: Option<Place>,
     reaction: Reaction,
+    /// Between the attempts to get a feed.
+    waits: Backoff,
 }
 
 /// Why one connection's feed ended.
@@ -137,7 +139,7 @@ enum Ended {
 
 impl<'a> Watch<'a> {
     fn new(args: Args, screen: &'a Screen) -> Result<Self, Failure> {
-        let state = args.state.clone().map(StateFile::new);
+        let state = args.state.clone().map(StateFile::open).transpose()?;
         let place = state.as_ref().map(StateFile::read).transpose()?.flatten();
         check_end(&args, place.as_ref())?;
         if let Some((file, place)) = state.as_ref().zip(place.as_ref()) {
@@ -155,26 +157,21 @@ impl<'a> Watch<'a> {
             state,
             place,
             reaction,
+            waits: Backoff::default(),
         })
     }
 
     async fn run(&mut self) -> Result<(), Failure> {
         let mut client = self.args.reach.client().await?;
-        let mut waits = Backoff::default();
         loop {
-            let before = self.place.clone();
             match self.follow(&client).await? {
                 Ended::Done => return Ok(()),
-                Ended::Lost(why) => {
-                    if self.place != before {
-                        waits = Backoff::default();
-                    }
-                    self.screen
-                        .note(format_args!("{why}; trying again, nothing will be skipped"));
-                }
+                Ended::Lost(why) => self
+                    .screen
+                    .note(format_args!("{why}; trying again, nothing will be skipped")),
             }
             client = loop {
-                tokio::time::sleep(waits.next()).await;
+                tokio::time::sleep(self.waits.next()).await;
                 if let Ok(client) = Client::connect(&self.args.reach.server).await {
                     break client;
                 }
@@ -232,6 +229,9 @@ impl<'a> Watch<'a> {
     }
 
     async fn take(&mut self, message: Message) -> Result<Option<Ended>, Failure> {
+        if is_well(&message) {
+            self.waits = Backoff::default();
+        }
         match message {
             Message::Started(started) => {
                 let next = self.place.as_ref().map_or(0, |place| place.next);
@@ -278,7 +278,8 @@ impl<'a> Watch<'a> {
             let token = batch.resume_token;
             self.keep(Place {
                 token,
-                next: batch.scanned_through,
+                // It may have gone on within the batch, beyond the end of this one: batches are cut as they come.
+                next: batch.scanned_through.max(place.next),
                 ..place
             })?;
         }
@@ -286,7 +287,7 @@ impl<'a> Watch<'a> {
     }
 
     fn keep(&mut self, place: Place) -> Result<(), Failure> {
-        if let Some(state) = &self.state {
+        if let Some(state) = &mut self.state {
             state.write(&place)?;
         }
         self.place = Some(place);
@@ -346,6 +347,12 @@ fn check_kind(file: &StateFile, place: &Place, records_only: bool) -> Result<(),
         "`{}` keeps the place of a watch {was} `--records-only`; {remedy}, or use another file",
         file.path().display()
     )))
+}
+
+/// Whether a feed that says this stands: its first message comes from a daemon that may be lost again at once, and the last from one
+/// that ends.
+fn is_well(message: &Message) -> bool {
+    !matches!(message, Message::Started(_) | Message::Draining(_))
 }
 
 /// Why no message came.
@@ -448,6 +455,14 @@ mod tests {
         );
         let heard_one = heard(std::future::ready(Ok(7)), silence).await;
         assert!(matches!(heard_one, Ok(7)), "{heard_one:?}");
+    }
+
+    #[test]
+    fn a_feed_that_has_only_begun_is_not_well() {
+        assert!(is_well(&Message::CaughtUp(proto::CaughtUp::default())));
+        assert!(is_well(&Message::Heartbeat(proto::Heartbeat::default())));
+        assert!(!is_well(&Message::Started(proto::Started::default())));
+        assert!(!is_well(&Message::Draining(proto::Draining::default())));
     }
 
     #[test]

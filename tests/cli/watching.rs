@@ -346,3 +346,68 @@ fn a_beginning_beyond_the_tail_is_told_with_what_can_be_begun_at() {
         "error: position 99 is beyond the tail 2; begin at the tail, with `--from tail`, or at a position up to it\n"
     );
 }
+
+#[test]
+fn a_watch_that_goes_on_within_a_batch_repeats_none_of_it() {
+    let daemon = Daemon::start();
+    let (state, told) = (daemon.folder().join("state"), daemon.folder().join("told"));
+    let path = state.to_str().unwrap();
+    let exec = format!("echo $CHANCERY_POSITION >> {}", told.display());
+    let watch = ["watch", "--from", "start", "--state", path, "--exec", &exec];
+    let mut first = daemon.spawn(&watch);
+    until("its place is kept", || {
+        text(&state).contains("next").then_some(())
+    });
+    interrupt(&first);
+    assert!(first.wait().unwrap().success());
+    let body = "x".repeat(500);
+    let long = |n| format!("{{\"series\":\"desk\",\"key\":\"k{n}\",\"title\":\"t\",\"body\":\"{body}\"}}\n");
+    daemon.append(&(0..1_000).map(long).collect::<String>());
+    // It had done so much of the batch in which the records came; from the log they come in shorter ones.
+    let mut kept = json(&text(&state));
+    kept["next"] = 990.into();
+    std::fs::write(&state, kept.to_string()).unwrap();
+    let again = Daemon::on(daemon.stop().1, "127.0.0.1:0");
+    // The folder is where it was.
+    again.ok(&[&watch[..], &["--until", "999"]].concat());
+    let told: Vec<u64> = text(&told).lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(told, (990..1_000).collect::<Vec<u64>>());
+}
+
+#[test]
+fn two_watches_do_not_share_a_state_file() {
+    let daemon = with(0..1);
+    let state = daemon.folder().join("state");
+    let path = state.to_str().unwrap();
+    let watch = ["watch", "--from", "start", "--state", path];
+    let mut first = daemon.spawn(&watch);
+    until("it is kept", || text(&state).contains("\"next\":1").then_some(()));
+    let error = daemon.refused(&watch);
+    assert_eq!(
+        error,
+        format!(
+            "error: `{path}` is in use by another watch; end that one, or give this one a --state of its own\n"
+        )
+    );
+    append(&daemon, 1..2);
+    until("it goes on", || text(&state).contains("\"next\":2").then_some(()));
+    interrupt(&first);
+    assert!(first.wait().unwrap().success());
+    daemon.ok(&[&watch[..], &["--until", "1"]].concat());
+}
+
+#[test]
+fn a_state_file_that_is_a_link_stays_one() {
+    let daemon = with(0..1);
+    let (real, link) = (daemon.folder().join("real"), daemon.folder().join("link"));
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let path = link.to_str().unwrap();
+    // Once where there is nothing behind it yet, and once where there is.
+    for until in ["0", "1"] {
+        daemon.ok(&["watch", "--from", "start", "--state", path, "--until", until]);
+        assert!(link.is_symlink());
+        assert!(text(&real).contains("resume_token"));
+        append(&daemon, 1..2);
+    }
+    assert_eq!(json(&text(&real))["next"], 2);
+}

@@ -1,6 +1,7 @@
 //! The place of a watch in a file.
 //!
-//! A write is whole or has not happened: a new file is written, synced, and put in the old one's place.
+//! A write is whole or has not happened: a new file is written, synced, and put in the old one's place. One watch at a time has
+//! it: it holds a lock on whatever file has the name, and on a new one before that gets the name.
 
 use super::token_text;
 use crate::cli::failure::Failure;
@@ -8,8 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::fs::File;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The number of the file's format.
@@ -60,16 +62,39 @@ impl Place {
     }
 }
 
-/// The file.
-#[derive(Clone, Debug)]
+/// The file, which is nobody else's for as long as this is there.
+#[derive(Debug)]
 pub struct StateFile {
+    /// As it was given.
     path: PathBuf,
+    /// Where it lies: what was given may be a link.
+    target: PathBuf,
+    /// What has its name now, locked.
+    held: File,
 }
 
 impl StateFile {
-    /// The file at a path, which need not exist.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    /// The file at a path; where there is none an empty one is made, since a lock needs one.
+    ///
+    /// # Errors
+    /// One that another watch has; one that cannot be a state file.
+    pub fn open(path: PathBuf) -> Result<Self, Failure> {
+        // A pipe would be waited for without end, and could not be replaced.
+        if std::fs::metadata(&path).is_ok_and(|file| !file.is_file()) {
+            return Err(Failure::failed(format!(
+                "`{}` is no regular file; give the path of one, or of one to be made",
+                path.display()
+            )));
+        }
+        let target = target(&path);
+        match hold(&target) {
+            Ok(held) => Ok(Self { path, target, held }),
+            Err(TryLockError::WouldBlock) => Err(Failure::failed(format!(
+                "`{}` is in use by another watch; end that one, or give this one a --state of its own",
+                path.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(Failure::file(path.display(), &error)),
+        }
     }
 
     /// Where it is.
@@ -77,23 +102,16 @@ impl StateFile {
         &self.path
     }
 
-    /// The place that the file holds; `None` where there is no file yet.
+    /// The place that the file holds; `None` where it is empty.
     ///
     /// # Errors
     /// A file that is not one of ours: it is never overwritten.
     pub fn read(&self) -> Result<Option<Place>, Failure> {
-        // A pipe would be waited for without end, and could not be replaced.
-        if std::fs::metadata(&self.path).is_ok_and(|file| !file.is_file()) {
-            return Err(Failure::failed(format!(
-                "`{}` is no regular file; give the path of one, or of one to be made",
-                self.path.display()
-            )));
+        let text = std::fs::read_to_string(&self.target)
+            .map_err(|error| Failure::file(self.path.display(), &error))?;
+        if text.is_empty() {
+            return Ok(None);
         }
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Failure::file(self.path.display(), &error)),
-        };
         let place = serde_json::from_str(&text).ok().as_ref().and_then(Place::of_json);
         place.map(Some).ok_or_else(|| {
             Failure::failed(format!(
@@ -135,22 +153,61 @@ impl StateFile {
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(&self, place: &Place) -> Result<(), Failure> {
+    pub fn write(&mut self, place: &Place) -> Result<(), Failure> {
         self.replace(&format!("{}\n", place.to_json()))
             .map_err(|error| Failure::file(self.path.display(), &error))
     }
 
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new = self.path.with_file_name(name);
+    fn replace(&mut self, text: &str) -> io::Result<()> {
+        // A name that is no other watch's, whatever its state file is called.
+        let mut name = self.target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let new = self.target.with_file_name(name);
         let mut file = File::create(&new)?;
+        file.try_lock()?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(&new, &self.path)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::rename(&new, &self.target)?;
+        // The lock on the one before is given up only now.
+        self.held = file;
+        let folder = self
+            .target
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
+}
+
+/// Where a file lies that may be named by a link, and may not be there yet.
+fn target(path: &Path) -> PathBuf {
+    if let Ok(found) = std::fs::canonicalize(path) {
+        return found;
+    }
+    match std::fs::read_link(path) {
+        Ok(behind) => path.parent().unwrap_or(Path::new("")).join(behind),
+        Err(_) => path.to_owned(),
+    }
+}
+
+/// The file that has this name, made where there is none, and locked.
+fn hold(path: &Path) -> Result<File, TryLockError> {
+    loop {
+        let writable = OpenOptions::new().append(true).create(true).open(path);
+        // One that may not be written can be replaced all the same.
+        let file = writable.or_else(|error| File::open(path).map_err(|_| error));
+        let file = file.map_err(TryLockError::Error)?;
+        file.try_lock()?;
+        // Whoever had it may have put another one in its place meanwhile; then the lock is on what has no name any more.
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let which = |file: std::fs::Metadata| (file.dev(), file.ino());
+    let held = file.metadata().ok().map(which);
+    held.is_some() && held == std::fs::metadata(path).ok().map(which)
 }
 
 #[cfg(test)]
@@ -160,7 +217,8 @@ mod tests {
     #[test]
     fn a_place_round_trips_through_its_file() {
         let folder = tempfile::tempdir().unwrap();
-        let file = StateFile::new(folder.path().join("state"));
+        let path = folder.path().join("state");
+        let mut file = StateFile::open(path.clone()).unwrap();
         assert_eq!(file.read().unwrap(), None);
         let place = Place {
             origin: "example.org/log".into(),
@@ -176,13 +234,17 @@ mod tests {
             };
             file.write(&place).unwrap();
             assert_eq!(file.read().unwrap(), Some(place));
+            let second = StateFile::open(path.clone()).unwrap_err();
+            assert!(second.sentence().unwrap().contains("in use by another watch"));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_place_that_is_refused_is_told_with_its_file_and_what_can_be_done() {
-        let file = StateFile::new("place".into());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("place");
+        let file = StateFile::open(path.clone()).unwrap();
         let place = Place {
             origin: "example.org/log".into(),
             filter: String::new(),
@@ -193,7 +255,7 @@ mod tests {
         let says = |reason: &str, message: &str| file.refused(&place, reason, message).unwrap();
         let fork = "resume_token stands at position 7, after records that this archive does not hold (its tail is 5); compare";
         assert_eq!(
-            says("TOKEN_OF_A_FORK", fork),
+            says("TOKEN_OF_A_FORK", fork).replace(path.to_str().unwrap(), "place"),
             "`place` stands at position 7, after records that this archive does not hold (its tail is 5); the archive was \
              restored from an older copy or forked: compare what was done with what it holds, then begin with another --state \
              and a --from"
@@ -215,7 +277,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "my notes").unwrap();
-        let error = StateFile::new(path.clone()).read().unwrap_err();
+        let error = StateFile::open(path.clone()).unwrap().read().unwrap_err();
         assert!(error.sentence().unwrap().contains("not a state file"));
         assert_eq!(std::fs::read_to_string(path).unwrap(), "my notes");
     }
