@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use serde_json::{Map, Value};
 use std::io::Write;
+use std::time::Duration;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,6 +31,31 @@ pub enum RowForm {
     Json,
     /// The flat row, with a header
     Csv,
+}
+
+/// Whether stdout is a pipe that was closed at its other end.
+pub fn reader_is_gone() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let out = std::io::stdout();
+    let mut asked = [PollFd::new(&out, PollFlags::OUT)];
+    let at_once = Timespec::default();
+    poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().contains(PollFlags::ERR)
+}
+
+/// How long the end of a reader may go unseen by who waits for something to write.
+const READER_ASKED: Duration = Duration::from_secs(1);
+
+/// Returns once stdout is a pipe that nobody reads any more: for who would learn it only when there is something to write. Never
+/// where stdout is no pipe.
+pub async fn reader_gone() {
+    use rustix::fs::{FileType, fstat};
+    let is_pipe = fstat(std::io::stdout()).is_ok_and(|out| FileType::from_raw_mode(out.st_mode).is_fifo());
+    if !is_pipe {
+        std::future::pending::<()>().await;
+    }
+    while !reader_is_gone() {
+        tokio::time::sleep(READER_ASKED).await;
+    }
 }
 
 /// The columns of a table of entries.

@@ -8,7 +8,7 @@ use super::connect::Reach;
 use super::failure::{Failure, is_lost};
 use super::name::{self, Point};
 use super::number;
-use super::output::Form;
+use super::output::{Form, reader_gone};
 use super::screen::{Screen, stdout};
 use super::shown::Shown;
 use crate::client::{Client, Feed, FeedError, reason};
@@ -111,10 +111,13 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
         Some(_) => super::interrupt::listen_with_hangup()?,
         None => super::interrupt::listen()?,
     };
+    // What a command does may be worth doing though nobody reads what it writes.
+    let is_printed = args.exec.is_none();
     let mut watch = Watch::new(args, screen)?;
     tokio::select! {
         done = watch.run() => done,
         () = interrupted.heard() => Ok(()),
+        () = reader_gone(), if is_printed => Err(Failure::ReaderGone),
     }
 }
 

@@ -338,16 +338,6 @@ fn a_watch_whose_commands_write_for_nobody_ends_and_its_record_comes_again() {
 }
 
 #[test]
-fn a_beginning_beyond_the_tail_is_told_with_what_can_be_begun_at() {
-    let daemon = with(0..2);
-    let error = daemon.refused(&["watch", "--from", "99"]);
-    assert_eq!(
-        error,
-        "error: position 99 is beyond the tail 2; begin at the tail, with `--from tail`, or at a position up to it\n"
-    );
-}
-
-#[test]
 fn a_watch_that_goes_on_within_a_batch_repeats_none_of_it() {
     let daemon = Daemon::start();
     let (state, told) = (daemon.folder().join("state"), daemon.folder().join("told"));
@@ -410,4 +400,27 @@ fn a_state_file_that_is_a_link_stays_one() {
         append(&daemon, 1..2);
     }
     assert_eq!(json(&text(&real))["next"], 2);
+}
+
+#[test]
+fn a_watch_that_waits_ends_when_nobody_reads_it_any_more() {
+    let daemon = with(0..2);
+    let mut watch = daemon.spawn(&["watch", "--from", "start", "-o", "json"]);
+    let mut out = BufReader::new(watch.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    out.read_line(&mut line).unwrap();
+    drop(out);
+    let ended = until("it ends", || watch.try_wait().unwrap());
+    assert!(ended.success(), "{ended:?}");
+}
+
+#[test]
+fn a_beginning_beyond_the_tail_is_told_with_what_can_be_begun_at() {
+    let daemon = with(0..2);
+    let error = daemon.refused(&["watch", "--from", "99"]);
+    assert_eq!(
+        error,
+        "error: position 99 is beyond the tail 2; begin at the tail, with `--from tail`, or at a position up to it\n"
+    );
 }

@@ -3,7 +3,7 @@
 use super::{Backoff, change_word, json, print};
 use crate::alert::own_group::OwnGroup;
 use crate::cli::failure::Failure;
-use crate::cli::output::Form;
+use crate::cli::output::{Form, reader_is_gone};
 use crate::cli::screen::Screen;
 use crate::cli::shown::Shown;
 use crate::rpc::proto::Change;
@@ -69,15 +69,6 @@ pub fn check_reader(shown: &Shown<'_>, screen: &Screen) -> Result<(), Failure> {
         shown.position
     ));
     Err(Failure::ReaderGone)
-}
-
-/// Whether stdout is a pipe that was closed at its other end.
-fn reader_is_gone() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let out = std::io::stdout();
-    let mut asked = [PollFd::new(&out, PollFlags::OUT)];
-    let at_once = Timespec::default();
-    poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().contains(PollFlags::ERR)
 }
 
 /// Runs a shell command for a record, once. Where this is dropped before it has ended, it is killed with whatever it started.
