@@ -2,7 +2,7 @@
 //!
 //! Four steps for each match, in this order: 1 the token behind it is made, 2 the command or webhook succeeds, 3 the token is
 //! on disk, 4 the next match is looked at. A failure of 2 or 3 is tried again at that step; what fails before is begun again
-//! from the place.
+//! from the place. Before 2 is tried again, how far it had looked is on disk: a restart does not go back behind the match.
 
 use super::attempt::{Failed, Of, Why};
 use super::matched::{Batch, Told};
@@ -24,6 +24,8 @@ use tokio::time::Instant;
 const UNKEPT_POSITIONS: u64 = 65_536;
 /// Nor before it is so old.
 const UNKEPT: Duration = Duration::from_secs(60);
+/// How often it is looked whether the log has come to where an alert begins.
+const BEGIN_EVERY: Duration = Duration::from_secs(1);
 /// An alert does not need to hear that nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
@@ -162,6 +164,9 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Result<Ended, Trouble> {
+        if !self.reaches_its_beginning().await {
+            return Ok(Ended::Stopping);
+        }
         // A match that was read before an erasure is never done after it.
         let erasures = self.log.erasures();
         let mut session = match self.hub.subscribe(self.request().await?).await {
@@ -196,6 +201,37 @@ impl Follower {
         Ok(Ended::Stopping)
     }
 
+    /// Waits for the log to come to where it begins that has no place yet; answers whether the daemon still runs.
+    async fn reaches_its_beginning(&mut self) -> bool {
+        let mut waits_for = String::new();
+        while let Some(what) = self.is_ahead() {
+            if waits_for != what {
+                tracing::info!(
+                    alert = self.alert.name,
+                    "an alert begins later, and waits for {what}"
+                );
+                self.standing.waits_for(&what);
+                waits_for = what;
+            }
+            if !self.stop.wait(BEGIN_EVERY).await {
+                return false;
+            }
+        }
+        self.standing.waits_for("");
+        true
+    }
+
+    /// What the log has not come to where the alert begins; `None` where it has.
+    fn is_ahead(&self) -> Option<String> {
+        match (&self.place, self.alert.from) {
+            (None, Beginning::Position(position)) if position > self.log.tail() => {
+                Some(format!("position {position}"))
+            }
+            (None, Beginning::Recorded(time)) if time >= self.log.now() => Some(time.to_string()),
+            _ => None,
+        }
+    }
+
     async fn request(&self) -> Result<Subscribe, Trouble> {
         let from = match (&self.place, self.alert.from) {
             (Some(place), _) => From::Token(place.token.encode().into()),
@@ -223,7 +259,7 @@ impl Follower {
             let told = matched.told()?;
             let behind = matched.position.next();
             let token = self.token(behind).await?;
-            if let Some(ended) = self.deliver(&told, erasures).await {
+            if let Some(ended) = self.deliver(&told, erasures).await? {
                 return Ok(Some(ended));
             }
             if !self.stand_at(token, Some(self.log.now()), true).await {
@@ -254,25 +290,23 @@ impl Follower {
     }
 
     /// Does it until it succeeds; answers why it did not.
-    async fn deliver(&mut self, told: &Told, erasures: u64) -> Option<Ended> {
+    async fn deliver(&mut self, told: &Told, erasures: u64) -> Result<Option<Ended>, Trouble> {
         loop {
-            if self.stop.is_told() {
-                return Some(Ended::Stopping);
-            }
             if self.log.erasures() != erasures {
-                return Some(Ended::Erased);
+                return Ok(Some(Ended::Erased));
             }
-            let failed = match self.once(told).await {
-                Ok(()) => {
-                    self.waits.reset();
-                    self.standing.well();
-                    return None;
-                }
-                Err(Failed {
-                    why: Why::Stopping, ..
-                }) => return Some(Ended::Stopping),
-                Err(failed) => failed,
+            let done = match self.stop.is_told() {
+                true => Err(Why::Stopping.into()),
+                false => self.once(told).await,
             };
+            let Err(failed) = done else {
+                self.waits.reset();
+                self.standing.well();
+                return Ok(None);
+            };
+            if !self.stand_before(told.position).await? || matches!(failed.why, Why::Stopping) {
+                return Ok(Some(Ended::Stopping));
+            }
             let what = format!("position {} is not done", told.position);
             if !failed.stderr.is_empty() {
                 let (alert, position) = (&self.alert.name, told.position.get());
@@ -284,9 +318,19 @@ impl Follower {
                 );
             }
             if !self.failed(&failed.line(), &what).await {
-                return Some(Ended::Stopping);
+                return Ok(Some(Ended::Stopping));
             }
         }
+    }
+
+    /// Keeps how far it has looked before a match that is not done, so that a restart shows the same and a changed filter begins
+    /// there; answers whether the daemon still runs.
+    async fn stand_before(&mut self, position: Position) -> Result<bool, Trouble> {
+        if self.kept.0.is_some_and(|kept| kept >= position) {
+            return Ok(true);
+        }
+        let token = self.token(position).await?;
+        Ok(self.stand_at(token, None, true).await)
     }
 
     async fn once(&self, told: &Told) -> Result<(), Failed> {

@@ -10,14 +10,16 @@ pub struct Now {
     pub name: String,
     /// The first position that it is not done with; `None` before it has begun.
     pub position: Option<Position>,
-    /// The records from there to the tail.
-    pub lag: u64,
+    /// The records from there to the tail; `None` before it has begun, and where it does not go on.
+    pub lag: Option<u64>,
     /// When a match was last done.
     pub last_success: Option<Recorded>,
     /// How often it failed since.
     pub failures: u64,
     /// Why it failed last, or why it is stopped; empty after a success.
     pub last_error: String,
+    /// What its beginning waits for; empty where it waits for nothing.
+    pub waits_for: String,
     /// Whether it goes on.
     pub stands: Stands,
 }
@@ -40,17 +42,20 @@ impl Standing {
         Self(Mutex::new(Now {
             name: name.to_owned(),
             position: None,
-            lag: 0,
+            lag: None,
             last_success: None,
             failures: 0,
             last_error: String::new(),
+            waits_for: String::new(),
             stands: Stands::Following,
         }))
     }
 
     pub(super) fn now(&self, tail: Position) -> Now {
         let now = self.lock().clone();
-        let lag = now.position.map_or(0, |position| tail.since(position));
+        let goes_on = now.stands == Stands::Following;
+        let begun = now.position.filter(|_| goes_on);
+        let lag = begun.map(|position| tail.since(position));
         Now { lag, ..now }
     }
 
@@ -65,6 +70,11 @@ impl Standing {
         let mut now = self.lock();
         now.failures = 0;
         now.last_error.clear();
+    }
+
+    /// It waits for its beginning; for nothing more where `what` is empty.
+    pub(super) fn waits_for(&self, what: &str) {
+        what.clone_into(&mut self.lock().waits_for);
     }
 
     /// It failed once more; answers how often in a row.

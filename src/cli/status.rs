@@ -239,15 +239,18 @@ fn alert_json(alert: &proto::AlertStatus) -> Value {
         "failures": alert.failures,
         "last_error": Some(&alert.last_error).filter(|text| !text.is_empty()),
         "stopped": alert.stopped,
+        "waits_for": Some(&alert.waits_for).filter(|text| !text.is_empty()),
     })
 }
 
 /// `at 512, 3 behind, last done 2026-11-27 22:30:45Z; failed 4 times in a row: the answer was 500`.
 fn alert_line(ink: Ink, alert: &proto::AlertStatus) -> String {
-    let at = match alert.position {
-        None => "not begun".to_owned(),
-        Some(position) if alert.lag == 0 => format!("at {}, up to date", count(position)),
-        Some(position) => format!("at {}, {} behind", count(position), count(alert.lag)),
+    let at = match (alert.position, alert.lag) {
+        (None, _) if alert.waits_for.is_empty() => "not begun".to_owned(),
+        (None, _) => format!("not begun, waits for {}", plain(&alert.waits_for)),
+        (Some(position), None) => format!("at {}", count(position)),
+        (Some(position), Some(0)) => format!("at {}, up to date", count(position)),
+        (Some(position), Some(lag)) => format!("at {}, {} behind", count(position), count(lag)),
     };
     let done = match alert.last_success {
         0 => String::new(),

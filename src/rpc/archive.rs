@@ -165,6 +165,7 @@ fn alert_status(now: alert::Now) -> proto::AlertStatus {
         failures: now.failures,
         last_error: now.last_error,
         stopped: now.stands == alert::Stands::Stopped,
+        waits_for: now.waits_for,
     }
 }
 

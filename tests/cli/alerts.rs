@@ -276,6 +276,60 @@ fn an_alert_whose_mode_was_changed_goes_on_where_it_stood() {
 }
 
 #[test]
+fn a_restart_does_not_take_an_alert_back_behind_the_match_that_it_could_not_do() {
+    // One that failed and is killed, and one that is cut off in its first attempt.
+    for is_killed in [true, false] {
+        let (before, after) = (Receiving::start(), Receiving::start());
+        match is_killed {
+            true => before.answer((0..100).map(|_| Answer::Status(503))),
+            false => before.answer([Answer::Silence]),
+        }
+        let first = new(&hook("act = retract", &before.address));
+        append(&first, 0..30);
+        first.ok(&["retract", "desk/k3", "--reason", "error"]);
+        assert_eq!(before.next().body["position"], 30);
+        let folder = match is_killed {
+            true => {
+                let now = stands(&first, "it fails", |now| now["failures"] != 0);
+                assert_eq!((&now["position"], &now["lag"]), (&30.into(), &1.into()));
+                first.kill()
+            }
+            false => first.stop().1,
+        };
+        let second = daemon(folder, &hook("key = k1 OR key = k40", &after.address));
+        append(&second, 40..41);
+        assert_eq!(after.keys(1), ["k40"], "killed: {is_killed}");
+        stands(&second, "it has done all", |now| now["position"] == 32);
+    }
+}
+
+#[test]
+fn an_alert_whose_beginning_is_not_reached_waits_and_has_not_failed() {
+    let server = Receiving::start();
+    let desk = hook("", &server.address).replace("from = 'start'", "from = 3");
+    let later = hook("", &server.address)
+        .replace("alerts.desk", "alerts.later")
+        .replace("from = 'start'", "from = '2100-01-01'");
+    let daemon = new(&(desk + &later));
+    append(&daemon, 0..2);
+    let now = stands(&daemon, "it waits", |now| now["waits_for"].is_string());
+    assert_eq!(
+        (&now["waits_for"], &now["position"], &now["lag"], &now["failures"]),
+        (&"position 3".into(), &Value::Null, &Value::Null, &0.into())
+    );
+    let out = daemon.ok(&["status"]);
+    assert!(
+        out.contains("alert desk      not begun, waits for position 3\n")
+            && out.contains("alert later     not begun, waits for 2100-01-01T00:00:00"),
+        "{out}"
+    );
+    append(&daemon, 2..5);
+    assert_eq!(server.keys(2), ["k3", "k4"]);
+    let now = stands(&daemon, "it has done all", |now| now["position"] == 5);
+    assert!(now["waits_for"].is_null(), "{now}");
+}
+
+#[test]
 fn a_place_that_does_not_fit_the_log_stops_its_alert_alone() {
     let server = Receiving::start();
     let alerts = hook("", &server.address);
@@ -304,6 +358,13 @@ fn a_place_that_does_not_fit_the_log_stops_its_alert_alone() {
         why.starts_with("it stands at position 2, after records that this archive does not hold")
             && why.ends_with("give the alert another name to begin anew"),
         "{why}"
+    );
+    assert!(now["lag"].is_null(), "{now}");
+    let out = daemon.ok(&["status"]);
+    assert!(
+        out.contains("alert desk      at 2, last done ")
+            && out.contains("; stopped: it stands at position 2"),
+        "{out}"
     );
     assert!(server.posted.try_recv().is_err(), "nothing was posted");
 }
