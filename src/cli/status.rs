@@ -89,6 +89,7 @@ fn as_json(answers: &Answers) -> Value {
         "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
         "possibly_acknowledged": spans,
         "subscribers": status.subscribers,
+        "groups_fault": Some(&status.groups_fault).filter(|text| !text.is_empty()),
         "alerts": status.alerts.iter().map(alert_json).collect::<Vec<Value>>(),
         "epoch": status.epoch,
         "version": info.version,
@@ -197,6 +198,10 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
             ink.dim(format_args!("{name:<15}")),
             alert_line(ink, alert)
         )?;
+    }
+    if !status.groups_fault.is_empty() {
+        let fault = ink.red(plain(&status.groups_fault));
+        writeln!(out, "{} {fault}", ink.dim(format_args!("{:<15}", "groups")))?;
     }
     if !status.erasures_pending.is_empty() {
         let at: Vec<String> = status.erasures_pending.iter().map(u64::to_string).collect();

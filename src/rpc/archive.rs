@@ -152,6 +152,12 @@ impl proto::archive_server::Archive for Archive {
                 rebuilding: waiting.holder.is_some_and(|holder| holder.is_made_anew),
                 behind: waiting.behind,
             }),
+            groups_fault: self
+                .0
+                .groups
+                .check()
+                .err()
+                .map_or_else(String::new, |why| why.to_string()),
         }))
     }
 }

@@ -192,3 +192,28 @@ fn a_filter_that_cannot_be_read_is_a_failure_with_its_place() {
     let error = daemon.refused(&["explain", "a AND b OR c"]);
     assert!(error.contains("parenthes"), "{error}");
 }
+
+#[test]
+fn groups_that_cannot_be_opened_are_told_by_status() {
+    let folder = Daemon::start().stop().1;
+    let groups = folder.path().join("data/state/groups");
+    std::fs::create_dir_all(&groups).unwrap();
+    for copy in ["journal.1", "journal.2"] {
+        std::fs::write(groups.join(copy), "broken").unwrap();
+    }
+    let daemon = Daemon::on(folder, "127.0.0.1:0");
+    let out = daemon.ok(&["status"]);
+    assert!(
+        out.contains("groups          there are no groups: the consumer groups in `")
+            && out.contains("put the folder back from a backup"),
+        "{out}"
+    );
+    let status = crate::harness::json(&daemon.ok(&["status", "-o", "json"]));
+    assert!(
+        status["groups_fault"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be opened"),
+        "{status}"
+    );
+}
