@@ -9,7 +9,7 @@ use tonic::Status;
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was asked well and could not be done: exit code 1.
+    /// It could not be done, for what only the daemon or the system knows: exit code 1.
     Failed(String),
     /// It was not asked well: exit code 2, as for arguments that cannot be read.
     Usage(String),
