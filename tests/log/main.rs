@@ -3,6 +3,7 @@
 mod alerts;
 mod basics;
 mod erasing;
+mod feeds;
 mod harness;
 mod names;
 mod together;

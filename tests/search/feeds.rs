@@ -6,13 +6,15 @@ use chancery::filter::Filter;
 use chancery::log::{Columns, Draft, Log};
 use chancery::record::codec::{Content, Country, Participant, RelationType, encode_content};
 use chancery::record::{Act, EntryKey, Position};
+use chancery::subscription::{From, Hub, Item, Subscribe};
 use chancery::view::ahead::{MESSAGE_BYTES_MAX, Readers, Source};
-use chancery::view::reader::Viewed as View;
-use chancery::view::{Change, Matcher, Mode, Plan, Reader};
+use chancery::view::reader::{SCANNED_MAX, Viewed as View};
+use chancery::view::{Change, Matcher, Mode, Parts, Plan, Reader, Selection};
 use proptest::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// What a feed delivers.
 pub type Delivered = Vec<(u64, Change, Vec<u8>)>;
@@ -294,4 +296,60 @@ fn an_erasure_after_the_candidates_were_gathered_has_them_gathered_anew() {
         take(selection);
     }
     assert!(delivered.contains(&(49 * 20)), "{delivered:?}");
+}
+
+/// The ranges that a subscriber from the first record on is told of until it has caught up.
+fn ranges(viewed: &Viewed, text: &str, view: &View) -> Vec<Range<u64>> {
+    let encode = |selection: &Selection, _: Parts, _: &[u8]| {
+        assert!(selection.is_empty());
+        format!("{} {}", selection.first, selection.through).into()
+    };
+    let hub = Hub::new(viewed.log().clone(), Arc::default(), encode).with_view(view);
+    let request = Subscribe {
+        from: From::Start,
+        filter: Filter::parse(text).unwrap(),
+        parts: Parts::Both,
+        until: None,
+        heartbeat: Duration::from_secs(3_600),
+        mode: Mode::Changes,
+    };
+    let range = |text: &[u8]| {
+        let (first, through) = std::str::from_utf8(text).unwrap().split_once(' ').unwrap();
+        first.parse().unwrap()..through.parse().unwrap()
+    };
+    harness::runtime().block_on(async {
+        let mut session = Arc::new(hub).subscribe(request).await.unwrap();
+        let mut ranges = Vec::new();
+        loop {
+            match session.next().await.unwrap().unwrap() {
+                Item::Batch(message) => ranges.push(range(&message)),
+                Item::CaughtUp { .. } => return ranges,
+                _ => {}
+            }
+        }
+    })
+}
+
+#[test]
+fn complete_where_nothing_matches_a_feed_is_told_so_at_least_every_65536_records() {
+    let mut viewed = Viewed::new();
+    let content = encode_content(plain(&Content::default()));
+    for _ in 0..140 {
+        let drafts = (0..500).map(|_| draft(Act::Create, "", content.clone()));
+        append(viewed.log(), batch(drafts.collect())).unwrap();
+    }
+    viewed.take(Step::Seal);
+    let view = Arc::new(OnceLock::from(viewed.search()));
+    for view in [View::default(), view] {
+        let told = ranges(&viewed, "title : nobody", &view);
+        assert_eq!((told[0].start, told.last().unwrap().end), (0, 70_000));
+        assert!(
+            told.windows(2).all(|pair| pair[0].end == pair[1].start),
+            "{told:?}"
+        );
+        assert!(
+            told.iter().all(|range| range.end - range.start <= SCANNED_MAX),
+            "{told:?}"
+        );
+    }
 }
