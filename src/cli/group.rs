@@ -8,7 +8,7 @@ use super::name;
 use super::number;
 use super::output::{Form, print, table};
 use super::screen::{Screen, count, stdout};
-use super::watch::Beginning;
+use super::watch::{Beginning, begins_too_late};
 use crate::client::Client;
 use crate::rpc::proto::{self, Sharing};
 use serde_json::{Value, json};
@@ -219,7 +219,10 @@ async fn create(args: CreateArgs, screen: &Screen) -> Result<(), Failure> {
             name: request.name.clone(),
         })
         .await;
-    let group = client.subscriptions().create_group(request).await?.into_inner();
+    let made = client.subscriptions().create_group(request).await;
+    let group = made
+        .map_err(|status| begins_too_late(&status).unwrap_or_else(|| status.into()))?
+        .into_inner();
     if known.is_ok() {
         // Where it began is not among what a group is: it has gone on from there.
         screen.note(format_args!(

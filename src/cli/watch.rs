@@ -191,11 +191,7 @@ impl<'a> Watch<'a> {
             .and_then(|((file, place), reason)| file.refused(place, &reason, status.message()));
         match of_place {
             Some(sentence) => Err(Failure::failed(sentence)),
-            None if reason(&status).as_deref() == Some("BEYOND_TAIL") => Err(Failure::failed(format!(
-                "{}; begin at the tail, with `--from tail`, or at a position up to it",
-                status.message()
-            ))),
-            None => ended(status),
+            None => begins_too_late(&status).map_or_else(|| ended(status), Err),
         }
     }
 
@@ -322,6 +318,16 @@ pub fn command(text: &str) -> Result<String, String> {
         "" => Err("it is empty; give a command, as `cat`".to_owned()),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// A beginning that does not lie in the log yet, with what to say instead.
+pub fn begins_too_late(status: &tonic::Status) -> Option<Failure> {
+    (reason(status).as_deref() == Some("BEYOND_TAIL")).then(|| {
+        Failure::failed(format!(
+            "{}; begin at the tail, with `--from tail`, or at a position up to it",
+            status.message()
+        ))
+    })
 }
 
 /// Refuses an end that lies before the beginning.

@@ -14,7 +14,7 @@ const COMPACT_FROM: usize = 4 << 20;
 /// Why the groups of an archive cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the consumer groups in `{path}` cannot be opened: {cause}; stop the daemon and put the folder back from a backup, or remove it to forget them"
+    "the consumer groups in `{path}` cannot be opened: {cause}; stop the daemon and put `state/groups` back from a backup, or remove it to forget them"
 )]
 pub struct GroupsError {
     path: PathBuf,

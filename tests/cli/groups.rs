@@ -360,3 +360,21 @@ fn what_is_on_its_way_over_a_long_way_is_waited_for_before_a_group_is_empty() {
     ]);
     assert_eq!(keys(&taken), ["a", "b", "c", "d"]);
 }
+
+#[test]
+fn a_consumer_ends_when_nobody_reads_it_and_a_group_begins_in_the_log() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a"]);
+    let wrong = daemon.refused(&["group", "create", "mail", "--from", "99"]);
+    assert!(
+        wrong.contains("beyond the tail 1; begin at the tail, with `--from tail`"),
+        "{wrong}"
+    );
+    daemon.ok(&["group", "create", "mail", "--from", "start"]);
+    let mut consumer = daemon.spawn(&["group", "consume", "mail"]);
+    let mut out = std::io::BufReader::new(consumer.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut String::new()).unwrap();
+    drop(out);
+    // Nothing else comes.
+    assert!(consumer.wait().unwrap().success());
+}

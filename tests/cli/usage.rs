@@ -205,7 +205,7 @@ fn groups_that_cannot_be_opened_are_told_by_status() {
     let out = daemon.ok(&["status"]);
     assert!(
         out.contains("groups          there are no groups: the consumer groups in `")
-            && out.contains("put the folder back from a backup"),
+            && out.contains("put `state/groups` back from a backup"),
         "{out}"
     );
     let status = crate::harness::json(&daemon.ok(&["status", "-o", "json"]));

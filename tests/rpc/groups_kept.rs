@@ -354,7 +354,7 @@ async fn where_groups_cannot_be_read_everything_else_is_served() {
     let name = proto::GetGroupRequest { name: group().name };
     let why = refused(client.get_group(name).await, Code::DataLoss, "GROUPS_UNREADABLE");
     assert!(
-        why.contains("state/groups") && why.contains("put the folder back"),
+        why.contains("state/groups") && why.contains("put `state/groups` back"),
         "{why}"
     );
     let list = proto::ListGroupsRequest {};

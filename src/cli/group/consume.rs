@@ -5,6 +5,7 @@
 use super::ConsumeArgs;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::output::reader_gone;
 use crate::cli::screen::{Screen, count};
 use crate::cli::shown::Shown;
 use crate::cli::watch::{Backoff, reaction};
@@ -74,10 +75,12 @@ impl Worker<'_> {
         };
         let consumer = client.consume(&self.args.name).named(&self.args.consumer);
         let mut consumer = consumer.credits(self.credits()).retry(at_once);
+        let is_printed = self.args.exec.is_none();
         let worked = tokio::select! {
             worked = self.work(&client, &mut consumer) => worked,
             // A command that runs is killed with its wait.
             () = interrupted.heard() => Ok(()),
+            () = reader_gone(), if is_printed => Err(Failure::ReaderGone),
         };
         // What was sent and had no turn, or whose command was ended, is no delivery.
         consumer.leave().await;
