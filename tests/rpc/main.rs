@@ -15,6 +15,7 @@ mod following;
 mod found_words;
 mod groups;
 mod groups_kept;
+mod groups_prompt;
 mod groups_strained;
 mod guarantees;
 mod harness;

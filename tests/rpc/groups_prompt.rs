@@ -1,0 +1,124 @@
+//! That nothing is delayed on purpose to keep what groups do.
+
+use crate::harness::*;
+use chancery::filter::Filter;
+use chancery::log::{Batch, Door, Draft, Log};
+use chancery::record::codec::{Payload, encode_payload};
+use chancery::record::{self, Key, Position, Principal, Reason, Series};
+use chancery::rpc::wire;
+use chancery::store::open::{ArchiveOptions, open};
+use chancery::subscription::group::state::{Rules, Sharing};
+use chancery::subscription::group::{Group, Groups, KeepGroups, Pull, Settings};
+use chancery::subscription::{From, Hub};
+use chancery::view::{Mode, Parts};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::runtime::{Builder, Runtime};
+
+/// Counts how often something is kept, and keeps it nowhere.
+struct Counted(Arc<AtomicUsize>);
+
+impl KeepGroups for Counted {
+    fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        Vec::new()
+    }
+
+    fn keep(&mut self, _: &[(String, Option<Vec<u8>>)]) -> Result<(), String> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        name: "prompt".into(),
+        filter: Filter::all(),
+        mode: Mode::Records,
+        rules: Rules {
+            sharing: Sharing::Shared,
+            ack_timeout_ms: 60_000,
+            deliveries_max: 5,
+            in_flight_max: 100,
+        },
+    }
+}
+
+async fn append(log: &Log, count: usize) {
+    let draft = |at: usize| Draft {
+        act: record::Act::Create,
+        kind: None,
+        series: Series::new("desk").unwrap(),
+        key: Some(Key::new(&format!("key-{at}")).unwrap()),
+        payload: encode_payload(&Payload {
+            content: Some(content("talks", "PAK", "2021-10-13")),
+            ..Payload::default()
+        }),
+        expected_revision: None,
+        reason: Reason::default(),
+        relation: None,
+        erased: None,
+    };
+    let batch = Batch {
+        records: (0..count).map(draft).collect(),
+        request_id: None,
+        expected_tail: None,
+        fail_if_match: None,
+        validate_only: false,
+        principal: Principal::anonymous(),
+        door: Door::Archive,
+    };
+    log.append(batch).await.unwrap();
+}
+
+async fn taken(groups: &Groups, group: &Arc<Group>, pull: Pull) -> Vec<Position> {
+    let delivered = groups.pull(group, pull).await.unwrap();
+    delivered.attempts.into_keys().collect()
+}
+
+/// A runtime that panics where anything asks it for a timer.
+fn without_timers() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+#[test]
+fn an_acknowledgement_is_kept_once_and_waits_for_no_timer() {
+    let folder = folder();
+    let archive = open(ArchiveOptions {
+        reserve_bytes: 1 << 20,
+        ..ArchiveOptions::new(folder.path())
+    })
+    .unwrap();
+    let keeps = Arc::new(AtomicUsize::new(0));
+    let hub = Arc::new(Hub::new(archive.log.clone(), Arc::default(), wire::batch));
+    let groups = Groups::open(&archive.log, hub, Box::new(Counted(Arc::clone(&keeps)))).unwrap();
+    let timed = Builder::new_current_thread().enable_all().build().unwrap();
+    let (group, member, positions) = timed.block_on(async {
+        append(&archive.log, 20).await;
+        let group = groups.create(settings(), From::Start).await.unwrap();
+        let member = group.join("anna");
+        let pull = Pull {
+            consumer: member.consumer.clone(),
+            max: 20,
+            wait: PATIENCE,
+            parts: Parts::Both,
+        };
+        let positions = taken(&groups, &group, pull).await;
+        (group, member, positions)
+    });
+    assert_eq!(positions.len(), 20);
+    let untimed = without_timers();
+    for position in positions {
+        let before = keeps.load(Ordering::SeqCst);
+        let acked = untimed.block_on(groups.ack(&group, &member.consumer, vec![position], None));
+        assert_eq!(acked.unwrap(), 1);
+        assert_eq!(keeps.load(Ordering::SeqCst), before + 1);
+    }
+    drop(member);
+    archive.log.close();
+}
+
+#[test]
+#[should_panic(expected = "timers are disabled")]
+fn a_timer_would_be_noticed() {
+    without_timers().block_on(async { tokio::time::sleep(PATIENCE).await });
+}
