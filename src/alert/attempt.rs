@@ -68,6 +68,9 @@ pub enum Why {
     /// The connection broke, or what came was no HTTP.
     #[error("the connection was lost before an answer: {0}")]
     Lost(hyper::Error),
+    /// It was answered before it was sent: nobody can have read all of it.
+    #[error("the answer {0} came before the record was sent; it was not read to its end")]
+    Early(http::StatusCode),
     /// The request cannot be made.
     #[error("the request cannot be made: {0}")]
     Request(http::Error),

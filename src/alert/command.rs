@@ -136,6 +136,7 @@ mod tests {
     fn told() -> Told {
         Told {
             position: Position::new(7),
+            leaf_hash: [7; 32],
             series: "desk".into(),
             key: "k".into(),
             act: Act::Create,

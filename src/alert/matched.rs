@@ -6,7 +6,7 @@
 
 use crate::log::ReadError;
 use crate::record::json::{self, RecordView};
-use crate::record::{Act, Leaf, Position, Revision, Status};
+use crate::record::{Act, Hash, Leaf, Position, Revision, Status, leaf_hash};
 use crate::view::{Change, Parts, Selection};
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 use serde_json::Value;
@@ -38,6 +38,8 @@ pub struct Match {
 pub struct Told {
     /// The record's position.
     pub position: Position,
+    /// The hash of its leaf, as its receipt has it: no other record has the same, wherever it stands.
+    pub leaf_hash: Hash,
     /// Its series.
     pub series: String,
     /// Its key.
@@ -107,6 +109,7 @@ impl Match {
         })?;
         Ok(Told {
             position: self.position,
+            leaf_hash: leaf_hash(&self.leaf),
             series: leaf.series.to_owned(),
             key: leaf.key.to_owned(),
             act: leaf.act,

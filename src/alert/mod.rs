@@ -6,14 +6,16 @@
 //! success and its place does that one match again, and a match that fails is tried again for ever, with nothing skipped.
 //!
 //! [`settings`] reads what the file of settings says, [`matched`] is what a match is, [`command`] (in its [`own_group`]) and
-//! [`webhook`] (over `tls`) do it, `follow` is the loop of one alert, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
+//! [`webhook`] (over `connect` and `tls`) do it, `follow` is the loop of one alert, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
 //! the seam, and the daemon joins it to a journal in `state/alerts/`. Nothing here ends the daemon or waits for another alert.
 
 pub mod attempt;
 pub mod command;
+mod connect;
 mod follow;
 pub mod matched;
 pub mod own_group;
+mod sent;
 pub mod settings;
 pub mod standing;
 mod tls;

@@ -4,7 +4,9 @@
 //! answers with one is told of in the failure.
 
 use super::attempt::{Of, Why};
+use super::connect::connect;
 use super::matched::Told;
+use super::sent::{Sent, Whole};
 use super::settings::Webhook;
 use super::tls;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
@@ -15,7 +17,6 @@ use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::pin;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 /// The header by which a receiver knows a match that comes again.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -36,16 +37,18 @@ pub const OWN_HEADERS: [&str; 8] = [
 /// Posts it and returns once it was answered; `cut` says when it is cut off, and why.
 ///
 /// # Errors
-/// [`Why`]; only a 2xx is none.
+/// [`Why`]; only a 2xx to all of the request is none.
 pub async fn post(to: &Webhook, of: &Of<'_>, told: &Told, cut: impl Future<Output = Why>) -> Result<(), Why> {
+    let sent = Sent::default();
     let request = request(to, of, told).map_err(Why::Request)?;
     let answer = tokio::select! {
-        answer = ask(to, request) => answer?,
+        answer = ask(to, request.map(|line| sent.body(line)), &sent) => answer?,
         why = cut => return Err(why),
     };
     match answer.status() {
-        status if status.is_success() => Ok(()),
-        status => Err(Why::Answer(status)),
+        status if !status.is_success() => Err(Why::Answer(status)),
+        status if !sent.is_whole() => Err(Why::Early(status)),
+        _ => Ok(()),
     }
 }
 
@@ -61,7 +64,8 @@ pub fn can_be_asked(to: &Webhook) -> bool {
 }
 
 fn request(to: &Webhook, of: &Of<'_>, told: &Told) -> Result<Request<String>, http::Error> {
-    let key = format!("{}/{}", of.origin, told.position);
+    // After a restore a position is given again, to another record.
+    let key = format!("{}/{}/{}", of.origin, told.position, hex::encode(told.leaf_hash));
     made(to, HeaderValue::from_str(of.alert)?, key, told.line.clone())
 }
 
@@ -80,33 +84,36 @@ fn made(to: &Webhook, alert: HeaderValue, key: String, line: String) -> Result<R
     Ok(request)
 }
 
-async fn ask(to: &Webhook, request: Request<String>) -> Result<Response<Incoming>, Why> {
+async fn ask(to: &Webhook, request: Request<Whole>, sent: &Sent) -> Result<Response<Incoming>, Why> {
     let unconnected = |cause: io::Error| Why::Unconnected {
         address: to.authority.clone(),
         cause,
     };
-    let stream = TcpStream::connect((to.host.as_str(), to.port))
-        .await
-        .map_err(unconnected)?;
+    let stream = connect(&to.host, to.port).await.map_err(unconnected)?;
     if !to.secure {
-        return exchange(stream, request).await;
+        return exchange(stream, request, sent).await;
     }
-    // Files are read the first time.
-    let trusted = tokio::task::spawn_blocking(tls::trusted).await;
-    let trusted = trusted.map_err(|error| unconnected(error.into()))??;
+    let trusted = match tls::read_before() {
+        Some(trusted) => trusted,
+        // Files are read the first time.
+        None => tokio::task::spawn_blocking(tls::trusted)
+            .await
+            .map_err(|error| unconnected(error.into()))??,
+    };
     let stream = tls::with(trusted, &to.host, stream).await;
     let untrusted = |cause| Why::Untrusted {
         address: to.authority.clone(),
         cause,
     };
-    exchange(stream.map_err(untrusted)?, request).await
+    exchange(stream.map_err(untrusted)?, request, sent).await
 }
 
-async fn exchange<S>(stream: S, request: Request<String>) -> Result<Response<Incoming>, Why>
+async fn exchange<S>(stream: S, request: Request<Whole>, sent: &Sent) -> Result<Response<Incoming>, Why>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Why::Lost)?;
+    let stream = sent.over(TokioIo::new(stream));
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(Why::Lost)?;
     let mut asking = pin!(sender.send_request(request));
     // The connection moves the bytes of both directions for as long as it is polled.
     let answer = tokio::select! {
@@ -114,4 +121,32 @@ where
         _ = connection => asking.await,
     };
     answer.map_err(Why::Lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// What is answered once so many bytes were read of a request with a body of 100,000 bytes, and whether all was sent.
+    async fn asked(reads: usize) -> (u16, bool) {
+        let (ours, mut theirs) = tokio::io::duplex(1_024);
+        let sent = Sent::default();
+        let request = Request::post("/in").body(sent.body("x".repeat(100_000))).unwrap();
+        let answering = async {
+            let mut some = vec![0; reads];
+            theirs.read_exact(&mut some).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            theirs.write_all(answer).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(exchange(ours, request, &sent), answering);
+        (answer.unwrap().status().as_u16(), sent.is_whole())
+    }
+
+    #[tokio::test]
+    async fn an_answer_before_the_request_was_sent_is_known() {
+        assert_eq!(asked(100).await, (200, false));
+        assert_eq!(asked(90_000).await, (200, false));
+        assert_eq!(asked(100_000).await, (200, true));
+    }
 }

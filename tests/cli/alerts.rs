@@ -41,6 +41,8 @@ fn a_webhook_is_posted_in_order_what_a_watch_prints() {
     let alerts = hook("key != k1", &server.address) + "headers = { Authorization = 'Bearer abc' }\n";
     let daemon = new(&alerts);
     append(&daemon, 0..4);
+    let of_k2 = json(&daemon.ok(&["get", "desk/k2", "-o", "json"]));
+    let key = format!("example.org/test/2/{}", of_k2["leaf_hash"].as_str().unwrap());
     let posted: Vec<Posted> = (0..3).map(|_| server.next()).collect();
     let watched = daemon.ok(&[
         "watch",
@@ -66,7 +68,7 @@ fn a_webhook_is_posted_in_order_what_a_watch_prints() {
     ];
     assert_eq!(
         headers.map(|name| posted[1].header(name)),
-        ["application/json", "example.org/test/2", "desk", "Bearer abc"]
+        ["application/json", &key, "desk", "Bearer abc"]
     );
     let now = stands(&daemon, "up to date", |now| now["lag"] == 0);
     assert_eq!(

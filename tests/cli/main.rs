@@ -2,6 +2,7 @@
 
 mod acts;
 mod alerts;
+mod alerts_kept;
 mod alerts_tls;
 mod annotating;
 mod authorities;

@@ -1,0 +1,88 @@
+//! What an alert holds to when things go wrong: restarts, restores, stops, and settings that cannot be.
+
+use crate::harness::{Daemon, chancery, json, run, text, until};
+use crate::receiving::{Answer, Receiving};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+const SETTINGS: [&str; 4] = ["--listen", "127.0.0.1:0", "--http", "off"];
+
+fn daemon(folder: TempDir, alerts: &str) -> Daemon {
+    std::fs::write(folder.path().join("chancery.toml"), alerts).unwrap();
+    Daemon::with(folder, &SETTINGS)
+}
+
+fn new(alerts: &str) -> Daemon {
+    daemon(tempfile::tempdir().unwrap(), alerts)
+}
+
+fn append(daemon: &Daemon, key: &str) -> Value {
+    json(&daemon.append(&format!(
+        "{{\"series\":\"desk\",\"key\":\"{key}\",\"kind\":\"event\",\"title\":\"t\"}}"
+    )))
+}
+
+fn hook(address: &str) -> String {
+    format!("[alerts.desk]\nfilter = ''\nfrom = 'start'\nretry-max-s = 1\nwebhook = '{address}'\n")
+}
+
+fn stands(daemon: &Daemon, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    until(what, || {
+        let now = json(&daemon.ok(&["status", "-o", "json"]))["alerts"][0].clone();
+        Some(now).filter(&is)
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_key_of_a_record_is_no_other_records_after_a_restore() {
+    let server = Receiving::start();
+    let first = new(&hook(&server.address));
+    append(&first, "k0");
+    assert_eq!(server.keys(1), ["k0"]);
+    stands(&first, "it is done", |now| now["position"] == 1);
+    let (_, folder) = first.stop();
+    let backup = tempfile::tempdir().unwrap();
+    copy(folder.path(), backup.path());
+    let posted = |folder: TempDir, key: &str| {
+        let daemon = Daemon::with(folder, &SETTINGS);
+        let receipt = append(&daemon, key);
+        let posted = server.next();
+        assert_eq!(posted.key(), key);
+        let hash = receipt["leaf_hash"].as_str().unwrap();
+        assert_eq!(
+            posted.header("idempotency-key"),
+            format!("example.org/test/1/{hash}")
+        );
+        hash.to_owned()
+    };
+    assert_ne!(posted(folder, "lost"), posted(backup, "new"));
+}
+
+#[test]
+fn what_an_early_answer_left_unsent_is_no_success() {
+    let server = Receiving::start();
+    server.answer([Answer::Early]);
+    let daemon = new(&hook(&server.address));
+    let text = "words ".repeat(150_000);
+    let appended = run(daemon.ask(&["append", "-", "-o", "json"]).write_stdin(format!(
+        "{{\"series\":\"desk\",\"key\":\"k0\",\"kind\":\"document\",\"title\":\"t\",\"body\":\"{text}\"}}"
+    )));
+    assert_eq!(appended.code, 0, "{}", appended.err);
+    let posted = server.next();
+    assert_eq!(posted.body["body"].as_str().map(str::len), Some(text.len()));
+    stands(&daemon, "it is done", |now| now["position"] == 1);
+}
