@@ -38,6 +38,9 @@ use tokio::task::JoinHandle;
 use tonic_health::server::HealthReporter;
 
 mod places;
+pub mod signals;
+
+pub use signals::signals;
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -414,38 +417,6 @@ pub fn archive_options(config: &Config) -> ArchiveOptions {
 
 fn bounded(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Ends when the process is told to, by SIGTERM or SIGINT. A second signal ends the process at once.
-///
-/// # Errors
-/// What the system says where signals cannot be listened to.
-pub fn signals() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (first, told) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let mut first = Some(first);
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            match first.take() {
-                // Whoever waited may be gone; then there is nothing left to stop.
-                Some(first) => drop(first.send(())),
-                None => {
-                    tracing::warn!("a second signal: ending at once");
-                    crate::alert::own_group::end_all();
-                    std::process::exit(130);
-                }
-            }
-        }
-    });
-    Ok(async move {
-        // The task above keeps its end for as long as the process runs.
-        let _ = told.await;
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use crate::alert::own_group;
+use crate::daemon::signals::is_hangup_minded;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -34,14 +35,6 @@ pub fn listen_with_hangup() -> Result<Interrupt, Failure> {
         SignalKind::hangup(),
     ];
     listen_to(if is_hangup_minded() { &all } else { &all[..3] })
-}
-
-/// Whether a hangup would end the process, as far as the system says.
-fn is_hangup_minded() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    ignored.is_some_and(|bits| bits & 1 == 0)
 }
 
 fn listen_to(kinds: &[SignalKind]) -> Result<Interrupt, Failure> {

@@ -1,9 +1,11 @@
 //! What an alert holds to when things go wrong: restarts, restores, stops, and settings that cannot be.
 
-use crate::harness::{Daemon, chancery, json, run, text, until};
+use crate::harness::{Daemon, chancery, gone, json, run, text, until};
 use crate::receiving::{Answer, Receiving};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const SETTINGS: [&str; 4] = ["--listen", "127.0.0.1:0", "--http", "off"];
@@ -25,6 +27,12 @@ fn append(daemon: &Daemon, key: &str) -> Value {
 
 fn hook(address: &str) -> String {
     format!("[alerts.desk]\nfilter = ''\nfrom = 'start'\nretry-max-s = 1\nwebhook = '{address}'\n")
+}
+
+fn command(script: &str) -> String {
+    format!(
+        "[alerts.desk]\nfilter = ''\nfrom = 'start'\nretry-max-s = 1\ncommand = ['/bin/sh', '-c', '{script}']\n"
+    )
 }
 
 fn stands(daemon: &Daemon, what: &str, is: impl Fn(&Value) -> bool) -> Value {
@@ -70,6 +78,28 @@ fn the_key_of_a_record_is_no_other_records_after_a_restore() {
         hash.to_owned()
     };
     assert_ne!(posted(folder, "lost"), posted(backup, "new"));
+}
+
+#[test]
+fn a_hangup_is_an_orderly_stop() {
+    let daemon = new(&command(
+        "echo $$ >> ids; while [ ! -e release ]; do sleep 0.02; done",
+    ));
+    append(&daemon, "k0");
+    let id = until("it is under way", || {
+        Some(text(&daemon.folder().join("ids"))).filter(|id| id.ends_with('\n'))
+    });
+    daemon.signal(Signal::HUP);
+    // A session that ends may send it twice.
+    daemon.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(200));
+    std::fs::write(daemon.folder().join("release"), "").unwrap();
+    let (said, folder) = daemon.ended();
+    assert!(said.contains("everything is on disk"), "{said}");
+    gone(&id);
+    let again = Daemon::with(folder, &SETTINGS);
+    stands(&again, "its place was kept", |now| now["position"] == 1);
+    assert_eq!(text(&again.folder().join("ids")), id);
 }
 
 #[test]

@@ -184,9 +184,18 @@ impl Daemon {
     }
 
     /// Stops it as an operator would; what it said, and the folder.
-    pub fn stop(mut self) -> (String, TempDir) {
-        let id = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    pub fn stop(self) -> (String, TempDir) {
+        self.signal(rustix::process::Signal::TERM);
+        self.ended()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        self::signal(&self.child, signal);
+    }
+
+    /// Waits for its end, which must be orderly; what it said, and the folder.
+    pub fn ended(mut self) -> (String, TempDir) {
         let said = std::io::read_to_string(&mut self.stderr).unwrap();
         assert!(self.child.wait().unwrap().success(), "{said}");
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
