@@ -13,9 +13,21 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+/// What a command is told of its match, here and by `watch --exec`; a daemon that a command starts has them in its surroundings.
+pub const VARIABLES: [&str; 7] = [
+    "CHANCERY_ALERT",
+    "CHANCERY_POSITION",
+    "CHANCERY_SERIES",
+    "CHANCERY_KEY",
+    "CHANCERY_ACT",
+    "CHANCERY_REVISION",
+    "CHANCERY_CHANGE",
+];
+/// The most bytes of one argument: the system takes no more (`MAX_ARG_STRLEN`, with the zero at its end).
+pub const ARGUMENT_BYTES_MAX: usize = 131_071;
 /// How much of the end of stderr is kept.
 const STDERR_BYTES: usize = 1024;
-/// How long stderr is still read after the command has ended: something that it left behind may hold it open for ever.
+/// How long the stderr of a command that failed is still read: something that it started may hold it open for ever.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// Runs it and returns once it has ended; `cut` says when it is cut off, and why.
@@ -51,13 +63,7 @@ fn start(argv: &[String], alert: &str, told: &Told) -> Result<OwnGroup, Why> {
     let mut command = Command::new(program);
     command
         .args(arguments)
-        .env("CHANCERY_ALERT", alert)
-        .env("CHANCERY_POSITION", told.position.to_string())
-        .env("CHANCERY_SERIES", &told.series)
-        .env("CHANCERY_KEY", &told.key)
-        .env("CHANCERY_ACT", told.act.word())
-        .env("CHANCERY_REVISION", told.revision.to_string())
-        .env("CHANCERY_CHANGE", told.change.word())
+        .envs(VARIABLES.into_iter().zip(values(alert, told)))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -67,6 +73,19 @@ fn start(argv: &[String], alert: &str, told: &Told) -> Result<OwnGroup, Why> {
     })
 }
 
+/// Those of [`VARIABLES`].
+fn values(alert: &str, told: &Told) -> [String; 7] {
+    [
+        alert.to_owned(),
+        told.position.to_string(),
+        told.series.clone(),
+        told.key.clone(),
+        told.act.word().to_owned(),
+        told.revision.to_string(),
+        told.change.word().to_owned(),
+    ]
+}
+
 /// How it ended: by itself, or cut off. Once it has ended by itself nothing cuts it off.
 enum Ended {
     By(io::Result<ExitStatus>),
@@ -74,8 +93,7 @@ enum Ended {
 }
 
 async fn ended(group: &mut OwnGroup, input: &str, tail: &Tail, cut: impl Future<Output = Why>) -> Ended {
-    let leader = group.leader();
-    let (stdin, stderr) = (leader.stdin.take(), leader.stderr.take());
+    let (stdin, stderr) = (group.leader().stdin.take(), group.leader().stderr.take());
     let talk = async {
         if let Some(mut stdin) = stdin {
             // A command need not read what it is given; its exit code is what counts.
@@ -92,8 +110,9 @@ async fn ended(group: &mut OwnGroup, input: &str, tail: &Tail, cut: impl Future<
     let mut is_silent = false;
     loop {
         tokio::select! {
-            status = leader.wait() => {
-                if !is_silent {
+            status = group.wait() => {
+                let has_failed = !status.as_ref().is_ok_and(ExitStatus::success);
+                if has_failed && !is_silent {
                     // What has not come by then is not waited for.
                     let _ = tokio::time::timeout(LINGER, both).await;
                 }
@@ -193,8 +212,8 @@ mod tests {
     async fn a_command_that_has_ended_is_not_cut_off_any_more() {
         let folder = tempfile::tempdir().unwrap();
         let ended = folder.path().join("ended");
-        // What it leaves behind holds stderr, which is read for a moment; it is cut off within that.
-        let script = format!("sleep 300 & touch {}; exit 0", ended.display());
+        // What it leaves behind in another group holds stderr, which is read for a moment; it is cut off within that.
+        let script = format!("setsid sleep 2 & touch {}; exit 3", ended.display());
         let cut = async {
             while !ended.exists() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -202,12 +221,30 @@ mod tests {
             tokio::time::sleep(LINGER / 2).await;
             Why::Timeout(Duration::from_secs(1))
         };
-        sh(&script, cut).await.unwrap();
+        let failed = sh(&script, cut).await.unwrap_err();
+        assert_eq!(failed.line(), "the command ended with exit status: 3");
     }
 
     #[tokio::test]
-    async fn what_a_command_leaves_behind_does_not_hold_it_up() {
-        sh("sleep 300 & exit 0", std::future::pending()).await.unwrap();
+    async fn what_a_command_leaves_behind_that_succeeded_stays_and_does_not_hold_it_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = folder.path().join("id");
+        let script = format!("sleep 300 & echo $! > {}; exit 0", id.display());
+        sh(&script, std::future::pending()).await.unwrap();
+        let id = std::fs::read_to_string(id).unwrap();
+        let left = rustix::process::Pid::from_raw(id.trim().parse().unwrap()).unwrap();
+        rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_command_left_behind_that_failed_is_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = folder.path().join("id");
+        for ends in ["exit 3", "kill -9 $$"] {
+            let script = format!("sleep 300 & echo $! > {}; {ends}", id.display());
+            sh(&script, std::future::pending()).await.unwrap_err();
+            dead(&std::fs::read_to_string(&id).unwrap()).await;
+        }
     }
 
     #[tokio::test]
@@ -226,7 +263,10 @@ mod tests {
         };
         let failed = sh(&script, cut).await.unwrap_err();
         assert_eq!(failed.line(), "not done within 1 s, and cut off");
-        let ids = std::fs::read_to_string(ids).unwrap();
+        dead(&std::fs::read_to_string(ids).unwrap()).await;
+    }
+
+    async fn dead(ids: &str) {
         for id in ids.split_whitespace() {
             let is_gone = || {
                 let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();

@@ -5,8 +5,10 @@
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io;
+use std::process::ExitStatus;
 use std::sync::{Mutex, PoisonError};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 /// The numbers of the groups that are not dropped yet.
 static GROUPS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
@@ -25,10 +27,13 @@ fn kill(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
 }
 
-/// A command and whatever it started; killed where this is dropped before the command was waited for.
+/// A command and whatever it started; killed where this is dropped before the command was waited for, and where the command failed.
+/// What a command left behind that succeeded stays.
 #[derive(Debug)]
 pub struct OwnGroup {
     leader: Child,
+    /// Tells that some child of this process has ended.
+    children: Signals,
     /// The number of the group.
     id: Option<i32>,
 }
@@ -44,15 +49,40 @@ impl OwnGroup {
     /// # Errors
     /// What the system says.
     pub fn start(command: &mut Command) -> io::Result<Self> {
+        let children = signal(SignalKind::child())?;
         let leader = command.process_group(0).kill_on_drop(true).spawn()?;
         let id = number(&leader);
         with_groups(|groups| groups.extend(id));
-        Ok(Self { leader, id })
+        Ok(Self { leader, children, id })
     }
 
-    /// Its leader: what is said to it, what it says, and how it ends.
+    /// Its leader: what is said to it, and what it says. [`OwnGroup::wait`] alone waits for it.
     pub fn leader(&mut self) -> &mut Child {
         &mut self.leader
+    }
+
+    /// Waits for the leader. Where it failed, whatever it left behind is killed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        if let Some(leader) = number(&self.leader).and_then(Pid::from_raw)
+            && !self.succeeds(leader).await?
+        {
+            kill(leader);
+        }
+        self.leader.wait().await
+    }
+
+    /// Whether it ended with success, once it has ended. It is not waited for yet: its number is still that of its group.
+    async fn succeeds(&mut self, leader: Pid) -> io::Result<bool> {
+        let dead = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        loop {
+            if let Some(status) = retry_on_intr(|| waitid(WaitId::Pid(leader), dead))? {
+                return Ok(status.exit_status() == Some(0));
+            }
+            self.children.recv().await;
+        }
     }
 
     /// Ends all of it, and waits for the leader: no zombie stays.

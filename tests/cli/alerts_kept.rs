@@ -81,6 +81,15 @@ fn the_key_of_a_record_is_no_other_records_after_a_restore() {
 }
 
 #[test]
+fn what_a_failed_command_left_behind_is_ended() {
+    let daemon = new(&command("sleep 600 & echo $! >> ids; exit 1"));
+    append(&daemon, "k0");
+    stands(&daemon, "failures", |now| now["failures"].as_u64() > Some(1));
+    let ids = text(&daemon.folder().join("ids"));
+    ids.lines().take(2).for_each(gone);
+}
+
+#[test]
 fn a_hangup_is_an_orderly_stop() {
     let daemon = new(&command(
         "echo $$ >> ids; while [ ! -e release ]; do sleep 0.02; done",

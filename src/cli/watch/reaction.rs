@@ -92,8 +92,7 @@ pub async fn execute(
         .env("CHANCERY_CHANGE", change_word(change))
         .stdin(Stdio::piped());
     let mut running = Running(OwnGroup::start(&mut shell).map_err(failed)?);
-    let leader = running.0.leader();
-    let input = leader.stdin.take();
+    let input = running.0.leader().stdin.take();
     let text = format!("{}\n", json(shown, change));
     let talk = async {
         if let Some(mut input) = input {
@@ -103,12 +102,12 @@ pub async fn execute(
     };
     // Something that the command left behind may hold the other end without reading.
     let status = tokio::select! {
-        status = leader.wait() => Some(status),
+        status = running.0.wait() => Some(status),
         () = talk => None,
     };
     let status = match status {
         Some(status) => status,
-        None => leader.wait().await,
+        None => running.0.wait().await,
     };
     status.map_err(failed)
 }
