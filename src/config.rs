@@ -8,7 +8,7 @@ mod origins;
 
 pub use origins::Origins;
 
-use crate::alert::{Alert, AlertError, settings};
+use crate::alert::{Alert, AlertError, command, settings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -223,7 +223,7 @@ impl Settings {
     pub fn from_toml(path: &std::path::Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |error: toml::de::Error| ConfigError::File {
             path: path.to_owned(),
-            problem: error.to_string().trim_end().to_owned(),
+            problem: located(text, &error),
         };
         let mut settings: Self = toml::from_str(text).map_err(wrong)?;
         let table: toml::Table = toml::from_str(text).map_err(wrong)?;
@@ -253,7 +253,7 @@ impl Settings {
             let unreadable = || ConfigError::NotUnicode(name.to_string_lossy().into_owned());
             let text = name.to_str().ok_or_else(unreadable)?;
             let value = value.to_str().ok_or_else(unreadable)?;
-            if !OTHER_VARIABLES.contains(&text) {
+            if !OTHER_VARIABLES.contains(&text) && !command::VARIABLES.contains(&text) {
                 ours.insert(text.to_owned(), value.to_owned());
             }
         }
@@ -287,6 +287,21 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// What is wrong and where. The line itself is not shown: it may hold a secret.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let what = error.message().lines().collect::<Vec<_>>().join("; ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let Some(before) = before else {
+        return what;
+    };
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let (line, column) = (
+        before.matches('\n').count() + 1,
+        before[start..].chars().count() + 1,
+    );
+    format!("line {line}, column {column}: {what}")
 }
 
 /// Alerts are read by themselves, with sentences of their own.

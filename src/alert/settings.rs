@@ -1,6 +1,7 @@
 //! What the file of settings says of an alert: `[alerts.NAME]`, read field by field, so that whatever is wrong is said in one
 //! sentence with the alert, the field, the value and what to write instead.
 
+use super::command::ARGUMENT_BYTES_MAX;
 use super::tls::is_name;
 use super::webhook::{OWN_HEADERS, can_be_asked};
 use crate::filter::Filter;
@@ -114,7 +115,10 @@ pub fn read(alerts: &Value) -> Result<Vec<Alert>, AlertError> {
         what,
     };
     let Value::Table(alerts) = alerts else {
-        return Err(error("", format!("alerts is `{alerts}`; write [alerts.NAME]")));
+        return Err(error(
+            "",
+            format!("alerts is {}; write [alerts.NAME]", shown(alerts)),
+        ));
     };
     let of = |(name, value): (&String, &Value)| alert(name, value).map_err(|what| error(name, what));
     alerts.iter().map(of).collect()
@@ -129,14 +133,18 @@ fn alert(name: &str, value: &Value) -> Result<Alert, String> {
     }
     let Value::Table(fields) = value else {
         return Err(format!(
-            "it is `{value}`; write [alerts.{name}] with its fields below"
+            "it is {}; write [alerts.{name}] with its fields below",
+            shown(value)
         ));
     };
-    if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-        return Err(format!(
-            "`{unknown}` is none of its fields; they are {}",
-            FIELDS.join(", ")
-        ));
+    if let Some((unknown, value)) = fields.iter().find(|(key, _)| !FIELDS.contains(&key.as_str())) {
+        let remedy = match value {
+            Value::Table(_) => {
+                format!("a name with a dot is written in quotes, as [alerts.\"{name}.{unknown}\"]")
+            }
+            _ => format!("they are {}", FIELDS.join(", ")),
+        };
+        return Err(format!("`{unknown}` is none of its fields; {remedy}"));
     }
     let seconds = |field, default, most| number(fields, field, default, 1, most).map(Duration::from_secs);
     Ok(Alert {
@@ -149,7 +157,9 @@ fn alert(name: &str, value: &Value) -> Result<Alert, String> {
         mode: match fields.get("records-only") {
             None | Some(Value::Boolean(false)) => Mode::Changes,
             Some(Value::Boolean(true)) => Mode::Records,
-            Some(other) => return Err(format!("records-only is `{other}`; write true or false")),
+            Some(other) => {
+                return Err(format!("records-only is {}; write true or false", shown(other)));
+            }
         },
     })
 }
@@ -159,15 +169,15 @@ fn filter(fields: &Table) -> Result<Filter, String> {
         None => Err("filter is missing; write which records it follows, \"\" for all".to_owned()),
         Some(Value::String(text)) => Filter::parse(text)
             .map_err(|error| format!("filter is `{text}`; put it right, as chancery explain shows: {error}")),
-        Some(other) => Err(format!("filter is `{other}`; write it as text, in quotes")),
+        Some(other) => Err(format!("filter is {}; write it as text, in quotes", shown(other))),
     }
 }
 
 fn beginning(value: &Value) -> Result<Beginning, String> {
     let wrong = || {
         format!(
-            "from is `{}`; write start, tail, a position, YYYY-MM-DD (its start, in UTC) or a time as 2026-11-23T10:00:00Z",
-            bare(value)
+            "from is {}; write start, tail, a position, YYYY-MM-DD (its start, in UTC) or a time as 2026-11-23T10:00:00Z",
+            shown(value)
         )
     };
     if let Value::Integer(position) = value {
@@ -212,9 +222,9 @@ fn target(fields: &Table) -> Result<Target, String> {
 fn command(value: &Value) -> Result<Vec<String>, String> {
     let wrong = || {
         format!(
-            "command is `{}`; write the program and its arguments as texts in an array, as [\"notify\", \"--now\"]: \
+            "command is {}; write the program and its arguments as texts in an array, as [\"notify\", \"--now\"]: \
              there is no shell",
-            bare(value)
+            shown(value)
         )
     };
     let Value::Array(all) = value else {
@@ -226,11 +236,19 @@ fn command(value: &Value) -> Result<Vec<String>, String> {
     if !is_one || words.iter().any(|word| word.contains('\0')) {
         return Err(wrong());
     }
-    Ok(words)
+    match words.iter().map(String::len).max().unwrap_or(0) {
+        longest if longest > ARGUMENT_BYTES_MAX => Err(format!(
+            "command has an argument of {longest} bytes, allowed is up to {ARGUMENT_BYTES_MAX}; name a file that holds it"
+        )),
+        _ => Ok(words),
+    }
 }
 
 fn webhook(value: &Value, headers: Option<&Value>) -> Result<Webhook, String> {
-    let wrong = |remedy: &str| format!("webhook is `{}`; {remedy}", bare(value));
+    let wrong = |remedy: &str| match value.as_str() {
+        Some(address) => format!("webhook is `{}`; {remedy}", without_user(address)),
+        None => format!("webhook is {}; {remedy}", shown(value)),
+    };
     let form = "write an address as https://desk.example/alerts or http://127.0.0.1:8080/alerts";
     let text = value.as_str().ok_or_else(|| wrong(form))?;
     let uri: Uri = text.parse().map_err(|_| wrong(form))?;
@@ -307,7 +325,9 @@ fn headers(value: &Value) -> Result<HeaderMap, String> {
         let text = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
         let mut text = text.ok_or_else(|| wrong("write its value as text of visible ASCII characters"))?;
         text.set_sensitive(true);
-        headers.insert(key, text);
+        if headers.insert(key, text).is_some() {
+            return Err(wrong("it is there twice, in other letters"));
+        }
     }
     Ok(headers)
 }
@@ -319,12 +339,28 @@ fn number(fields: &Table, field: &str, default: u64, least: u64, most: u64) -> R
     let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
     number
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("{field} is `{}`, allowed is {least} to {most}", bare(value)))
+        .ok_or_else(|| format!("{field} is {}, allowed is {least} to {most}", shown(value)))
 }
 
-/// A text without its quotes.
-fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A value as a sentence shows it: not what a table or an array holds, which may be headers.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{text}`"),
+        Value::Array(all) if all.is_empty() => "`[]`".to_owned(),
+        Value::Array(_) => "an array".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+        plain => format!("`{plain}`"),
+    }
+}
+
+/// An address without the name and the password of somebody.
+fn without_user(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    match rest.rsplit_once('@') {
+        None => address.to_owned(),
+        Some((_, host)) if scheme.is_empty() => format!("...@{host}"),
+        Some((_, host)) => format!("{scheme}://...@{host}"),
+    }
 }
 
 #[cfg(test)]

@@ -125,3 +125,77 @@ fn what_an_early_answer_left_unsent_is_no_success() {
     assert_eq!(posted.body["body"].as_str().map(str::len), Some(text.len()));
     stands(&daemon, "it is done", |now| now["position"] == 1);
 }
+
+fn refusal(settings: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("chancery.toml"), settings).unwrap();
+    let data = folder.path().join("data");
+    let mut command = chancery(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        data.to_str().unwrap(),
+    ]);
+    let ended = run(command.current_dir(folder.path()));
+    assert_eq!(ended.code, 2, "{settings}: {ended:?}");
+    ended.err
+}
+
+#[test]
+fn no_refusal_shows_a_secret() {
+    let begin = "[alerts.desk]\nfilter = ''\nwebhook = 'http://127.0.0.1:1/x'\n";
+    let secrets = [
+        format!("{begin}headers = {{ authorization = \"Bearer SECRET\" \n"),
+        format!("{begin}headers = {{ authorization = \"Bearer SECRET }}\n"),
+        format!("{begin}headers = {{ authorization = Bearer SECRET }}\n"),
+        format!("{begin}headers = {{ authorization = \"SECRET\", authorization = \"SECRET\" }}\n"),
+        format!("[{begin}headers = {{ authorization = \"SECRET\" }}\n").replace("desk]", "desk]]"),
+        "[[alerts]]\nheaders = { authorization = 'SECRET' }\n".to_owned(),
+        "[alerts.desk]\nfilter = ''\nwebhook = { headers = { authorization = 'SECRET' } }\n".to_owned(),
+        "[alerts.desk]\nfilter = { headers = 'SECRET' }\n".to_owned(),
+        "[alerts.desk]\nfilter = ''\nwebhook = 'http://us er:SECRET@127.0.0.1/x'\n".to_owned(),
+        "[alerts.desk]\nfilter = ''\nwebhook = 'us er:SECRET@127.0.0.1/x'\n".to_owned(),
+        "[alerts.desk]\nfilter = ''\nwebhook = 'ftp://u:SECRET@127.0.0.1/x'\n".to_owned(),
+    ];
+    for settings in secrets {
+        let error = refusal(&settings);
+        assert!(!error.contains("SECRET"), "{settings}: {error}");
+    }
+    let error = refusal(&format!("{begin}headers = {{ authorization = 'x' \n"));
+    assert!(error.contains("`chancery.toml`: line 4, column "), "{error}");
+}
+
+#[test]
+fn what_would_fail_for_ever_is_refused_with_its_remedy() {
+    let long = "x".repeat(131_072);
+    let refused = [
+        (
+            format!("[alerts.desk]\nfilter = ''\ncommand = ['true', '{long}']\n"),
+            "command has an argument of 131072 bytes, allowed is up to 131071",
+        ),
+        (
+            "[alerts.a.b]\nfilter = ''\ncommand = ['true']\n".to_owned(),
+            "a name with a dot is written in quotes, as [alerts.\"a.b\"]",
+        ),
+        (
+            "[alerts.desk]\nfilter = ''\nwebhook = 'http://127.0.0.1:1/x'\nheaders = { X-Desk = '1', x-desk = '2' }\n"
+                .to_owned(),
+            "headers has `x-desk`; it is there twice, in other letters",
+        ),
+    ];
+    for (settings, says) in refused {
+        let error = refusal(&settings);
+        assert!(error.contains(says), "{says}: {}", &error[..error.len().min(500)]);
+    }
+}
+
+#[test]
+fn a_command_of_an_alert_may_run_a_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_command = ["ALERT", "POSITION", "SERIES", "KEY", "ACT", "REVISION", "CHANGE"];
+    let names: Vec<String> = of_command.iter().map(|name| format!("CHANCERY_{name}")).collect();
+    let variables: Vec<(&str, &Path)> = names.iter().map(|name| (name.as_str(), Path::new("x"))).collect();
+    let daemon = Daemon::with_env(folder, &SETTINGS, &variables);
+    assert_eq!(daemon.tail(), 0);
+}
