@@ -398,7 +398,7 @@ async fn alerts(config: &Config, log: &Log, readers: &Arc<Readers>, search: &Vie
     if let (Err(error), false) = (&places, config.alerts.is_empty()) {
         tracing::error!(%error, "no alert is started");
     }
-    Alerts::start(&config.alerts, log, Arc::clone(readers), search, places)
+    Alerts::start(&config.alerts, log, Arc::clone(readers), search, places).await
 }
 
 /// How the archive of these settings is opened. Reads what lies in files of names: call it where blocking is allowed.

@@ -5,6 +5,7 @@
 //! from the place. Before 2 is tried again, how far it had looked is on disk: a restart does not go back behind the match.
 
 use super::attempt::{Failed, Of, Why};
+use super::beginning::Begun;
 use super::matched::{Batch, Told};
 use super::settings::{Alert, Beginning, Target};
 use super::standing::Standing;
@@ -31,14 +32,14 @@ const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
 /// Where an alert stands, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    token: ResumeToken,
-    last_success: Option<Recorded>,
+pub(super) struct Place {
+    pub(super) token: ResumeToken,
+    pub(super) last_success: Option<Recorded>,
 }
 
 impl Place {
     /// When a match was last done, in nanoseconds since 1970 and 0 for never (8, little-endian), and the token.
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let nanos = self.last_success.map_or(0, Recorded::nanos);
         [&nanos.to_le_bytes()[..], &self.token.encode()].concat()
     }
@@ -66,6 +67,8 @@ pub(super) struct Follower {
     place: Option<Place>,
     /// Up to where, and when, the place is on disk.
     kept: (Option<Position>, Instant),
+    /// Whether the last failure was none of a match: it has passed once the log is followed.
+    is_off: bool,
 }
 
 /// Why a session is not followed any further.
@@ -109,7 +112,27 @@ impl Follower {
             stop,
             place: None,
             kept: (None, Instant::now()),
+            is_off: false,
         }
+    }
+
+    /// Has it begin at a place that was found for it. One that is not kept is kept before anything is done.
+    pub(super) fn begin(&mut self, begun: Begun) {
+        let position = begun.place.token.position;
+        match begun.unkept {
+            None => self.kept.0 = Some(position),
+            Some(why) => {
+                self.is_off = true;
+                self.standing.failed(&why);
+                tracing::warn!(
+                    alert = self.alert.name,
+                    position = position.get(),
+                    "where it begins cannot be kept yet; after a crash it may begin later: {why}"
+                );
+            }
+        }
+        self.standing.at(position, None);
+        self.place = Some(begun.place);
     }
 
     pub(super) async fn run(mut self) {
@@ -122,6 +145,7 @@ impl Follower {
                 Ok(Ended::Stopping) => return,
                 Ok(Ended::Erased) => {}
                 Err(Trouble::Passing(why)) => {
+                    self.is_off = true;
                     if !self.failed(&why, "it cannot follow the log").await {
                         return;
                     }
@@ -183,7 +207,6 @@ impl Follower {
                     if !self.stand_at(token, None, true).await {
                         return Ok(Ended::Stopping);
                     }
-                    self.standing.well();
                 }
                 Item::Batch(bytes) => {
                     if let Some(ended) = self.batch(bytes, erasures).await? {
@@ -195,7 +218,8 @@ impl Follower {
                     self.stand_at(token, None, true).await;
                     return Ok(Ended::Stopping);
                 }
-                Item::CaughtUp { .. } | Item::FellBehind { .. } | Item::Heartbeat { .. } => {}
+                Item::CaughtUp { .. } => self.follows(),
+                Item::FellBehind { .. } | Item::Heartbeat { .. } => {}
             }
         }
         Ok(Ended::Stopping)
@@ -257,6 +281,7 @@ impl Follower {
         let batch = Batch::decode(bytes).map_err(unread)?;
         for matched in &batch.matches {
             let told = matched.told()?;
+            self.follows();
             let behind = matched.position.next();
             let token = self.token(behind).await?;
             if let Some(ended) = self.deliver(&told, erasures).await? {
@@ -266,11 +291,19 @@ impl Follower {
                 return Ok(Some(Ended::Stopping));
             }
         }
+        self.follows();
         let (kept, at) = self.kept;
         let due = kept.is_none_or(|kept| batch.through.since(kept) >= UNKEPT_POSITIONS);
         let due = due || at.elapsed() >= UNKEPT;
         let goes_on = self.stand_at(read(&batch.token)?, None, due).await;
         Ok((!goes_on).then_some(Ended::Stopping))
+    }
+
+    /// What was no failure of a match has passed; one of a match has not before the match is done.
+    fn follows(&mut self) {
+        if std::mem::take(&mut self.is_off) {
+            self.standing.well();
+        }
     }
 
     fn records_only(&self) -> bool {
@@ -360,7 +393,9 @@ impl Follower {
         let keep =
             keep && before.is_none_or(|before| *before != place || self.kept.0 != Some(token.position));
         let position = token.position;
+        let mut was_refused = false;
         while keep && let Err(error) = self.put(place.encode()).await {
+            was_refused = true;
             if !self
                 .failed(
                     &error.to_string(),
@@ -373,6 +408,8 @@ impl Follower {
         }
         if keep {
             self.kept = (Some(position), Instant::now());
+        }
+        if was_refused {
             self.standing.well();
         }
         self.standing.at(position, last_success);

@@ -6,10 +6,11 @@
 //! success and its place does that one match again, and a match that fails is tried again for ever, with nothing skipped.
 //!
 //! [`settings`] reads what the file of settings says, [`matched`] is what a match is, [`command`] (in its [`own_group`]) and
-//! [`webhook`] (over `connect` and `tls`) do it, `follow` is the loop of one alert, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
+//! [`webhook`] (over `connect` and `tls`) do it, `beginning` is where one begins, `follow` its loop, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
 //! the seam, and the daemon joins it to a journal in `state/alerts/`. Nothing here ends the daemon or waits for another alert.
 
 pub mod attempt;
+mod beginning;
 pub mod command;
 mod connect;
 mod follow;
@@ -26,6 +27,7 @@ use crate::log::Log;
 use crate::subscription::Hub;
 use crate::view::ahead::Readers;
 use crate::view::reader::Viewed;
+use beginning::{Begun, first_places};
 use follow::Follower;
 pub use settings::{Alert, AlertError, Beginning, Target};
 use standing::Standing;
@@ -43,11 +45,19 @@ pub trait Places: Send + Sync {
     /// The place that was kept for an alert.
     fn get(&self, alert: &str) -> Option<Vec<u8>>;
 
-    /// Keeps a place; returns once it is on disk. May wait for the disk.
+    /// Keeps the places of some alerts, all of them or none; returns once they are on disk. May wait for the disk.
     ///
     /// # Errors
-    /// What the system says; the place may be there after a restart all the same.
-    fn put(&self, alert: &str, place: &[u8]) -> io::Result<()>;
+    /// What the system says; they may be there after a restart all the same.
+    fn put_all(&self, places: &[(&str, &[u8])]) -> io::Result<()>;
+
+    /// Keeps a place, as [`Places::put_all`].
+    ///
+    /// # Errors
+    /// As there.
+    fn put(&self, alert: &str, place: &[u8]) -> io::Result<()> {
+        self.put_all(&[(alert, place)])
+    }
 }
 
 /// All alerts of a daemon.
@@ -60,9 +70,10 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// Starts every alert, beside each other. `readers` are those of the whole server. Where there are no `places` none is
-    /// started, and each says why. `view` is the search view, once there is one.
-    pub fn start(
+    /// Starts every alert, beside each other. Where it returns, whatever is appended from then on lies behind where they begin, after a
+    /// crash too: call it before anyone can append. `readers` are those of the whole server. Where there are no `places` none
+    /// is started, and each says why. `view` is the search view, once there is one.
+    pub async fn start(
         alerts: &[Alert],
         log: &Log,
         readers: Arc<Readers>,
@@ -72,16 +83,20 @@ impl Alerts {
         let (stop, told) = watch::channel(None);
         // A hub of their own: their messages are not those of the wire, and they are no subscribers that an operator counts.
         let hub = Arc::new(Hub::new(log.clone(), readers, matched::encode).with_view(view));
+        let begun = begun(alerts, log, &places).await;
         let mut tasks = Vec::new();
         let mut standings = Vec::new();
-        for alert in alerts {
+        for (alert, begun) in alerts.iter().zip(begun) {
             let standing = Arc::new(Standing::new(&alert.name));
             standings.push(Arc::clone(&standing));
             match &places {
                 Err(why) => standing.stopped(why),
                 Ok(places) => {
                     let (hub, places, stop) = (Arc::clone(&hub), Arc::clone(places), Stop::new(told.clone()));
-                    let follower = Follower::new(alert.clone(), hub, log.clone(), places, standing, stop);
+                    let mut follower = Follower::new(alert.clone(), hub, log.clone(), places, standing, stop);
+                    if let Some(begun) = begun {
+                        follower.begin(begun);
+                    }
                     tasks.push(tokio::spawn(follower.run()));
                 }
             }
@@ -121,4 +136,17 @@ impl Alerts {
             }
         }
     }
+}
+
+async fn begun(alerts: &[Alert], log: &Log, places: &Result<Arc<dyn Places>, String>) -> Vec<Option<Begun>> {
+    let nowhere = || alerts.iter().map(|_| None).collect();
+    let Ok(places) = places else {
+        return nowhere();
+    };
+    let (all, log, places) = (alerts.to_vec(), log.clone(), Arc::clone(places));
+    let found = tokio::task::spawn_blocking(move || first_places(&all, &log, places.as_ref())).await;
+    found.unwrap_or_else(|error| {
+        tracing::error!(%error, "where new alerts begin was not found");
+        nowhere()
+    })
 }

@@ -22,8 +22,12 @@ impl Places for Journaled {
         self.lock().get(alert).map(<[u8]>::to_vec)
     }
 
-    fn put(&self, alert: &str, place: &[u8]) -> io::Result<()> {
-        self.lock().put(&[(alert, Some(place))])
+    fn put_all(&self, places: &[(&str, &[u8])]) -> io::Result<()> {
+        let rows: Vec<_> = places
+            .iter()
+            .map(|(alert, place)| (*alert, Some(*place)))
+            .collect();
+        self.lock().put(&rows)
     }
 }
 

@@ -199,3 +199,47 @@ fn a_command_of_an_alert_may_run_a_daemon() {
     let daemon = Daemon::with_env(folder, &SETTINGS, &variables);
     assert_eq!(daemon.tail(), 0);
 }
+
+#[test]
+fn whatever_is_acknowledged_after_a_start_lies_behind_where_new_alerts_begin() {
+    const ALERTS: usize = 200;
+    let alert = |n| {
+        command("echo $CHANCERY_ALERT >> told")
+            .replace("alerts.desk", &format!("alerts.n{n}"))
+            .replace("from = 'start'\n", "")
+    };
+    let daemon = new(&(0..ALERTS).map(alert).collect::<String>());
+    append(&daemon, "k0");
+    let again = Daemon::with(daemon.kill(), &SETTINGS);
+    until("every alert has told it", || {
+        let told = text(&again.folder().join("told"));
+        let told: std::collections::BTreeSet<&str> = told.lines().collect();
+        (told.len() == ALERTS).then_some(())
+    });
+}
+
+#[test]
+fn an_erasure_is_no_success_of_an_alert_that_fails() {
+    let server = Receiving::start();
+    server.answer((0..1_000).map(|_| Answer::Status(503)));
+    let daemon = new(&hook(&server.address));
+    append(&daemon, "k0");
+    append(&daemon, "k1");
+    let failures = |now: &Value| now["failures"].as_u64().unwrap();
+    let before = failures(&stands(&daemon, "failures", |now| failures(now) >= 3));
+    daemon.ok(&[
+        "erase",
+        "desk/k1",
+        "--authority",
+        "order 7",
+        "--confirm",
+        "desk/k1",
+    ]);
+    let after = failures(&stands(&daemon, "another attempt", |now| failures(now) != before));
+    assert!(after > before, "{after} after {before}");
+    stands(&daemon, "further failures", |now| {
+        let now = failures(now);
+        assert!(now >= after, "{now} after {after}");
+        now >= after + 3
+    });
+}
