@@ -112,6 +112,107 @@ fn a_hangup_is_an_orderly_stop() {
 }
 
 #[test]
+fn what_is_under_way_at_a_stop_may_end_and_nothing_new_is_begun() {
+    let daemon = new(&command(
+        "echo begun >> told; while [ ! -e release ]; do sleep 0.02; done; echo ended >> told",
+    ));
+    for key in ["k0", "k1", "k2"] {
+        append(&daemon, key);
+    }
+    let told = daemon.folder().join("told");
+    until("it is under way", || (text(&told) == "begun\n").then_some(()));
+    let release = daemon.folder().join("release");
+    let releasing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        std::fs::write(release, "").unwrap();
+    });
+    let (_, folder) = daemon.stop();
+    releasing.join().unwrap();
+    assert_eq!(text(&folder.path().join("told")), "begun\nended\n");
+    let again = Daemon::with(folder, &SETTINGS);
+    stands(&again, "all is done", |now| now["position"] == 3);
+    assert_eq!(text(&again.folder().join("told")), "begun\nended\n".repeat(3));
+}
+
+#[test]
+fn waits_grow_from_failure_to_failure_and_begin_anew_after_a_success() {
+    let server = Receiving::start();
+    let failures = || (0..4).map(|_| Answer::Status(503));
+    server.answer(failures().chain([Answer::Status(200)]).chain(failures()));
+    let folder = tempfile::tempdir().unwrap();
+    let alerts = hook(&server.address).replace("retry-max-s = 1", "retry-max-s = 60");
+    std::fs::write(folder.path().join("chancery.toml"), alerts).unwrap();
+    let daemon = Daemon::with_env(folder, &SETTINGS, &[("CHANCERY_LOG", Path::new("warn"))]);
+    append(&daemon, "k0");
+    append(&daemon, "k1");
+    server.keys(10);
+    stands(&daemon, "both are done", |now| now["position"] == 2);
+    let (said, _) = daemon.stop();
+    let waits: Vec<u64> = said
+        .split("retry_ms=")
+        .skip(1)
+        .map(|rest| {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..digits].parse().unwrap()
+        })
+        .collect();
+    assert_eq!(waits.len(), 8, "{said}");
+    for row in waits.chunks(4) {
+        for (wait, longest) in row.iter().zip([200, 400, 800, 1_600]) {
+            assert!((longest / 2..=longest).contains(wait), "{waits:?}");
+        }
+    }
+}
+
+#[test]
+fn a_new_alert_begins_at_the_time_or_position_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = Daemon::on(folder, "127.0.0.1:0");
+    append(&before, "k0");
+    std::thread::sleep(Duration::from_millis(5));
+    append(&before, "k1");
+    let recorded = json(&before.ok(&["get", "desk/k1", "-o", "json"]))["recorded"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (of_time, of_position) = (Receiving::start(), Receiving::start());
+    let named = |name: &str, from: &str, address: &str| {
+        hook(address)
+            .replace("alerts.desk", &format!("alerts.{name}"))
+            .replace("'start'", from)
+    };
+    let alerts = named("time", &format!("'{recorded}'"), &of_time.address)
+        + &named("position", "3", &of_position.address);
+    let daemon = daemon(before.stop().1, &alerts);
+    assert_eq!(of_time.keys(1), ["k1"]);
+    append(&daemon, "k2");
+    assert_eq!(of_time.keys(1), ["k2"]);
+    append(&daemon, "k3");
+    append(&daemon, "k4");
+    assert_eq!(of_position.keys(2), ["k3", "k4"]);
+}
+
+#[test]
+fn words_of_a_text_are_found_by_an_alert_live_and_after_a_restart() {
+    let server = Receiving::start();
+    let alerts = hook(&server.address).replace("filter = ''", "filter = 'text : \"a standing alert\"'");
+    let document = |daemon: &Daemon, key: &str, words: &str| {
+        daemon.append(&format!(
+            "{{\"series\":\"desk\",\"key\":\"{key}\",\"kind\":\"document\",\"title\":\"t\",\"body\":\"{words}\"}}"
+        ));
+    };
+    let first = new(&alerts);
+    document(&first, "one", "The desk keeps a standing alert for border talks.");
+    document(&first, "other", "An alert that is standing is no phrase.");
+    assert_eq!(server.keys(1), ["one"]);
+    stands(&first, "it has seen both", |now| now["lag"] == 0);
+    let again = Daemon::with(first.kill(), &SETTINGS);
+    document(&again, "none", "Nothing of the kind.");
+    document(&again, "two", "There is A STANDING ALERT again.");
+    assert_eq!(server.keys(1), ["two"]);
+}
+
+#[test]
 fn what_an_early_answer_left_unsent_is_no_success() {
     let server = Receiving::start();
     server.answer([Answer::Early]);
