@@ -37,7 +37,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and key.
+        /// What is wrong, with line and column, and nothing of what stands there.
         problem: String,
     },
     /// An alert that cannot be.
@@ -219,7 +219,7 @@ impl Settings {
     /// The settings of a `chancery.toml`.
     ///
     /// # Errors
-    /// [`ConfigError::File`] names line and key, [`ConfigError::Alert`] alert and field.
+    /// [`ConfigError::File`] names line and column, [`ConfigError::Alert`] alert and field.
     pub fn from_toml(path: &std::path::Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |error: toml::de::Error| ConfigError::File {
             path: path.to_owned(),

@@ -133,7 +133,8 @@ fn ended(status: Status, may_be_written: bool, request_id: Bytes) -> AppendError
     AppendError::Refused(Box::new(status))
 }
 
-/// Whether a refusal says of an earlier attempt too that it was not written: the server looked for the batch and judged it.
+/// Whether a refusal says of an earlier attempt too that it was not written: the server looked for the batch and judged it. The server
+/// names a reason; whoever stands between says nothing of the batch.
 fn settles(status: &Status) -> bool {
     let is_judged = matches!(
         status.code(),
@@ -144,7 +145,7 @@ fn settles(status: &Status) -> bool {
             | Code::Aborted
             | Code::OutOfRange
     );
-    !is_lost(status) && is_judged && !reason(status).is_some_and(|reason| UNSEEN.contains(&reason.as_str()))
+    !is_lost(status) && is_judged && reason(status).is_some_and(|reason| !UNSEEN.contains(&reason.as_str()))
 }
 
 #[cfg(test)]
@@ -173,6 +174,7 @@ mod tests {
 
     #[test]
     fn a_known_fate_is_handed_on() {
+        use tonic_types::{ErrorDetails, StatusExt};
         let check = |status: Status, may_be_written, is_open| {
             let error = ended(status, may_be_written, Bytes::from_static(b"name"));
             let says_open = matches!(error, AppendError::FateUnknown { .. });
@@ -180,7 +182,11 @@ mod tests {
         };
         check(Status::unavailable("draining"), false, false);
         check(Status::unavailable("draining"), true, true);
-        check(Status::aborted("another revision"), true, false);
+        let details = ErrorDetails::with_error_info("REVISION_CONFLICT", "chancery", []);
+        let conflict = Status::with_error_details(Code::Aborted, "another revision", details);
+        check(conflict, true, false);
+        // Nobody who has seen the batch says nothing more.
+        check(Status::aborted("lost on the way"), true, true);
         check(Status::data_loss("read only"), true, true);
         check(Status::resource_exhausted("disk full"), true, true);
     }

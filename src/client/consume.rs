@@ -1,8 +1,8 @@
 //! A consumer of a group that goes on by itself: where its stream is cut it joins again, and says again what was not answered.
 //!
 //! [`Consumer`] hands out records one by one and tells the archive what became of them. Delivery is at least once: what it had when
-//! its stream was cut is delivered again, to it or to another one. Who must work exactly once keeps the record's position in the
-//! transaction of the work (`docs/subscriptions.md`).
+//! its stream was cut is delivered again, to it or to another one. Who must work exactly once keeps the commitment in the
+//! record's leaf in the transaction of the work (`docs/subscriptions.md`).
 
 use super::retry::{Backoff, Retry, may_heal};
 use super::{Client, proto};
