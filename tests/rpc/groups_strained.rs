@@ -53,7 +53,7 @@ async fn unread(server: &Server, count: u32) -> Stream {
     let stream = Stream::join(server, "deaf", count).await;
     let mut before = 0;
     // It has as much as it takes: what it has does not grow any more once the connection is full.
-    until_standing(server, "it has some", |now| now.in_flight > 40).await;
+    until_standing(server, "it has some", |now| now.in_flight > 5).await;
     for _ in 0..50 {
         let now = standing(server).await.in_flight;
         before = now.max(before);
