@@ -1,5 +1,6 @@
 //! What all subscriptions of a server share: the log, the frames, the news that the server is stopping.
 
+use super::blocking;
 use super::cursor::{ResumeToken, TokenError};
 use super::dispatch::Dispatch;
 use super::frames::Frames;
@@ -11,7 +12,6 @@ use crate::view::ahead::Cancel;
 use crate::view::ahead::Readers;
 use crate::view::authorities::widened;
 use crate::view::reader::Viewed;
-use crate::view::search::Search;
 use crate::view::{Mode, Parts, Selection};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -158,25 +158,25 @@ impl Hub {
     ///
     /// # Errors
     /// [`SubscribeError`].
-    pub async fn subscribe(self: &Arc<Self>, mut request: Subscribe) -> Result<Session, SubscribeError> {
+    pub async fn subscribe(self: &Arc<Self>, request: Subscribe) -> Result<Session, SubscribeError> {
         let draining = self.draining.subscribe();
         if *draining.borrow() {
             return Err(SubscribeError::Draining);
         }
         let hub = Arc::clone(self);
-        // Whoever gives up waiting ends the search for names.
-        let cancel = Cancel::default();
-        let cancelled = cancel.flag();
-        let resolved = tokio::task::spawn_blocking(move || {
+        let (mut request, from, root) = blocking(move || {
             let from = hub.start(&request.from, &request.filter, request.mode)?;
             let root = hub.log.root_at(from)?;
-            request.filter = hub.widened(&request.filter, &cancelled)?;
             Ok::<_, SubscribeError>((request, from, root))
-        });
-        let (request, from, root) = resolved.await.map_err(|cause| ReadError::Io {
-            what: "the log".to_owned(),
-            cause: cause.to_string(),
-        })??;
+        })
+        .await?;
+        if !request.filter.actors().is_empty() {
+            self.view_soon().await;
+            // Whoever gives up waiting ends the search for names.
+            let cancel = Cancel::default();
+            let (hub, filter, cancelled) = (Arc::clone(self), request.filter.clone(), cancel.flag());
+            request.filter = blocking(move || hub.widened(&filter, &cancelled)).await?;
+        }
         self.subscribers.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&self.subscribers));
         Ok(Session::new(
@@ -205,11 +205,7 @@ impl Hub {
         mode: Mode,
     ) -> Result<Position, SubscribeError> {
         let hub = Arc::clone(self);
-        let resolved = tokio::task::spawn_blocking(move || hub.start(&from, &filter, mode)).await;
-        resolved.map_err(|cause| ReadError::Io {
-            what: "the log".to_owned(),
-            cause: cause.to_string(),
-        })?
+        blocking(move || hub.start(&from, &filter, mode)).await
     }
 
     /// The filter with the names that are known now of the actors that it asks for. Call it where blocking is allowed.
@@ -217,20 +213,19 @@ impl Hub {
         if filter.actors().is_empty() {
             return Ok(filter.clone());
         }
-        let view = self.view_soon();
-        let view = view.as_deref();
+        let view = self.view.get().map(AsRef::as_ref);
         let widened = widened(&self.log, view, filter, self.log.tail(), cancelled)?;
         Ok(widened.filter)
     }
 
-    /// The search view. Just after a start of the daemon it is not open yet, and alerts and groups begin then: to wait for it costs less
-    /// than to look at every record.
-    fn view_soon(&self) -> Option<Arc<Search>> {
+    /// Waits a while for the search view. Just after a start of the daemon it is not open yet, and alerts and groups begin then: to wait
+    /// for it costs less than to look at every record for the names of an actor.
+    pub(super) async fn view_soon(&self) {
         let until = Instant::now() + VIEW_WAIT;
-        while self.has_view && self.view.get().is_none() && Instant::now() < until {
-            std::thread::sleep(VIEW_LOOK);
+        let is_awaited = || self.has_view && self.view.get().is_none() && !*self.draining.borrow();
+        while is_awaited() && Instant::now() < until {
+            tokio::time::sleep(VIEW_LOOK).await;
         }
-        self.view.get().cloned()
     }
 
     fn start(&self, from: &From, filter: &Filter, mode: Mode) -> Result<Position, SubscribeError> {

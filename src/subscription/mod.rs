@@ -45,9 +45,11 @@ pub fn has_passed(log: &Log, from: &From) -> Result<(), ReadError> {
 ///
 /// # Errors
 /// Those of `job`; [`ReadError::Io`] where it panicked.
-pub(crate) async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
+pub(crate) async fn blocking<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: std::convert::From<ReadError> + Send + 'static,
+{
     let done = tokio::task::spawn_blocking(job).await;
     done.map_err(|cause| ReadError::Io {
         what: "the log".to_owned(),

@@ -95,6 +95,9 @@ impl Group {
     pub(super) async fn pull(self: &Arc<Self>, pull: Pull, hub: &Hub) -> Result<Delivered, GroupError> {
         let deadline = Instant::now() + pull.wait;
         let mut draining = hub.draining();
+        if self.matcher.get().is_none() && !self.settings.filter.actors().is_empty() {
+            hub.view_soon().await;
+        }
         // One is woken at a time, and wakes the next one where there is more: also where it is given up meanwhile.
         let _next = WakesNext(self);
         loop {
