@@ -371,7 +371,7 @@ pub struct Order {
     /// The entry.
     pub entry: EntryKey,
     /// The revisions, half open; all of them where absent.
-    pub revisions: Option<(Revision, Revision)>,
+    pub revisions: Option<Revisions>,
     /// On whose decision, law or order.
     pub authority: String,
     /// In words.
@@ -398,6 +398,9 @@ pub struct Ordered {
     /// What goes.
     pub scope: Scope,
 }
+
+/// Revisions, half open.
+type Revisions = (Revision, Revision);
 
 /// More records than one ERASE may name: its payload would be too large.
 const TARGETS_MAX: usize = 100_000;
@@ -441,20 +444,25 @@ impl Log {
     }
 
     /// What an order of the same name took, where one was carried out: it gets the first receipts.
-    fn ordered_before(&self, order: &Order) -> Result<Option<Scope>, ReadError> {
+    fn ordered_before(&self, order: &Order) -> Result<Option<Scope>, AppendError> {
         let Some(id) = &order.request_id else {
             return Ok(None);
         };
         for first in self.known(NameHash::of_batch(id.as_bytes()))? {
-            if let Some(scope) = self.ordered_at(first, id)? {
-                return Ok(Some(scope));
-            }
+            let Some((scope, all)) = self.ordered_at(first, id)? else {
+                continue;
+            };
+            let taken = (scope.erasing.from, scope.erasing.to);
+            return match order.revisions.unwrap_or(all) == taken {
+                true => Ok(Some(scope)),
+                false => Err(refusal("request_id", Rule::RequestIdReused { position: first })),
+            };
         }
         Ok(None)
     }
 
-    /// What the batch that begins at a position took, where it is an order of this name.
-    fn ordered_at(&self, first: Position, id: &BatchId) -> Result<Option<Scope>, ReadError> {
+    /// What the batch that begins at a position took, where it is an order of this name; and which revisions there were to take.
+    fn ordered_at(&self, first: Position, id: &BatchId) -> Result<Option<(Scope, Revisions)>, ReadError> {
         let run = self.shared.fetch_one(first, Columns::Leaves)?;
         let records = facts::leaf_of(&run, first)?.batch_count;
         for position in (0..records).map(|index| first.plus(index.into())) {
@@ -467,11 +475,17 @@ impl Log {
             let erasure = self.erasure(position)?.map(|known| known.erasure);
             if let (Some(state), Some(erasure)) = (state, erasure) {
                 let newest = leaf.previous.unwrap_or(position);
-                return Ok(Some(Scope {
+                // A replacement comes before the order, and is not taken.
+                let end = match position == first {
+                    true => state.revision().next(),
+                    false => state.revision(),
+                };
+                let scope = Scope {
                     erasing: Erasing { from, to, newest },
                     state,
                     targets: erasure.targets.clone(),
-                }));
+                };
+                return Ok(Some((scope, (Revision::FIRST, end))));
             }
         }
         Ok(None)

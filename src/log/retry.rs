@@ -101,7 +101,12 @@ fn match_up(
                 continue;
             }
         }
-        match duplicate(shared, group, job, draft)? {
+        // An order to erase is carried out whole: what takes the place of what goes is never left out.
+        let is_left_out = match erases {
+            true => None,
+            false => duplicate(shared, group, job, draft)?,
+        };
+        match is_left_out {
             Some(receipt) => receipts.push(receipt),
             None => return Ok(None),
         }

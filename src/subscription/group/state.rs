@@ -374,7 +374,8 @@ impl GroupState {
     }
 
     /// Records are done, whoever has them now: an acknowledgement that comes late is true all the same. What was delivered before a
-    /// restart may not have been looked at again yet: that is remembered. Answers how many were not done and had been delivered.
+    /// restart may not have been looked at again yet: that is remembered, taken at its word. Answers how many were not done, and had
+    /// been delivered as far as that is known.
     pub fn ack(&mut self, by: &Consumer, positions: impl IntoIterator<Item = Position>) -> u64 {
         let mut acked = 0;
         for position in positions {
@@ -407,8 +408,8 @@ impl GroupState {
 
     /// Whether it can be remembered that all of these are done.
     pub fn has_room_for(&self, positions: &[Position]) -> bool {
-        let unseen = positions.iter().filter(|position| self.is_unseen(**position));
-        self.done_ahead.len() + unseen.count() <= DONE_AHEAD_MAX
+        let is_new = |position: &&Position| self.is_unseen(**position) && !self.done_ahead.contains(position);
+        self.done_ahead.len() + positions.iter().filter(is_new).count() <= DONE_AHEAD_MAX
     }
 
     /// All that a consumer has up to and with a position is done.
@@ -538,9 +539,12 @@ impl GroupState {
 
     fn of_parked(&self, positions: Option<&[Position]>) -> Vec<Position> {
         match positions {
-            Some(named) => (named.iter().copied())
-                .filter(|position| self.parked.contains_key(position))
-                .collect(),
+            // Ascending, whatever order they are named in: the first of an entry has its turn first.
+            Some(named) => {
+                let named: BTreeSet<Position> = named.iter().copied().collect();
+                let is_parked = |position: &Position| self.parked.contains_key(position);
+                named.into_iter().filter(is_parked).collect()
+            }
             None => self.parked.keys().copied().collect(),
         }
     }

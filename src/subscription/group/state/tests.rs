@@ -507,3 +507,16 @@ fn nothing_is_delivered_while_too_many_are_parked() {
     assert_eq!(state.drop_parked(Some(&[at(3)])), 1);
     assert_eq!(state.take(&consumer(0), 1, 0).len(), 1);
 }
+
+#[test]
+fn parked_records_of_an_entry_that_are_replayed_come_in_their_order() {
+    let mut state = GroupState::new(rules(Sharing::Ordered), at(0));
+    state.scanned([(at(0), 7), (at(1), 7)], at(2));
+    let me = consumer(0);
+    for position in [at(0), at(1)] {
+        assert_eq!(state.take(&me, 1, 0), [(position, 1)]);
+        assert_eq!(state.nack(&me, [position], Refusal::Park, "", 0), 1);
+    }
+    assert_eq!(state.replay(Some(&[at(1), at(0), at(1)])), 2);
+    assert_eq!(state.take(&me, 9, 0), [(at(0), 1)]);
+}
