@@ -770,6 +770,21 @@ async fn a_group_whose_making_or_forgetting_nobody_waits_for_is_there_or_not_aft
     server.stop().await;
 }
 
+/// A group of everything, of which so many records may be with consumers.
+pub fn settings(in_flight_max: usize) -> Settings {
+    Settings {
+        name: GROUP.into(),
+        filter: Filter::all(),
+        mode: Mode::Records,
+        rules: Rules {
+            sharing: state::Sharing::Shared,
+            ack_timeout_ms: 60_000,
+            deliveries_max: 5,
+            in_flight_max,
+        },
+    }
+}
+
 /// Kept nowhere.
 struct Nowhere;
 
@@ -791,18 +806,7 @@ async fn whoever_can_take_nothing_waits_without_work_however_much_there_is() {
     server.fill(0, 3_000, 1_000).await;
     let hub = Arc::new(Hub::new(server.log.clone(), Arc::default(), wire::batch));
     let groups = Groups::open(&server.log, hub, Box::new(Nowhere)).unwrap();
-    let rules = Rules {
-        sharing: state::Sharing::Shared,
-        ack_timeout_ms: 60_000,
-        deliveries_max: 5,
-        in_flight_max: 1,
-    };
-    let settings = Settings {
-        name: GROUP.into(),
-        filter: Filter::all(),
-        mode: Mode::Records,
-        rules,
-    };
+    let settings = settings(1);
     let group = groups
         .create(settings, chancery::subscription::From::Start)
         .await
@@ -835,17 +839,8 @@ async fn what_is_acknowledged_while_it_is_read_for_its_next_delivery_is_not_deli
     server.fill(0, 3, 3).await;
     let hub = Arc::new(Hub::new(server.log.clone(), Arc::default(), wire::batch));
     let groups = Groups::open(&server.log, hub, Box::new(Nowhere)).unwrap();
-    let settings = Settings {
-        name: GROUP.into(),
-        filter: Filter::all(),
-        mode: Mode::Records,
-        rules: Rules {
-            sharing: state::Sharing::Shared,
-            ack_timeout_ms: 60_000,
-            deliveries_max: 1_000,
-            in_flight_max: 10,
-        },
-    };
+    let mut settings = settings(10);
+    settings.rules.deliveries_max = 1_000;
     let start = chancery::subscription::From::Start;
     let group = groups.create(settings, start).await.unwrap();
     let pull = |consumer: &state::Consumer| Pull {

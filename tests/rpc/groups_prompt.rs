@@ -1,16 +1,15 @@
 //! That nothing is delayed on purpose to keep what groups do.
 
+use crate::groups::settings;
 use crate::harness::*;
-use chancery::filter::Filter;
 use chancery::log::{Batch, Door, Draft, Log};
 use chancery::record::codec::{Payload, encode_payload};
 use chancery::record::{self, Key, Position, Principal, Reason, Series};
 use chancery::rpc::wire;
 use chancery::store::open::{ArchiveOptions, open};
-use chancery::subscription::group::state::{Rules, Sharing};
-use chancery::subscription::group::{Group, Groups, KeepGroups, Pull, Settings};
+use chancery::subscription::group::{Group, Groups, KeepGroups, Pull};
 use chancery::subscription::{From, Hub};
-use chancery::view::{Mode, Parts};
+use chancery::view::Parts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Runtime};
@@ -26,20 +25,6 @@ impl KeepGroups for Counted {
     fn keep(&mut self, _: &[(String, Option<Vec<u8>>)]) -> Result<(), String> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(())
-    }
-}
-
-fn settings() -> Settings {
-    Settings {
-        name: "prompt".into(),
-        filter: Filter::all(),
-        mode: Mode::Records,
-        rules: Rules {
-            sharing: Sharing::Shared,
-            ack_timeout_ms: 60_000,
-            deliveries_max: 5,
-            in_flight_max: 100,
-        },
     }
 }
 
@@ -94,7 +79,7 @@ fn an_acknowledgement_is_kept_once_and_waits_for_no_timer() {
     let timed = Builder::new_current_thread().enable_all().build().unwrap();
     let (group, member, positions) = timed.block_on(async {
         append(&archive.log, 20).await;
-        let group = groups.create(settings(), From::Start).await.unwrap();
+        let group = groups.create(settings(100), From::Start).await.unwrap();
         let member = group.join("anna");
         let pull = Pull {
             consumer: member.consumer.clone(),

@@ -5,7 +5,6 @@ use crate::authorities::{FILTER, khan, named};
 use crate::groups::*;
 use crate::harness::*;
 use chancery::config::Config;
-use chancery::filter::Filter;
 use chancery::record::codec::Act;
 use chancery::rpc::proto::{
     self, AckRequest, CreateGroupRequest, NackAction, consume_request::Message as Say,
@@ -13,9 +12,8 @@ use chancery::rpc::proto::{
 use chancery::rpc::proto::{ExtendRequest, NackRequest};
 use chancery::rpc::wire;
 use chancery::subscription::Hub;
-use chancery::subscription::group::state::{Rules, Sharing};
-use chancery::subscription::group::{Groups, KeepGroups, Pull, Settings};
-use chancery::view::{Mode, Parts};
+use chancery::subscription::group::{Groups, KeepGroups, Pull};
+use chancery::view::Parts;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::future::Future;
@@ -402,20 +400,6 @@ impl KeepGroups for Refusing {
 fn open_groups(server: &Server, keep: Refusing) -> Groups {
     let hub = Arc::new(Hub::new(server.log.clone(), Arc::default(), wire::batch));
     Groups::open(&server.log, hub, Box::new(keep)).unwrap()
-}
-
-fn settings(in_flight_max: usize) -> Settings {
-    Settings {
-        name: "desk".into(),
-        filter: Filter::all(),
-        mode: Mode::Records,
-        rules: Rules {
-            sharing: Sharing::Shared,
-            ack_timeout_ms: 60_000,
-            deliveries_max: 5,
-            in_flight_max,
-        },
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
