@@ -41,6 +41,18 @@ pub(super) fn first_places(alerts: &[Alert], log: &Log, places: &dyn Places) -> 
     found.into_iter().map(|place| place.map(begun)).collect()
 }
 
+/// An alert that begins at the tail begins where that was when the daemon was started, also where that place can be read only later.
+pub(super) fn settled(alert: &Alert, tail: Position) -> Alert {
+    let from = match alert.from {
+        Beginning::Tail => Beginning::Position(tail),
+        from => from,
+    };
+    Alert {
+        from,
+        ..alert.clone()
+    }
+}
+
 fn first_place(alert: &Alert, log: &Log, places: &dyn Places) -> Option<Place> {
     if places.get(&alert.name).is_some() {
         return None;
@@ -77,4 +89,23 @@ fn at(alert: &Alert, log: &Log, position: Position) -> Result<Place, ReadError> 
         token: ResumeToken::new(log.origin(), filter, records_only, position, root),
         last_success: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::settings;
+
+    #[test]
+    fn the_tail_is_that_of_the_start_of_the_daemon() {
+        let from = |text: &str| {
+            let alerts = format!("[desk]\nfilter = ''\ncommand = ['true']\nfrom = {text}");
+            let table: toml::Table = toml::from_str(&alerts).unwrap();
+            let alert = settings::read(&table.into()).unwrap().remove(0);
+            settled(&alert, Position::new(9)).from
+        };
+        assert_eq!(from("'tail'"), Beginning::Position(Position::new(9)));
+        assert_eq!(from("'start'"), Beginning::Start);
+        assert_eq!(from("17"), Beginning::Position(Position::new(17)));
+    }
 }

@@ -83,17 +83,22 @@ impl Alerts {
         let (stop, told) = watch::channel(None);
         // A hub of their own: their messages are not those of the wire, and they are no subscribers that an operator counts.
         let hub = Arc::new(Hub::new(log.clone(), readers, matched::encode).with_view(view));
-        let begun = begun(alerts, log, &places).await;
+        let tail = log.tail();
+        let alerts: Vec<Alert> = alerts
+            .iter()
+            .map(|alert| beginning::settled(alert, tail))
+            .collect();
+        let begun = begun(&alerts, log, &places).await;
         let mut tasks = Vec::new();
         let mut standings = Vec::new();
-        for (alert, begun) in alerts.iter().zip(begun) {
+        for (alert, begun) in alerts.into_iter().zip(begun) {
             let standing = Arc::new(Standing::new(&alert.name));
             standings.push(Arc::clone(&standing));
             match &places {
                 Err(why) => standing.stopped(why),
                 Ok(places) => {
                     let (hub, places, stop) = (Arc::clone(&hub), Arc::clone(places), Stop::new(told.clone()));
-                    let mut follower = Follower::new(alert.clone(), hub, log.clone(), places, standing, stop);
+                    let mut follower = Follower::new(alert, hub, log.clone(), places, standing, stop);
                     if let Some(begun) = begun {
                         follower.begin(begun);
                     }
