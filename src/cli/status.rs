@@ -115,9 +115,9 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
     };
     let hot = match status.sled_fault.as_str() {
         "" => format!(
-            "{}, through position {}",
+            "{}, {}",
             bytes(status.sled_bytes),
-            count(status.hot_through)
+            first(status.hot_through, status.tail)
         ),
         fault => ink.yellow(format_args!(
             "being rebuilt, the journal serves: {}",
@@ -127,9 +127,9 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
     let sealed = match (status.seal_fault.as_str(), a_record(status)) {
         ("", None) => "nothing yet".to_owned(),
         ("", Some(each)) => format!(
-            "{}, through position {}, {each:.0} B a record",
+            "{}, {}, {each:.0} B a record",
             bytes(status.sealed_bytes),
-            count(status.sealed_through)
+            first(status.sealed_through, status.tail)
         ),
         (fault, _) => ink.yellow(format_args!("not now, the journal keeps it: {}", plain(fault))),
     };
@@ -167,7 +167,7 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
                 ),
             },
         ),
-        ("durable", format!("through {}", count(status.durable))),
+        ("durable", first(status.durable, status.tail)),
         ("last recorded", time(status.last_recorded)),
         ("root", root),
         ("appends", appends),
@@ -299,6 +299,15 @@ fn a_record(status: &proto::GetStatusResponse) -> Option<f64> {
     (status.sealed_through > 0).then(|| status.sealed_bytes as f64 / status.sealed_through as f64)
 }
 
+/// How much of the log is somewhere: its first records, since everything goes in their order.
+fn first(records: u64, tail: u64) -> String {
+    match records >= tail {
+        true if tail == 1 => "the 1 record".to_owned(),
+        true => format!("all {} records", count(tail)),
+        false => format!("the first {} of {} records", count(records), count(tail)),
+    }
+}
+
 fn bytes(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }
@@ -350,5 +359,12 @@ mod tests {
         assert!(as_json(&lost).get("root").is_none());
         assert!(shown(&sound).contains(&"ab".repeat(32)));
         assert!(shown(&lost).contains("none: records are lost"));
+    }
+
+    #[test]
+    fn how_much_is_somewhere_is_told_in_records() {
+        assert_eq!(first(516, 516), "all 516 records");
+        assert_eq!(first(1_000, 2_516), "the first 1,000 of 2,516 records");
+        assert_eq!(first(0, 3), "the first 0 of 3 records");
     }
 }

@@ -144,6 +144,12 @@ impl<'a> Watch<'a> {
     fn new(args: Args, screen: &'a Screen) -> Result<Self, Failure> {
         let state = args.state.clone().map(StateFile::open).transpose()?;
         let place = state.as_ref().map(StateFile::read).transpose()?.flatten();
+        if let Some(file) = state.as_ref().filter(|file| file.is_emptied()) {
+            let file = file.path().display();
+            screen.note(format_args!(
+                "`{file}` is empty and keeps no place yet; beginning where --from says"
+            ));
+        }
         check_end(&args, place.as_ref())?;
         if let Some((file, place)) = state.as_ref().zip(place.as_ref()) {
             check_kind(file, place, args.records_only)?;

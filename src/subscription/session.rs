@@ -594,3 +594,16 @@ impl Source for CatchUp {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_nothing_that_matches_each_is_told_every_second_and_of_many_subscribers_less_often() {
+        let secs = |subscribers| progress_every(subscribers).as_secs();
+        assert_eq!([0, 1, 1_999].map(secs), [1, 1, 1]);
+        assert_eq!([2_000, 5_500, 10_000].map(secs), [2, 5, 10]);
+        assert_eq!([10_001, u64::MAX].map(secs), [10, 10]);
+    }
+}

@@ -62,6 +62,27 @@ fn with_a_state_file_a_watch_goes_on_where_it_stood() {
 }
 
 #[test]
+fn a_state_file_that_is_empty_is_told_and_a_watch_that_does_not_begin_leaves_none() {
+    let daemon = with(0..2);
+    let empty = daemon.file("empty", "");
+    let ended = run(&mut daemon.ask(&[
+        "watch", "--from", "1", "--state", &empty, "--until", "1", "-o", "json",
+    ]));
+    assert!(
+        ended.err.contains("is empty and keeps no place yet"),
+        "{}",
+        ended.err
+    );
+    assert_eq!((ended.out.lines().count(), ended.code), (1, 0));
+    let ended = run(&mut daemon.ask(&["watch", "--state", &empty, "--until", "1"]));
+    assert_eq!((ended.err.as_str(), ended.code), ("", 0));
+    let state = daemon.folder().join("none");
+    let path = state.to_str().unwrap();
+    daemon.refused(&["watch", "title ~ [", "--state", path]);
+    assert!(!state.exists(), "it has no place to keep");
+}
+
+#[test]
 fn a_state_of_another_filter_is_refused() {
     let daemon = with(0..2);
     let state = daemon.folder().join("state");

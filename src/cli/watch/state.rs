@@ -9,13 +9,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The number of the file's format.
 const FORMAT: u64 = 1;
+/// What ends the name of a file that is to be put in the place of a state file: `STATE.PID.new`.
+const UNFINISHED: &str = ".new";
 
 /// Where a watch stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub struct StateFile {
     target: PathBuf,
     /// What has its name now, locked.
     held: File,
+    /// Whether this made it, and has put no place into it yet.
+    is_new: bool,
 }
 
 impl StateFile {
@@ -88,7 +93,15 @@ impl StateFile {
         }
         let target = target(&path);
         match hold(&target) {
-            Ok(held) => Ok(Self { path, target, held }),
+            Ok((held, is_new)) => {
+                remove_unfinished(&target);
+                Ok(Self {
+                    path,
+                    target,
+                    held,
+                    is_new,
+                })
+            }
             Err(TryLockError::WouldBlock) => Err(Failure::failed(format!(
                 "`{}` is in use by another watch; end that one, or give this one a --state of its own",
                 path.display()
@@ -100,6 +113,11 @@ impl StateFile {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it was there before, without a place: made by another program, or emptied.
+    pub fn is_emptied(&self) -> bool {
+        !self.is_new && self.held.metadata().is_ok_and(|file| file.len() == 0)
     }
 
     /// The place that the file holds; `None` where it is empty.
@@ -161,21 +179,52 @@ impl StateFile {
     fn replace(&mut self, text: &str) -> io::Result<()> {
         // A name that is no other watch's, whatever its state file is called.
         let mut name = self.target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
+        name.push(format!(".{}{UNFINISHED}", std::process::id()));
         let new = self.target.with_file_name(name);
         let mut file = File::create(&new)?;
         file.try_lock()?;
         file.write_all(text.as_bytes())?;
+        // Who may read the place is for its owner to say, once and for all.
+        file.set_permissions(self.held.metadata()?.permissions())?;
         file.sync_all()?;
         std::fs::rename(&new, &self.target)?;
         // The lock on the one before is given up only now.
         self.held = file;
-        let folder = self
-            .target
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        self.is_new = false;
+        File::open(folder(&self.target))?.sync_all()
     }
+}
+
+impl Drop for StateFile {
+    /// A watch that did not begin leaves nothing behind. Whoever waits for the lock sees that the name is gone.
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(&self.target);
+        }
+    }
+}
+
+/// Removes what a watch that was killed has not put in the place of a file, of which the lock is held: nobody else is at it.
+fn remove_unfinished(target: &Path) {
+    let Some(name) = target.file_name().and_then(OsStr::to_str) else {
+        return;
+    };
+    for file in std::fs::read_dir(folder(target)).into_iter().flatten().flatten() {
+        let is_unfinished = file.file_name().to_str().is_some_and(|other| {
+            let rest = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+            let id = rest.and_then(|rest| rest.strip_suffix(UNFINISHED));
+            id.is_some_and(|id| id.parse::<u32>().is_ok())
+        });
+        if is_unfinished {
+            // It is in nobody's way where it stays.
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
+
+fn folder(target: &Path) -> &Path {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Where a file lies that may be named by a link, and may not be there yet.
@@ -189,19 +238,28 @@ fn target(path: &Path) -> PathBuf {
     }
 }
 
-/// The file that has this name, made where there is none, and locked.
-fn hold(path: &Path) -> Result<File, TryLockError> {
+/// The file that has this name, locked, and whether it was made for that.
+fn hold(path: &Path) -> Result<(File, bool), TryLockError> {
     loop {
-        let writable = OpenOptions::new().append(true).create(true).open(path);
-        // One that may not be written can be replaced all the same.
-        let file = writable.or_else(|error| File::open(path).map_err(|_| error));
-        let file = file.map_err(TryLockError::Error)?;
+        let (file, is_new) = open(path).map_err(TryLockError::Error)?;
         file.try_lock()?;
         // Whoever had it may have put another one in its place meanwhile; then the lock is on what has no name any more.
         if is_at(&file, path) {
-            return Ok(file);
+            return Ok((file, is_new));
         }
     }
+}
+
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    match File::create_new(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => return Ok((made?, true)),
+    }
+    // What a link points to may not be there yet.
+    let writable = OpenOptions::new().append(true).create(true).open(path);
+    // One that may not be written can be replaced all the same.
+    let file = writable.or_else(|error| File::open(path).map_err(|_| error))?;
+    Ok((file, false))
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -270,6 +328,82 @@ mod tests {
             "{other}"
         );
         assert_eq!(file.refused(&place, "BEYOND_TAIL", "z"), None);
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn place() -> Place {
+        Place {
+            origin: "example.org/log".into(),
+            filter: String::new(),
+            token: Bytes::from_static(b"token"),
+            next: 7,
+            records_only: Some(false),
+        }
+    }
+
+    #[test]
+    fn what_a_killed_watch_has_not_finished_is_removed_by_the_next_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "place.17.new",
+            "place.new",
+            "place.17.old",
+            "place.x.new",
+            "other.17.new",
+        ] {
+            std::fs::write(folder.path().join(name), "half a pl").unwrap();
+        }
+        let mut file = StateFile::open(folder.path().join("place")).unwrap();
+        file.write(&place()).unwrap();
+        drop(file);
+        assert_eq!(
+            names(folder.path()),
+            [
+                "other.17.new",
+                "place",
+                "place.17.old",
+                "place.new",
+                "place.x.new"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_watch_that_does_not_begin_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("place");
+        drop(StateFile::open(path.clone()).unwrap());
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+        std::fs::write(&path, "").unwrap();
+        let file = StateFile::open(path).unwrap();
+        assert!(file.is_emptied());
+        drop(file);
+        assert_eq!(names(folder.path()), ["place"]);
+    }
+
+    #[test]
+    fn a_file_keeps_who_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("place");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let mut file = StateFile::open(path.clone()).unwrap();
+        file.write(&place()).unwrap();
+        file.write(&place()).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(!file.is_emptied());
     }
 
     #[test]
