@@ -179,7 +179,8 @@ impl Sealing {
             }
             Ok(()) => {}
             Err(EraseError::Stopped) => {}
-            Err(_) if stop.is_told() => {}
+            // The log may be let go of before this thread is told.
+            Err(_) if stop.is_told() || matches!(log.closed(), Some(Closed::Draining)) => {}
             Err(error) => {
                 tracing::error!(%error, "what is erased could not be removed from the disk; it is tried again");
                 log.erasing(Some(error.to_string()));

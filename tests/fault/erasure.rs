@@ -334,6 +334,44 @@ fn filled_with(disk: &SimDisk, secrets: &[usize]) -> (Simulated, Vec<Kept>) {
     (archive, said)
 }
 
+/// Records that are all to be erased, in batches.
+fn append_secrets(log: &Log, records: usize) {
+    let keys: Vec<usize> = (0..records).collect();
+    for (n, keys) in keys.chunks(40).enumerate() {
+        let one = |key: &usize| draft(&key.to_string(), payload(SECRET, vec![]));
+        append(log, batch(&format!("{n}"), keys.iter().map(one).collect())).unwrap();
+    }
+}
+
+fn erase_secrets(log: &Log, records: usize) {
+    let keys: Vec<usize> = (0..records).collect();
+    keys.chunks(40).for_each(|keys| erase_all(log, keys));
+}
+
+/// An operator who stops the daemon meanwhile is not told of something that went wrong: the next start does the rest.
+#[test]
+fn a_stop_while_something_is_erased_is_no_fault() {
+    const RECORDS: usize = 2_000;
+    let disk = SimDisk::new();
+    let archive = open_with_state(&disk);
+    append_secrets(&archive.log, RECORDS);
+    erase_secrets(&archive.log, RECORDS);
+    let begins = disk.moment();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for("the first write", || disk.moment() > begins);
+            archive.log.release();
+        });
+        archive.sealing.all_due(&archive.log).unwrap();
+    });
+    assert_eq!(archive.log.erasure_fault(), None);
+    drop(archive);
+    let archive = open_with_state(&disk);
+    archive.sealing.erase_pending(&archive.log).unwrap();
+    assert!(archive.log.erasures_pending().is_empty());
+    assert!(!is_on_disk(&disk, &archive));
+}
+
 /// Whatever the disk refuses, what is erased stays masked, nothing else is lost, and the next attempt does the rest.
 #[test]
 fn an_erasure_that_a_disk_refuses_is_done_later() {
@@ -729,17 +767,9 @@ fn thousands_of_records_are_erased_step_by_step() {
     const RECORDS: usize = 4_200;
     let disk = SimDisk::new();
     let archive = open_with_state(&disk);
-    let keys: Vec<usize> = (0..RECORDS).collect();
-    for (n, keys) in keys.chunks(40).enumerate() {
-        let one = |key: &usize| draft(&key.to_string(), payload(SECRET, vec![]));
-        append(
-            &archive.log,
-            batch(&format!("{n}"), keys.iter().map(one).collect()),
-        )
-        .unwrap();
-    }
+    append_secrets(&archive.log, RECORDS);
     let before = root(&archive.log, RECORDS as u64);
-    keys.chunks(40).for_each(|keys| erase_all(&archive.log, keys));
+    erase_secrets(&archive.log, RECORDS);
     archive.sealing.erase_pending(&archive.log).unwrap();
     assert!(archive.log.erasures_pending().is_empty());
     assert!(!is_on_disk(&disk, &archive));
