@@ -6,6 +6,7 @@ mod appending;
 mod authorities;
 mod bad_input;
 mod consuming;
+mod copying;
 mod cutting;
 mod endurance;
 mod erasing;
