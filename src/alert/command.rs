@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 /// What a command is told of its match, here and by `watch --exec`; a daemon that a command starts has them in its surroundings.
-pub const VARIABLES: [&str; 7] = [
+pub const VARIABLES: [&str; 8] = [
     "CHANCERY_ALERT",
     "CHANCERY_POSITION",
     "CHANCERY_SERIES",
@@ -22,6 +22,7 @@ pub const VARIABLES: [&str; 7] = [
     "CHANCERY_ACT",
     "CHANCERY_REVISION",
     "CHANCERY_CHANGE",
+    "CHANCERY_HASH",
 ];
 /// The most bytes of one argument: the system takes no more (`MAX_ARG_STRLEN`, with the zero at its end).
 pub const ARGUMENT_BYTES_MAX: usize = 131_071;
@@ -74,7 +75,7 @@ fn start(argv: &[String], alert: &str, told: &Told) -> Result<OwnGroup, Why> {
 }
 
 /// Those of [`VARIABLES`].
-fn values(alert: &str, told: &Told) -> [String; 7] {
+fn values(alert: &str, told: &Told) -> [String; 8] {
     [
         alert.to_owned(),
         told.position.to_string(),
@@ -83,6 +84,7 @@ fn values(alert: &str, told: &Told) -> [String; 7] {
         told.act.word().to_owned(),
         told.revision.to_string(),
         told.change.word().to_owned(),
+        hex::encode(told.leaf_hash),
     ]
 }
 
@@ -178,7 +180,8 @@ mod tests {
     async fn a_command_is_told_on_stdin_and_in_its_environment() {
         let script = "read line; [ \"$line\" = '{\"key\":\"k\"}' ] && \
                       [ \"$CHANCERY_ALERT $CHANCERY_POSITION $CHANCERY_SERIES $CHANCERY_KEY $CHANCERY_ACT \
-                      $CHANCERY_REVISION $CHANCERY_CHANGE\" = 'a 7 desk k create 1 enters' ]";
+                      $CHANCERY_REVISION $CHANCERY_CHANGE $CHANCERY_HASH\" = 'a 7 desk k create 1 enters '$(printf '07%.0s' \
+                      $(seq 32)) ]";
         sh(script, std::future::pending()).await.unwrap();
     }
 

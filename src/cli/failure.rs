@@ -6,6 +6,9 @@ use std::io;
 use std::process::ExitCode;
 use tonic::Status;
 
+/// How the status begins that tonic makes of an answer over HTTP that is none of gRPC.
+const NO_GRPC: &str = "grpc-status header missing";
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum Failure {
@@ -76,7 +79,7 @@ impl From<csv::Error> for Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match &error {
-            ConnectError::Address { .. } => Self::Usage(error.to_string()),
+            ConnectError::Address { .. } | ConnectError::Scheme { .. } => Self::Usage(error.to_string()),
             ConnectError::NoDaemon { .. } => Self::Failed(error.to_string()),
         }
     }
@@ -86,6 +89,9 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Failed(if is_lost(&status) {
             "the connection to the daemon was lost; see how it stands with: chancery status".to_owned()
+        } else if status.message().starts_with(NO_GRPC) {
+            "what answers there is no daemon's gRPC port, perhaps that of its files; name the address that it says first when it starts"
+                .to_owned()
         } else {
             about_one(status.message()).to_owned()
         })

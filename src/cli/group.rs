@@ -121,6 +121,9 @@ struct ReplayArgs {
 
 /// Parked records.
 #[derive(clap::Args, Debug)]
+#[command(
+    override_usage = "chancery group drop [OPTIONS] <NAME> <POSITION>...\n       chancery group drop [OPTIONS] <NAME> --all"
+)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["positions", "all"]))]
 struct DropArgs {
     /// The group
@@ -137,13 +140,7 @@ struct DropArgs {
 
 /// Seconds, as milliseconds.
 fn milliseconds(text: &str) -> Result<u32, String> {
-    let seconds: Option<f64> = text
-        .parse()
-        .ok()
-        .filter(|seconds| (0.1..=86_400.0).contains(seconds));
-    let timeout = seconds.map(Duration::from_secs_f64);
-    let timeout = timeout.and_then(|timeout| u32::try_from(timeout.as_millis()).ok());
-    timeout.ok_or_else(|| "allowed are 0.1 to 86400 seconds".to_owned())
+    super::watch::seconds(text).map(|time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX))
 }
 
 /// Work.
@@ -154,10 +151,13 @@ struct ConsumeArgs {
     /// What this consumer calls itself
     #[arg(long, value_name = "NAME", default_value = "")]
     consumer: String,
-    /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT, _REVISION and
-    /// _CHANGE set; where it does not exit with 0 the record comes again later, and is parked in the end
+    /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT, _REVISION, _CHANGE
+    /// and _HASH set; where it does not exit with 0 the record comes again later, and is parked in the end
     #[arg(long, value_name = "CMD", value_parser = super::watch::command)]
     exec: Option<String>,
+    /// Kill a command that takes longer, with all that it started, and count it as failed; else it may take as long as it likes
+    #[arg(long, value_name = "SECONDS", requires = "exec", value_parser = super::watch::seconds)]
+    exec_timeout: Option<Duration>,
     /// End after so many records
     #[arg(long, value_name = "RECORDS", value_parser = number::within(0..=u64::MAX))]
     max: Option<u64>,
@@ -350,18 +350,11 @@ async fn show(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
         ),
         (
             "lag",
-            group.lag.map_or_else(String::new, |lag| count(lag).to_string()),
+            group
+                .lag
+                .map_or_else(String::new, |lag| lag_in_parts(&group, lag)),
         ),
-        (
-            "records",
-            format!(
-                "{} in flight, {} ready, {} delayed, {} parked",
-                count(group.in_flight),
-                count(group.ready),
-                count(group.delayed),
-                count(group.parked)
-            ),
-        ),
+        ("parked", count(group.parked).to_string()),
     ];
     for (what, why) in [("stopped", &group.stopped), ("held up", &group.held_up)] {
         if !why.is_empty() {
@@ -385,6 +378,26 @@ async fn show(args: OneArgs, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is not done, and where it is: `8 = 1 in flight + 7 waiting`.
+fn lag_in_parts(group: &proto::ConsumerGroup, lag: u64) -> String {
+    let taken_in = group.in_flight + group.ready + group.waiting + group.delayed;
+    let parts = [
+        (group.in_flight, "in flight"),
+        (group.ready, "ready"),
+        (group.waiting, "waiting"),
+        (group.delayed, "delayed"),
+        (lag.saturating_sub(taken_in), "not looked at"),
+    ];
+    let parts = parts.iter().filter(|(records, _)| *records > 0);
+    let parts: Vec<String> = parts
+        .map(|(records, what)| format!("{} {what}", count(*records)))
+        .collect();
+    match parts.as_slice() {
+        [] => count(lag).to_string(),
+        parts => format!("{} = {}", count(lag), parts.join(" + ")),
+    }
+}
+
 fn sharing_word(group: &proto::ConsumerGroup) -> &'static str {
     match group.sharing() {
         Sharing::Ordered => "ordered",
@@ -402,7 +415,7 @@ fn as_json(group: &proto::ConsumerGroup) -> Value {
         "records_only": group.records_only, "ack_timeout_ms": group.ack_timeout_ms,
         "deliveries_max": group.deliveries_max, "in_flight_max": group.in_flight_max,
         "position": group.position, "scanned_through": group.scanned_through, "tail": group.tail,
-        "in_flight": group.in_flight, "ready": group.ready, "delayed": group.delayed, "parked": group.parked,
+        "in_flight": group.in_flight, "ready": group.ready, "waiting": group.waiting, "delayed": group.delayed, "parked": group.parked,
         "consumers": consumers,
     });
     if let Some(lag) = group.lag {

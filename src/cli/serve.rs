@@ -8,7 +8,7 @@ use crate::log::{Log, LogStatus};
 use crate::store::open;
 use crate::telemetry::{self, Form};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The file of settings that is read where none is named and it exists.
 const CONFIG_FILE: &str = "chancery.toml";
@@ -48,7 +48,7 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
     let opened = tokio::task::spawn_blocking(move || open::open(daemon::archive_options(&of_archive))).await;
     let archive = opened.map_err(failed)?.map_err(failed)?;
     if !config.log_json {
-        started(screen, address, http, &config.data, &archive.log);
+        started(screen, address, http, &config, &archive.log);
     }
     let places = daemon::Places::of(&config.data);
     daemon::serve(&config, &archive.log, places, listeners, signals)
@@ -84,17 +84,23 @@ fn gather(args: Args) -> Result<Config, Failure> {
 }
 
 /// The one line that says where the daemon is and how the archive stands, and a line for each thing to know.
-fn started(screen: &Screen, address: SocketAddr, http: Option<SocketAddr>, data: &Path, log: &Log) {
+fn started(screen: &Screen, address: SocketAddr, http: Option<SocketAddr>, config: &Config, log: &Log) {
     let ink = screen.err_ink();
     let status = log.status();
     let line = format!(
-        "{} listening on http://{address}{} · data {} · origin {} · tail {}",
+        "{} listening on http://{address}{} · data {} · origin {} · tail {}{}",
         ink.bold(format_args!("chancery {}", env!("CARGO_PKG_VERSION"))),
         http.map(|http| format!(" · files at http://{http}/"))
             .unwrap_or_default(),
-        data.display(),
+        config.data.display(),
         log.origin(),
         count(log.tail().get()),
+        // Settings of another folder than was meant have none, and nothing else would tell.
+        match config.alerts.len() {
+            0 => String::new(),
+            1 => " · 1 alert".to_owned(),
+            some => format!(" · {some} alerts"),
+        },
     );
     // Whoever closed stderr does not want to hear it.
     let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{line}\n"));

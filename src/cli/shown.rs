@@ -10,7 +10,7 @@ use crate::filter::{dyads, stated_quads};
 use crate::record::codec::shape::Shape;
 use crate::record::codec::{Content, DateRole, Participant, Place, Side, TypeCode, decode_content};
 use crate::record::json::{self, RecordView};
-use crate::record::{EntryKey, Kind, Leaf, Position, Recorded, Status, leaf_hash};
+use crate::record::{EntryKey, Hash, Kind, Leaf, Position, Recorded, Status, leaf_hash};
 use crate::rpc::proto;
 use clap::ValueEnum;
 use prost::Message as _;
@@ -87,6 +87,11 @@ impl<'a> Shown<'a> {
         Ok(shown)
     }
 
+    /// The hash of its leaf, as its receipt has it: no other record has the same, wherever it stands.
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(self.leaf_bytes)
+    }
+
     /// The record in the JSON form.
     pub fn json(&self, with_hash: bool) -> Map<String, Value> {
         let derived = derived::json(&self.derived);
@@ -95,7 +100,7 @@ impl<'a> Shown<'a> {
             leaf: self.leaf,
             payload: self.payload,
             status: self.status,
-            leaf_hash: with_hash.then(|| leaf_hash(self.leaf_bytes)),
+            leaf_hash: with_hash.then(|| self.leaf_hash()),
             derived: derived.as_ref(),
         };
         let Value::Object(mut members) = json::record(&view) else {

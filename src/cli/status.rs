@@ -39,6 +39,51 @@ pub async fn run(args: Args, screen: &Screen) -> Result<(), Failure> {
 struct Answers {
     status: proto::GetStatusResponse,
     info: proto::GetServerInfoResponse,
+    groups: Groups,
+}
+
+/// The consumer groups, as far as they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Groups {
+    all: u64,
+    stopped: u64,
+    held_up: u64,
+    parked: u64,
+}
+
+impl Groups {
+    fn of(groups: &[proto::ConsumerGroup]) -> Self {
+        let count =
+            |is: fn(&proto::ConsumerGroup) -> bool| groups.iter().filter(|one| is(one)).count() as u64;
+        Self {
+            all: groups.len() as u64,
+            stopped: count(|one| !one.stopped.is_empty()),
+            held_up: count(|one| !one.held_up.is_empty()),
+            parked: groups.iter().map(|one| one.parked).sum(),
+        }
+    }
+
+    fn json(self) -> Value {
+        json!({ "all": self.all, "stopped": self.stopped, "held_up": self.held_up, "parked": self.parked })
+    }
+
+    /// `3, 1 stopped, 4 records parked; see: chancery group list`.
+    fn line(self, ink: Ink) -> String {
+        let mut line = count(self.all).to_string();
+        if self.stopped > 0 {
+            line += &format!(", {}", ink.red(format_args!("{} stopped", count(self.stopped))));
+        }
+        if self.held_up > 0 {
+            let held_up = format!("{} held up by what they have parked", count(self.held_up));
+            line += &format!(", {}", ink.yellow(held_up));
+        }
+        match self.parked {
+            0 => {}
+            1 => line += ", 1 record parked",
+            parked => line += &format!(", {} records parked", count(parked)),
+        }
+        line + "; see: chancery group list"
+    }
 }
 
 async fn ask(client: &Client) -> Result<Answers, Failure> {
@@ -49,7 +94,20 @@ async fn ask(client: &Client) -> Result<Answers, Failure> {
             .get_server_info(proto::GetServerInfoRequest {})
             .await?
             .into_inner(),
+        groups: groups(client).await,
     })
+}
+
+/// Where they cannot be told, as those of a stopped archive, there are none; what is wrong with them the status says.
+async fn groups(client: &Client) -> Groups {
+    let listed = client
+        .subscriptions()
+        .list_groups(proto::ListGroupsRequest {})
+        .await;
+    listed.map_or_else(
+        |_| Groups::default(),
+        |listed| Groups::of(&listed.into_inner().groups),
+    )
 }
 
 fn as_json(answers: &Answers) -> Value {
@@ -89,6 +147,7 @@ fn as_json(answers: &Answers) -> Value {
         "sled_fault": Some(&status.sled_fault).filter(|text| !text.is_empty()),
         "possibly_acknowledged": spans,
         "subscribers": status.subscribers,
+        "groups": answers.groups.json(),
         "groups_fault": Some(&status.groups_fault).filter(|text| !text.is_empty()),
         "alerts": status.alerts.iter().map(alert_json).collect::<Vec<Value>>(),
         "epoch": status.epoch,
@@ -198,6 +257,10 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
             ink.dim(format_args!("{name:<15}")),
             alert_line(ink, alert)
         )?;
+    }
+    if answers.groups.all > 0 {
+        let groups = answers.groups.line(ink);
+        writeln!(out, "{} {groups}", ink.dim(format_args!("{:<15}", "groups")))?;
     }
     if !status.groups_fault.is_empty() {
         let fault = ink.red(plain(&status.groups_fault));
@@ -348,6 +411,7 @@ mod tests {
                 ..Default::default()
             },
             info: proto::GetServerInfoResponse::default(),
+            groups: Groups::default(),
         };
         let shown = |answers: &Answers| {
             let mut out = Vec::new();
@@ -359,6 +423,26 @@ mod tests {
         assert!(as_json(&lost).get("root").is_none());
         assert!(shown(&sound).contains(&"ab".repeat(32)));
         assert!(shown(&lost).contains("none: records are lost"));
+    }
+
+    #[test]
+    fn groups_are_told_with_what_somebody_must_look_at() {
+        let group = |stopped: &str, held_up: &str, parked| proto::ConsumerGroup {
+            stopped: stopped.to_owned(),
+            held_up: held_up.to_owned(),
+            parked,
+            ..proto::ConsumerGroup::default()
+        };
+        let line = |groups: &[proto::ConsumerGroup]| Groups::of(groups).line(Ink::off());
+        assert_eq!(line(&[group("", "", 0)]), "1; see: chancery group list");
+        assert_eq!(
+            line(&[group("a fork", "", 0), group("", "full", 1_000), group("", "", 4)]),
+            "3, 1 stopped, 1 held up by what they have parked, 1,004 records parked; see: chancery group list"
+        );
+        assert_eq!(
+            line(&[group("", "", 1)]),
+            "1, 1 record parked; see: chancery group list"
+        );
     }
 
     #[test]

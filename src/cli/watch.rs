@@ -27,7 +27,7 @@ pub mod line;
 pub mod reaction;
 mod state;
 
-use reaction::Reaction;
+use reaction::{Job, Reaction};
 use state::{Place, StateFile};
 
 /// How often the daemon says that it is there where it has nothing else to say.
@@ -58,9 +58,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// Run this shell command for each record, with its JSON on stdin and CHANCERY_POSITION, _SERIES, _KEY, _ACT,
-    /// _REVISION and _CHANGE set; move on only after it exits with 0
+    /// _REVISION, _CHANGE and _HASH set; move on only after it exits with 0
     #[arg(long, value_name = "CMD", value_parser = command)]
     exec: Option<String>,
+    /// Kill a command that takes longer, with all that it started, and try again; else it may take as long as it likes
+    #[arg(long, value_name = "SECONDS", requires = "exec", value_parser = seconds)]
+    exec_timeout: Option<Duration>,
     /// The form of the records
     #[arg(short, long, value_enum, default_value_t, conflicts_with = "exec")]
     output: Form,
@@ -130,6 +133,19 @@ struct Watch<'a> {
     reaction: Reaction,
     /// Between the attempts to get a feed.
     waits: Backoff,
+    /// What the next feed that stands is told with.
+    standing: Standing,
+}
+
+/// What is said once a feed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is the first one: somebody at a terminal hears where it begins, since nothing may come for long.
+    First,
+    /// The one before was lost, and that was said.
+    Again,
+    /// It was said.
+    Said,
 }
 
 /// Why one connection's feed ended.
@@ -155,7 +171,10 @@ impl<'a> Watch<'a> {
             check_kind(file, place, args.records_only)?;
         }
         let reaction = match &args.exec {
-            Some(command) => Reaction::Command(command.clone()),
+            Some(command) => Reaction::Command(Job {
+                command: command.clone(),
+                timeout: args.exec_timeout,
+            }),
             None => Reaction::Print(args.output),
         };
         let filter = name::filter(&args.filter);
@@ -167,6 +186,7 @@ impl<'a> Watch<'a> {
             place,
             reaction,
             waits: Backoff::default(),
+            standing: Standing::First,
         })
     }
 
@@ -175,9 +195,7 @@ impl<'a> Watch<'a> {
         loop {
             match self.follow(&client).await? {
                 Ended::Done => return Ok(()),
-                Ended::Lost(why) => self
-                    .screen
-                    .note(format_args!("{why}; trying again, nothing will be skipped")),
+                Ended::Lost(why) => self.lost(&why),
             }
             client = loop {
                 tokio::time::sleep(self.waits.next()).await;
@@ -185,6 +203,27 @@ impl<'a> Watch<'a> {
                     break client;
                 }
             };
+        }
+    }
+
+    fn lost(&mut self, why: &str) {
+        self.screen
+            .note(format_args!("{why}; trying again, nothing will be skipped"));
+        self.standing = Standing::Again;
+    }
+
+    fn stands(&mut self, started: &proto::Started) {
+        match std::mem::replace(&mut self.standing, Standing::Said) {
+            Standing::First if self.screen.err_terminal && self.args.until.is_none() => {
+                self.screen.note(format_args!(
+                    "following from position {}; the log ends before {}, and what comes is shown as it comes, until Ctrl-C",
+                    started.from, started.tail
+                ));
+            }
+            Standing::Again => self
+                .screen
+                .note(format_args!("connected again, at position {}", started.from)),
+            Standing::First | Standing::Said => {}
         }
     }
 
@@ -239,6 +278,7 @@ impl<'a> Watch<'a> {
         }
         match message {
             Message::Started(started) => {
+                self.stands(&started);
                 let next = self.place.as_ref().map_or(0, |place| place.next);
                 self.keep(Place {
                     origin: started.origin,
@@ -324,6 +364,17 @@ pub fn command(text: &str) -> Result<String, String> {
         "" => Err("it is empty; give a command, as `cat`".to_owned()),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// How long something may take.
+///
+/// # Errors
+/// What is no number of seconds from 0.1 to a day.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    let seconds = seconds.filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    let allowed = || "allowed are 0.1 to 86400 seconds".to_owned();
+    seconds.map(Duration::from_secs_f64).ok_or_else(allowed)
 }
 
 /// A beginning that does not lie in the log yet, with what to say instead.
@@ -485,6 +536,18 @@ mod tests {
         assert_eq!(command("cat >> log"), Ok("cat >> log".to_owned()));
         for empty in ["", " \n"] {
             assert!(command(empty).unwrap_err().contains("empty"));
+        }
+    }
+
+    #[test]
+    fn a_time_has_bounds() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "nan", "inf", "86401", "1s", ""] {
+            assert_eq!(
+                seconds(wrong),
+                Err("allowed are 0.1 to 86400 seconds".into()),
+                "{wrong}"
+            );
         }
     }
 

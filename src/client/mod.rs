@@ -65,6 +65,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         source: tonic::transport::Error,
     },
+    /// It is reached in another way than this can.
+    #[error(
+        "`{server}`: a daemon speaks plain HTTP/2, and TLS is for a proxy or a tunnel; write http://HOST:PORT, as {DEFAULT_SERVER}"
+    )]
+    Scheme {
+        /// What was given.
+        server: String,
+    },
     /// Nobody listens there.
     #[error("no daemon answers at {server}; start one with: chancery serve")]
     NoDaemon {
@@ -326,6 +334,10 @@ fn endpoint(server: &str, keepalive: Duration) -> Result<(String, Endpoint), Con
         server: server.clone(),
         source,
     })?;
+    // It would speak without TLS all the same.
+    if endpoint.uri().scheme_str() != Some("http") {
+        return Err(ConnectError::Scheme { server });
+    }
     let endpoint = endpoint
         // Without it a small request waits some 40 ms for the server's delayed acknowledgement.
         .tcp_nodelay(true)

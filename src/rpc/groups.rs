@@ -234,6 +234,7 @@ pub fn group(group: &Group, standing: Standing, tail: Position) -> proto::Consum
         lag: standing.lag,
         in_flight: standing.counts.in_flight as u64,
         ready: standing.counts.ready as u64,
+        waiting: standing.counts.waiting as u64,
         delayed: standing.counts.delayed as u64,
         parked: standing.counts.parked as u64,
         consumers: standing.consumers.into_iter().map(consumer).collect(),

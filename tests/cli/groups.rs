@@ -30,7 +30,8 @@ fn a_group_is_made_worked_for_and_shown() {
         "kind = document",
         "0 of 3",
         "30 s to acknowledge, 5 deliveries",
-        "0 in flight",
+        "lag       3 = 3 not looked at",
+        "parked    0",
     ] {
         assert!(shown.contains(part), "{shown}");
     }
@@ -85,6 +86,97 @@ fn a_command_that_fails_has_its_record_parked_with_the_reason() {
     assert_eq!(group(&daemon)["lag"], 0);
     let both = run(&mut daemon.ask(&["group", "drop", "desk", "7", "--all"]));
     assert_eq!(both.code, 2, "{both:?}");
+}
+
+/// What waits for another record of its entry is not there to be taken, and nobody waits for it who ends when nothing is.
+#[test]
+fn in_a_group_that_keeps_order_a_consumer_ends_though_records_wait_for_one_that_is_with_another() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a"]);
+    for n in 0..3 {
+        daemon.ok(&[
+            "amend",
+            "desk/a",
+            "--set",
+            &format!("title=Dispatch {n}"),
+            "--reason",
+            "corrected",
+        ]);
+    }
+    daemon.ok(&["group", "create", "desk", "--from", "start", "--ordered"]);
+    let mut slow = daemon.spawn(&["group", "consume", "desk", "--exec", "sleep 600"]);
+    until("one is with it", || {
+        (group(&daemon)["in_flight"] == 1).then_some(())
+    });
+    let shown = daemon.ok(&["group", "show", "desk"]);
+    assert!(shown.contains("lag       4 = 1 in flight + 3 waiting"), "{shown}");
+    assert_eq!(group(&daemon)["ready"], 0);
+    let ended = run(&mut daemon.ask(&["group", "consume", "desk", "--until-empty"]));
+    assert_eq!(
+        (ended.code, ended.out.as_str(), ended.err.as_str()),
+        (
+            0,
+            "",
+            "nothing to take now: 1 with other consumers, 3 waiting for another of their entry\n"
+        )
+    );
+    interrupt(&slow);
+    assert!(slow.wait().unwrap().success());
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_killed_and_its_record_parked_in_the_end() {
+    let daemon = Daemon::start();
+    append(&daemon, &["slow"]);
+    daemon.ok(&["group", "create", "desk", "--from", "start", "--deliveries", "1"]);
+    let id = daemon.folder().join("id");
+    let exec = format!("sleep 600 & echo $! > {}; wait", id.display());
+    let args = [
+        "group",
+        "consume",
+        "desk",
+        "--until-empty",
+        "--exec-timeout",
+        "0.5",
+        "--exec",
+        &exec,
+    ];
+    let ended = run(&mut daemon.ask(&args));
+    assert_eq!(
+        (ended.code, ended.err.as_str()),
+        (
+            0,
+            "warning: the command failed for position 0 (killed after 0.5 s); it is parked\n\
+             nothing to take now: 1 parked\n"
+        )
+    );
+    gone(&text(&id));
+    let parked = json(&daemon.ok(&["group", "parked", "desk", "-o", "json"]));
+    assert!(
+        parked["reason"].as_str().unwrap().contains("killed after 0.5 s"),
+        "{parked}"
+    );
+    let none = run(&mut daemon.ask(&["group", "consume", "desk", "--exec-timeout", "1"]));
+    assert!(none.code == 2 && none.err.contains("--exec"), "{none:?}");
+}
+
+#[test]
+fn the_status_tells_of_groups() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a"]);
+    assert!(!daemon.ok(&["status"]).contains("groups"));
+    daemon.ok(&["group", "create", "desk", "--from", "start", "--deliveries", "1"]);
+    daemon.ok(&["group", "consume", "desk", "--exec", "false", "--until-empty"]);
+    let shown = daemon.ok(&["status"]);
+    assert!(
+        shown.contains("groups          1, 1 record parked; see: chancery group list\n"),
+        "{shown}"
+    );
+    let told = json(&daemon.ok(&["status", "-o", "json"]));
+    assert_eq!(
+        (&told["groups"]["all"], &told["groups"]["parked"]),
+        (&1.into(), &1.into())
+    );
 }
 
 #[test]

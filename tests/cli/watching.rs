@@ -1,6 +1,6 @@
 //! watch: in order, at least once, and on from where it stood.
 
-use crate::harness::{Daemon, gone, interrupt, json, lines, run, signal, text, until};
+use crate::harness::{Daemon, chancery, gone, interrupt, json, lines, run, signal, text, until};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
@@ -79,6 +79,9 @@ fn a_state_file_that_is_empty_is_told_and_a_watch_that_does_not_begin_leaves_non
     let state = daemon.folder().join("none");
     let path = state.to_str().unwrap();
     daemon.refused(&["watch", "title ~ [", "--state", path]);
+    let nowhere = daemon.folder().join("no/such/state");
+    let error = daemon.refused(&["watch", "--state", nowhere.to_str().unwrap()]);
+    assert!(error.contains("its folder is not there; make it"), "{error}");
     assert!(!state.exists(), "it has no place to keep");
 }
 
@@ -199,6 +202,7 @@ fn a_command_runs_for_each_record_and_again_until_it_succeeds() {
     let script = daemon.file(
         "each.sh",
         "echo $CHANCERY_POSITION $CHANCERY_SERIES $CHANCERY_KEY $CHANCERY_ACT $CHANCERY_REVISION $CHANCERY_CHANGE >> log\n\
+         echo $CHANCERY_HASH >> hashes\n\
          cat >> input\n\
          if [ $CHANCERY_POSITION = 1 ] && [ ! -e failed ]; then touch failed; exit 1; fi\n",
     );
@@ -216,6 +220,74 @@ fn a_command_runs_for_each_record_and_again_until_it_succeeds() {
     assert!(ended.err.contains("failed for position 1"), "{}", ended.err);
     let input = std::fs::read_to_string(daemon.folder().join("input")).unwrap();
     assert_eq!(keys(&input), ["k0", "k1", "k1", "k2"]);
+    // A record has one name whenever it comes, and no other has it.
+    let hashes = text(&daemon.folder().join("hashes"));
+    let hashes: Vec<&str> = hashes.lines().collect();
+    assert!(hashes.iter().all(|hash| hash.len() == 64), "{hashes:?}");
+    assert!(hashes[1] == hashes[2] && hashes[0] != hashes[1] && hashes[1] != hashes[3]);
+    let got = json(&daemon.ok(&["get", "desk/k1", "-o", "json"]));
+    assert_eq!(got["leaf_hash"], hashes[1], "{got}");
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_killed_and_tried_again() {
+    let daemon = with(0..1);
+    let first = daemon.folder().join("first");
+    let first = first.display();
+    let exec = format!("test -e {first} || {{ touch {first}; sleep 600; }}");
+    let args = [
+        "watch",
+        "--from",
+        "start",
+        "--until",
+        "0",
+        "--exec-timeout",
+        "0.5",
+        "--exec",
+        &exec,
+    ];
+    let ended = run(&mut daemon.ask(&args));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(
+        ended
+            .err
+            .contains("failed for position 0 (killed after 0.5 s); trying again"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn an_act_without_content_is_told_with_what_it_links_and_why() {
+    let daemon = with(0..2);
+    daemon.ok(&["link", "desk/k0", "responds-to", "desk/k1"]);
+    daemon.ok(&["retract", "desk/k1", "--reason", "error"]);
+    let out = daemon.ok(&["watch", "--from", "2", "--until", "3"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].contains("responds-to desk/k1"), "{out}");
+    assert!(lines[1].contains("reason: error"), "{out}");
+}
+
+#[test]
+fn a_wrong_port_and_a_wrong_scheme_are_told_with_what_to_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let daemon = Daemon::with(folder, &settings);
+    let files = daemon.files().unwrap().trim_end_matches('/').to_owned();
+    let ended = run(&mut chancery(&[
+        "watch", "--from", "start", "--until", "0", "--server", &files,
+    ]));
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(
+        ended
+            .err
+            .contains("is no daemon's gRPC port, perhaps that of its files"),
+        "{ended:?}"
+    );
+    let secure = daemon.address().replace("http://", "https://");
+    let ended = run(&mut chancery(&["watch", "--server", &secure]));
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("TLS is for a proxy or a tunnel"), "{ended:?}");
 }
 
 #[test]

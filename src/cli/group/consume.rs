@@ -8,7 +8,8 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::output::reader_gone;
 use crate::cli::screen::{Screen, count};
 use crate::cli::shown::Shown;
-use crate::cli::watch::{Backoff, reaction};
+use crate::cli::watch::Backoff;
+use crate::cli::watch::reaction::{self, Job};
 use crate::client::{Client, ConsumeError, Consumer, Refusal, Retry};
 use crate::rpc::proto;
 use futures::StreamExt;
@@ -37,7 +38,9 @@ pub async fn run(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
     let mut worker = Worker {
         left: args.max.unwrap_or(u64::MAX),
         timeout: Duration::ZERO,
+        deliveries_max: 0,
         is_warned: false,
+        is_lost: false,
         args,
         screen,
     };
@@ -50,8 +53,12 @@ struct Worker<'a> {
     left: u64,
     /// How long it may work on a record.
     timeout: Duration,
+    /// How often a record is delivered before it is parked.
+    deliveries_max: u32,
     /// Whether it was said that the group delivers nothing.
     is_warned: bool,
+    /// Whether it was said that the connection is lost, and not yet that there is another one.
+    is_lost: bool,
 }
 
 /// What the work on one connection came to.
@@ -67,7 +74,14 @@ impl Worker<'_> {
         let client = self.args.reach.client().await?;
         let group = self.group(&client).await?;
         self.timeout = Duration::from_millis(group.ack_timeout_ms.into());
+        self.deliveries_max = group.deliveries_max;
         self.warn_where_held_up(&group);
+        if self.screen.err_terminal && !self.args.until_empty {
+            let (name, lag) = (&self.args.name, count(group.lag.unwrap_or_default()));
+            self.screen.note(format_args!(
+                "working for group `{name}`, of which {lag} records are left, until Ctrl-C"
+            ));
+        }
         // Lost connections are told, and tried again here.
         let at_once = Retry {
             within: Duration::ZERO,
@@ -97,6 +111,7 @@ impl Worker<'_> {
         while self.left > 0 || !consumer.is_answered() {
             match self.step(consumer, quiet).await {
                 Ok(Worked::One) => {
+                    self.connected();
                     waits = Backoff::default();
                     was_over = false;
                 }
@@ -106,6 +121,7 @@ impl Worker<'_> {
                         // What is wrong with the connection is met by the consumer, too.
                         continue;
                     };
+                    self.connected();
                     let is_over = self.is_over(&group)?;
                     if is_over && was_over {
                         self.say_what_is_left(&group);
@@ -116,8 +132,10 @@ impl Worker<'_> {
                     quiet = shortest.max(asked.elapsed() * 2);
                 }
                 Err(Ended::Lost) => {
-                    self.screen
-                        .note("the connection to the daemon was lost; trying again");
+                    if !std::mem::replace(&mut self.is_lost, true) {
+                        self.screen
+                            .note("the daemon stopped, or the connection was lost; trying again");
+                    }
                     tokio::time::sleep(waits.next()).await;
                 }
                 Err(Ended::Failed(failure)) => return Err(failure),
@@ -126,12 +144,24 @@ impl Worker<'_> {
         Ok(())
     }
 
+    fn connected(&mut self) {
+        if std::mem::take(&mut self.is_lost) {
+            self.screen.note("connected again");
+        }
+    }
+
     /// A command may take long: then one record at a time, so that none waits here while its time runs.
     fn credits(&self) -> u32 {
         match self.args.exec {
             Some(_) => 1,
             None => u32::try_from(self.left).unwrap_or(CREDITS).min(CREDITS),
         }
+    }
+
+    fn job(&self) -> Option<Job> {
+        let command = self.args.exec.clone()?;
+        let timeout = self.args.exec_timeout;
+        Some(Job { command, timeout })
     }
 
     async fn group(&self, client: &Client) -> Result<proto::ConsumerGroup, Failure> {
@@ -175,13 +205,20 @@ impl Worker<'_> {
     }
 
     fn say_what_is_left(&self, group: &proto::ConsumerGroup) {
-        if group.in_flight + group.delayed + group.ready > 0 {
-            self.screen.note(format_args!(
-                "nothing to take now: {} with other consumers, {} delayed, {} ready",
-                count(group.in_flight),
-                count(group.delayed),
-                count(group.ready)
-            ));
+        let parts = [
+            (group.in_flight, "with other consumers"),
+            (group.waiting, "waiting for another of their entry"),
+            (group.delayed, "delayed"),
+            (group.ready, "ready"),
+            (group.parked, "parked"),
+        ];
+        let parts = parts.iter().filter(|(records, _)| *records > 0);
+        let parts: Vec<String> = parts
+            .map(|(records, what)| format!("{} {what}", count(*records)))
+            .collect();
+        if !parts.is_empty() {
+            self.screen
+                .note(format_args!("nothing to take now: {}", parts.join(", ")));
         }
     }
 
@@ -208,7 +245,7 @@ impl Worker<'_> {
         };
         let (position, change) = (record.position, record.change());
         let shown = Shown::record(&record).map_err(Ended::Failed)?;
-        let Some(command) = &self.args.exec else {
+        let Some(job) = self.job() else {
             let printed = reaction::print_one(self.args.output, &shown, change, self.screen);
             printed.map_err(Ended::Failed)?;
             // It was taken, whatever becomes of the answer.
@@ -216,28 +253,35 @@ impl Worker<'_> {
             consumer.ack(&[position]).await?;
             return Ok(());
         };
-        let mut running = Box::pin(reaction::execute(command, &shown, change));
-        let status = loop {
+        let mut running = Box::pin(reaction::execute(&job, &shown, change));
+        let came = loop {
             let beat = (self.timeout / 3).max(Duration::from_millis(10));
             tokio::select! {
-                status = &mut running => break status.map_err(Ended::Failed)?,
+                came = &mut running => break came.map_err(Ended::Failed)?,
                 () = tokio::time::sleep(beat) => consumer.extend(&[position]),
             }
         };
         drop(running);
         self.left -= 1;
-        if status.success() {
+        if came.is_success() {
             consumer.ack(&[position]).await?;
             return Ok(());
         }
         reaction::check_reader(&shown, self.screen).map_err(Ended::Failed)?;
+        let again = delay(delivery.attempt);
+        let next = match self.deliveries_max.saturating_sub(delivery.attempt) {
+            0 => "it is parked".to_owned(),
+            1 => format!("it comes once more, in {} s", again.as_secs()),
+            left => format!(
+                "it comes again in {} s, at most {left} times more",
+                again.as_secs()
+            ),
+        };
         self.screen.warn(format_args!(
-            "the command failed for position {position} ({status}); it comes again, or is parked"
+            "the command failed for position {position} ({came}); {next}"
         ));
-        let why = format!("the command failed: {status}");
-        consumer
-            .nack(&[position], Refusal::Again(delay(delivery.attempt)), &why)
-            .await?;
+        let why = format!("the command failed: {came}");
+        consumer.nack(&[position], Refusal::Again(again), &why).await?;
         Ok(())
     }
 }

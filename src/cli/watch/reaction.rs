@@ -7,7 +7,9 @@ use crate::cli::output::{Form, reader_is_gone};
 use crate::cli::screen::Screen;
 use crate::cli::shown::Shown;
 use crate::rpc::proto::Change;
-use std::process::Stdio;
+use std::fmt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -17,7 +19,41 @@ pub enum Reaction {
     /// It is printed.
     Print(Form),
     /// A shell command is run.
-    Command(String),
+    Command(Job),
+}
+
+/// A shell command that is run for each record.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The command.
+    pub command: String,
+    /// How long it may take; `None` for as long as it likes.
+    pub timeout: Option<Duration>,
+}
+
+/// What a command came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Came {
+    /// It ended by itself.
+    Ended(ExitStatus),
+    /// It took too long, and was killed with what it started.
+    TimedOut(Duration),
+}
+
+impl Came {
+    /// Whether its record is done.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ended(status) if status.success())
+    }
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(status) => write!(formatter, "{status}"),
+            Self::TimedOut(after) => write!(formatter, "killed after {} s", after.as_secs_f64()),
+        }
+    }
 }
 
 /// Prints a record.
@@ -34,20 +70,20 @@ impl Reaction {
     /// # Errors
     /// Output that cannot be written; a shell that cannot be run.
     pub async fn react(&self, shown: &Shown<'_>, change: Change, screen: &Screen) -> Result<(), Failure> {
-        let command = match self {
+        let job = match self {
             Self::Print(form) => return print(*form, shown, change, screen),
-            Self::Command(command) => command,
+            Self::Command(job) => job,
         };
         let mut waits = Backoff::default();
         loop {
-            let ended = execute(command, shown, change).await?;
-            if ended.success() {
+            let came = execute(job, shown, change).await?;
+            if came.is_success() {
                 return Ok(());
             }
             check_reader(shown, screen)?;
             let wait = waits.next();
             screen.warn(format_args!(
-                "the command failed for position {} ({ended}); trying again in {} ms",
+                "the command failed for position {} ({came}); trying again in {} ms",
                 shown.position,
                 wait.as_millis()
             ));
@@ -75,11 +111,20 @@ pub fn check_reader(shown: &Shown<'_>, screen: &Screen) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A shell that cannot be run.
-pub async fn execute(
-    command: &str,
-    shown: &Shown<'_>,
-    change: Change,
-) -> Result<std::process::ExitStatus, Failure> {
+pub async fn execute(job: &Job, shown: &Shown<'_>, change: Change) -> Result<Came, Failure> {
+    let Some(limit) = job.timeout else {
+        return Ok(Came::Ended(
+            execute_to_its_end(&job.command, shown, change).await?,
+        ));
+    };
+    let ended = execute_to_its_end(&job.command, shown, change);
+    match tokio::time::timeout(limit, ended).await {
+        Ok(status) => Ok(Came::Ended(status?)),
+        Err(_) => Ok(Came::TimedOut(limit)),
+    }
+}
+
+async fn execute_to_its_end(command: &str, shown: &Shown<'_>, change: Change) -> Result<ExitStatus, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("the command cannot be run: {error}"));
     let mut shell = Command::new("/bin/sh");
     shell
@@ -90,6 +135,7 @@ pub async fn execute(
         .env("CHANCERY_ACT", shown.leaf.act.word())
         .env("CHANCERY_REVISION", shown.leaf.revision.to_string())
         .env("CHANCERY_CHANGE", change_word(change))
+        .env("CHANCERY_HASH", hex::encode(shown.leaf_hash()))
         .stdin(Stdio::piped());
     let mut running = Running(OwnGroup::start(&mut shell).map_err(failed)?);
     let input = running.0.leader().stdin.take();

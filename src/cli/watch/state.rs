@@ -106,6 +106,12 @@ impl StateFile {
                 "`{}` is in use by another watch; end that one, or give this one a --state of its own",
                 path.display()
             ))),
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::NotFound => {
+                Err(Failure::failed(format!(
+                    "`{}` cannot be made, since its folder is not there; make it, or give another --state",
+                    path.display()
+                )))
+            }
             Err(TryLockError::Error(error)) => Err(Failure::file(path.display(), &error)),
         }
     }

@@ -28,7 +28,8 @@ pub struct Standing {
 impl Standing {
     /// The records that were taken in and are neither done nor parked.
     fn open(&self) -> u64 {
-        (self.counts.in_flight + self.counts.ready + self.counts.delayed) as u64
+        let counts = self.counts;
+        (counts.in_flight + counts.ready + counts.waiting + counts.delayed) as u64
     }
 }
 

@@ -96,8 +96,10 @@ pub struct Open {
 pub struct Counts {
     /// With consumers.
     pub in_flight: usize,
-    /// Ready, or waiting for another one of their entry.
+    /// Ready to be delivered.
     pub ready: usize,
+    /// Behind another one of their entry that is not done.
+    pub waiting: usize,
     /// To be delivered again later.
     pub delayed: usize,
     /// Put aside.
@@ -234,7 +236,8 @@ impl GroupState {
         let delayed = self.due.len() - self.in_flight;
         Counts {
             in_flight: self.in_flight,
-            ready: self.items.len() - self.due.len(),
+            ready: self.ready.len(),
+            waiting: self.items.len() - self.due.len() - self.ready.len(),
             delayed,
             parked: self.parked.len(),
         }

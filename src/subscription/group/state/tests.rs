@@ -392,9 +392,17 @@ impl Run {
 
     fn compare(&self) {
         let plain = &self.plain;
+        let records = plain.records.iter();
+        let is_open = records
+            .filter(|(_, one)| one.is == Is::Open)
+            .map(|(position, _)| position);
         let expected = Counts {
             in_flight: plain.count(|is| matches!(is, Is::With(..))),
-            ready: plain.count(|is| *is == Is::Open),
+            ready: is_open
+                .clone()
+                .filter(|position| plain.has_its_turn(**position))
+                .count(),
+            waiting: is_open.filter(|position| !plain.has_its_turn(**position)).count(),
             delayed: plain.count(|is| matches!(is, Is::Delayed(_))),
             parked: plain.count(|is| *is == Is::Parked),
         };
