@@ -2,13 +2,15 @@
 //!
 //! It is the same batch where each of its records says what the first one said, whatever the order in which an encoder wrote it.
 //! Anything else under the same id is a mistake of the client, and would be lost if it were answered like that. What was erased
-//! since can be compared with nothing, and is taken for the same.
+//! since can be compared with nothing, and is taken for the same; what was erased before the first batch was written is nothing that
+//! it can have said, nor left out.
 //!
 //! What the first batch left out as duplicates is judged anew; where the entry was retracted or erased since, the receipt
 //! is of the revision that says the same: the batch was taken, and a retry must learn that.
 
 use super::batch::{Appended, Receipt};
 use super::commit::Job;
+use super::entry::EntryState;
 use super::error::{AppendError, ReadError, Rule, Violation};
 use super::facts;
 use super::group::GroupBuilder;
@@ -92,6 +94,8 @@ fn match_up(
     let mut receipts = Vec::with_capacity(job.batch.drafts.len());
     // An order to erase rests on the entry as it is, also when it is sent again.
     let erases = job.batch.drafts.iter().any(|draft| draft.act == Act::Erase);
+    // Behind the first batch.
+    let end = written.last().map_or(group.tail(), |run| run.first().next());
     for draft in &job.batch.drafts {
         if let Some(run) = next {
             let leaf = facts::leaf_of(run, run.first())?;
@@ -104,7 +108,7 @@ fn match_up(
         // An order to erase is carried out whole: what takes the place of what goes is never left out.
         let is_left_out = match erases {
             true => None,
-            false => duplicate(shared, group, job, draft)?,
+            false => duplicate(shared, group, job, draft, end)?,
         };
         match is_left_out {
             Some(receipt) => receipts.push(receipt),
@@ -174,18 +178,22 @@ fn receipt(draft: &PreparedDraft, run: &Run, leaf: &Leaf<'_>) -> Receipt {
     }
 }
 
-/// The receipt of a draft that the first batch left out as a duplicate: of the revision that says the same, whatever
-/// has become of the entry since. `None` where none does, nor ever can have.
+/// The receipt of a draft that the first batch, which ends before `end`, left out as a duplicate: of the revision that says the same,
+/// whatever has become of the entry since. `None` where none does, nor can have then.
 fn duplicate(
     shared: &Shared,
     group: &GroupBuilder,
     job: &Job,
     draft: &PreparedDraft,
+    end: Position,
 ) -> Result<Option<Receipt>, ReadError> {
     let fact = facts::fact_now(shared, group, draft)?;
     let before = match &fact {
-        Fact::Known(known) => said_before(draft, known),
-        Fact::Absent => None,
+        Fact::Known(known) if draft.act.has_content() => {
+            let then = facts::fold(shared, Some(group), known.state.last, end)?;
+            then.and_then(|then| said_before(draft, known, &then))
+        }
+        _ => None,
     };
     let alone = prepare::alone(&job.batch, draft);
     let facts = Facts {
@@ -210,20 +218,22 @@ fn duplicate(
     }))
 }
 
-/// The newest revision that says what a draft says; an erased one, which may have, where no other does.
-fn said_before(draft: &PreparedDraft, known: &Known) -> Option<(Position, Revision)> {
-    if !draft.act.has_content() {
-        return None;
-    }
+/// The newest revision that said what a draft says when the entry was as it was `then`; one that is erased since, which may have, where no
+/// other does. What was erased before then, or written since, is nothing that can have been meant.
+fn said_before(draft: &PreparedDraft, known: &Known, then: &EntryState) -> Option<(Position, Revision)> {
+    let stood = |at: usize| then.contents.get(at).is_some_and(|content| !content.erased);
     let same = known
         .contents
         .iter()
         .rev()
+        .filter(|content| stood(content.revision.get().saturating_sub(1) as usize))
         .find(|content| same_as_import(&content.payload, &draft.payload))
         .map(|content| (content.position, content.revision));
     let erased = || {
-        let at = known.state.contents.iter().rposition(|content| content.erased)?;
-        Some((known.state.contents[at].position, Revision::new(at as u64 + 1)))
+        let contents = known.state.contents.iter().enumerate();
+        let mut since = contents.filter(|(at, content)| content.erased && stood(*at));
+        let (at, content) = since.next_back()?;
+        Some((content.position, Revision::new(at as u64 + 1)))
     };
     same.or_else(erased)
 }

@@ -1,9 +1,10 @@
 //! What an append does, and that it is still there after a restart.
 
 use crate::harness::*;
-use chancery::log::{Batch, Columns, Draft, ReadLimit, Rule};
+use chancery::log::erasure::Order;
+use chancery::log::{Batch, Columns, Draft, ReadLimit, Receipt, Rule};
 use chancery::record::codec::{RelationType, encode_payload};
-use chancery::record::{Act, EntryKey, Kind, Leaf, Outcome, Position, Reason, Revision, Status};
+use chancery::record::{Act, EntryKey, Kind, Leaf, Outcome, Position, Principal, Reason, Revision, Status};
 
 const ALL: ReadLimit = ReadLimit {
     records: 1_000_000,
@@ -328,6 +329,50 @@ fn a_retry_of_what_was_erased_meanwhile_gets_the_first_receipts() {
         assert!(matches!(rule(opened.log(), other), Rule::RequestIdReused { .. }));
         opened.crash();
     }
+}
+
+/// What was erased before a batch was written cannot be what the batch left out: a record that such a retry brings besides was once
+/// answered as a duplicate of it, and lost.
+#[test]
+fn what_was_erased_or_written_at_another_time_is_no_duplicate_of_a_retry() {
+    let mut opened = Opened::new();
+    let log = opened.log();
+    append(log, batch(vec![create("a", "1")])).unwrap();
+    append(log, batch(vec![amend("a", "2", None)])).unwrap();
+    let order = |from: u64, replacement| Order {
+        entry: EntryKey::new("desk", "a").unwrap(),
+        revisions: Some((Revision::new(from), Revision::new(from + 1))),
+        authority: "the court".into(),
+        explanation: String::new(),
+        reason: Reason::default(),
+        expected_revision: None,
+        replacement,
+        request_id: None,
+        principal: Principal::anonymous(),
+        validate_only: false,
+    };
+    runtime().block_on(log.erase(&order(1, None))).unwrap();
+    let left_out = || named("r", vec![create("b", "1"), amend("a", "2", Some(2))]);
+    let first = append(log, left_out()).unwrap();
+    append(log, named("s", vec![create("c", "1")])).unwrap();
+    append(log, batch(vec![amend("a", "3", Some(2))])).unwrap();
+    // Written after the batch, and erased then.
+    runtime()
+        .block_on(log.erase(&order(3, Some(content("4")))))
+        .unwrap();
+    for _ in 0..2 {
+        let log = opened.log();
+        let more = named("s", vec![create("c", "1"), amend("a", "never said", Some(2))]);
+        assert!(matches!(rule(log, more), Rule::RequestIdReused { .. }));
+        // What stood then may have been what was left out, also where it is erased since.
+        let again = append(log, left_out()).unwrap();
+        assert_eq!(again.receipts, first.receipts);
+        opened.crash();
+    }
+    runtime().block_on(opened.log().erase(&order(2, None))).unwrap();
+    let again = append(opened.log(), left_out()).unwrap();
+    let position = |receipts: &[Receipt]| receipts.iter().map(|one| one.position).collect::<Vec<_>>();
+    assert_eq!(position(&again.receipts), position(&first.receipts));
 }
 
 #[test]
