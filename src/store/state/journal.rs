@@ -22,7 +22,7 @@
 //! | 28 | | items: length of the name (2), length of the value (4; all ones: the name is forgotten), name, value |
 //!
 //! Numbers are little-endian. When it has grown past 64 KiB, or what whoever opens it says, and four times what it holds, it is
-//! written anew as one frame.
+//! written anew as one frame; and before it would have more than 256 MiB, of which no more is read. What is still more then is refused.
 
 use crate::store::disk::{Disk, DiskFile};
 use crate::store::frame::{u32_at, u64_at};
@@ -43,8 +43,8 @@ const ITEM_HEADER_BYTES: usize = 6;
 const FORGOTTEN: u32 = u32::MAX;
 /// A journal is not written anew before it has so many bytes, where nobody says otherwise.
 const COMPACT_FROM: usize = 64 << 10;
-/// More bytes than any journal of this program has.
-const COPY_BYTES_MAX: u64 = 256 << 20;
+/// The most bytes of a copy.
+const COPY_BYTES_MAX: usize = 256 << 20;
 
 /// What a journal holds.
 pub type Values = BTreeMap<String, Vec<u8>>;
@@ -146,7 +146,7 @@ impl Copy {
 }
 
 fn all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
-    let length = file.len()?.min(COPY_BYTES_MAX);
+    let length = file.len()?.min(COPY_BYTES_MAX as u64);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     let found = file.read_at(&mut bytes, 0)?;
     bytes.truncate(found);
@@ -237,6 +237,8 @@ pub struct StateJournal {
     failed: bool,
     /// It is not written anew before it has so many bytes.
     compact_from: usize,
+    /// A copy of more bytes than this could not be read again: it has never more.
+    bytes_max: usize,
 }
 
 impl StateJournal {
@@ -298,6 +300,7 @@ impl StateJournal {
             found,
             bytes,
             compact_from: COMPACT_FROM,
+            bytes_max: COPY_BYTES_MAX,
         }
     }
 
@@ -333,7 +336,8 @@ impl StateJournal {
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
-        let is_grown = self.bytes + frame.len() > self.compact_from.max(4 * live);
+        let grown = self.compact_from.max(4 * live).min(self.bytes_max);
+        let is_grown = self.bytes + frame.len() > grown;
         let written = if self.failed || is_grown {
             self.write_anew(items)
         } else {
@@ -373,6 +377,10 @@ impl StateJournal {
         let frame = frame(&found, &all)?;
         found.frame(&frame);
         bytes.extend(frame);
+        if bytes.len() > self.bytes_max {
+            let text = format!("{} bytes are over the limit of {}", bytes.len(), self.bytes_max);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
         let mut files = Vec::new();
         for name in COPIES {
             let path = self.folder.join(name);

@@ -223,3 +223,32 @@ fn a_newer_copy_that_is_damaged_does_not_take_the_place_of_an_older_one() {
         assert_eq!(opened(&newer[..at]).as_deref(), Some(&b"seed"[..]), "cut at {at}");
     }
 }
+
+/// It grew to four times what it held, and was once longer then than what is read of it: nothing of it was whole after a restart.
+#[test]
+fn a_journal_is_never_longer_than_what_is_read_of_it() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk);
+    journal.bytes_max = 10_000;
+    journal.compact_from = 0;
+    let large = "x".repeat(1_000);
+    for at in 0..9 {
+        put(&mut journal, &format!("name-{at}"), &large).unwrap();
+        for _ in 0..9 {
+            put(&mut journal, "name-0", &large).unwrap();
+            assert!(disk.bytes(&path(0)).unwrap().len() <= 10_000);
+        }
+    }
+    let refused = put(&mut journal, "name-9", &large).unwrap_err();
+    assert!(
+        refused.to_string().contains("over the limit of 10000"),
+        "{refused}"
+    );
+    // What it had it has, and takes what there is room for.
+    put(&mut journal, "name-1", "short").unwrap();
+    put(&mut journal, "name-9", &large).unwrap();
+    for journal in [journal, open(&disk).0] {
+        assert_eq!(journal.get("name-1"), Some(&b"short"[..]));
+        assert_eq!(journal.get("name-9"), Some(large.as_bytes()));
+    }
+}
