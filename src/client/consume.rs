@@ -323,7 +323,7 @@ impl Consumer {
         };
         match message {
             Some(Told::Deliveries(some)) => {
-                self.backoff.went_well();
+                self.went_well();
                 self.ready.extend(some.deliveries);
             }
             Some(Told::Acked(acked)) => {
@@ -333,10 +333,18 @@ impl Consumer {
                     self.forget(&said);
                 }
             }
-            Some(Told::Heartbeat(_)) => self.backoff.went_well(),
+            Some(Told::Heartbeat(_)) => self.went_well(),
             Some(Told::Joined(_) | Told::Draining(_)) | None => {}
         }
         Ok(())
+    }
+
+    /// Something came. While an answer is wanted only that is a success: a server that hands out records and cannot keep what becomes of
+    /// them would be asked for ever.
+    fn went_well(&mut self) {
+        if self.unanswered.is_empty() {
+            self.backoff.went_well();
+        }
     }
 
     /// What was delivered again while it was worked on is done too.

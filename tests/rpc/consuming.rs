@@ -211,3 +211,38 @@ async fn what_a_consumer_has_goes_to_others_when_it_is_dropped_and_a_dropped_cal
     assert_eq!(standing(&server).await.lag, Some(0));
     server.stop().await;
 }
+
+/// A server that hands out records and can keep nothing is no server that does well.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_no_disk_takes_is_given_up_after_the_time_that_was_set() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 5, 5).await;
+    create(&server, Default::default()).await;
+    let retry = Retry {
+        within: Duration::from_millis(300),
+        ..RETRY
+    };
+    let mut consumer = server.client.consume(GROUP).credits(1).retry(retry);
+    let (position, _) = take(&mut consumer).await;
+    let (groups, away) = (
+        folder.path().join("state/groups"),
+        folder.path().join("state/away"),
+    );
+    std::fs::rename(&groups, &away).unwrap();
+    std::fs::write(&groups, "no folder").unwrap();
+    let acked = tokio::time::timeout(PATIENCE, consumer.ack(&[position])).await;
+    let Err(ConsumeError::GivenUp(status)) = acked.expect("it is given up") else {
+        panic!("not given up");
+    };
+    assert_eq!(reason(&status).as_deref(), Some("GROUP_NOT_KEPT"));
+    std::fs::remove_file(&groups).unwrap();
+    std::fs::rename(&away, &groups).unwrap();
+    // What was said last is said again.
+    tokio::time::timeout(PATIENCE, consumer.answered())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(standing(&server).await.position, position + 1);
+    server.stop().await;
+}
