@@ -470,3 +470,28 @@ fn a_consumer_ends_when_nobody_reads_it_and_a_group_begins_in_the_log() {
     // Nothing else comes.
     assert!(consumer.wait().unwrap().success());
 }
+
+#[test]
+fn a_consumer_says_why_its_work_is_not_taken_and_has_it_taken_later() {
+    let daemon = Daemon::start();
+    append(&daemon, &["a"]);
+    daemon.ok(&["group", "create", "desk", "--from", "start"]);
+    let (groups, away) = (
+        daemon.data().join("state/groups"),
+        daemon.data().join("state/away"),
+    );
+    std::fs::rename(&groups, &away).unwrap();
+    std::fs::write(&groups, "no folder").unwrap();
+    let mut consumer = daemon.spawn(&["group", "consume", "desk", "--max", "1"]);
+    let mut err = std::io::BufReader::new(consumer.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut err, &mut line).unwrap();
+    assert!(
+        line.contains("it could not be kept: ") && line.ends_with("; trying again\n"),
+        "{line}"
+    );
+    std::fs::remove_file(&groups).unwrap();
+    std::fs::rename(&away, &groups).unwrap();
+    assert!(consumer.wait().unwrap().success());
+    assert_eq!(group(&daemon)["lag"], 0);
+}

@@ -3,7 +3,7 @@
 //! It works over the client library's consumer, so that what it has when it ends goes to others at once.
 
 use super::ConsumeArgs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, is_lost};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::reader_gone;
 use crate::cli::screen::{Screen, count};
@@ -14,6 +14,7 @@ use crate::client::{Client, ConsumeError, Consumer, Refusal, Retry};
 use crate::rpc::proto;
 use futures::StreamExt;
 use std::time::{Duration, Instant};
+use tonic::Code;
 
 /// Records that are on their way while one is printed: few, since each counts as delivered.
 const CREDITS: u32 = 8;
@@ -40,7 +41,7 @@ pub async fn run(args: ConsumeArgs, screen: &Screen) -> Result<(), Failure> {
         timeout: Duration::ZERO,
         deliveries_max: 0,
         is_warned: false,
-        is_lost: false,
+        lost: String::new(),
         args,
         screen,
     };
@@ -57,8 +58,8 @@ struct Worker<'a> {
     deliveries_max: u32,
     /// Whether it was said that the group delivers nothing.
     is_warned: bool,
-    /// Whether it was said that the connection is lost, and not yet that there is another one.
-    is_lost: bool,
+    /// Why nothing can be taken now, as it was said; empty where something can.
+    lost: String,
 }
 
 /// What the work on one connection came to.
@@ -131,11 +132,8 @@ impl Worker<'_> {
                     was_over = is_over;
                     quiet = shortest.max(asked.elapsed() * 2);
                 }
-                Err(Ended::Lost) => {
-                    if !std::mem::replace(&mut self.is_lost, true) {
-                        self.screen
-                            .note("the daemon stopped, or the connection was lost; trying again");
-                    }
+                Err(Ended::Lost(why)) => {
+                    self.lost(why);
                     tokio::time::sleep(waits.next()).await;
                 }
                 Err(Ended::Failed(failure)) => return Err(failure),
@@ -144,9 +142,16 @@ impl Worker<'_> {
         Ok(())
     }
 
+    fn lost(&mut self, why: String) {
+        if self.lost != why {
+            self.screen.note(format_args!("{why}; trying again"));
+            self.lost = why;
+        }
+    }
+
     fn connected(&mut self) {
-        if std::mem::take(&mut self.is_lost) {
-            self.screen.note("connected again");
+        if !std::mem::take(&mut self.lost).is_empty() {
+            self.screen.note("it works again");
         }
     }
 
@@ -294,8 +299,8 @@ fn delay(attempt: u32) -> Duration {
 
 /// Why a step did not come to its end.
 enum Ended {
-    /// The daemon went away. What was said last is said again on the next connection.
-    Lost,
+    /// The daemon went away, or cannot go on for now: why. What was said last is said again on the next connection.
+    Lost(String),
     /// It cannot go on.
     Failed(Failure),
 }
@@ -303,7 +308,10 @@ enum Ended {
 impl From<ConsumeError> for Ended {
     fn from(error: ConsumeError) -> Self {
         match error {
-            ConsumeError::GivenUp(_) => Self::Lost,
+            ConsumeError::GivenUp(status) if is_lost(&status) || status.code() == Code::Unavailable => {
+                Self::Lost("the connection to the daemon was lost".to_owned())
+            }
+            ConsumeError::GivenUp(status) => Self::Lost(status.message().to_owned()),
             ConsumeError::Refused(status) => Self::Failed((*status).into()),
         }
     }
