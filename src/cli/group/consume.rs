@@ -151,7 +151,7 @@ impl Worker<'_> {
 
     fn connected(&mut self) {
         if !std::mem::take(&mut self.lost).is_empty() {
-            self.screen.note("it works again");
+            self.screen.note("going on");
         }
     }
 

@@ -11,6 +11,8 @@
 //! open nor parked is done: so the open and the parked records and `next` are all that must be kept. Times are milliseconds from
 //! any beginning, given by the caller.
 
+mod parked;
+
 use crate::record::Position;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -108,8 +110,8 @@ pub struct Counts {
 
 #[derive(Clone, Debug)]
 enum At {
-    /// Behind another one of its entry, or on its way from one place to another.
-    Waiting,
+    /// Behind another one of its entry, and not before then where that is said; or on its way from one place to another.
+    Waiting(Option<u64>),
     Ready,
     Delayed(u64),
     With(Consumer, u64),
@@ -153,6 +155,8 @@ pub struct GroupState {
     in_flight: usize,
     /// Whether a consumer has fewer records since this was asked for, for no doing of its own.
     is_freed: bool,
+    /// Whether something is due sooner than all that was before, since this was asked for.
+    is_due_sooner: bool,
     /// What was parked, or is parked no more, since it was asked for.
     parked_changes: BTreeSet<Position>,
 }
@@ -174,6 +178,7 @@ impl GroupState {
             parked: BTreeMap::new(),
             in_flight: 0,
             is_freed: false,
+            is_due_sooner: false,
             parked_changes: BTreeSet::new(),
         }
     }
@@ -201,13 +206,11 @@ impl GroupState {
         state
     }
 
-    /// Has a record wait that is ready; one that waits for another one of its entry is not delivered before that anyway.
+    /// Has a record wait until then, though its turn comes before.
     fn delay(&mut self, position: Position, until: u64) {
-        if self.ready.remove(&position)
-            && let Some(item) = self.items.get_mut(&position)
-        {
-            item.at = At::Delayed(until);
-            self.due.insert((until, position));
+        match self.ready.remove(&position) {
+            true => self.turn(position, Some(until)),
+            false => self.wait(position, Some(until)),
         }
     }
 
@@ -279,6 +282,11 @@ impl GroupState {
         std::mem::take(&mut self.is_freed)
     }
 
+    /// Whether something is due sooner than what was due when this was last asked: who waits for that waits too long.
+    pub fn take_due_sooner(&mut self) -> bool {
+        std::mem::take(&mut self.is_due_sooner)
+    }
+
     /// Whether a record is with a consumer.
     pub fn has(&self, consumer: &Consumer, position: Position) -> bool {
         let held = self.consumers.get(consumer);
@@ -310,31 +318,90 @@ impl GroupState {
     }
 
     fn open(&mut self, position: Position, entry: u64, attempts: u32) {
-        let mut at = At::Ready;
-        if self.rules.sharing == Sharing::Ordered {
-            match self.queues.get_mut(&entry) {
-                Some(queue) => {
-                    queue.waiting.insert(position);
-                    at = At::Waiting;
-                }
-                None => {
-                    let waiting = BTreeSet::new();
-                    let first = position;
-                    self.queues.insert(entry, Queue { first, waiting });
-                }
-            }
-        }
-        if matches!(at, At::Ready) {
-            self.ready.insert(position);
-        }
-        let known = attempts > 0 || position < self.known_below;
         let item = Item {
             entry,
             attempts,
-            known,
-            at,
+            known: attempts > 0 || position < self.known_below,
+            at: At::Waiting(None),
         };
         self.items.insert(position, item);
+        if self.rules.sharing == Sharing::Ordered {
+            let Some(queue) = self.queues.get_mut(&entry) else {
+                let waiting = BTreeSet::new();
+                let first = position;
+                self.queues.insert(entry, Queue { first, waiting });
+                return self.turn(position, None);
+            };
+            queue.waiting.insert(position);
+            // It is older than the one whose turn it is: that one goes back behind it, unless a consumer has it.
+            let first = queue.first;
+            return match self.items.get(&first).map(|item| &item.at) {
+                Some(At::Ready) => self.put_back(first, None),
+                Some(At::Delayed(until)) => self.put_back(first, Some(*until)),
+                _ => {}
+            };
+        }
+        self.turn(position, None);
+    }
+
+    /// Puts a record where it belongs that nobody has and whose turn it was: behind an older one of its entry, which was put back
+    /// meanwhile, or among those that are delivered; not before `until`, where that is said.
+    fn put_back(&mut self, position: Position, until: Option<u64>) {
+        let entry = self.items.get(&position).map(|item| item.entry);
+        let older = entry.and_then(|entry| {
+            let queue = self.queues.get_mut(&entry)?;
+            let older = queue.waiting.first().copied().filter(|at| *at < position)?;
+            queue.waiting.remove(&older);
+            queue.waiting.insert(position);
+            queue.first = older;
+            Some(older)
+        });
+        let Some(older) = older else {
+            return self.turn(position, until);
+        };
+        self.ready.remove(&position);
+        self.wait(position, until);
+        self.turn(older, self.waits_until(older));
+    }
+
+    /// Until when a record waits that waits for another one of its entry, too.
+    fn waits_until(&self, position: Position) -> Option<u64> {
+        match self.items.get(&position)?.at {
+            At::Waiting(until) => until,
+            _ => None,
+        }
+    }
+
+    /// A record waits for another one of its entry.
+    fn wait(&mut self, position: Position, until: Option<u64>) {
+        if let Some(item) = self.items.get_mut(&position) {
+            if let At::Delayed(until) = item.at {
+                self.due.remove(&(until, position));
+            }
+            item.at = At::Waiting(until);
+        }
+    }
+
+    /// It is a record's turn: it is ready, or will be then.
+    fn turn(&mut self, position: Position, until: Option<u64>) {
+        let Some(item) = self.items.get_mut(&position) else {
+            return;
+        };
+        match until {
+            Some(until) => {
+                item.at = At::Delayed(until);
+                self.put_due(until, position);
+            }
+            None => {
+                item.at = At::Ready;
+                self.ready.insert(position);
+            }
+        }
+    }
+
+    fn put_due(&mut self, at: u64, position: Position) {
+        self.is_due_sooner |= self.due.first().is_none_or(|(first, _)| at < *first);
+        self.due.insert((at, position));
     }
 
     /// Gives a consumer the oldest ready records, at most `max`; each with the how-manieth delivery it is.
@@ -353,7 +420,7 @@ impl GroupState {
             item.known = true;
             item.at = At::With(consumer.clone(), until);
             taken.push((position, item.attempts));
-            self.due.insert((until, position));
+            self.put_due(until, position);
             self.consumers
                 .entry(consumer.clone())
                 .or_default()
@@ -370,8 +437,7 @@ impl GroupState {
                 && let Some(item) = self.items.get_mut(position)
             {
                 item.attempts -= 1;
-                item.at = At::Ready;
-                self.ready.insert(*position);
+                self.put_back(*position, None);
             }
         }
     }
@@ -510,76 +576,9 @@ impl GroupState {
                 }
                 _ => {
                     self.due.remove(&(until, position));
-                    self.make_ready(position);
+                    self.put_back(position, None);
                 }
             }
-        }
-    }
-
-    /// Puts parked records back, as if they had never been delivered: those named, or all; answers how many.
-    pub fn replay(&mut self, positions: Option<&[Position]>) -> u64 {
-        let mut replayed = 0;
-        for position in self.of_parked(positions) {
-            if let Some(parked) = self.parked.remove(&position) {
-                self.parked_changes.insert(position);
-                self.open(position, parked.entry, 0);
-                self.items.entry(position).and_modify(|item| item.known = true);
-                replayed += 1;
-            }
-        }
-        replayed
-    }
-
-    /// Takes parked records for done: those named, or all; answers how many.
-    pub fn drop_parked(&mut self, positions: Option<&[Position]>) -> u64 {
-        let mut dropped = 0;
-        for position in self.of_parked(positions) {
-            dropped += u64::from(self.parked.remove(&position).is_some());
-            self.parked_changes.insert(position);
-        }
-        dropped
-    }
-
-    fn of_parked(&self, positions: Option<&[Position]>) -> Vec<Position> {
-        match positions {
-            // Ascending, whatever order they are named in: the first of an entry has its turn first.
-            Some(named) => {
-                let named: BTreeSet<Position> = named.iter().copied().collect();
-                let is_parked = |position: &Position| self.parked.contains_key(position);
-                named.into_iter().filter(is_parked).collect()
-            }
-            None => self.parked.keys().copied().collect(),
-        }
-    }
-
-    /// What is parked, ascending.
-    pub fn parked(&self) -> &BTreeMap<Position, Parked> {
-        &self.parked
-    }
-
-    /// What was parked or is so no more since this was last called: with what is to be kept of each, or nothing.
-    pub fn take_parked_changes(&mut self) -> Vec<(Position, Option<Parked>)> {
-        let changed = std::mem::take(&mut self.parked_changes);
-        changed
-            .into_iter()
-            .map(|position| (position, self.parked.get(&position).cloned()))
-            .collect()
-    }
-
-    /// Whether there are such changes.
-    pub fn has_parked_changes(&self) -> bool {
-        !self.parked_changes.is_empty()
-    }
-
-    /// Says those changes once more: they could not be kept.
-    pub fn parked_changes_again(&mut self, positions: impl IntoIterator<Item = Position>) {
-        self.parked_changes.extend(positions);
-    }
-
-    /// A record that a consumer has been given cannot be read: it is parked.
-    pub fn park_unreadable(&mut self, consumer: &Consumer, position: Position, reason: &str) {
-        if self.has(consumer, position) {
-            self.park(position, reason);
         }
     }
 
@@ -591,6 +590,7 @@ impl GroupState {
             attempts: item.attempts,
             delayed_until: match item.at {
                 At::Delayed(until) => Some(until),
+                At::Waiting(until) => until,
                 _ => None,
             },
         })
@@ -605,7 +605,7 @@ impl GroupState {
             At::With(holder, until) if holder == consumer => *until,
             _ => return false,
         };
-        item.at = At::Waiting;
+        item.at = At::Waiting(None);
         self.due.remove(&(until, position));
         self.in_flight -= 1;
         if let Some(held) = self.consumers.get_mut(consumer) {
@@ -631,20 +631,7 @@ impl GroupState {
             };
             return self.park(position, &reason);
         }
-        match until {
-            Some(until) => {
-                item.at = At::Delayed(until);
-                self.due.insert((until, position));
-            }
-            None => self.make_ready(position),
-        }
-    }
-
-    fn make_ready(&mut self, position: Position) {
-        if let Some(item) = self.items.get_mut(&position) {
-            item.at = At::Ready;
-            self.ready.insert(position);
-        }
+        self.put_back(position, until);
     }
 
     fn park(&mut self, position: Position, reason: &str) {
@@ -683,7 +670,7 @@ impl GroupState {
         match queue.waiting.pop_first() {
             Some(next) => {
                 queue.first = next;
-                self.make_ready(next);
+                self.turn(next, self.waits_until(next));
             }
             None => drop(self.queues.remove(&item.entry)),
         }

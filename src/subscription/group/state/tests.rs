@@ -45,14 +45,11 @@ impl Plain {
         !matches!(self.records[&position].is, Is::Parked | Is::Done)
     }
 
-    /// Where the turn of a record is over the first open one of its entry has it.
+    /// The first open record of an entry has its turn, unless a consumer has another one.
     fn settle(&mut self) {
         for entry in 0..3 {
-            if self
-                .turns
-                .get(&entry)
-                .is_some_and(|position| self.is_open(*position))
-            {
+            let turn = self.turns.get(&entry);
+            if turn.is_some_and(|position| matches!(self.records[position].is, Is::With(..))) {
                 continue;
             }
             let mut of_it = self.records.iter().filter(|(_, one)| one.entry == entry);
@@ -366,9 +363,7 @@ impl Run {
         let ahead = self.state.done_ahead().clone();
         assert!(ahead.iter().copied().eq(self.ahead.iter().copied().map(at)));
         self.state = GroupState::restored(self.plain.rules.clone(), places, open.clone(), ahead, parked);
-        let without_delay = |one: Open| (one.position, one.entry, one.attempts);
-        let again = self.state.open_records().map(without_delay);
-        assert!(again.eq(open.into_iter().map(without_delay)));
+        assert!(self.state.open_records().eq(open));
         for one in self.plain.records.values_mut() {
             one.known = true;
             if matches!(one.is, Is::With(..)) {
@@ -376,34 +371,25 @@ impl Run {
             }
         }
         self.known_below = tail;
-        // Whose turn it was is not kept: it is the first one's again. Another one waits for that, and no longer.
-        self.plain.turns.clear();
         self.plain.settle();
-        for position in self.plain.records.keys().copied().collect::<Vec<_>>() {
-            let waits = !self.plain.has_its_turn(position);
-            if let Some(one) = self.plain.records.get_mut(&position)
-                && waits
-                && matches!(one.is, Is::Delayed(_))
-            {
-                one.is = Is::Open;
-            }
-        }
     }
 
     fn compare(&self) {
         let plain = &self.plain;
-        let records = plain.records.iter();
-        let is_open = records
-            .filter(|(_, one)| one.is == Is::Open)
-            .map(|(position, _)| position);
+        // Behind another one of its entry a record waits for that, whatever it was before.
+        let with_turn = |is_it: fn(&Is) -> bool| {
+            let records = plain.records.iter();
+            records
+                .filter(|(position, one)| is_it(&one.is) && plain.has_its_turn(**position))
+                .count()
+        };
+        let ready = with_turn(|is| *is == Is::Open);
+        let delayed = with_turn(|is| matches!(is, Is::Delayed(_)));
         let expected = Counts {
             in_flight: plain.count(|is| matches!(is, Is::With(..))),
-            ready: is_open
-                .clone()
-                .filter(|position| plain.has_its_turn(**position))
-                .count(),
-            waiting: is_open.filter(|position| !plain.has_its_turn(**position)).count(),
-            delayed: plain.count(|is| matches!(is, Is::Delayed(_))),
+            ready,
+            waiting: plain.count(|is| matches!(is, Is::Open | Is::Delayed(_))) - ready - delayed,
+            delayed,
             parked: plain.count(|is| *is == Is::Parked),
         };
         assert_eq!(self.state.counts(), expected);
@@ -527,4 +513,47 @@ fn parked_records_of_an_entry_that_are_replayed_come_in_their_order() {
     }
     assert_eq!(state.replay(Some(&[at(1), at(0), at(1)])), 2);
     assert_eq!(state.take(&me, 9, 0), [(at(0), 1)]);
+}
+
+#[test]
+fn an_older_record_that_is_replayed_comes_before_a_younger_one_of_its_entry() {
+    let me = consumer(0);
+    let parked_first = || {
+        let mut state = GroupState::new(rules(Sharing::Ordered), at(0));
+        state.scanned([(at(0), 7), (at(1), 7), (at(2), 7)], at(3));
+        assert_eq!(state.take(&me, 1, 0), [(at(0), 1)]);
+        assert_eq!(state.nack(&me, [at(0)], Refusal::Park, "", 0), 1);
+        state
+    };
+    // The younger one is ready.
+    let mut state = parked_first();
+    assert_eq!(state.replay(None), 1);
+    for position in [at(0), at(1), at(2)] {
+        assert_eq!(state.take(&me, 9, 0), [(position, 1)]);
+        assert_eq!(state.ack(&me, [position]), 1);
+    }
+    // It is delayed: nor does it wait for less because another one came first.
+    let mut state = parked_first();
+    assert_eq!(state.take(&me, 9, 0), [(at(1), 1)]);
+    assert_eq!(state.nack(&me, [at(1)], Refusal::Retry(100), "", 0), 1);
+    assert_eq!(state.replay(None), 1);
+    assert_eq!(state.take(&me, 9, 0), [(at(0), 1)]);
+    let open: Vec<Open> = state.open_records().collect();
+    assert_eq!(open[1].delayed_until, Some(100), "it is kept, too");
+    assert_eq!(state.ack(&me, [at(0)]), 1);
+    assert_eq!(state.take(&me, 9, 99), []);
+    assert_eq!(state.take(&me, 9, 100), [(at(1), 2)]);
+    // It is with a consumer: whatever brings it back, the older one is first then.
+    for how in 0..3 {
+        let mut state = parked_first();
+        assert_eq!(state.take(&me, 9, 0), [(at(1), 1)]);
+        assert_eq!(state.replay(None), 1);
+        assert_eq!(state.take(&consumer(1), 9, 0), [], "one at a time");
+        match how {
+            0 => drop(state.nack(&me, [at(1)], Refusal::Retry(0), "", 0)),
+            1 => state.leave_in_order(&me),
+            _ => state.pass(1_000),
+        }
+        assert_eq!(state.take(&consumer(1), 9, 1_000), [(at(0), 1)]);
+    }
 }
