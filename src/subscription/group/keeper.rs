@@ -6,6 +6,7 @@
 use super::Group;
 use super::kept::{self, Change};
 use crate::record::Position;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -43,6 +44,8 @@ enum Job {
 struct Queue {
     jobs: Vec<(Job, Option<Answer>)>,
     stopping: bool,
+    /// The thread has ended before its time: nothing is kept any more.
+    ended: bool,
 }
 
 #[derive(Default)]
@@ -54,6 +57,18 @@ struct Shared {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has something done, unless nobody is there any more who does it: then why.
+    fn put(&self, job: Job, answer: Option<Answer>) -> Result<(), NotKept> {
+        let mut queue = self.queue();
+        if queue.ended {
+            return Err(ended());
+        }
+        queue.jobs.push((job, answer));
+        drop(queue);
+        self.wake.notify_one();
+        Ok(())
     }
 }
 
@@ -73,7 +88,7 @@ impl Keeper {
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("groups".into())
-            .spawn(move || run(&of_thread, keep))?;
+            .spawn(move || run_to_the_end(&of_thread, keep))?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -111,10 +126,9 @@ impl Keeper {
 
     async fn ask(&self, job: Job) -> Result<(), NotKept> {
         let (answer, answered) = oneshot::channel();
-        self.shared.queue().jobs.push((job, Some(answer)));
-        self.shared.wake.notify_one();
-        let gone = |_| Err(NotKept("the thread that keeps groups is gone".into()));
-        answered.await.unwrap_or_else(gone)
+        self.shared.put(job, Some(answer))?;
+        // What the thread had in hand when it ended is not answered.
+        answered.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
@@ -125,8 +139,8 @@ impl KeepSoon {
     /// Keeps how far a group is, some time soon.
     pub fn keep(&self, group: &Arc<Group>) {
         if let Some(shared) = self.0.upgrade() {
-            shared.queue().jobs.push((Job::Progress(Arc::clone(group)), None));
-            shared.wake.notify_one();
+            // Nobody asked: whoever does is told why not.
+            let _ = shared.put(Job::Progress(Arc::clone(group)), None);
         }
     }
 }
@@ -140,6 +154,32 @@ impl Drop for Keeper {
             let _ = thread.join();
         }
     }
+}
+
+/// Why nothing is kept any more.
+fn ended() -> NotKept {
+    let why = "the thread that keeps groups has ended by a fault of the program, which the daemon's log tells; nothing is kept before it is \
+               started again";
+    NotKept(why.to_owned())
+}
+
+/// As [`run`]. Where that panics, which only a fault of the program does, nobody is left to wait for it: what was to be kept is answered
+/// with why it is not, at once and from then on. It is not begun again, since nobody knows what the panic left behind.
+fn run_to_the_end(shared: &Shared, keep: Box<dyn KeepGroups>) {
+    let ran = std::panic::catch_unwind(AssertUnwindSafe(|| run(shared, keep)));
+    let Err(panic) = ran else { return };
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(
+        panic = text.unwrap_or("without words"),
+        "the thread that keeps groups has ended by a fault of the program: what they do is kept once the daemon is started again"
+    );
+    let mut queue = shared.queue();
+    queue.ended = true;
+    // Whoever waits for one of these is told by its loss.
+    let unanswered = std::mem::take(&mut queue.jobs);
+    drop(queue);
+    drop(unanswered);
 }
 
 fn run(shared: &Shared, mut keep: Box<dyn KeepGroups>) {
