@@ -8,6 +8,7 @@
 use super::status::{self, RequestError};
 use super::subscriptions::heartbeat;
 use super::{Core, convert, groups, proto};
+use crate::record::Position;
 use crate::subscription::group::{Delivered, GroupError, Member, Pull};
 use crate::view::Parts;
 use futures::future::BoxFuture;
@@ -138,6 +139,16 @@ impl Outbox {
         self.messages.push_back(message);
     }
 
+    /// The records that were not sent.
+    fn records(&self) -> Vec<Position> {
+        let deliveries = self.messages.iter().filter_map(|message| match message {
+            Told::Deliveries(some) => Some(&some.deliveries),
+            _ => None,
+        });
+        let records = deliveries.flatten().filter_map(|one| one.record.as_ref());
+        records.map(|record| Position::new(record.position)).collect()
+    }
+
     fn take(&mut self) -> Option<Told> {
         let message = self.messages.pop_front();
         self.has_records &= !matches!(message, Some(Told::Deliveries(_)));
@@ -157,6 +168,8 @@ impl Worker {
         } = self;
         member.in_order = matches!(end, End::Left | End::Draining | End::Failed(_));
         let group = Arc::clone(&member.group);
+        // What waits for the connection still is nothing that its consumer can have died of.
+        group.give_back(&member.consumer, &outbox.records());
         // Before anything is told that the consumer may not read: what it has goes to others at once.
         drop(member);
         let last = match end {
@@ -200,13 +213,16 @@ impl Worker {
             let done = tokio::select! {
                 _ = draining.wait_for(|draining| *draining) => Err(End::Draining),
                 Some(acked) = acking.next(), if !acking.is_empty() => self.acked(acked),
-                permit = tell.reserve(), if has_more => match (permit, self.outbox.take()) {
-                    (Ok(permit), Some(message)) => {
-                        permit.send(Ok(response(message)));
-                        told_at = Instant::now();
+                permit = tell.reserve(), if has_more => match permit {
+                    Ok(permit) => {
+                        if let Some(message) = self.outbox.take() {
+                            permit.send(Ok(response(message)));
+                            told_at = Instant::now();
+                        }
                         Ok(())
                     }
-                    _ => Err(End::Gone),
+                    // What was to be told is not sent.
+                    Err(_) => Err(End::Gone),
                 },
                 message = said.message(), if acking.len() + self.outbox.messages.len() < ACKS => match message {
                     Ok(Some(message)) => self.hear(message, &mut acking),
@@ -219,8 +235,7 @@ impl Worker {
                 }
                 () = group.has_fewer(&consumer, self.credits as usize), if is_full => Ok(()),
                 () = tokio::time::sleep_until(told_at + self.heartbeat), if !has_more => {
-                    self.beat();
-                    Ok(())
+                    self.beat()
                 }
                 () = tell.closed() => Err(End::Gone),
             };
@@ -276,7 +291,7 @@ impl Worker {
             Some(Said::Ack(ack)) => {
                 check_unsaid("ack", &ack.group, &ack.consumer)?;
                 let positions = groups::positions("ack.positions", &ack.positions)?;
-                let through = ack.through.map(crate::record::Position::new);
+                let through = ack.through.map(Position::new);
                 let acked = async move { core.groups.ack(&group, &consumer, positions, through).await };
                 acking.push_back(acked.boxed());
             }
@@ -316,13 +331,16 @@ impl Worker {
         Ok(())
     }
 
-    fn beat(&mut self) {
+    fn beat(&mut self) -> Result<(), End> {
+        // Whoever takes nothing is told of it, too.
+        self.member.group.check()?;
         let tail = self.core.log.tail();
         let position = self.member.group.standing().position;
         self.outbox.put(Told::Heartbeat(proto::Heartbeat {
             tail: tail.get(),
             lag: tail.since(position.min(tail)),
         }));
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use chancery::rpc::proto::{
 use chancery::rpc::proto::{ExtendRequest, NackRequest};
 use chancery::rpc::wire;
 use chancery::subscription::Hub;
+use chancery::subscription::group::state::Refusal;
 use chancery::subscription::group::{Groups, KeepGroups, Pull};
 use chancery::view::Parts;
 use futures::StreamExt;
@@ -553,5 +554,82 @@ async fn should_the_thread_that_keeps_groups_panic_each_who_asks_is_told_so_and_
     let told = tokio::time::timeout(PATIENCE, ask).await;
     told.expect("nobody waits for a thread that is gone");
     drop(groups);
+    server.stop().await;
+}
+
+/// Refused for a moment, by another consumer, while one waits for records: that one has it once the moment is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_is_given_what_is_delayed_meanwhile_once_its_delay_is_over() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 1, 1).await;
+    let groups = open_groups(&server, Refusing::default());
+    let mut settings = settings(10);
+    settings.rules.ack_timeout_ms = 3_600_000;
+    let start = chancery::subscription::From::Start;
+    let group = groups.create(settings, start).await.unwrap();
+    let members = ["anna", "ben", "cleo"].map(|name| group.join(name));
+    let pull = |at: usize| {
+        groups.pull(
+            &group,
+            Pull {
+                consumer: members[at].consumer.clone(),
+                max: 10,
+                wait: PATIENCE * 10,
+                parts: Parts::Both,
+            },
+        )
+    };
+    let taken = pull(0).await.unwrap();
+    let positions: Vec<_> = taken.attempts.into_keys().collect();
+    // Two wait, and the one who is told of it does so no longer.
+    let (mut first, mut second) = (Box::pin(pull(1)), Box::pin(pull(2)));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    assert!(futures::poll!(second.as_mut()).is_pending());
+    let again = Refusal::Retry(50);
+    let nacked = groups
+        .nack(&group, &members[0].consumer, positions.clone(), again, "")
+        .await;
+    assert_eq!(nacked.unwrap(), 1);
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    drop(first);
+    let delivered = tokio::time::timeout(PATIENCE, second).await;
+    let delivered = delivered.expect("it is delivered again").unwrap();
+    assert_eq!(delivered.attempts[&positions[0]], 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_sent_is_not_what_a_consumer_died_of() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let deaf = unread(&server, 200).await;
+    // All but the last that it has: that one waits for the connection.
+    let has = standing(&server).await.in_flight;
+    let others: Vec<u64> = (0..has - 1).collect();
+    assert_eq!(ack(&server, "another", &others).await, has - 1);
+    drop(deaf);
+    assert_eq!(pull_waiting(&server, "another", 1, 10_000).await, [(has - 1, 1)]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_gave_no_credits_is_told_that_the_group_is_forgotten() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    create(&server, group()).await;
+    let mut idle = Stream::join_beating(&server, "idle", 0, 100).await;
+    let request = proto::DeleteGroupRequest { name: "desk".into() };
+    server.client.subscriptions().delete_group(request).await.unwrap();
+    let told = async {
+        loop {
+            match idle.ended().await {
+                Ok(Some(_)) => {}
+                end => break end,
+            }
+        }
+    };
+    let end = tokio::time::timeout(PATIENCE, told).await;
+    refused(end.expect("it ends"), Code::NotFound, "UNKNOWN_GROUP");
     server.stop().await;
 }

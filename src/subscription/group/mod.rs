@@ -252,14 +252,15 @@ impl Group {
         }
     }
 
-    /// After a change: wakes those who may go on by it.
+    /// After a change: wakes those who may go on by it, or who wait until later than they need.
     fn wake(&self) {
-        let (has_some, is_freed) = {
+        let (is_one_wanted, is_freed) = {
             let mut state = self.state();
             let has_more = state.wanted() > 0 && state.next() < self.log.tail();
-            (state.takeable() > 0 || has_more, state.take_freed())
+            let has_some = state.takeable() > 0 || has_more;
+            (has_some | state.take_due_sooner(), state.take_freed())
         };
-        if has_some {
+        if is_one_wanted {
             self.changed.notify_one();
         }
         if is_freed {
@@ -312,6 +313,12 @@ impl Group {
     /// How many records a consumer has.
     pub fn held(&self, consumer: &Consumer) -> usize {
         self.state().held(consumer)
+    }
+
+    /// Takes records back that a consumer has and that were not sent to it, as if they had not been taken.
+    pub fn give_back(&self, consumer: &Consumer, positions: &[Position]) {
+        self.state().give_back(consumer, positions);
+        self.wake();
     }
 
     /// The time of records that a consumer has begins anew.

@@ -50,12 +50,16 @@ impl Delivered {
 const FREED_LOOK_MIN: Duration = Duration::from_millis(20);
 const FREED_LOOK_MAX: Duration = Duration::from_secs(3_600);
 
-/// Wakes another one who waits for records when this one waits no longer, where there are some.
+/// Wakes another one who waits for records when this one waits no longer, where there are some; or where some are due at a time for
+/// which this one may have waited alone.
 struct WakesNext<'g>(&'g Group);
 
 impl Drop for WakesNext<'_> {
     fn drop(&mut self) {
         self.0.wake();
+        if self.0.state().next_due().is_some() {
+            self.0.changed.notify_one();
+        }
     }
 }
 
@@ -77,8 +81,7 @@ struct Taken<'g> {
 
 impl Taken<'_> {
     fn give_back(&mut self, positions: &[Position]) {
-        self.group.state().give_back(self.consumer, positions);
-        self.group.wake();
+        self.group.give_back(self.consumer, positions);
     }
 }
 
@@ -98,7 +101,8 @@ impl Group {
         if self.matcher.get().is_none() && !self.settings.filter.actors().is_empty() {
             hub.view_soon().await;
         }
-        // One is woken at a time, and wakes the next one where there is more: also where it is given up meanwhile.
+        // One is woken at a time, and wakes the next one where there is more, or where it waited for what is due: also where it is given
+        // up meanwhile.
         let _next = WakesNext(self);
         loop {
             // Before anything is looked at: what changes from here on is told.
