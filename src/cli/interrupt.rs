@@ -1,14 +1,12 @@
-//! Ctrl-C: the first asks the command to come to an end, the second ends the process.
+//! Ctrl-C: the first asks the command to come to an end, the second ends the process. So it is with each signal that is listened to; a
+//! second one of another kind asks for what was asked for already.
 
 use super::failure::Failure;
 use crate::alert::own_group;
-use crate::daemon::signals::is_hangup_minded;
-use std::time::{Duration, Instant};
+use crate::daemon::signals::{Heard, is_hangup_minded};
+use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-/// Signals that come so soon one behind the other are one: a session that ends may send two of them.
-const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Tells whether the command was asked to end.
 #[derive(Clone, Debug)]
@@ -39,25 +37,24 @@ pub fn listen_with_hangup() -> Result<Interrupt, Failure> {
 
 fn listen_to(kinds: &[SignalKind]) -> Result<Interrupt, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("signals cannot be listened to: {error}"));
-    let signals = kinds.iter().map(|kind| signal(*kind));
+    let signals = kinds.iter().map(|kind| Ok((*kind, signal(*kind)?)));
     let mut signals = signals.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let (tell, told) = watch::channel(false);
     tokio::spawn(async move {
-        let mut first: Option<Instant> = None;
+        let mut heard = Heard::default();
         loop {
-            let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
-            futures::future::select_all(any).await;
-            match first {
-                Some(first) if first.elapsed() < TOGETHER => {}
-                Some(_) => {
-                    own_group::end_all();
-                    std::process::exit(130);
-                }
-                None => {
-                    first = Some(Instant::now());
-                    tell.send_replace(true);
-                }
+            let any = signals.iter_mut().map(|(kind, signal)| {
+                Box::pin(async move {
+                    signal.recv().await;
+                    *kind
+                })
+            });
+            let (kind, ..) = futures::future::select_all(any).await;
+            if heard.ends_at_once(kind, Instant::now()) {
+                own_group::end_all();
+                std::process::exit(130);
             }
+            tell.send_replace(true);
         }
     });
     Ok(Interrupt(told))

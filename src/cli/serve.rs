@@ -25,7 +25,7 @@ pub struct Args {
     settings: Settings,
 }
 
-/// Opens the archive, serves it, and closes it after SIGTERM, Ctrl-C or a hangup; a second signal ends at once.
+/// Opens the archive, serves it, and closes it after SIGTERM, Ctrl-C or a hangup; the same of the first two once more ends at once.
 ///
 /// # Errors
 /// Settings that cannot be used, an archive that cannot be opened, an address that is taken.

@@ -90,7 +90,7 @@ fn what_a_failed_command_left_behind_is_ended() {
 }
 
 #[test]
-fn a_hangup_is_an_orderly_stop() {
+fn a_hangup_is_an_orderly_stop_and_a_sigterm_after_it_the_same_stop() {
     let daemon = new(&command(
         "echo $$ >> ids; while [ ! -e release ]; do sleep 0.02; done",
     ));
@@ -102,6 +102,8 @@ fn a_hangup_is_an_orderly_stop() {
     // A session that ends may send it twice.
     daemon.signal(Signal::HUP);
     std::thread::sleep(Duration::from_millis(200));
+    // The manager of services comes after it, in its own time.
+    daemon.signal(Signal::TERM);
     std::fs::write(daemon.folder().join("release"), "").unwrap();
     let (said, folder) = daemon.ended();
     assert!(said.contains("everything is on disk"), "{said}");
