@@ -6,11 +6,12 @@
 
 use super::attempt::{Failed, Of, Why};
 use super::beginning::Begun;
+use super::keeping::Keeping;
 use super::matched::{Batch, Told};
 use super::settings::{Alert, Beginning, Target};
 use super::standing::Standing;
 use super::waits::{Stop, Waits, random};
-use super::{Places, command, webhook};
+use super::{command, webhook};
 use crate::log::{Log, ReadError};
 use crate::record::{Hash, Position, Recorded};
 use crate::subscription::{
@@ -59,7 +60,7 @@ pub(super) struct Follower {
     alert: Alert,
     hub: Arc<Hub>,
     log: Log,
-    places: Arc<dyn Places>,
+    keeping: Keeping,
     standing: Arc<Standing>,
     stop: Stop,
     waits: Waits,
@@ -69,6 +70,8 @@ pub(super) struct Follower {
     kept: (Option<Position>, Instant),
     /// Whether the last failure was none of a match: it has passed once the log is followed.
     is_off: bool,
+    /// The match that has failed and is not done.
+    undone: Option<Position>,
 }
 
 /// Why a session is not followed any further.
@@ -98,7 +101,7 @@ impl Follower {
         alert: Alert,
         hub: Arc<Hub>,
         log: Log,
-        places: Arc<dyn Places>,
+        keeping: Keeping,
         standing: Arc<Standing>,
         stop: Stop,
     ) -> Self {
@@ -107,12 +110,13 @@ impl Follower {
             alert,
             hub,
             log,
-            places,
+            keeping,
             standing,
             stop,
             place: None,
             kept: (None, Instant::now()),
             is_off: false,
+            undone: None,
         }
     }
 
@@ -162,7 +166,7 @@ impl Follower {
 
     /// Finds the place that was kept. One of another filter is taken over, with a word: the new filter begins there.
     fn recall(&mut self) -> Result<(), Trouble> {
-        let Some(bytes) = self.places.get(&self.alert.name) else {
+        let Some(bytes) = self.keeping.get(&self.alert.name) else {
             return Ok(());
         };
         let mut place = Place::decode(&bytes).map_err(|error| Trouble::Final(of_token(&error)))?;
@@ -281,9 +285,9 @@ impl Follower {
         let batch = Batch::decode(bytes).map_err(unread)?;
         for matched in &batch.matches {
             let told = matched.told()?;
-            self.follows();
             let behind = matched.position.next();
             let token = self.token(behind).await?;
+            self.follows();
             if let Some(ended) = self.deliver(&told, erasures).await? {
                 return Ok(Some(ended));
             }
@@ -301,9 +305,16 @@ impl Follower {
 
     /// What was no failure of a match has passed; one of a match has not before the match is done.
     fn follows(&mut self) {
-        if std::mem::take(&mut self.is_off) {
-            self.standing.well();
+        if std::mem::take(&mut self.is_off) && self.undone.is_none() {
+            self.well();
         }
+    }
+
+    /// Nothing has failed that has not passed: what fails next is tried again soon.
+    fn well(&mut self) {
+        self.undone = None;
+        self.waits.reset();
+        self.standing.well();
     }
 
     fn records_only(&self) -> bool {
@@ -333,13 +344,13 @@ impl Follower {
                 false => self.once(told).await,
             };
             let Err(failed) = done else {
-                self.waits.reset();
-                self.standing.well();
+                self.well();
                 return Ok(None);
             };
             if !self.stand_before(told.position).await? || matches!(failed.why, Why::Stopping) {
                 return Ok(Some(Ended::Stopping));
             }
+            self.undone = Some(told.position);
             let what = format!("position {} is not done", told.position);
             if !failed.stderr.is_empty() {
                 let (alert, position) = (&self.alert.name, told.position.get());
@@ -394,13 +405,11 @@ impl Follower {
             keep && before.is_none_or(|before| *before != place || self.kept.0 != Some(token.position));
         let position = token.position;
         let mut was_refused = false;
-        while keep && let Err(error) = self.put(place.encode()).await {
+        while keep && let Err(error) = self.keeping.keep(&self.alert.name, place.encode()).await {
             was_refused = true;
+            let why = format!("state/alerts: {error}");
             if !self
-                .failed(
-                    &error.to_string(),
-                    "its place cannot be kept, nothing more is done",
-                )
+                .failed(&why, "its place cannot be kept, nothing more is done")
                 .await
             {
                 return false;
@@ -409,23 +418,14 @@ impl Follower {
         if keep {
             self.kept = (Some(position), Instant::now());
         }
-        if was_refused {
-            self.standing.well();
+        // What was erased before it was done is no match any more.
+        let is_passed = self.undone.is_some_and(|undone| undone < position);
+        if is_passed || (was_refused && self.undone.is_none()) {
+            self.well();
         }
         self.standing.at(position, last_success);
         self.place = Some(place);
         true
-    }
-
-    async fn put(&self, bytes: Vec<u8>) -> Result<(), ReadError> {
-        let (places, name) = (Arc::clone(&self.places), self.alert.name.clone());
-        blocking(move || {
-            places.put(&name, &bytes).map_err(|cause| ReadError::Io {
-                what: "state/alerts".to_owned(),
-                cause: cause.to_string(),
-            })
-        })
-        .await
     }
 
     /// Tells of a failure and waits; answers whether the daemon still runs.

@@ -6,7 +6,7 @@
 //! success and its place does that one match again, and a match that fails is tried again for ever, with nothing skipped.
 //!
 //! [`settings`] reads what the file of settings says, [`matched`] is what a match is, [`command`] (in its [`own_group`]) and
-//! [`webhook`] (over `connect` and `tls`) do it, `beginning` is where one begins, `follow` its loop, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
+//! [`webhook`] (over `connect` and `tls`) do it, `beginning` is where one begins, `follow` its loop, `keeping` what writes its places down, [`standing`] what `status` shows. Where places are kept is not known here: [`Places`] is
 //! the seam, and the daemon joins it to a journal in `state/alerts/`. Nothing here ends the daemon or waits for another alert.
 
 pub mod attempt;
@@ -14,6 +14,7 @@ mod beginning;
 pub mod command;
 mod connect;
 mod follow;
+mod keeping;
 pub mod matched;
 pub mod own_group;
 mod sent;
@@ -29,6 +30,7 @@ use crate::view::ahead::Readers;
 use crate::view::reader::Viewed;
 use beginning::{Begun, first_places};
 use follow::Follower;
+use keeping::Keeping;
 pub use settings::{Alert, AlertError, Beginning, Target};
 use standing::Standing;
 pub use standing::{Now, Stands};
@@ -50,14 +52,6 @@ pub trait Places: Send + Sync {
     /// # Errors
     /// What the system says; they may be there after a restart all the same.
     fn put_all(&self, places: &[(&str, &[u8])]) -> io::Result<()>;
-
-    /// Keeps a place, as [`Places::put_all`].
-    ///
-    /// # Errors
-    /// As there.
-    fn put(&self, alert: &str, place: &[u8]) -> io::Result<()> {
-        self.put_all(&[(alert, place)])
-    }
 }
 
 /// All alerts of a daemon.
@@ -89,16 +83,17 @@ impl Alerts {
             .map(|alert| beginning::settled(alert, tail))
             .collect();
         let begun = begun(&alerts, log, &places).await;
+        let keeping = places.as_ref().map(|places| Keeping::over(Arc::clone(places)));
         let mut tasks = Vec::new();
         let mut standings = Vec::new();
         for (alert, begun) in alerts.into_iter().zip(begun) {
             let standing = Arc::new(Standing::new(&alert.name));
             standings.push(Arc::clone(&standing));
-            match &places {
+            match &keeping {
                 Err(why) => standing.stopped(why),
-                Ok(places) => {
-                    let (hub, places, stop) = (Arc::clone(&hub), Arc::clone(places), Stop::new(told.clone()));
-                    let mut follower = Follower::new(alert, hub, log.clone(), places, standing, stop);
+                Ok(keeping) => {
+                    let (hub, keeping, stop) = (Arc::clone(&hub), keeping.clone(), Stop::new(told.clone()));
+                    let mut follower = Follower::new(alert, hub, log.clone(), keeping, standing, stop);
                     if let Some(begun) = begun {
                         follower.begin(begun);
                     }

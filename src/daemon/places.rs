@@ -67,8 +67,8 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let places = open(data.path()).unwrap();
         assert_eq!(places.get("desk"), None);
-        places.put("desk", b"one").unwrap();
-        places.put("desk", b"two").unwrap();
+        places.put_all(&[("desk", b"one")]).unwrap();
+        places.put_all(&[("desk", b"two")]).unwrap();
         drop(places);
         let folder = data.path().join("state/alerts");
         std::fs::write(folder.join("journal.1"), b"broken").unwrap();

@@ -346,3 +346,27 @@ fn an_erasure_is_no_success_of_an_alert_that_fails() {
         now >= after + 3
     });
 }
+
+#[test]
+fn an_alert_whose_match_was_erased_before_it_was_done_has_not_failed_any_more() {
+    let server = Receiving::start();
+    server.answer((0..1_000).map(|_| Answer::Status(503)));
+    let alerts = hook(&server.address).replace("filter = ''", "filter = 'title : t'\nrecords-only = true");
+    let daemon = new(&alerts);
+    append(&daemon, "k0");
+    stands(&daemon, "failures", |now| now["failures"].as_u64() > Some(1));
+    daemon.ok(&[
+        "erase",
+        "desk/k0",
+        "--authority",
+        "order 7",
+        "--confirm",
+        "desk/k0",
+    ]);
+    let now = stands(&daemon, "it is past it", |now| now["lag"] == 0);
+    assert_eq!(
+        (&now["failures"], &now["last_error"]),
+        (&0.into(), &Value::Null),
+        "{now}"
+    );
+}

@@ -1,11 +1,11 @@
 //! Alerts over a log whose places cannot be kept: what a real disk does too seldom for a test of the daemon.
 
 use crate::harness::*;
-use chancery::alert::{Alert, Alerts, Beginning, Now, Places, settings};
+use chancery::alert::{Alert, Alerts, Beginning, Now, Places, Target, settings};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -142,6 +142,161 @@ fn where_a_new_alert_begins_is_kept_before_it_is_followed() {
         )
         .await;
         assert!(places.get("desk").is_some());
+        alerts.stop(Duration::from_secs(60));
+        alerts.ended().await;
+    });
+}
+
+/// What was said in this thread of the waits between attempts.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Said {
+    /// The waits in milliseconds.
+    fn waits(&self) -> Vec<u64> {
+        let said = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let waits = said.split("retry_ms=").skip(1);
+        let digits = waits.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        digits.map(|digits| digits.unwrap().parse().unwrap()).collect()
+    }
+}
+
+#[test]
+fn waits_begin_anew_once_a_place_could_be_kept_again() {
+    let opened = Opened::new();
+    let told = opened.folder.path().join("told");
+    let script = format!("echo $CHANCERY_KEY >> {}; [ $CHANCERY_KEY = k0 ]", told.display());
+    let alerts: Vec<Alert> = alerts(&told)
+        .into_iter()
+        .map(|alert| Alert {
+            retry_max: Duration::from_secs(60),
+            target: Target::Command(["/bin/sh", "-c", &script].map(str::to_owned).to_vec()),
+            ..alert
+        })
+        .collect();
+    let places = Arc::new(Refusing::default());
+    let said = Said::default();
+    let writer = said.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _said_here = tracing::subscriber::set_default(subscriber);
+    // Whatever is said is said in this thread.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let log = opened.log();
+        let kept = Ok(Arc::clone(&places) as Arc<dyn Places>);
+        let alerts = Alerts::start(&alerts, log, Arc::default(), &Arc::default(), kept).await;
+        until(&alerts, |now| now.position.is_some()).await;
+        places.refuses.store(true, Ordering::Relaxed);
+        log.append(batch(vec![create("k0", "title")])).await.unwrap();
+        until(&alerts, |now| now.failures >= 4).await;
+        places.refuses.store(false, Ordering::Relaxed);
+        until(&alerts, |now| now.lag == Some(0)).await;
+        let before = said.waits();
+        log.append(batch(vec![create("k1", "title")])).await.unwrap();
+        until(&alerts, |now| now.failures >= 1).await;
+        let waits = said.waits();
+        assert!(
+            before.len() >= 4 && (400..=1_600).contains(&before[3]),
+            "{waits:?}"
+        );
+        assert!((100..=200).contains(&waits[before.len()]), "{waits:?}");
+        alerts.stop(Duration::from_secs(60));
+        alerts.ended().await;
+    });
+}
+
+/// Keeps places in memory, one write after the other, and none while the gate is held.
+#[derive(Default)]
+struct Slow {
+    kept: Mutex<BTreeMap<String, Vec<u8>>>,
+    asked: AtomicUsize,
+    gate: Mutex<()>,
+}
+
+impl Places for Slow {
+    fn get(&self, alert: &str) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap().get(alert).cloned()
+    }
+
+    fn put_all(&self, places: &[(&str, &[u8])]) -> io::Result<()> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let _open = self.gate.lock().unwrap();
+        let places = places
+            .iter()
+            .map(|(alert, place)| ((*alert).to_owned(), place.to_vec()));
+        self.kept.lock().unwrap().extend(places);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_disk_that_is_slow_to_keep_places_holds_one_thread_for_all_alerts() {
+    const ALERTS: usize = 40;
+    let opened = Opened::new();
+    let told = opened.folder.path().join("told");
+    let one = alerts(&told).remove(0);
+    let all = (0..ALERTS).map(|n| Alert {
+        name: format!("n{n}"),
+        ..one.clone()
+    });
+    let all: Vec<Alert> = all.collect();
+    let places = Arc::new(Slow::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let log = opened.log();
+        let kept = Ok(Arc::clone(&places) as Arc<dyn Places>);
+        let alerts = Alerts::start(&all, log, Arc::default(), &Arc::default(), kept).await;
+        let (held, holds) = std::sync::mpsc::channel();
+        let (open, opened) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::clone(&places);
+        let holder = std::thread::spawn(move || {
+            let _held = gate.gate.lock().unwrap();
+            held.send(()).unwrap();
+            // Whoever fails lets go of it, too.
+            let _ = opened.recv();
+        });
+        holds.recv().unwrap();
+        log.append(batch(vec![create("k0", "title")])).await.unwrap();
+        // Each has done its match before its place is kept.
+        let said = || std::fs::read_to_string(&told).unwrap_or_default();
+        until(&alerts, |_| said().lines().count() == ALERTS).await;
+        until(&alerts, |_| places.asked.load(Ordering::Relaxed) > 1).await;
+        for _ in 0..ALERTS {
+            let other = tokio::task::spawn_blocking(|| ());
+            let done = tokio::time::timeout(Duration::from_secs(60), other).await;
+            assert!(
+                done.is_ok(),
+                "whatever else waits for the disk waits for all of them"
+            );
+        }
+        assert!(alerts.now().iter().all(|now| now.lag == Some(1)));
+        open.send(()).unwrap();
+        holder.join().unwrap();
+        let is_done = |now: &Now| now.lag == Some(0) && now.failures == 0;
+        until(&alerts, |_| alerts.now().iter().all(is_done)).await;
+        assert_eq!(places.kept.lock().unwrap().len(), ALERTS);
         alerts.stop(Duration::from_secs(60));
         alerts.ended().await;
     });
