@@ -92,12 +92,27 @@ impl Failed {
         const CHARS_MAX: usize = 200;
         let last = self.stderr.lines().rev().find(|line| !line.trim().is_empty());
         match last {
-            Some(last) => format!(
-                "{}: {}",
-                self.why,
-                last.trim().chars().take(CHARS_MAX).collect::<String>()
-            ),
+            Some(last) => {
+                // A terminal would obey them: one goes back to the begin of the line.
+                let plain = |c: char| if c.is_control() { ' ' } else { c };
+                let last: String = last.trim().chars().take(CHARS_MAX).map(plain).collect();
+                format!("{}: {last}", self.why)
+            }
             None => self.why.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_failure_is_one_that_no_terminal_obeys() {
+        let why = || Why::Timeout(Duration::from_secs(1));
+        let stderr = "first\n10 %\r20 %\u{1b}[2J\u{7}\u{9b}\n \n".to_owned();
+        let failed = Failed { why: why(), stderr };
+        assert_eq!(failed.line(), "not done within 1 s, and cut off: 10 % 20 % [2J  ");
+        assert_eq!(Failed::from(why()).line(), "not done within 1 s, and cut off");
     }
 }
