@@ -17,12 +17,15 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// How long a beginning waits for the search view, where its filter asks for actors.
 const VIEW_WAIT: Duration = Duration::from_secs(5);
 /// How often it looks whether the view is there.
 const VIEW_LOOK: Duration = Duration::from_millis(20);
+/// Beginnings that look for the names of their actors at a time. Without the view each looks at every record, and many that begin
+/// at once, as alerts do, would hold all threads that questions and appends need.
+const LOOKS_AT_ONCE: usize = 2;
 
 /// Makes a message of a batch and its resume token.
 pub type Encode = fn(&Selection, Parts, &[u8]) -> Bytes;
@@ -104,6 +107,7 @@ pub struct Hub {
     pub(super) view: Viewed,
     /// Whether there will be a search view.
     has_view: bool,
+    looks: Arc<Semaphore>,
     pub(super) encode: Encode,
     draining: watch::Sender<bool>,
     subscribers: Arc<AtomicU64>,
@@ -128,6 +132,7 @@ impl Hub {
             readers,
             view: Viewed::default(),
             has_view: false,
+            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
             encode,
             draining: watch::Sender::new(false),
             subscribers: Arc::default(),
@@ -159,7 +164,7 @@ impl Hub {
     /// # Errors
     /// [`SubscribeError`].
     pub async fn subscribe(self: &Arc<Self>, request: Subscribe) -> Result<Session, SubscribeError> {
-        let draining = self.draining.subscribe();
+        let mut draining = self.draining.subscribe();
         if *draining.borrow() {
             return Err(SubscribeError::Draining);
         }
@@ -171,11 +176,12 @@ impl Hub {
         })
         .await?;
         if !request.filter.actors().is_empty() {
-            self.view_soon().await;
-            // Whoever gives up waiting ends the search for names.
-            let cancel = Cancel::default();
-            let (hub, filter, cancelled) = (Arc::clone(self), request.filter.clone(), cancel.flag());
-            request.filter = blocking(move || hub.widened(&filter, &cancelled)).await?;
+            request.filter = tokio::select! {
+                biased;
+                // Both an order and a lost sender mean that it is stopping.
+                _ = draining.wait_for(|draining| *draining) => return Err(SubscribeError::Draining),
+                filter = self.widened_in_turn(&request.filter) => filter?,
+            };
         }
         self.subscribers.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&self.subscribers));
@@ -216,6 +222,20 @@ impl Hub {
         let view = self.view.get().map(AsRef::as_ref);
         let widened = widened(&self.log, view, filter, self.log.tail(), cancelled)?;
         Ok(widened.filter)
+    }
+
+    /// As [`Hub::widened`], of which only so many are under way at a time. Whoever gives up waiting ends it.
+    async fn widened_in_turn(self: &Arc<Self>, filter: &Filter) -> Result<Filter, ReadError> {
+        self.view_soon().await;
+        let turn = Arc::clone(&self.looks).acquire_owned().await;
+        let cancel = Cancel::default();
+        let (hub, filter, cancelled) = (Arc::clone(self), filter.clone(), cancel.flag());
+        blocking(move || {
+            // It is another's once this thread is free, and not before.
+            let _turn = turn;
+            hub.widened(&filter, &cancelled)
+        })
+        .await
     }
 
     /// Waits a while for the search view. Just after a start of the daemon it is not open yet, and alerts and groups begin then: to wait

@@ -6,7 +6,7 @@ use chancery::filter::Filter;
 use chancery::record::Position;
 use chancery::store::disk::{Disk, DiskFile, RealDisk};
 use chancery::store::open::{ArchiveOptions, open};
-use chancery::subscription::{From, Hub, Item, Session, Subscribe};
+use chancery::subscription::{From, Hub, Item, Session, Subscribe, SubscribeError};
 use chancery::view::ahead::Readers;
 use chancery::view::{Mode, Parts, Selection};
 use futures::poll;
@@ -37,7 +37,7 @@ async fn live(hub: &Arc<Hub>, filter: &str) -> Session {
     session
 }
 
-/// Holds syncs back while it is shut.
+/// Holds syncs or reads back while it is shut.
 #[derive(Default)]
 struct Gate {
     /// Whether it is shut, and how many wait.
@@ -59,7 +59,7 @@ impl Gate {
         self.state.lock().unwrap().1 -= 1;
     }
 
-    /// Until a sync waits.
+    /// Until one waits.
     fn is_waited_at(&self) {
         let state = self.state.lock().unwrap();
         drop(
@@ -70,13 +70,36 @@ impl Gate {
     }
 }
 
-/// The real disk behind a gate.
-struct GatedDisk(Arc<Gate>);
-struct GatedFile(Arc<dyn DiskFile>, Arc<Gate>);
+/// A gate that is shut, and opened where a test ends: nobody waits for threads that wait at it.
+struct Shut(Arc<Gate>);
+
+impl Shut {
+    fn new(gate: &Arc<Gate>) -> Self {
+        gate.shut(true);
+        Self(Arc::clone(gate))
+    }
+}
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        self.0.shut(false);
+    }
+}
+
+/// The gates of syncs and of reads.
+#[derive(Clone, Default)]
+struct Gates {
+    syncs: Arc<Gate>,
+    reads: Arc<Gate>,
+}
+
+/// The real disk behind gates.
+struct GatedDisk(Gates);
+struct GatedFile(Arc<dyn DiskFile>, Gates);
 
 impl GatedDisk {
     fn gated(&self, file: io::Result<Arc<dyn DiskFile>>) -> io::Result<Arc<dyn DiskFile>> {
-        file.map(|file| Arc::new(GatedFile(file, Arc::clone(&self.0))) as _)
+        file.map(|file| Arc::new(GatedFile(file, self.0.clone())) as _)
     }
 }
 
@@ -116,11 +139,12 @@ impl DiskFile for GatedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.1.pass();
+        self.1.syncs.pass();
         self.0.sync_data()
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.1.reads.pass();
         self.0.read_at(buffer, offset)
     }
 
@@ -136,9 +160,10 @@ impl DiskFile for GatedFile {
 #[test]
 fn durable_nothing_is_delivered_before_it_is_synced() {
     let folder = tempfile::tempdir().unwrap();
-    let gate = Arc::new(Gate::default());
+    let gates = Gates::default();
+    let gate = Arc::clone(&gates.syncs);
     let archive = open(ArchiveOptions {
-        disk: Arc::new(GatedDisk(Arc::clone(&gate))),
+        disk: Arc::new(GatedDisk(gates)),
         ..options(folder.path())
     });
     let archive = archive.unwrap();
@@ -186,4 +211,68 @@ async fn a_live_feed_that_nothing_matches_is_soon_told_how_far_it_looked() {
         let told = told.expect("it is told").unwrap().unwrap();
         assert_eq!(told, Item::Batch(format!("{n}..{}", n + 1).into()));
     }
+}
+
+/// Whoever asks for an actor begins with a search for its other names, which may take as long as the log is large.
+fn of_an_actor() -> Subscribe {
+    Subscribe {
+        from: From::Start,
+        filter: Filter::parse("actor = \"Imran Khan\"").unwrap(),
+        parts: Parts::Both,
+        until: None,
+        heartbeat: Duration::from_secs(3_600),
+        mode: Mode::Changes,
+    }
+}
+
+#[test]
+fn searches_for_the_names_of_actors_leave_threads_to_others_and_end_with_the_server() {
+    const THREADS: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let gates = Gates::default();
+    let archive = open(ArchiveOptions {
+        disk: Arc::new(GatedDisk(gates.clone())),
+        recent_bytes: 0,
+        hot_bytes: 0,
+        ..options(folder.path())
+    });
+    let archive = archive.unwrap();
+    let log = archive.log.clone();
+    for n in 0..20 {
+        append(&log, batch(vec![create(&n.to_string(), "Envoys meet")])).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(THREADS)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let hub = Arc::new(Hub::new(log.clone(), Arc::new(Readers::default()), encode));
+        let reads_again = Shut::new(&gates.reads);
+        let many = (0..3 * THREADS).map(|_| {
+            let hub = Arc::clone(&hub);
+            tokio::spawn(async move { hub.subscribe(of_an_actor()).await.map(drop) })
+        });
+        let many: Vec<_> = many.collect();
+        let waiting = Arc::clone(&gates.reads);
+        let waits = std::thread::spawn(move || waiting.is_waited_at());
+        let within = Duration::from_secs(60);
+        for _ in 0..3 * THREADS {
+            let other = tokio::task::spawn_blocking(|| ());
+            let done = tokio::time::timeout(within, other).await;
+            assert!(
+                done.is_ok(),
+                "whatever else waits for the disk waits for all of them"
+            );
+        }
+        waits.join().unwrap();
+        hub.drain();
+        for one in many {
+            let ended = tokio::time::timeout(within, one).await;
+            let ended = ended.expect("a stop waits for a search").unwrap();
+            assert!(matches!(ended, Err(SubscribeError::Draining)), "{ended:?}");
+        }
+        drop(reads_again);
+    });
 }
