@@ -3,7 +3,7 @@
 use super::connect::Source;
 use super::failure::Failure;
 use super::output::Form;
-use super::screen::{Ink, Screen, count, plain, stdout};
+use super::screen::{Ink, Screen, columns, count, plain, stdout};
 use super::shown::moment;
 use crate::client::Client;
 use crate::record::Recorded;
@@ -209,6 +209,12 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         true => ink.red("none: records are lost"),
         false => hex::encode(&status.root),
     };
+    // The names of alerts may be longer than ours.
+    let alerts = status
+        .alerts
+        .iter()
+        .map(|alert| columns(&alert.name) + "alert ".len());
+    let width = alerts.fold(15, usize::max);
     let lines = [
         ("origin", ink.bold(plain(&status.origin))),
         (
@@ -247,24 +253,24 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         ("country tables", plain(&info.derivation).into_owned()),
     ];
     for (name, value) in lines {
-        writeln!(out, "{} {value}", ink.dim(format_args!("{name:<15}")))?;
+        writeln!(out, "{} {value}", ink.dim(format_args!("{name:<width$}")))?;
     }
     for alert in &status.alerts {
         let name = format!("alert {}", plain(&alert.name));
         writeln!(
             out,
             "{} {}",
-            ink.dim(format_args!("{name:<15}")),
+            ink.dim(format_args!("{name:<width$}")),
             alert_line(ink, alert)
         )?;
     }
     if answers.groups.all > 0 {
         let groups = answers.groups.line(ink);
-        writeln!(out, "{} {groups}", ink.dim(format_args!("{:<15}", "groups")))?;
+        writeln!(out, "{} {groups}", ink.dim(format_args!("{:<width$}", "groups")))?;
     }
     if !status.groups_fault.is_empty() {
         let fault = ink.red(plain(&status.groups_fault));
-        writeln!(out, "{} {fault}", ink.dim(format_args!("{:<15}", "groups")))?;
+        writeln!(out, "{} {fault}", ink.dim(format_args!("{:<width$}", "groups")))?;
     }
     if !status.erasures_pending.is_empty() {
         let at: Vec<String> = status.erasures_pending.iter().map(u64::to_string).collect();
@@ -279,7 +285,7 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         writeln!(
             out,
             "{} ordered at {}, answered to nobody; {why}",
-            ink.yellow(format_args!("{:<15}", "erasure")),
+            ink.yellow(format_args!("{:<width$}", "erasure")),
             at.join(", ")
         )?;
     }
@@ -291,7 +297,7 @@ fn card(out: &mut dyn Write, ink: Ink, answers: &Answers) -> Result<(), Failure>
         writeln!(
             out,
             "{} {lost}; run: chancery verify",
-            ink.red(format_args!("{:<15}", "recovery"))
+            ink.red(format_args!("{:<width$}", "recovery"))
         )?;
     }
     Ok(())
@@ -423,6 +429,30 @@ mod tests {
         assert!(as_json(&lost).get("root").is_none());
         assert!(shown(&sound).contains(&"ab".repeat(32)));
         assert!(shown(&lost).contains("none: records are lost"));
+    }
+
+    #[test]
+    fn long_names_of_alerts_set_the_column_for_all() {
+        let answers = Answers {
+            status: proto::GetStatusResponse {
+                alerts: vec![proto::AlertStatus {
+                    name: "retractions-of-the-desk".into(),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            },
+            info: proto::GetServerInfoResponse::default(),
+            groups: Groups::default(),
+        };
+        let mut out = Vec::new();
+        card(&mut out, Ink::off(), &answers).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let name = "alert retractions-of-the-desk ";
+        assert!(out.contains(&format!("\n{name}not begun")), "{out}");
+        assert!(
+            out.contains(&format!("\n{:<1$}all", "durable", name.len())),
+            "{out}"
+        );
     }
 
     #[test]
