@@ -256,6 +256,47 @@ async fn a_record_that_cannot_be_worked_on_is_parked_with_its_reason_and_can_be_
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn through_a_record_is_not_done_what_is_on_its_way_to_the_consumer() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(event("a")).await;
+    server.put(amend("a", "PAK")).await;
+    server.put(event("b")).await;
+    let request = CreateGroupRequest {
+        sharing: proto::Sharing::Ordered.into(),
+        ..group()
+    };
+    create(&server, request).await;
+    let mut stream = Stream::join(&server, "s", 10).await;
+    assert_eq!(stream.deliveries(2).await, [(0, 1), (2, 1)]);
+    // Then the second of `a` is on its way, and not read.
+    assert_eq!(ack(&server, "another", &[0]).await, 1);
+    let given = async {
+        while standing(&server).await.in_flight < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, given).await.expect("it is given");
+    stream.ack(vec![], Some(2)).await;
+    let (mut acked, mut got) = (None, Vec::new());
+    while acked.is_none() || got.is_empty() {
+        match stream.hear().await {
+            Told::Acked(done) => acked = Some(done.records),
+            Told::Deliveries(some) => got.extend(
+                some.deliveries
+                    .into_iter()
+                    .map(|one| one.record.unwrap().position),
+            ),
+            _ => {}
+        }
+    }
+    assert_eq!((acked, got), (Some(1), vec![1]));
+    let now = standing(&server).await;
+    assert_eq!((now.lag, now.in_flight), (Some(1), 1));
+    server.stop().await;
+}
+
 /// A consumer over a stream.
 pub struct Stream {
     say: mpsc::Sender<ConsumeRequest>,

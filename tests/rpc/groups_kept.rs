@@ -370,3 +370,78 @@ async fn where_groups_cannot_be_read_everything_else_is_served() {
     );
     server.stop().await;
 }
+
+/// Whoever asks is told at once that a record is parked, and so it is kept at once: also where that is found out by one who waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_while_a_consumer_waits_is_parked_after_a_kill() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 1, 1).await;
+    let request = CreateGroupRequest {
+        deliveries_max: 1,
+        ack_timeout_ms: 100,
+        ..group()
+    };
+    create(&server, request).await;
+    assert_eq!(pull(&server, "a", 1).await, [(0, 1)]);
+    let waits = pull_waiting(&server, "b", 1, 60_000);
+    let kept = async {
+        // Nothing is asked of the daemon, since an answer would have it kept.
+        while !keeps_parked(folder.path()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        _ = waits => panic!("nothing is delivered"),
+        kept = tokio::time::timeout(PATIENCE, kept) => kept.expect("it is kept while one waits"),
+    }
+    let image = killed(folder.path());
+    server.stop().await;
+    let server = Server::start(image.path()).await;
+    assert_eq!(
+        (standing(&server).await.parked, pull(&server, "b", 1).await),
+        (1, vec![])
+    );
+    server.stop().await;
+}
+
+/// What a `Pull` took counts, also where the daemon is started again; what was with a stream then does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_delivered_for_the_last_time_is_parked_at_a_start() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 3, 3).await;
+    let request = CreateGroupRequest {
+        deliveries_max: 1,
+        ..group()
+    };
+    create(&server, request).await;
+    assert_eq!(pull(&server, "a", 1).await, [(0, 1)]);
+    let mut stream = Stream::join(&server, "s", 2).await;
+    assert_eq!(stream.deliveries(2).await, [(1, 1), (2, 1)]);
+    // With this acknowledgement it is kept what everybody has.
+    assert_eq!(ack(&server, "s", &[2]).await, 1);
+    let image = killed(folder.path());
+    server.stop().await;
+    drop(stream);
+    for path in [folder.path(), image.path()] {
+        let server = Server::start(path).await;
+        let list = proto::ListParkedRequest {
+            group: group().name,
+            ..Default::default()
+        };
+        let listed = server.client.subscriptions().list_parked(list).await;
+        let parked = listed.unwrap().into_inner().parked;
+        let parked: Vec<(u64, &str)> = parked
+            .iter()
+            .map(|one| (one.position, one.reason.as_str()))
+            .collect();
+        let why = "delivered once, then: the daemon was started again before it was acknowledged";
+        assert_eq!(parked, [(0, why)]);
+        assert_eq!(pull(&server, "b", 9).await, [(1, 1)]);
+        // It was at work on it all the time, and has done it now.
+        assert_eq!(ack(&server, "a", &[0]).await, 1);
+        assert_eq!(standing(&server).await.parked, 0);
+        server.stop().await;
+    }
+}

@@ -227,6 +227,8 @@ impl Group {
     async fn deliver(self: &Arc<Self>, pull: &Pull) -> Result<Option<Delivered>, ReadError> {
         loop {
             let taken = self.state().take(&pull.consumer, pull.max, self.now());
+            // What was over by now may have been parked by that, and who asks for it now sees it.
+            self.keep_what_was_parked();
             if taken.is_empty() {
                 return Ok(None);
             }

@@ -12,6 +12,7 @@
 //! any beginning, given by the caller.
 
 mod parked;
+mod through;
 
 use crate::record::Position;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -123,6 +124,8 @@ struct Item {
     attempts: u32,
     /// Whether a consumer may know of it: in this run, or in one before.
     known: bool,
+    /// Which hand-over gave it to who has it now: the first that this consumer may know of, and the last.
+    given: (u64, u64),
     at: At,
 }
 
@@ -150,6 +153,10 @@ pub struct GroupState {
     /// When something is due.
     due: BTreeSet<(u64, Position)>,
     consumers: BTreeMap<Consumer, BTreeSet<Position>>,
+    /// How many times records were handed over; those of one time are of one message.
+    hand_overs: u64,
+    /// Of records that are not done and were taken from who may still speak of them: from whom, and which hand-over gave them first.
+    earlier: HashMap<Position, Vec<(Consumer, u64)>>,
     queues: HashMap<u64, Queue>,
     parked: BTreeMap<Position, Parked>,
     in_flight: usize,
@@ -174,6 +181,8 @@ impl GroupState {
             ready: BTreeSet::new(),
             due: BTreeSet::new(),
             consumers: BTreeMap::new(),
+            hand_overs: 0,
+            earlier: HashMap::new(),
             queues: HashMap::new(),
             parked: BTreeMap::new(),
             in_flight: 0,
@@ -195,14 +204,23 @@ impl GroupState {
     ) -> Self {
         let mut state = Self::new(rules, next);
         state.known_below = tail;
+        state.parked.extend(parked);
+        let mut last_times = Vec::new();
         for one in open {
             state.open(one.position, one.entry, one.attempts);
             if let Some(until) = one.delayed_until {
                 state.delay(one.position, until);
             }
+            last_times.extend((one.attempts >= state.rules.deliveries_max).then_some(one.position));
+        }
+        for position in last_times {
+            state.again(
+                position,
+                None,
+                "the daemon was started again before it was acknowledged",
+            );
         }
         state.done_ahead.extend(done_ahead);
-        state.parked.extend(parked);
         state
     }
 
@@ -322,6 +340,7 @@ impl GroupState {
             entry,
             attempts,
             known: attempts > 0 || position < self.known_below,
+            given: (0, 0),
             at: At::Waiting(None),
         };
         self.items.insert(position, item);
@@ -409,6 +428,8 @@ impl GroupState {
         self.pass(now);
         let count = max.min(self.takeable());
         let mut taken = Vec::with_capacity(count);
+        self.hand_overs += 1;
+        let number = self.hand_overs;
         while taken.len() < count
             && let Some(position) = self.ready.pop_first()
         {
@@ -418,6 +439,11 @@ impl GroupState {
             };
             item.attempts = item.attempts.saturating_add(1);
             item.known = true;
+            let earlier = self.earlier.get(&position).into_iter().flatten();
+            let first = earlier
+                .filter(|(who, _)| who == consumer)
+                .map(|(_, first)| *first);
+            item.given = (first.last().unwrap_or(number), number);
             item.at = At::With(consumer.clone(), until);
             taken.push((position, item.attempts));
             self.put_due(until, position);
@@ -459,6 +485,7 @@ impl GroupState {
                 None => {
                     let was_parked = self.parked.remove(&position).is_some();
                     if was_parked {
+                        self.earlier.remove(&position);
                         self.parked_changes.insert(position);
                     }
                     was_parked
@@ -481,16 +508,6 @@ impl GroupState {
         self.done_ahead.len() + positions.iter().filter(is_new).count() <= DONE_AHEAD_MAX
     }
 
-    /// All that a consumer has up to and with a position is done.
-    pub fn ack_through(&mut self, consumer: &Consumer, through: Position) -> u64 {
-        let held = self.consumers.get(consumer).into_iter().flatten();
-        let held: Vec<Position> = held
-            .take_while(|position| **position <= through)
-            .copied()
-            .collect();
-        self.ack(consumer, held)
-    }
-
     /// Records that a consumer has are not done; answers how many it had.
     pub fn nack(
         &mut self,
@@ -506,6 +523,7 @@ impl GroupState {
                 continue;
             }
             nacked += 1;
+            self.remember(consumer, position);
             match refusal {
                 Refusal::Skip => self.close(position),
                 Refusal::Park => self.park(position, reason),
@@ -571,6 +589,7 @@ impl GroupState {
             match self.items.get(&position).map(|item| item.at.clone()) {
                 Some(At::With(consumer, _)) => {
                     self.let_go(&consumer, position);
+                    self.remember(&consumer, position);
                     self.is_freed = true;
                     self.again(position, None, "it was not acknowledged in time");
                 }
@@ -582,12 +601,16 @@ impl GroupState {
         }
     }
 
-    /// The open records, ascending, as they are kept.
+    /// The open records, ascending, as they are kept. What a stream has counts only once it ends: should the daemon end first, that is no
+    /// doing of the consumer.
     pub fn open_records(&self) -> impl Iterator<Item = Open> {
         self.items.iter().map(|(position, item)| Open {
             position: *position,
             entry: item.entry,
-            attempts: item.attempts,
+            attempts: match &item.at {
+                At::With(consumer, _) if consumer.stream > 0 => item.attempts - 1,
+                _ => item.attempts,
+            },
             delayed_until: match item.at {
                 At::Delayed(until) => Some(until),
                 At::Waiting(until) => until,
@@ -643,7 +666,9 @@ impl GroupState {
             attempts: item.attempts,
             reason: cut(reason).to_owned(),
         };
+        let earlier = self.earlier.remove(&position);
         self.close(position);
+        self.earlier.extend(earlier.map(|earlier| (position, earlier)));
         self.parked.insert(position, parked);
         self.parked_changes.insert(position);
     }
@@ -657,6 +682,7 @@ impl GroupState {
             return;
         };
         self.ready.remove(&position);
+        self.earlier.remove(&position);
         if let At::Delayed(until) = item.at {
             self.due.remove(&(until, position));
         }

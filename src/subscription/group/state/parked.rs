@@ -25,6 +25,7 @@ impl GroupState {
         for position in self.of_parked(positions) {
             dropped += u64::from(self.parked.remove(&position).is_some());
             self.parked_changes.insert(position);
+            self.earlier.remove(&position);
         }
         dropped
     }

@@ -30,6 +30,10 @@ struct Record {
     attempts: u32,
     known: bool,
     is: Is,
+    /// Which hand-over gave it to who has it: the first that this one may know of, and the last.
+    given: (u64, u64),
+    /// Those who had it and may speak of it, with the first hand-over.
+    earlier: BTreeMap<usize, u64>,
 }
 
 /// What a group is to do, by looking through all records.
@@ -38,6 +42,7 @@ struct Plain {
     records: BTreeMap<u64, Record>,
     /// Of each entry whose records come in order: whose turn it is.
     turns: BTreeMap<u64, u64>,
+    hand_overs: u64,
 }
 
 impl Plain {
@@ -73,7 +78,8 @@ impl Plain {
         for one in self.records.values_mut() {
             match one.is {
                 Is::Delayed(until) if until <= now => one.is = Is::Open,
-                Is::With(_, until) if until <= now => {
+                Is::With(who, until) if until <= now => {
+                    one.earlier.entry(who).or_insert(one.given.0);
                     one.is = if one.attempts >= self.rules.deliveries_max {
                         Is::Parked
                     } else {
@@ -89,6 +95,8 @@ impl Plain {
     fn take(&mut self, consumer: usize, max: usize, now: u64) -> Vec<(u64, u32)> {
         self.pass(now);
         let mut taken = Vec::new();
+        self.hand_overs += 1;
+        let number = self.hand_overs;
         if self.count(|is| *is == Is::Parked) >= PARKED_MAX {
             return taken;
         }
@@ -103,6 +111,7 @@ impl Plain {
             if one.is == Is::Open && taken.len() < max && room > 0 {
                 one.attempts += 1;
                 one.known = true;
+                one.given = (one.earlier.get(&consumer).copied().unwrap_or(number), number);
                 one.is = Is::With(consumer, now + self.rules.ack_timeout_ms);
                 taken.push((at, one.attempts));
             }
@@ -156,6 +165,7 @@ impl Run {
                 rules,
                 records: BTreeMap::new(),
                 turns: BTreeMap::new(),
+                hand_overs: 0,
             },
             now: 0,
             next: 0,
@@ -200,6 +210,8 @@ impl Run {
                 entry: *entry,
                 attempts: 0,
                 known: position.get() < self.known_below,
+                given: (0, 0),
+                earlier: BTreeMap::new(),
                 is: if self.ahead.contains(&position.get()) {
                     Is::Done
                 } else {
@@ -247,10 +259,24 @@ impl Run {
     }
 
     fn ack_through(&mut self, who: usize) {
-        let through = self.random.below(self.next + 1);
+        let is_held = |one: &Record| matches!(one.is, Is::With(holder, _) if holder == who);
+        let held = self.plain.records.iter().filter(|(_, one)| is_held(one));
+        let held: Vec<u64> = held.map(|(position, _)| *position).collect();
+        // Mostly one that he has.
+        let any = self.random.below(self.next + 1);
+        let through = match held.as_slice() {
+            [_, ..] if self.random.below(4) > 0 => held[self.random.below(held.len() as u64) as usize],
+            _ => any,
+        };
+        let known = self.plain.records.get(&through).filter(|one| is_held(one));
+        let known = known.map(|one| one.given.0);
         let mut expected = 0;
-        for (_, one) in self.plain.records.range_mut(..=through) {
-            if matches!(one.is, Is::With(holder, _) if holder == who) {
+        for (position, one) in self.plain.records.range_mut(..=through) {
+            let is_known = known.is_some_and(|known| match who {
+                0 => one.given.1 == known,
+                _ => one.given.1 <= known,
+            });
+            if known.is_some() && is_held(one) && (is_known || *position == through) {
                 one.is = Is::Done;
                 expected += 1;
             }
@@ -274,6 +300,7 @@ impl Run {
                 continue;
             }
             expected += 1;
+            one.earlier.entry(who).or_insert(one.given.0);
             one.is = match refusal {
                 Refusal::Skip => Is::Done,
                 Refusal::Park => Is::Parked,
@@ -363,13 +390,17 @@ impl Run {
         let ahead = self.state.done_ahead().clone();
         assert!(ahead.iter().copied().eq(self.ahead.iter().copied().map(at)));
         self.state = GroupState::restored(self.plain.rules.clone(), places, open.clone(), ahead, parked);
-        assert!(self.state.open_records().eq(open));
         for one in self.plain.records.values_mut() {
             one.known = true;
-            if matches!(one.is, Is::With(..)) {
-                one.is = Is::Open;
+            one.earlier.clear();
+            if let Is::With(who, _) = one.is {
+                one.attempts -= u32::from(who > 0);
+                let is_last = one.attempts >= self.plain.rules.deliveries_max;
+                one.is = if is_last { Is::Parked } else { Is::Open };
             }
         }
+        let is_open = |one: &Open| self.plain.is_open(one.position.get());
+        assert!(self.state.open_records().eq(open.into_iter().filter(is_open)));
         self.known_below = tail;
         self.plain.settle();
     }
@@ -556,4 +587,57 @@ fn an_older_record_that_is_replayed_comes_before_a_younger_one_of_its_entry() {
         }
         assert_eq!(state.take(&consumer(1), 9, 1_000), [(at(0), 1)]);
     }
+}
+
+/// Over a stream what was given later than the record that is named is not read yet, and call by call the answer that gave another one
+/// may be lost.
+#[test]
+fn through_a_record_is_done_what_its_consumer_can_have_read_and_nothing_else() {
+    let rules = Rules {
+        sharing: Sharing::Shared,
+        ack_timeout_ms: 100,
+        deliveries_max: 9,
+        in_flight_max: 10,
+    };
+    let taken = |state: &mut GroupState, who: usize, max: usize| -> Vec<u64> {
+        let taken = state.take(&consumer(who), max, 0);
+        taken.iter().map(|(position, _)| position.get()).collect()
+    };
+    let filled = || {
+        let mut state = GroupState::new(rules.clone(), at(0));
+        state.scanned((0..6).map(|position| (at(position), 0)), at(6));
+        state
+    };
+    // 0 is refused by another and given to 1 after 1 to 3, which were given one after the other.
+    let mut state = filled();
+    assert_eq!(taken(&mut state, 2, 1), [0]);
+    for position in 1..4 {
+        assert_eq!(taken(&mut state, 1, 1), [position]);
+    }
+    state.nack(&consumer(2), [at(0)], Refusal::Retry(0), "no", 0);
+    assert_eq!(taken(&mut state, 1, 1), [0]);
+    assert_eq!(state.ack_through(&consumer(1), at(2)), 2);
+    assert_eq!(state.ack_through(&consumer(1), at(2)), 0, "it has it no longer");
+    assert_eq!(state.ack_through(&consumer(1), at(5)), 0, "it does not have it");
+    assert_eq!(state.ack_through(&consumer(1), at(0)), 1);
+    assert_eq!(state.ack_through(&consumer(1), at(3)), 1);
+    // Call by call.
+    let mut state = filled();
+    assert_eq!(taken(&mut state, 0, 2), [0, 1]);
+    assert_eq!(taken(&mut state, 0, 3), [2, 3, 4]);
+    assert_eq!(state.ack_through(&consumer(0), at(3)), 2);
+    assert_eq!(state.ack_through(&consumer(0), at(1)), 2);
+    // What comes a second time is known by the first: 0 may be named before the second is read, and with it 1.
+    let mut state = filled();
+    assert_eq!(taken(&mut state, 1, 2), [0, 1]);
+    state.extend(&consumer(1), &[at(0)], 50);
+    state.pass(100);
+    assert_eq!(state.take(&consumer(2), 1, 100), [(at(1), 2)]);
+    state.pass(150);
+    let again = state.take(&consumer(1), 2, 150);
+    assert_eq!(again, [(at(0), 2), (at(2), 1)]);
+    state.nack(&consumer(2), [at(1)], Refusal::Retry(0), "no", 150);
+    assert_eq!(state.take(&consumer(1), 1, 150), [(at(1), 3)]);
+    assert_eq!(state.ack_through(&consumer(1), at(1)), 1, "0 comes once more");
+    assert_eq!(state.ack_through(&consumer(1), at(2)), 2);
 }
