@@ -7,6 +7,7 @@ use chancery::record::codec::{Payload, encode_payload};
 use chancery::record::{self, Key, Position, Principal, Reason, Series};
 use chancery::rpc::wire;
 use chancery::store::open::{ArchiveOptions, open};
+use chancery::subscription::group::state::Consumer;
 use chancery::subscription::group::{Group, Groups, KeepGroups, Pull};
 use chancery::subscription::{From, Hub};
 use chancery::view::Parts;
@@ -55,7 +56,13 @@ async fn append(log: &Log, count: usize) {
     log.append(batch).await.unwrap();
 }
 
-async fn taken(groups: &Groups, group: &Arc<Group>, pull: Pull) -> Vec<Position> {
+async fn taken(groups: &Groups, group: &Arc<Group>, max: usize, consumer: &Consumer) -> Vec<Position> {
+    let pull = Pull {
+        consumer: consumer.clone(),
+        max,
+        wait: PATIENCE,
+        parts: Parts::Both,
+    };
     let delivered = groups.pull(group, pull).await.unwrap();
     delivered.attempts.into_keys().collect()
 }
@@ -81,13 +88,7 @@ fn an_acknowledgement_is_kept_once_and_waits_for_no_timer() {
         append(&archive.log, 20).await;
         let group = groups.create(settings(100), From::Start).await.unwrap();
         let member = group.join("anna");
-        let pull = Pull {
-            consumer: member.consumer.clone(),
-            max: 20,
-            wait: PATIENCE,
-            parts: Parts::Both,
-        };
-        let positions = taken(&groups, &group, pull).await;
+        let positions = taken(&groups, &group, 20, &member.consumer).await;
         (group, member, positions)
     });
     assert_eq!(positions.len(), 20);
@@ -99,6 +100,63 @@ fn an_acknowledgement_is_kept_once_and_waits_for_no_timer() {
         assert_eq!(keeps.load(Ordering::SeqCst), before + 1);
     }
     drop(member);
+    archive.log.close();
+}
+
+/// Those who look for records take turns, whoever gives up meanwhile; and what one has found the next one need not look for.
+#[test]
+fn what_one_has_looked_for_who_gave_up_is_not_looked_for_again() {
+    let folder = folder();
+    let archive = open(ArchiveOptions {
+        reserve_bytes: 1 << 20,
+        ..ArchiveOptions::new(folder.path())
+    })
+    .unwrap();
+    let hub = Arc::new(Hub::new(archive.log.clone(), Arc::default(), wire::batch));
+    let groups = Groups::open(&archive.log, hub, Box::new(Counted(Arc::default()))).unwrap();
+    let with_one_thread = Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    with_one_thread.block_on(async {
+        append(&archive.log, 1).await;
+        let group = groups.create(settings(100), From::Start).await.unwrap();
+        let members = ["anna", "ben"].map(|name| group.join(name));
+        let pull = |at: usize| {
+            let pull = Pull {
+                consumer: members[at].consumer.clone(),
+                max: 1,
+                wait: PATIENCE,
+                parts: Parts::Both,
+            };
+            Box::pin(groups.pull(&group, pull))
+        };
+        // The thread does one thing after the other: this, what the first one looks for, this, and whatever else is looked for.
+        let busy = || {
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            drop(tokio::task::spawn_blocking(move || ended.recv()));
+            end
+        };
+        let before = busy();
+        let mut first = pull(0);
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        drop(first);
+        let behind = busy();
+        let mut second = pull(1);
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        drop(before);
+        let taken = async {
+            while group.held(&members[1].consumer) == 0 {
+                assert!(futures::poll!(second.as_mut()).is_pending());
+                tokio::task::yield_now().await;
+            }
+        };
+        let taken = tokio::time::timeout(PATIENCE, taken).await;
+        taken.expect("it takes what the first one has found");
+        drop(behind);
+        assert_eq!(second.await.unwrap().attempts.len(), 1);
+    });
     archive.log.close();
 }
 

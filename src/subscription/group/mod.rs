@@ -150,7 +150,7 @@ pub struct Group {
     /// How many streams work under each name.
     members: Mutex<BTreeMap<String, u64>>,
     /// Held by whoever looks for records.
-    filling: tokio::sync::Mutex<()>,
+    filling: Arc<tokio::sync::Mutex<()>>,
     deleted: AtomicBool,
     /// Why it does nothing.
     stopped: Option<String>,
@@ -183,7 +183,7 @@ impl Group {
             changed: Notify::new(),
             freed: Notify::new(),
             members: Mutex::default(),
-            filling: tokio::sync::Mutex::default(),
+            filling: Arc::default(),
             deleted: AtomicBool::new(false),
             streams: AtomicU64::new(0),
             began: Instant::now(),

@@ -171,29 +171,40 @@ impl Group {
     ) -> Result<(), ReadError> {
         let mut enough = max;
         loop {
-            let is_enough = {
-                let state = self.state();
-                state.takeable() >= enough || state.wanted() == 0 || state.next() >= self.log.tail()
-            };
-            if is_enough || self.is_deleted() {
+            if self.has_looked_for(enough) {
                 return Ok(());
             }
             // Held for one step: those who wait for it take turns, and none waits longer than it has time.
             let held = tokio::select! {
                 biased;
                 _ = draining.wait_for(|draining| *draining) => return Ok(()),
-                held = self.filling.lock() => held,
+                held = Arc::clone(&self.filling).lock_owned() => held,
                 () = tokio::time::sleep_until(deadline) => return Ok(()),
             };
+            // Whoever held it before may have found as much.
+            if self.has_looked_for(enough) {
+                return Ok(());
+            }
             let group = Arc::clone(self);
-            blocking(move || group.scan()).await?;
-            drop(held);
+            let step = move || {
+                // It goes on where nobody waits for it any more, and no other one begins meanwhile.
+                let _held = held;
+                group.scan()
+            };
+            blocking(step).await?;
             if Instant::now() >= deadline {
                 return Ok(());
             }
             // One who waits no longer has what there is, and leaves the rest to the next one.
             enough = 1;
         }
+    }
+
+    /// Whether there are so many records to take, or no more are to be looked for.
+    fn has_looked_for(&self, enough: usize) -> bool {
+        let state = self.state();
+        let is_enough = state.takeable() >= enough || state.wanted() == 0 || state.next() >= self.log.tail();
+        is_enough || self.is_deleted()
     }
 
     /// One step of looking for records. Only one looks at a time.

@@ -352,8 +352,11 @@ impl GroupState {
                 return self.turn(position, None);
             };
             queue.waiting.insert(position);
-            // It is older than the one whose turn it is: that one goes back behind it, unless a consumer has it.
             let first = queue.first;
+            if first < position {
+                return;
+            }
+            // That one goes back behind it, unless a consumer has it.
             return match self.items.get(&first).map(|item| &item.at) {
                 Some(At::Ready) => self.put_back(first, None),
                 Some(At::Delayed(until)) => self.put_back(first, Some(*until)),
