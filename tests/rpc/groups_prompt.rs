@@ -160,6 +160,64 @@ fn what_one_has_looked_for_who_gave_up_is_not_looked_for_again() {
     archive.log.close();
 }
 
+/// A record whose time was over before it was read was once parked in the end, and no consumer had ever seen it.
+#[test]
+fn the_time_of_a_record_begins_when_it_is_handed_over() {
+    let folder = folder();
+    let archive = open(ArchiveOptions {
+        reserve_bytes: 1 << 20,
+        ..ArchiveOptions::new(folder.path())
+    })
+    .unwrap();
+    let hub = Arc::new(Hub::new(archive.log.clone(), Arc::default(), wire::batch));
+    let groups = Groups::open(&archive.log, hub, Box::new(Counted(Arc::default()))).unwrap();
+    let with_one_thread = Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    with_one_thread.block_on(async {
+        append(&archive.log, 2).await;
+        let mut settings = settings(100);
+        settings.rules.ack_timeout_ms = 100;
+        settings.rules.deliveries_max = 1;
+        let group = groups.create(settings, From::Start).await.unwrap();
+        let [anna, ben] = ["anna", "ben"].map(|name| group.join(name));
+        let pull = |consumer: &Consumer| {
+            let pull = Pull {
+                consumer: consumer.clone(),
+                max: 1,
+                wait: PATIENCE,
+                parts: Parts::Both,
+            };
+            Box::pin(groups.pull(&group, pull))
+        };
+        let first = taken(&groups, &group, 1, &anna.consumer).await;
+        // The one thread that could read is busy.
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        drop(tokio::task::spawn_blocking(move || ended.recv()));
+        let mut second = pull(&ben.consumer);
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        assert_eq!(group.held(&ben.consumer), 1, "it is being read");
+        assert_eq!(group.extend(&anna.consumer, &first), 1);
+        let over = async {
+            while group.standing().counts.parked == 0 || group.held(&anna.consumer) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, over)
+            .await
+            .expect("the time of the other one is over");
+        assert_eq!(group.held(&ben.consumer), 1, "it is being read still");
+        drop(end);
+        assert_eq!(
+            second.await.unwrap().attempts.into_values().collect::<Vec<_>>(),
+            [1]
+        );
+    });
+    archive.log.close();
+}
+
 #[test]
 #[should_panic(expected = "timers are disabled")]
 fn a_timer_would_be_noticed() {

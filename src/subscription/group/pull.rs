@@ -50,6 +50,10 @@ impl Delivered {
 const FREED_LOOK_MIN: Duration = Duration::from_millis(20);
 const FREED_LOOK_MAX: Duration = Duration::from_secs(3_600);
 
+/// How much later than its time a record that is read may go to others, in milliseconds: where it is not read, whoever reads gives it
+/// back.
+const READING_MS_MAX: u64 = 3_600_000;
+
 /// Wakes another one who waits for records when this one waits no longer, where there are some; or where some are due at a time for
 /// which this one may have waited alone.
 struct WakesNext<'g>(&'g Group);
@@ -237,7 +241,16 @@ impl Group {
     /// Takes records and reads them; `None` where there are none.
     async fn deliver(self: &Arc<Self>, pull: &Pull) -> Result<Option<Delivered>, ReadError> {
         loop {
-            let taken = self.state().take(&pull.consumer, pull.max, self.now());
+            let (taken, positions) = {
+                let mut state = self.state();
+                let now = self.now();
+                let taken = state.take(&pull.consumer, pull.max, now);
+                let positions: Vec<Position> = taken.iter().map(|(position, _)| *position).collect();
+                if !positions.is_empty() {
+                    state.extend(&pull.consumer, &positions, now.saturating_add(READING_MS_MAX));
+                }
+                (taken, positions)
+            };
             // What was over by now may have been parked by that, and who asks for it now sees it.
             self.keep_what_was_parked();
             if taken.is_empty() {
@@ -246,7 +259,7 @@ impl Group {
             let mut held = Taken {
                 group: self,
                 consumer: &pull.consumer,
-                positions: taken.iter().map(|(position, _)| *position).collect(),
+                positions,
             };
             let Some(read) = self.read_or_park(pull, &mut held).await? else {
                 continue;
@@ -271,6 +284,8 @@ impl Group {
                 self.wake();
             }
             if !attempts.is_empty() {
+                let handed_over: Vec<Position> = attempts.keys().copied().collect();
+                self.state().extend(&pull.consumer, &handed_over, self.now());
                 return Ok(Some(Delivered {
                     selection: read.selection,
                     attempts,
