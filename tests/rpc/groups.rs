@@ -147,7 +147,12 @@ async fn a_group_has_the_records_of_its_filter_and_waits_for_more() {
     };
     create(&server, request).await;
     assert_eq!(standing(&server).await.lag, Some(2), "counted, not looked at yet");
-    assert_eq!(pull(&server, "", 100).await, [(1, 1), (3, 1)]);
+    // One look goes as far as the view, which may be behind.
+    let mut taken = pull_waiting(&server, "", 100, 10_000).await;
+    if taken.len() == 1 {
+        taken.extend(pull_waiting(&server, "", 100, 10_000).await);
+    }
+    assert_eq!(taken, [(1, 1), (3, 1)]);
     assert_eq!(ack(&server, "", &[1, 3]).await, 2);
     let client = server.client.clone();
     let waiting = tokio::spawn(async move {
