@@ -1,6 +1,7 @@
 //! One attempt at a match: whose it is, and why it may fail.
 
 use super::tls::NoTrust;
+use std::error::Error;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -66,7 +67,7 @@ pub enum Why {
         cause: io::Error,
     },
     /// The connection broke, or what came was no HTTP.
-    #[error("the connection was lost before an answer: {0}")]
+    #[error("the connection was lost before an answer: {}", with_causes(.0))]
     Lost(hyper::Error),
     /// It was answered before it was sent: nobody can have read all of it.
     #[error("the answer {0} came before the record was sent; it was not read to its end")]
@@ -77,6 +78,12 @@ pub enum Why {
     /// The answer was not one of success.
     #[error("the answer was {0}")]
     Answer(http::StatusCode),
+}
+
+/// What the library says, and what the system said to it.
+fn with_causes(error: &hyper::Error) -> String {
+    let all = std::iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<Why> for Failed {

@@ -126,7 +126,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 
     /// What is answered once so many bytes were read of a request with a body of 100,000 bytes, and whether all was sent.
     async fn asked(reads: usize) -> (u16, bool) {
@@ -141,6 +143,40 @@ mod tests {
         };
         let (answer, ()) = tokio::join!(exchange(ours, request, &sent), answering);
         (answer.unwrap().status().as_u16(), sent.is_whole())
+    }
+
+    /// A connection that takes everything and then breaks.
+    struct Broken;
+
+    impl AsyncRead for Broken {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::Error::other("the cable is cut")))
+        }
+    }
+
+    impl AsyncWrite for Broken {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_is_told_with_what_the_system_said() {
+        let sent = Sent::default();
+        let request = Request::post("/in").body(sent.body("x".to_owned())).unwrap();
+        let error = exchange(Broken, request, &sent).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the connection was lost before an answer: operation was canceled: connection error: the cable is cut"
+        );
     }
 
     #[tokio::test]
