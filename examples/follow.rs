@@ -11,10 +11,12 @@
 use chancery::client::{Client, DEFAULT_SERVER, Event, Mark, Retry, Subscription};
 use chancery::record::codec::{self, Content, Country, Date, DateRole, Participant, Payload, Side};
 use chancery::record::{Act, Leaf};
+use chancery::rpc::proto::as_of::At;
+use chancery::rpc::proto::entry_name::Name;
 use chancery::rpc::proto::subscribe_from::From;
 use chancery::rpc::proto::{
-    AppendRecord, AppendRequest, Change, CreateGroupRequest, GetGroupRequest, Outcome, ReadRequest, Receipt,
-    Record, SubscribeFrom, SubscribeRequest,
+    AppendRecord, AppendRequest, AsOf, Change, CreateGroupRequest, EntryName, GetEntryRequest,
+    GetGroupRequest, Outcome, ReadRequest, Receipt, Record, SubscribeFrom, SubscribeRequest,
 };
 use futures::{StreamExt, TryStreamExt};
 use std::error::Error;
@@ -86,7 +88,7 @@ async fn read_back(client: &Client, receipts: &[Receipt]) -> Result<()> {
     let mut records = pin!(client.records(request).await?);
     while let Some(record) = records.try_next().await? {
         let leaf = Leaf::decode(&record.leaf)?;
-        println!("  {} {} {}", record.position, leaf.act, title(&record.payload)?);
+        println!("  {} {} {}", record.position, leaf.act, about(&record)?);
     }
     Ok(())
 }
@@ -179,8 +181,8 @@ async fn work(client: &Client) -> Result<()> {
     while group.lag != Some(0) {
         let delivery = consumer.next().await.ok_or("a consumer has no end")??;
         let record = delivery.record.ok_or("a delivery has a record")?;
-        println!("    worked on {} {}", record.position, title(&record.payload)?);
-        // Once this returns the record never comes again, whatever happens to the archive.
+        println!("    {}", work_on(client, &record).await?);
+        // Whatever it was. Once this returns the record never comes again, whatever happens to the archive.
         consumer.ack(&[record.position]).await?;
         let name = SERIES.to_owned();
         group = calls.get_group(GetGroupRequest { name }).await?.into_inner();
@@ -189,6 +191,45 @@ async fn work(client: &Client) -> Result<()> {
     consumer.leave().await;
     println!("nothing is left to do");
     Ok(())
+}
+
+/// Does what a record of a group that follows changes asks for, and says what that was.
+async fn work_on(client: &Client, record: &Record) -> Result<String> {
+    let position = record.position;
+    if record.change() == Change::Leaves {
+        // Retracted, erased, or corrected to something else. An ERASE comes whatever the filter is, by its leaf alone.
+        return Ok(format!(
+            "took back at {position} what was made of {}",
+            entry(record)?
+        ));
+    }
+    let mut content = codec::decode_payload(&record.payload)?.content;
+    let mut from = "";
+    if content.is_none() && record.change() == Change::Enters {
+        // An act without content, as REINSTATE: the entry is back with the content that it has.
+        content = content_after(client, position).await?;
+        from = ", read from the archive";
+    }
+    Ok(match content {
+        Some(content) => format!("worked on {position} {}{from}", content.title),
+        // An act without content, as LINK, by which the entry keeps the one that it has; or that one was erased since.
+        None => format!("nothing to work on at {position}, {}", entry(record)?),
+    })
+}
+
+/// The content that an entry has after the record at this position, which says none; `None` where it was erased since.
+async fn content_after(client: &Client, position: u64) -> Result<Option<Content>> {
+    let request = GetEntryRequest {
+        entry: Some(EntryName {
+            name: Some(Name::Position(position)),
+        }),
+        as_of: Some(AsOf {
+            at: Some(At::Position(position + 1)),
+        }),
+        ..GetEntryRequest::default()
+    };
+    let entry = client.get_entry(request).await?.entry.unwrap_or_default();
+    Ok(codec::decode_payload(&entry.record.unwrap_or_default().payload)?.content)
 }
 
 fn subscribe(client: &Client, from: u64) -> Subscription {
@@ -208,7 +249,7 @@ fn print_record(record: &Record) -> Result<()> {
         Change::Leaves => "leaves",
         Change::Unspecified => "      ",
     };
-    println!("    {} {change} {}", record.position, title(&record.payload)?);
+    println!("    {} {change} {}", record.position, about(record)?);
     Ok(())
 }
 
@@ -249,9 +290,16 @@ fn meeting(title: &str, countries: &[&str]) -> Content {
     }
 }
 
-fn title(payload: &[u8]) -> Result<String> {
-    let payload = codec::decode_payload(payload)?;
-    Ok(payload.content.unwrap_or_default().title)
+/// The entry that a record is about, and the act.
+fn entry(record: &Record) -> Result<String> {
+    let leaf = Leaf::decode(&record.leaf)?;
+    Ok(format!("{}/{:.8}... by {}", leaf.series, leaf.key, leaf.act))
+}
+
+/// What a record says, or where it says nothing, as a RETRACT, a LINK or an ERASE, which entry it is about.
+fn about(record: &Record) -> Result<String> {
+    let content = codec::decode_payload(&record.payload)?.content;
+    content.map_or_else(|| entry(record), |content| Ok(content.title))
 }
 
 fn outcome(receipt: &Receipt) -> &'static str {

@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	crypto "crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -35,8 +34,6 @@ const (
 	// A heartbeat comes after 10 s, unless HeartbeatMs says otherwise: whoever hears nothing three times as long hears nobody.
 	silence = 30 * time.Second
 )
-
-var errSkipped = errors.New("skipped")
 
 // requestID names a batch. A program that may crash before it has the answer keeps the name with the batch.
 func requestID() []byte {
@@ -139,15 +136,15 @@ func readBack(archive pb.ArchiveClient, receipts []*pb.Receipt) error {
 			return err
 		}
 		for _, record := range answer.Records {
-			fmt.Printf("  %d %s/%.8s... %s\n", record.Position, record.Leaf.Series, record.Leaf.Key, title(record))
+			fmt.Printf("  %d %s/%.8s... %s\n", record.Position, record.Leaf.Series, record.Leaf.Key, about(record))
 		}
 	}
 }
 
 // reader follows the archive over any number of connections, and checks that no position was skipped.
 //
-// Keep token and next together with what you made of the records, in one transaction. After a crash, a new reader with them
-// goes on exactly there.
+// Keep the ResumeToken and the ScannedThrough of a batch in the same transaction as the work on all of its records: a token stands
+// behind its whole batch, never within it. After a crash, a new reader with the two goes on exactly there.
 type reader struct {
 	subscriptions pb.SubscriptionsClient
 	next          uint64
@@ -155,16 +152,16 @@ type reader struct {
 	failures      int
 }
 
-// follow hands every matching record to handle, until that answers true. The cut that handle is given breaks the connection,
-// for this example only.
-func (r *reader) follow(handle func(record *pb.Record, cut func()) bool) error {
+// A handler takes a whole batch, also one in which nothing matched, and answers true where it wants no more. The cut that it is
+// given breaks the connection, for this example only.
+type handler func(batch *pb.Batch, cut func()) (bool, error)
+
+// follow hands batch by batch to handle, until that wants no more or fails. Where the connection is lost it resumes.
+func (r *reader) follow(handle handler) error {
 	for ; ; r.failures++ {
-		done, err := r.followOnce(handle)
-		if done {
-			return nil
-		}
+		ends, err := r.followOnce(handle)
 		// A token of another archive or a filter that cannot be read will not become better.
-		if errors.Is(err, errSkipped) || !mayHeal(err) || r.failures == attemptsMax {
+		if ends || !mayHeal(err) || r.failures == attemptsMax {
 			return err
 		}
 		fmt.Printf("  cut (%s); resuming at %d\n", status.Convert(err).Message(), r.next)
@@ -172,8 +169,8 @@ func (r *reader) follow(handle func(record *pb.Record, cut func()) bool) error {
 	}
 }
 
-// followOnce follows over one connection.
-func (r *reader) followOnce(handle func(*pb.Record, func()) bool) (bool, error) {
+// followOnce follows over one connection, and says whether that ends it all.
+func (r *reader) followOnce(handle handler) (bool, error) {
 	ctx, cut := context.WithCancel(context.Background())
 	defer cut()
 	from := &pb.SubscribeFrom{From: &pb.SubscribeFrom_Position{Position: r.next}}
@@ -198,31 +195,30 @@ func (r *reader) followOnce(handle func(*pb.Record, func()) bool) (bool, error) 
 		r.failures = 0
 		// Draining announces the end of this connection; FellBehind and Heartbeat need nothing.
 		if batch := message.GetBatch(); batch != nil {
-			if done, err := r.take(batch, handle, cut); done || err != nil {
-				return done, err
+			if ends, err := r.take(batch, handle, cut); ends || err != nil {
+				return true, err
 			}
 		}
 	}
 }
 
-// take checks that a batch begins where the one before ended, and handles all of it, since its token stands behind all of it.
-func (r *reader) take(batch *pb.Batch, handle func(*pb.Record, func()) bool, cut func()) (bool, error) {
+// take checks that a batch begins where the one before ended, has it handled, and moves the reader behind it.
+func (r *reader) take(batch *pb.Batch, handle handler, cut func()) (bool, error) {
 	if batch.FirstScanned != r.next {
-		return false, fmt.Errorf("%w: expected %d, the batch begins at %d", errSkipped, r.next, batch.FirstScanned)
+		return true, fmt.Errorf("skipped: expected %d, the batch begins at %d", r.next, batch.FirstScanned)
 	}
-	fmt.Printf("  scanned %d..%d\n", batch.FirstScanned, batch.ScannedThrough)
-	done := false
-	for _, record := range batch.Records {
-		done = handle(record, cut) || done
+	ends, err := handle(batch, cut)
+	if err != nil {
+		return true, err
 	}
-	// Only now: a token kept earlier would lead past records that were not handled.
+	// Only now: moved earlier, it would lead past records that were not handled.
 	r.next, r.token = batch.ScannedThrough, batch.ResumeToken
-	return done, nil
+	return ends, nil
 }
 
 // work works for a consumer group over one stream: the archive remembers what is done, and whoever works for the group shares the
 // records. Each comes at least once; its position is the same each time.
-func work(subscriptions pb.SubscriptionsClient) error {
+func work(archive pb.ArchiveClient, subscriptions pb.SubscriptionsClient) error {
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	start := &pb.SubscribeFrom{From: &pb.SubscribeFrom_Start{Start: true}}
@@ -247,9 +243,13 @@ func work(subscriptions pb.SubscriptionsClient) error {
 			return err
 		}
 		for _, delivery := range message.GetDeliveries().GetDeliveries() {
-			record := delivery.Record
-			fmt.Printf("  worked on %d %s, delivery %d\n", record.Position, title(record), delivery.Attempt)
-			ack := &pb.AckRequest{Positions: []uint64{record.Position}}
+			done, err := workOn(archive, delivery.Record)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("  %s, delivery %d\n", done, delivery.Attempt)
+			// Whatever it was: what is not acknowledged comes again.
+			ack := &pb.AckRequest{Positions: []uint64{delivery.Record.Position}}
 			if err := stream.Send(&pb.ConsumeRequest{Message: &pb.ConsumeRequest_Ack{Ack: ack}}); err != nil {
 				return err
 			}
@@ -272,6 +272,39 @@ func work(subscriptions pb.SubscriptionsClient) error {
 	}
 }
 
+// workOn does what a record of a group that follows changes asks for, and says what that was.
+func workOn(archive pb.ArchiveClient, record *pb.Record) (string, error) {
+	if record.Change == pb.Change_CHANGE_LEAVES {
+		// Retracted, erased, or corrected to something else. An ERASE comes whatever the filter is, by its leaf alone.
+		return fmt.Sprintf("took back at %d what was made of %s", record.Position, entry(record)), nil
+	}
+	content, from := record.GetPayload().GetContent(), ""
+	if content == nil && record.Change == pb.Change_CHANGE_ENTERS {
+		// An act without content, as REINSTATE: the entry is back with the content that it has.
+		var err error
+		if content, err = contentAfter(archive, record); err != nil {
+			return "", err
+		}
+		from = ", read from the archive"
+	}
+	if content == nil {
+		// An act without content, as LINK, by which the entry keeps the one that it has; or that one was erased since.
+		return fmt.Sprintf("nothing to work on at %d, %s", record.Position, entry(record)), nil
+	}
+	return fmt.Sprintf("worked on %d %s%s", record.Position, content.Title, from), nil
+}
+
+// contentAfter reads the content that the entry has after a record that says none; nil where it was erased since.
+func contentAfter(archive pb.ArchiveClient, record *pb.Record) (*pb.Content, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	answer, err := archive.GetEntry(ctx, &pb.GetEntryRequest{
+		Entry: &pb.EntryName{Name: &pb.EntryName_Position{Position: record.Position}},
+		AsOf:  &pb.AsOf{At: &pb.AsOf_Position{Position: record.Position + 1}},
+	})
+	return answer.GetEntry().GetRecord().GetPayload().GetContent(), err
+}
+
 // ended waits for the server's end of a stream.
 func ended(stream pb.Subscriptions_ConsumeClient) error {
 	for {
@@ -283,7 +316,27 @@ func ended(stream pb.Subscriptions_ConsumeClient) error {
 	}
 }
 
-func title(record *pb.Record) string { return record.GetPayload().GetContent().GetTitle() }
+// entry names the entry that a record is about, and the act.
+func entry(record *pb.Record) string {
+	act := strings.ToLower(strings.TrimPrefix(record.Leaf.Act.String(), "ACT_"))
+	return fmt.Sprintf("%s/%.8s... by %s", record.Leaf.Series, record.Leaf.Key, act)
+}
+
+// about is what a record says, or where it says nothing, as a RETRACT, a LINK or an ERASE, which entry it is about.
+func about(record *pb.Record) string {
+	if content := record.GetPayload().GetContent(); content != nil {
+		return content.Title
+	}
+	return entry(record)
+}
+
+func show(batch *pb.Batch) {
+	fmt.Printf("  scanned %d..%d\n", batch.FirstScanned, batch.ScannedThrough)
+	for _, record := range batch.Records {
+		change := strings.ToLower(strings.TrimPrefix(record.Change.String(), "CHANGE_"))
+		fmt.Printf("    %d %s %s\n", record.Position, change, about(record))
+	}
+}
 
 func create(title string, countries ...string) *pb.AppendRecord {
 	// No key: the server makes a random one and answers it.
@@ -325,22 +378,27 @@ func run(server string) error {
 	fmt.Printf("following %s:\n", filter)
 	subscriptions := pb.NewSubscriptionsClient(connection)
 	follower := &reader{subscriptions: subscriptions, next: state.Tail}
-	err = follower.follow(func(record *pb.Record, cut func()) bool {
-		change := strings.ToLower(strings.TrimPrefix(record.Change.String(), "CHANGE_"))
-		fmt.Printf("    %d %s %s\n", record.Position, change, title(record))
-		if record.Change == pb.Change_CHANGE_ENTERS {
-			// The connection is lost, and the first event corrected meanwhile: the subscription will tell.
-			cut()
-			amend(archive, appended.Receipts[0])
+	err = follower.follow(func(batch *pb.Batch, cut func()) (bool, error) {
+		show(batch)
+		done := false
+		for _, record := range batch.Records {
+			if record.Change == pb.Change_CHANGE_ENTERS {
+				// The connection is lost, and the first event corrected meanwhile: the subscription will tell.
+				cut()
+				if err := amend(archive, appended.Receipts[0]); err != nil {
+					return false, err
+				}
+			}
+			done = done || record.Change == pb.Change_CHANGE_STAYS
 		}
-		return record.Change == pb.Change_CHANGE_STAYS
+		return done, nil
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Printf("scanned %d..%d: no position was skipped\n", state.Tail, follower.next)
 	fmt.Printf("working for the group %s:\n", series)
-	if err := work(subscriptions); err != nil {
+	if err := work(archive, subscriptions); err != nil {
 		return err
 	}
 	fmt.Println("nothing is left to do")
@@ -349,13 +407,12 @@ func run(server string) error {
 
 // amend corrects an entry: the whole new content, for the revision that it was made from. If somebody else was faster, the
 // answer is ABORTED and nothing is overwritten.
-func amend(archive pb.ArchiveClient, receipt *pb.Receipt) {
+func amend(archive pb.ArchiveClient, receipt *pb.Receipt) error {
 	record := create("Talks on the border markets, second day", "PAK", "IRN")
 	record.Act, record.Key, record.Reason = pb.Act_ACT_AMEND, receipt.Key, "corrected"
 	record.ExpectedRevision = &receipt.Revision
-	if _, err := appendBatch(archive, &pb.AppendRequest{Records: []*pb.AppendRecord{record}}); err != nil {
-		log.Fatalf("error: %v", err)
-	}
+	_, err := appendBatch(archive, &pb.AppendRequest{Records: []*pb.AppendRecord{record}})
+	return err
 }
 
 func main() {

@@ -130,7 +130,7 @@ def read_back(archive, receipts):
     request = archive_pb2.ReadRequest(positions=[receipt.position for receipt in receipts])
     for response in archive.Read(request, timeout=10):
         for record in response.records:
-            print(f"  {record.position} {record.leaf.series}/{record.leaf.key[:8]}... {title_of(record)}")
+            print(f"  {record.position} {record.leaf.series}/{record.leaf.key[:8]}... {about(record)}")
 
 
 def amend(archive, receipt):
@@ -165,22 +165,27 @@ class SkippedError(Exception):
 class Reader:
     """Follows the archive over any number of connections, and checks that no position was skipped.
 
-    Keep ``token`` and ``next`` together with what you made of the records, in one transaction. After a crash, a new
-    Reader with them goes on exactly there.
+    Keep the ``resume_token`` and the ``scanned_through`` of a batch in the same transaction as the work on all of its records: a
+    token stands behind its whole batch, never within it. After a crash, a new Reader with the two goes on exactly there, as
+    kept_copy.py does.
     """
 
-    def __init__(self, subscriptions, start=0, token=b""):
+    def __init__(self, subscriptions, filter, start=0, token=b""):
         self.subscriptions = subscriptions
+        self.filter = filter
         self.next = start
         self.token = token
         self.call = None
         self.failures = 0
 
-    def records(self):
-        """Yields every matching record, for ever. Where the connection is lost it resumes."""
+    def batches(self):
+        """Yields batch by batch, for ever, also those in which nothing matched. Where the connection is lost it resumes.
+
+        Whoever asks for the next batch is done with the one before.
+        """
         while True:
             try:
-                yield from self.records_of_one_connection()
+                yield from self.batches_of_one_connection()
                 why = "the server stops"
             except grpc.RpcError as error:
                 # A token of another archive or a filter that cannot be read will not become better.
@@ -191,13 +196,13 @@ class Reader:
             pause(self.failures)
             self.failures += 1
 
-    def records_of_one_connection(self):
+    def batches_of_one_connection(self):
         if self.token:
             start = subscriptions_pb2.SubscribeFrom(resume_token=self.token)
         else:
             start = subscriptions_pb2.SubscribeFrom(position=self.next)
         # `from` is a word of Python, so that it cannot be written as a keyword argument.
-        request = subscriptions_pb2.SubscribeRequest(**{"from": start, "filter": FILTER})
+        request = subscriptions_pb2.SubscribeRequest(**{"from": start, "filter": self.filter})
         self.call = self.subscriptions.Subscribe(request)
         try:
             for response in messages(self.call):
@@ -208,8 +213,8 @@ class Reader:
                     self.failures = 0
                 elif kind == "batch":
                     self.check(response.batch)
-                    yield from response.batch.records
-                    # Only now: a token kept earlier would lead past records that were not handled.
+                    yield response.batch
+                    # Only now: moved earlier, it would lead past records that were not handled.
                     self.next = response.batch.scanned_through
                     self.token = response.batch.resume_token
         finally:
@@ -219,16 +224,21 @@ class Reader:
         """Each batch begins where the one before ended, also where nothing in between matched."""
         if batch.first_scanned != self.next:
             raise SkippedError(f"expected {self.next}, the batch begins at {batch.first_scanned}")
-        print(f"  scanned {batch.first_scanned}..{batch.scanned_through}")
 
 
-def title_of(record):
-    return record.payload.content.title
+def about(record):
+    """What a record says, or where it says nothing, as a RETRACT, a LINK or an ERASE, which entry it is about."""
+    if record.payload.HasField("content"):
+        return record.payload.content.title
+    act = record_pb2.Act.Name(record.leaf.act).removeprefix("ACT_").lower()
+    return f"{record.leaf.series}/{record.leaf.key[:8]}... by {act}"
 
 
-def show(record):
-    change = archive_pb2.Change.Name(record.change).removeprefix("CHANGE_").lower()
-    print(f"    {record.position} {change} {title_of(record)}")
+def show(batch):
+    print(f"  scanned {batch.first_scanned}..{batch.scanned_through}")
+    for record in batch.records:
+        change = archive_pb2.Change.Name(record.change).removeprefix("CHANGE_").lower()
+        print(f"    {record.position} {change} {about(record)}")
 
 
 def main():
@@ -252,14 +262,15 @@ def main():
         read_back(archive, receipts)
 
         print(f"following {FILTER}:")
-        reader = Reader(subscriptions, start=status.tail)
-        for record in reader.records():
-            show(record)
-            if record.change == archive_pb2.CHANGE_ENTERS:
+        reader = Reader(subscriptions, FILTER, start=status.tail)
+        for batch in reader.batches():
+            show(batch)
+            changes = [record.change for record in batch.records]
+            if archive_pb2.CHANGE_ENTERS in changes:
                 # The connection is lost, and the first event corrected meanwhile: the subscription will tell.
                 reader.call.cancel()
                 amend(archive, receipts[0])
-            elif record.change == archive_pb2.CHANGE_STAYS:
+            if archive_pb2.CHANGE_STAYS in changes:
                 break
         print("every range joined the one before: no position was skipped")
 

@@ -95,7 +95,7 @@ function showReceipts(response: AppendResponse) {
 async function readBack(archive: Client<typeof Archive>, receipts: Receipt[]) {
   for await (const response of archive.read({ positions: receipts.map((receipt) => receipt.position) })) {
     for (const record of response.records) {
-      console.log(`  ${record.position} ${record.leaf?.series}/${record.leaf?.key.slice(0, 8)}... ${titleOf(record)}`);
+      console.log(`  ${record.position} ${record.leaf?.series}/${record.leaf?.key.slice(0, 8)}... ${about(record)}`);
     }
   }
 }
@@ -103,29 +103,27 @@ async function readBack(archive: Client<typeof Archive>, receipts: Receipt[]) {
 /**
  * Follows the archive over any number of connections, and checks that no position was skipped.
  *
- * Keep `token` and `next` together with what you made of the records, in one transaction. After a crash, a new Reader with them
- * goes on exactly there.
+ * Keep the `resumeToken` and the `scannedThrough` of a batch in the same transaction as the work on all of its records: a token
+ * stands behind its whole batch, never within it. After a crash, a new Reader with the two goes on exactly there.
  */
 class Reader {
+  /** Of the connection that there is: aborting it breaks the connection, for this example only. */
+  signal = new AbortController();
+
   constructor(
     private readonly subscriptions: Client<typeof Subscriptions>,
     public next: bigint,
     public token: Uint8Array = new Uint8Array(),
   ) {}
 
-  /** Hands every matching record to `handle`, until that answers true. `cut` breaks the connection, for this example only. */
-  async follow(handle: (record: Record, cut: () => void) => boolean) {
+  /**
+   * Yields batch by batch, for ever, also those in which nothing matched. Where the connection is lost it resumes. Whoever asks for
+   * the next batch is done with the one before.
+   */
+  async *batches() {
     for (let failures = 0; ; failures++) {
       try {
-        for await (const batch of this.batches(() => (failures = 0))) {
-          const { signal, records } = batch;
-          // All of a batch, since the token stands behind all of it.
-          const ends = records.map((record) => handle(record, () => signal.abort()));
-          // Only now: a token kept earlier would lead past records that were not handled.
-          this.next = batch.scannedThrough;
-          this.token = batch.resumeToken;
-          if (ends.includes(true)) return;
-        }
+        yield* this.batchesOfOneConnection(() => (failures = 0));
       } catch (error) {
         // A token of another archive or a filter that cannot be read will not become better.
         const { code, message } = ConnectError.from(error);
@@ -136,9 +134,9 @@ class Reader {
     }
   }
 
-  /** The batches of one connection, each checked to begin where the one before ended. */
-  private async *batches(heard: () => void) {
-    const signal = new AbortController();
+  /** Each checked to begin where the one before ended. */
+  private async *batchesOfOneConnection(heard: () => void) {
+    const signal = (this.signal = new AbortController());
     const from = this.token.length
       ? ({ case: "resumeToken", value: this.token } as const)
       : ({ case: "position", value: this.next } as const);
@@ -153,7 +151,10 @@ class Reader {
         heard();
         if (message.case === "batch") {
           this.check(message.value);
-          yield { ...message.value, signal };
+          yield message.value;
+          // Only now: moved earlier, it would lead past records that were not handled.
+          this.next = message.value.scannedThrough;
+          this.token = message.value.resumeToken;
         }
         // "draining" announces the end of this connection; "fellBehind" and "heartbeat" need nothing.
         silent = watch();
@@ -168,7 +169,6 @@ class Reader {
     if (batch.firstScanned !== this.next) {
       throw new SkippedError(`skipped: expected ${this.next}, the batch begins at ${batch.firstScanned}`);
     }
-    console.log(`  scanned ${batch.firstScanned}..${batch.scannedThrough}`);
   }
 }
 
@@ -178,7 +178,7 @@ class SkippedError extends Error {}
  * Works for a consumer group with single calls, as a page can: the archive remembers what is done, and whoever works for the group
  * shares the records. Each comes at least once; its position is the same each time.
  */
-async function work(subscriptions: Client<typeof Subscriptions>) {
+async function work(archive: Client<typeof Archive>, subscriptions: Client<typeof Subscriptions>) {
   const group = SERIES;
   const consumer = "reader";
   // Where there is one with these settings, work goes on with that.
@@ -188,17 +188,52 @@ async function work(subscriptions: Client<typeof Subscriptions>) {
     const { deliveries } = await subscriptions.pull({ group, consumer, max: 20, waitMs: 5_000 });
     for (const { record, attempt } of deliveries) {
       if (!record) continue;
-      console.log(`  worked on ${record.position} ${titleOf(record)}, delivery ${attempt}`);
-      // Once this is answered the record never comes again.
+      console.log(`  ${await workOn(archive, record)}, delivery ${attempt}`);
+      // Whatever it was. Once this is answered the record never comes again.
       await subscriptions.ack({ group, consumer, positions: [record.position] });
     }
   }
 }
 
-const titleOf = (record: Record) => record.payload?.content?.title;
+/** Does what a record of a group that follows changes asks for, and says what that was. */
+async function workOn(archive: Client<typeof Archive>, record: Record) {
+  if (record.change === Change.LEAVES) {
+    // Retracted, erased, or corrected to something else. An ERASE comes whatever the filter is, by its leaf alone.
+    return `took back at ${record.position} what was made of ${entryOf(record)}`;
+  }
+  let content = record.payload?.content;
+  let from = "";
+  if (!content && record.change === Change.ENTERS) {
+    // An act without content, as REINSTATE: the entry is back with the content that it has.
+    content = await contentAfter(archive, record);
+    from = ", read from the archive";
+  }
+  // Without one: an act without content, as LINK, by which the entry keeps the one that it has; or that one was erased since.
+  return content
+    ? `worked on ${record.position} ${content.title}${from}`
+    : `nothing to work on at ${record.position}, ${entryOf(record)}`;
+}
 
-function show(record: Record) {
-  console.log(`    ${record.position} ${Change[record.change].toLowerCase()} ${titleOf(record)}`);
+/** The content that the entry has after a record that says none; undefined where it was erased since. */
+async function contentAfter(archive: Client<typeof Archive>, { position }: Record) {
+  const { entry } = await archive.getEntry({
+    entry: { name: { case: "position", value: position } },
+    asOf: { at: { case: "position", value: position + 1n } },
+  });
+  return entry?.record?.payload?.content;
+}
+
+/** The entry that a record is about, and the act. */
+const entryOf = ({ leaf }: Record) => leaf && `${leaf.series}/${leaf.key.slice(0, 8)}... by ${Act[leaf.act].toLowerCase()}`;
+
+/** What a record says, or where it says nothing, as a RETRACT, a LINK or an ERASE, which entry it is about. */
+const about = (record: Record) => record.payload?.content?.title ?? entryOf(record);
+
+function show(batch: Batch) {
+  console.log(`  scanned ${batch.firstScanned}..${batch.scannedThrough}`);
+  for (const record of batch.records) {
+    console.log(`    ${record.position} ${Change[record.change].toLowerCase()} ${about(record)}`);
+  }
 }
 
 async function main() {
@@ -239,22 +274,22 @@ async function main() {
     expectedRevision: receipts[0].revision,
     reason: "corrected",
   };
-  const amending: Promise<AppendResponse>[] = [];
   console.log(`following ${FILTER}:`);
   const reader = new Reader(subscriptions, status.tail);
-  await reader.follow((record, cut) => {
-    show(record);
-    if (record.change === Change.ENTERS) {
+  let scanned = status.tail;
+  for await (const batch of reader.batches()) {
+    show(batch);
+    scanned = batch.scannedThrough;
+    if (batch.records.some((record) => record.change === Change.ENTERS)) {
       // The connection is lost, and the first event corrected meanwhile: the subscription will tell.
-      cut();
-      amending.push(append(archive, { records: [amendment] }));
+      reader.signal.abort();
+      await append(archive, { records: [amendment] });
     }
-    return record.change === Change.STAYS;
-  });
-  await Promise.all(amending);
-  console.log(`scanned ${status.tail}..${reader.next}: no position was skipped`);
+    if (batch.records.some((record) => record.change === Change.STAYS)) break;
+  }
+  console.log(`scanned ${status.tail}..${scanned}: no position was skipped`);
   console.log(`working for the group ${SERIES}:`);
-  await work(subscriptions);
+  await work(archive, subscriptions);
   console.log("nothing is left to do");
 }
 
