@@ -74,7 +74,7 @@ impl Groups {
             line += &format!(", {}", ink.red(format_args!("{} stopped", count(self.stopped))));
         }
         if self.held_up > 0 {
-            let held_up = format!("{} held up by what they have parked", count(self.held_up));
+            let held_up = format!("{} held up", count(self.held_up));
             line += &format!(", {}", ink.yellow(held_up));
         }
         match self.parked {
@@ -467,7 +467,7 @@ mod tests {
         assert_eq!(line(&[group("", "", 0)]), "1; see: chancery group list");
         assert_eq!(
             line(&[group("a fork", "", 0), group("", "full", 1_000), group("", "", 4)]),
-            "3, 1 stopped, 1 held up by what they have parked, 1,004 records parked; see: chancery group list"
+            "3, 1 stopped, 1 held up, 1,004 records parked; see: chancery group list"
         );
         assert_eq!(
             line(&[group("", "", 1)]),

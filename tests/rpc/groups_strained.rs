@@ -5,14 +5,14 @@ use crate::authorities::{FILTER, khan, named};
 use crate::groups::*;
 use crate::harness::*;
 use chancery::config::Config;
-use chancery::record::codec::Act;
+use chancery::record::codec::{Act, Payload, decode_payload, encode_payload};
 use chancery::rpc::proto::{
     self, AckRequest, CreateGroupRequest, NackAction, consume_request::Message as Say,
 };
 use chancery::rpc::proto::{ExtendRequest, NackRequest};
 use chancery::rpc::wire;
 use chancery::subscription::Hub;
-use chancery::subscription::group::state::Refusal;
+use chancery::subscription::group::state::{AHEAD, Refusal};
 use chancery::subscription::group::{Groups, KeepGroups, Pull};
 use chancery::view::Parts;
 use futures::StreamExt;
@@ -336,6 +336,107 @@ async fn what_a_group_has_taken_in_is_delivered_whatever_its_actor_is_called_now
     server.stop().await;
 }
 
+/// The content that it is judged by stands: that an older one is erased is nothing to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_was_taken_in_is_delivered_though_an_older_content_of_its_entry_is_erased() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.put(named("a", "Имран Хан")).await;
+    let mut amended = named("a", "Имран Хан");
+    (amended.act, amended.reason) = (Act::Amend.into(), "corrected".into());
+    amended.payload = vec![encode_payload(&Payload {
+        content: Some(chancery::record::codec::Content {
+            title: "Corrected".into(),
+            ..decode_payload(&amended.payload[0]).unwrap().content.unwrap()
+        }),
+        ..Payload::default()
+    })];
+    server.put(amended).await;
+    server.put(event("b")).await;
+    let mut link = act(Act::Link, "a");
+    link.relation = Some(chancery::record::codec::Relation {
+        r#type: chancery::record::codec::RelationType::RespondsTo.into(),
+        series: "desk".into(),
+        key: "b".into(),
+    });
+    server.put(link).await;
+    server.put(khan(&["Imran Khan", "Имран Хан"])).await;
+    let request = CreateGroupRequest {
+        filter: FILTER.into(),
+        records_only: true,
+        ..group()
+    };
+    create(&server, request).await;
+    let mut taken = Vec::new();
+    while taken.len() < 3 {
+        let some = pull_waiting(&server, "a", 9, 10_000).await;
+        assert!(!some.is_empty(), "{taken:?} were delivered, and no more");
+        taken.extend(some.into_iter().map(|(position, _)| position));
+    }
+    assert_eq!(taken, [0, 1, 3]);
+    let erase = proto::EraseRequest {
+        entry: Some(proto::EntryKey {
+            series: "desk".into(),
+            key: "a".into(),
+        }),
+        authority: "the court".into(),
+        reason: "privacy".into(),
+        revisions: Some(chancery::record::codec::RevisionRange { from: 1, to: 2 }),
+        ..Default::default()
+    };
+    server.client.admin().erase(erase).await.unwrap();
+    server
+        .put(proto::AppendRecord {
+            series: "authority".into(),
+            ..act(Act::Retract, "khan")
+        })
+        .await;
+    server.stop().await;
+    let server = Server::start(folder.path()).await;
+    let again = pull(&server, "a", 9).await;
+    let again: Vec<u64> = again.iter().map(|(position, _)| *position).collect();
+    // The first is erased, and so no record of the filter any more.
+    assert_eq!(again, [1, 3]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_in_which_nothing_more_is_looked_at_says_so() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    let (in_flight, ahead) = (100, AHEAD as u64);
+    server.fill(0, in_flight + ahead + 10, 555).await;
+    let request = CreateGroupRequest {
+        in_flight_max: 100,
+        ..group()
+    };
+    create(&server, request).await;
+    while standing(&server).await.delayed < in_flight + ahead {
+        let taken = pull_waiting(&server, "a", 100, 10_000).await;
+        let taken: Vec<u64> = taken.iter().map(|(position, _)| *position).collect();
+        let delayed = proto::NackRequest {
+            group: "desk".into(),
+            consumer: "a".into(),
+            positions: taken,
+            delay_ms: 3_600_000,
+            ..Default::default()
+        };
+        server.client.subscriptions().nack(delayed).await.unwrap();
+    }
+    assert_eq!(pull(&server, "a", 9).await, []);
+    let now = standing(&server).await;
+    assert_eq!((now.delayed, now.ready), (1_100, 0));
+    assert_eq!(
+        now.held_up,
+        "1100 records are delayed and 0 wait for another one of their entry; no more are looked at until some are done"
+    );
+    assert_eq!(ack(&server, "a", &[0]).await, 1);
+    assert_eq!(pull_waiting(&server, "a", 9, 10_000).await, [(1_100, 1)]);
+    assert_eq!(ack(&server, "a", &[1]).await, 1);
+    assert_eq!(standing(&server).await.held_up, "");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_cannot_be_read_is_parked_and_holds_up_no_other() {
     let folder = folder();
@@ -609,6 +710,7 @@ async fn what_was_never_sent_is_not_what_a_consumer_died_of() {
     let others: Vec<u64> = (0..has - 1).collect();
     assert_eq!(ack(&server, "another", &others).await, has - 1);
     drop(deaf);
+    until_standing(&server, "it is gone", |now| now.in_flight == 0).await;
     assert_eq!(pull_waiting(&server, "another", 1, 10_000).await, [(has - 1, 1)]);
     server.stop().await;
 }

@@ -12,6 +12,7 @@ use crate::cli::watch::Backoff;
 use crate::cli::watch::reaction::{self, Job};
 use crate::client::{Client, ConsumeError, Consumer, Refusal, Retry};
 use crate::rpc::proto;
+use crate::subscription::group::state::PARKED_MAX;
 use futures::StreamExt;
 use std::time::{Duration, Instant};
 use tonic::Code;
@@ -181,23 +182,25 @@ impl Worker<'_> {
     /// The group delivers nothing, and nobody waits until it does.
     fn is_over(&mut self, group: &proto::ConsumerGroup) -> Result<bool, Failure> {
         if self.args.until_empty
-            && let Some(why) = self.held_up(group)
+            && let Some(why) = self.held_up(group).filter(|_| is_parked_full(group))
         {
             return Err(Failure::failed(why));
         }
         self.warn_where_held_up(group);
         let is_full = group.in_flight >= u64::from(group.in_flight_max);
-        let is_empty = group.ready == 0 && group.scanned_through >= group.tail;
+        let is_all = group.scanned_through >= group.tail || !group.held_up.is_empty();
+        let is_empty = group.ready == 0 && is_all;
         Ok(self.args.until_empty && (is_full || is_empty))
     }
 
     fn held_up(&self, group: &proto::ConsumerGroup) -> Option<String> {
         let name = &self.args.name;
-        (!group.held_up.is_empty()).then(|| {
-            format!(
+        (!group.held_up.is_empty()).then(|| match is_parked_full(group) {
+            true => format!(
                 "group `{name}` has {} parked records and delivers nothing until some are gone; see: chancery group parked {name}",
                 count(group.parked)
-            )
+            ),
+            false => format!("group `{name}`: {}", group.held_up),
         })
     }
 
@@ -289,6 +292,11 @@ impl Worker<'_> {
         consumer.nack(&[position], Refusal::Again(again), &why).await?;
         Ok(())
     }
+}
+
+/// Whether nothing is delivered before somebody has looked at what is parked.
+fn is_parked_full(group: &proto::ConsumerGroup) -> bool {
+    group.parked >= PARKED_MAX as u64
 }
 
 /// How long a record is left alone after its how-manieth failure.

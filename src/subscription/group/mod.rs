@@ -33,7 +33,7 @@ use crate::view::{Matcher, Mode};
 use keeper::{KeepSoon, Keeper};
 use kept::Bound;
 use restored::{Restored, restored};
-use state::{Consumer, DONE_AHEAD_MAX, GroupState, PARKED_MAX, Parked, Refusal, Rules};
+use state::{AHEAD, Consumer, Counts, DONE_AHEAD_MAX, GroupState, PARKED_MAX, Parked, Refusal, Rules};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -281,10 +281,22 @@ impl Group {
         self.freed.notify_waiters();
     }
 
-    /// Why it delivers nothing for now.
+    /// Why it delivers nothing for now, or none of those that it has not looked at.
     pub fn held_up(&self) -> Option<String> {
-        let is_full = self.state().parked().len() >= PARKED_MAX;
-        is_full.then(|| format!("{PARKED_MAX} records are parked, which is the limit; replay or drop some"))
+        let state = self.state();
+        if state.parked().len() >= PARKED_MAX {
+            return Some(format!(
+                "{PARKED_MAX} records are parked, which is the limit; replay or drop some"
+            ));
+        }
+        let Counts { delayed, waiting, .. } = state.counts();
+        let is_full = state.wanted() == 0 && state.takeable() == 0;
+        let is_blocked = delayed + waiting > AHEAD && state.next() < self.log.tail();
+        (is_full && is_blocked).then(|| {
+            format!(
+                "{delayed} records are delayed and {waiting} wait for another one of their entry; no more are looked at until some are done"
+            )
+        })
     }
 
     /// Milliseconds since the group was opened.

@@ -403,7 +403,7 @@ impl Group {
         Ok(selection.unwrap_or_else(|| Selection::nothing(first, first)))
     }
 
-    /// Whether what a record says is erased, or, of an act without content, something of its entry.
+    /// Whether what a record says is erased, or, of an act without content, what its entry said then: the content that it is judged by.
     fn is_erased(&self, position: Position) -> Result<bool, ReadError> {
         let (mut is_erased, mut entry) = (false, None);
         for run in self.log.fetch(&[position], Columns::Leaves)? {
@@ -418,9 +418,13 @@ impl Group {
         let Some(entry) = entry.filter(|_| !is_erased) else {
             return Ok(is_erased);
         };
-        let history = self.log.history(&entry, self.log.tail())?;
-        for run in self.log.fetch(&history, Columns::Leaves)? {
-            is_erased |= run.iter().any(|record| record.erased);
+        let before = self.log.history(&entry, position)?;
+        for run in self.log.fetch(&before, Columns::Leaves)? {
+            for record in run.iter() {
+                if Leaf::decode(record.leaf).is_ok_and(|leaf| leaf.act.has_content()) {
+                    is_erased = record.erased;
+                }
+            }
         }
         Ok(is_erased)
     }
