@@ -233,7 +233,7 @@ impl Worker {
                     pulling = None;
                     self.deliver(delivered)
                 }
-                () = group.has_fewer(&consumer, self.credits as usize), if is_full => Ok(()),
+                fewer = group.has_fewer(&consumer, self.credits as usize), if is_full => fewer.map_err(End::from),
                 () = tokio::time::sleep_until(told_at + self.heartbeat), if !has_more => {
                     self.beat()
                 }

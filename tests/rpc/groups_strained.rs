@@ -735,3 +735,22 @@ async fn whoever_gave_no_credits_is_told_that_the_group_is_forgotten() {
     refused(end.expect("it ends"), Code::NotFound, "UNKNOWN_GROUP");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_as_much_as_it_takes_is_told_at_once_that_the_group_is_forgotten() {
+    let folder = folder();
+    let server = Server::start(folder.path()).await;
+    server.fill(0, 2, 2).await;
+    let request = CreateGroupRequest {
+        ack_timeout_ms: 3_600_000,
+        ..group()
+    };
+    create(&server, request).await;
+    // Nothing else would have it look within the test.
+    let mut full = Stream::join_beating(&server, "full", 1, 3_600_000).await;
+    assert_eq!(full.deliveries(1).await, [(0, 1)]);
+    let request = proto::DeleteGroupRequest { name: "desk".into() };
+    server.client.subscriptions().delete_group(request).await.unwrap();
+    refused(full.ended().await, Code::NotFound, "UNKNOWN_GROUP");
+    server.stop().await;
+}

@@ -143,16 +143,20 @@ impl Group {
     }
 
     /// Returns once a consumer has fewer than so many records: it is done with some, or they were taken away from it.
-    pub async fn has_fewer(self: &Arc<Self>, consumer: &Consumer, than: usize) {
+    ///
+    /// # Errors
+    /// As [`Group::check`]: whoever has as much as it takes is told, too, that its group is forgotten.
+    pub async fn has_fewer(self: &Arc<Self>, consumer: &Consumer, than: usize) -> Result<(), GroupError> {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
+            self.check()?;
             self.pass();
             let due = {
                 let state = self.state();
                 if state.held(consumer) < than {
-                    return;
+                    return Ok(());
                 }
                 state.next_due().unwrap_or(u64::MAX)
             };
@@ -241,16 +245,10 @@ impl Group {
     /// Takes records and reads them; `None` where there are none.
     async fn deliver(self: &Arc<Self>, pull: &Pull) -> Result<Option<Delivered>, ReadError> {
         loop {
-            let (taken, positions) = {
-                let mut state = self.state();
-                let now = self.now();
-                let taken = state.take(&pull.consumer, pull.max, now);
-                let positions: Vec<Position> = taken.iter().map(|(position, _)| *position).collect();
-                if !positions.is_empty() {
-                    state.extend(&pull.consumer, &positions, now.saturating_add(READING_MS_MAX));
-                }
-                (taken, positions)
-            };
+            let now = self.now();
+            let taken = self
+                .state()
+                .take_ahead(&pull.consumer, pull.max, now, READING_MS_MAX);
             // What was over by now may have been parked by that, and who asks for it now sees it.
             self.keep_what_was_parked();
             if taken.is_empty() {
@@ -259,7 +257,7 @@ impl Group {
             let mut held = Taken {
                 group: self,
                 consumer: &pull.consumer,
-                positions,
+                positions: taken.iter().map(|(position, _)| *position).collect(),
             };
             let Some(read) = self.read_or_park(pull, &mut held).await? else {
                 continue;

@@ -369,6 +369,17 @@ impl GroupState {
 
     /// Gives a consumer the oldest ready records, at most `max`; each with the how-manieth delivery it is.
     pub fn take(&mut self, consumer: &Consumer, max: usize, now: u64) -> Vec<(Position, u32)> {
+        self.take_ahead(consumer, max, now, 0)
+    }
+
+    /// As [`Self::take`], for who needs up to so many milliseconds until the consumer has them: its time is [extended](Self::extend) then.
+    pub fn take_ahead(
+        &mut self,
+        consumer: &Consumer,
+        max: usize,
+        now: u64,
+        ahead: u64,
+    ) -> Vec<(Position, u32)> {
         self.pass(now);
         let count = max.min(self.takeable());
         let mut taken = Vec::with_capacity(count);
@@ -377,7 +388,9 @@ impl GroupState {
         while taken.len() < count
             && let Some(position) = self.ready.pop_first()
         {
-            let until = now.saturating_add(self.rules.ack_timeout_ms);
+            let until = now
+                .saturating_add(self.rules.ack_timeout_ms)
+                .saturating_add(ahead);
             let Some(item) = self.items.get_mut(&position) else {
                 continue;
             };
@@ -489,8 +502,10 @@ impl GroupState {
         let named: Vec<Position> = match positions {
             [] => held.iter().copied().collect(),
             named => {
-                let named: BTreeSet<Position> = named.iter().copied().collect();
-                named.intersection(held).copied().collect()
+                let mut named: Vec<Position> = named.iter().filter(|at| held.contains(at)).copied().collect();
+                named.sort_unstable();
+                named.dedup();
+                named
             }
         };
         let later = now.saturating_add(self.rules.ack_timeout_ms);
